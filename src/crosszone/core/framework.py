@@ -1,0 +1,56 @@
+"""What a training framework does, in numbers: the facts that the cost model takes as arguments."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Where one number of a `Framework` comes from."""
+
+    field: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framework:
+    """Behaviour of one framework in its usual configuration."""
+
+    name: str
+    title: str
+    version: str
+    """Versions that the facts were read from."""
+    weights_are_master: bool
+    """True: fp32 weights are kept and cast for compute (autocast, FSDP mixed precision); no second copy is stored."""
+    shards_unit_gather: bool
+    """True: sharded weights are gathered layer by layer in each microbatch (FSDP, ZeRO-3)."""
+    overlaps_gradient_reduce: bool
+    """Gradient buckets are reduced while the last microbatch's backward still runs."""
+    overlaps_weight_gather: bool
+    """Sharded weights are gathered ahead of their layer or of the next step's forward."""
+    tensor_parallel_overlap_fraction: float
+    """Share of tensor-parallel communication that runs behind GEMMs."""
+    overlaps_pipeline_send: bool
+    """Stage boundaries are sent while the stage computes on."""
+    scatters_pipeline_send: bool
+    """Each tensor-parallel rank sends its own part of a stage boundary, so that a boundary crosses once."""
+    launch_seconds: float
+    """CPU time to issue one transformer layer's forward at most; a floor under short layers."""
+    elementwise_factor: float
+    """Bytes moved by operations outside GEMMs, over the least that fused kernels would move."""
+    logit_bytes: float
+    """Bytes of live memory per logit of a microbatch at the loss, all copies and formats together."""
+    logit_traffic_bytes: float
+    """Bytes read and written per logit in loss and its backward."""
+    optimizer_traffic_factor: float
+    """Bytes moved by the optimizer step over one read and write of its states."""
+    gradient_bucket_bytes: float
+    """Default size of one gradient reduction."""
+    overhead_bytes: float
+    """CUDA context, communication buffers and libraries in each process."""
+    fragmentation_fraction: float
+    """Memory that the allocator holds beyond the tensors, over the tensors."""
+    facts: tuple[Fact, ...] = ()
+
+    def source(self, field: str) -> str:
+        """Source of the number in `field`; empty where it is a definition."""
+        return next((fact.source for fact in self.facts if fact.field == field), "")

@@ -1,0 +1,107 @@
+"""The decision: how a model is split, where each part runs and how zones agree."""
+
+from dataclasses import dataclass
+
+SHARDS = ("none", "optimizer", "gradients", "parameters")
+"""What data-parallel ranks split among themselves, each including the ones before (ZeRO 0 to 3)."""
+RECOMPUTES = ("none", "selective", "full")
+SCHEDULES = ("gpipe", "1f1b", "interleaved_1f1b")
+RANK_ORDER = ("tp", "cp", "dp", "pp")
+SYNC_METHODS = ("flat", "hierarchical", "delayed", "local_sgd", "diloco", "streaming_diloco")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """How zones agree on the weights."""
+
+    method: str = "hierarchical"
+    every: int = 1
+    """Inner steps from one agreement to the next."""
+    codecs: tuple[tuple[str, str], ...] = ()
+    """(stream, codec): gradients, activations or pseudogradients."""
+    num_streams: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Layers on one pipeline rank."""
+
+    first_layer: int
+    num_layers: int
+    zone: str | None
+    """None where the replicas keep this stage in different zones."""
+    node_group: int | None
+    """Index in the zone's node groups; None as for `zone`."""
+    tp: int
+    dp: int
+    recompute: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """Replicas of the model that are placed alike."""
+
+    num_replicas: int
+    zones: tuple[str, ...]
+    """Zone of each stage, first to last."""
+    node_groups: tuple[int, ...]
+    """Node group of each stage, as an index in its zone."""
+    num_microbatches: int
+    """Microbatches that one of these replicas works off in a step."""
+    weight: float
+    """Share of the step's tokens that these replicas consume together; over all replicas the sum is 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleGpus:
+    """GPUs of the cluster that the plan leaves alone."""
+
+    zone: str
+    node_group: int
+    num_gpus: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Degrees, order of work, sharding, placement. `world_size` = tp*cp*pp*dp; `ep` divides inside dp*cp*tp."""
+
+    framework: str
+    tp: int
+    pp: int
+    cp: int
+    ep: int
+    dp: int
+    dp_shard: int
+    """Ranks that share one copy of what `shard` names; divides `dp`. 1 where `shard` is none."""
+    num_virtual_stages: int
+    microbatch_size: int
+    schedule: str
+    sequence_parallel: bool
+    shard: str
+    recompute: str
+    offload: str = "none"
+    """none | optimizer | parameters: what waits in host memory."""
+    rank_order: tuple[str, ...] = RANK_ORDER
+    sync: Sync = Sync()
+    bucket_bytes: float | None = None
+    prefetch: int | None = None
+    stages: tuple[Stage, ...]
+    replicas: tuple[Replica, ...]
+    idle_gpus: tuple[IdleGpus, ...] = ()
+
+    @property
+    def world_size(self) -> int:
+        """Ranks that work."""
+        return self.tp * self.cp * self.pp * self.dp
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Zones that work, in order of first use."""
+        return tuple(dict.fromkeys(zone for replica in self.replicas for zone in replica.zones))
+
+    @property
+    def zone_axis(self) -> str:
+        """What crosses zones: none, pp, dp, or dp+pp."""
+        crosses_pp = any(len(set(replica.zones)) > 1 for replica in self.replicas)
+        crosses_dp = any(len({replica.zones[stage] for replica in self.replicas}) > 1 for stage in range(self.pp))
+        return "+".join(axis for axis, crosses in (("dp", crosses_dp), ("pp", crosses_pp)) if crosses) or "none"

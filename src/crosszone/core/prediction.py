@@ -1,0 +1,146 @@
+"""The forecast for one plan. Field names are the public JSON names; a measurement carries the same ones."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One number that went into a term, as it stands in the formula."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One addend of the step. The exposed seconds of all terms add up to `step_seconds`."""
+
+    name: str
+    exposed_seconds: float
+    overlapped_seconds: float
+    formula: str
+    source: str
+    inputs: tuple[Input, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageMemory:
+    """Peak memory of one rank of a stage at its fullest."""
+
+    stage: int
+    zone: str
+    gpu: str
+    num_layers: int
+    weight_bytes: float
+    gradient_bytes: float
+    optimizer_bytes: float
+    activation_bytes: float
+    buffer_bytes: float
+    overhead_bytes: float
+    total_bytes: float
+    capacity_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Whether the plan fits, and why."""
+
+    peak_bytes: float
+    """Of the rank that comes nearest to its capacity."""
+    capacity_bytes: float
+    """Of that rank's GPU."""
+    fits: bool
+    verdict: str
+    """fits | tight | does not fit"""
+    stages: tuple[StageMemory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkGroup:
+    """What one kind of group sends over a link."""
+
+    group: str
+    step_bytes: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One direction of a zone link during a step."""
+
+    from_zone: str
+    to_zone: str
+    step_bytes: float
+    bytes_per_second: float
+    """Achieved by all flows of the job together."""
+    raw_seconds: float
+    exposed_seconds: float
+    utilization_fraction: float
+    dollars_per_hour: float | None
+    groups: tuple[LinkGroup, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Range that holds the measured step with probability `level`."""
+
+    level: float
+    low_seconds: float
+    high_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Wall time of the whole training with failures; None where the failure rate is unknown."""
+
+    p50_seconds: float | None
+    p90_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Everything that is known of a plan before it runs."""
+
+    schema_version: int = 1
+    fingerprint: str
+    framework: str
+    num_gpus: int
+    num_parameters: int
+    num_active_parameters: int
+    num_microbatches: int
+    """Microbatches of the busiest replica in one step."""
+    global_batch_tokens: int
+    step_seconds: float
+    tokens_per_second: float
+    tokens_per_second_per_gpu: float
+    model_flop_per_second_per_gpu: float
+    mfu: float
+    hfu: float
+    compute_fraction: float
+    exposed_communication_fraction: float
+    bubble_fraction: float
+    other_fraction: float
+    cross_zone_penalty_ratio: float
+    """Step over the step of the same plan with every zone link as fast as the network inside a zone."""
+    goodput_fraction: float | None
+    terms: tuple[Term, ...]
+    memory: Memory
+    host_memory_bytes: float | None
+    links: tuple[Link, ...]
+    intervals: tuple[Interval, ...]
+    train_seconds: float | None
+    finish: Finish
+    gpu_dollars: float | None
+    egress_dollars: float | None
+    energy_joules: float | None
+    assumed: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedPlan:
+    """One plan of an answer. `plan` is a core.plan.Plan; kept loose to avoid a cycle of nouns."""
+
+    plan: object
+    prediction: Prediction
+    reasons: tuple[str, ...] = ()

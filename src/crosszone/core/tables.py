@@ -1,0 +1,98 @@
+"""Candidates as columns: one row per plan, per group of like replicas, per kind of stage.
+
+Rows of a child table are sorted by their parent, so that a reduction is one `ufunc.reduceat`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Columns:
+    """What all tables share: a length, selection of rows, stacking."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    def take(self, rows: NDArray[np.intp] | Bools | slice) -> Self:
+        """The rows with these indices, or where the mask holds."""
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{name: getattr(self, name)[rows] for name in names})
+
+    @classmethod
+    def stack(cls, tables: "list[Self]") -> Self:
+        """All rows of `tables`, in order."""
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        return cls(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanTable(Columns):
+    """One row per plan. Codes index the tuples of `core.plan`: SCHEDULES, RECOMPUTES, SHARDS."""
+
+    layout: Ints
+    """Index in the search's list of layouts."""
+    framework: Ints
+    """Index in the search's list of frameworks."""
+    tp: Ints
+    pp: Ints
+    cp: Ints
+    ep: Ints
+    dp: Ints
+    dp_shard: Ints
+    num_virtual_stages: Ints
+    microbatch_size: Ints
+    schedule: Ints
+    recompute: Ints
+    shard: Ints
+    sequence_parallel: Bools
+    offloads_optimizer: Bools
+    is_uneven: Bools
+    """Stages hold different numbers of layers."""
+    is_unequal: Bools
+    """Replicas consume different numbers of microbatches."""
+    crosses_pp: Bools
+    """A stage boundary lies between zones."""
+    crosses_dp: Bools
+    """Replicas of one stage lie in different zones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaTable(Columns):
+    """One row per plan and group of replicas that are placed alike."""
+
+    plan: Ints
+    num_replicas: Ints
+    num_microbatches: Ints
+    """Of one replica in one step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTable(Columns):
+    """One row per replica group and run of neighbouring stages that are alike; `num_stages` = 1 in the general form."""
+
+    replica: Ints
+    """Row in the ReplicaTable."""
+    pool: Ints
+    """Index in the cluster's node groups, zones in order."""
+    stage: Ints
+    """Index of the run's first stage."""
+    num_stages: Ints
+    first_layer: Ints
+    num_layers: Floats
+    """Layers of the fullest stage of the run."""
+    has_embedding: Bools
+    has_head: Bools
+
+
+def offsets(parents: Ints, num_parents: int) -> NDArray[np.intp]:
+    """First row of each parent in a child table whose column `parents` is sorted and names every parent."""
+    return np.searchsorted(parents, np.arange(num_parents))

@@ -1,0 +1,82 @@
+"""What is trained: sequence, batch, number formats, optimizer, tokens."""
+
+from dataclasses import dataclass
+
+DTYPE_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
+"""Bytes of one element in memory (tf32 is fp32 in memory)."""
+
+OPTIMIZER_MOMENTS = {"adamw": 2, "adam": 2, "sgd": 0, "momentum": 1, "lion": 1, "muon": 1, "adafactor": 0}
+"""Full-size moment tensors per parameter. Adafactor keeps row and column sums only (Shazeer & Stern 2018)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dtypes:
+    """Number format of each kind of tensor."""
+
+    compute: str
+    weights: str
+    activations: str
+    gradients: str
+    gradient_reduction: str
+    master_weights: str | None
+    """None: the weights themselves are updated."""
+    moments: str
+
+
+def standard_dtypes(precision: str) -> Dtypes:
+    """Formats that the shorthand `precision` stands for.
+
+    16-bit and narrower compute keeps fp32 gradients, master weights and moments (Micikevicius et al. 2018);
+    fp8 and fp4 compute keeps its weights and activations in bf16 (NVIDIA Transformer Engine's default).
+    """
+    if precision in ("fp32", "tf32"):
+        return Dtypes(
+            compute=precision,
+            weights="fp32",
+            activations="fp32",
+            gradients="fp32",
+            gradient_reduction="fp32",
+            master_weights=None,
+            moments="fp32",
+        )
+    storage = "bf16" if precision in ("fp8", "fp4") else precision
+    return Dtypes(
+        compute=precision,
+        weights=storage,
+        activations=storage,
+        gradients="fp32",
+        gradient_reduction="fp32",
+        master_weights="fp32",
+        moments="fp32",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What is read."""
+
+    num_tokens: float | None = None
+    size_bytes: float | None = None
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One training task, independent of how it is split."""
+
+    sequence_length: int
+    global_batch_size: int
+    """Sequences that all zones consume in one (inner) step."""
+    dtypes: Dtypes
+    optimizer: str = "adamw"
+    train_tokens: float | None = None
+    dataset: Dataset | None = None
+    trainable: str = "all"
+    """all | lora"""
+    attention: str = "flash"
+    """flash | unfused"""
+
+    @property
+    def global_batch_tokens(self) -> int:
+        """Tokens of one step."""
+        return self.sequence_length * self.global_batch_size
