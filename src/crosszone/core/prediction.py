@@ -135,12 +135,3 @@ class Prediction:
     energy_joules: float | None
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankedPlan:
-    """One plan of an answer. `plan` is a core.plan.Plan; kept loose to avoid a cycle of nouns."""
-
-    plan: object
-    prediction: Prediction
-    reasons: tuple[str, ...] = ()

@@ -1,0 +1,50 @@
+"""What a search answers: plans in order, the one-zone baseline, and what was turned down and why."""
+
+from dataclasses import dataclass
+
+from crosszone.core.plan import Plan
+from crosszone.core.prediction import Prediction
+from crosszone.core.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedPlan:
+    """A plan with its forecast and the reasons for its place."""
+
+    plan: Plan
+    prediction: Prediction
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedPlan:
+    """A neighbour of the best plan that cannot work, with the rules it breaks and their numbers."""
+
+    plan: Plan
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What the search did. The service, which holds the clock, fills `elapsed_seconds`."""
+
+    num_candidates: int
+    """Rows that the full cost model evaluated."""
+    num_pruned: int
+    """Rows that a rule or a bound removed before."""
+    num_feasible: int
+    elapsed_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Plan JSON."""
+
+    schema_version: int = 1
+    problem: Problem
+    plans: tuple[RankedPlan, ...]
+    baseline: RankedPlan | None
+    """The best plan that stays in one zone; None where none fits."""
+    verdict: str
+    search: Search
+    rejected: tuple[RejectedPlan, ...]
