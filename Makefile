@@ -1,0 +1,80 @@
+# CrossZone. A fresh machine needs python3 (3.11 or newer) and make.
+#
+#   make run      install into ./.venv, plan the example over three zones, say what to do next (no torch)
+#   make test     install what the tests need, run them all
+#   make check    format, lint, types, generated files, architecture: what a change must pass besides the tests
+#   make format   let ruff rewrite what `make check` would refuse
+#   make clean    remove ./.venv and caches
+#
+# Behind a mirror: pip's own settings are used where uv cannot reach its index. `make test UV_TORCH_BACKEND=cpu` takes
+# the small CPU build of torch. PYTEST_ARGS goes to pytest: `make test PYTEST_ARGS="-k units"`.
+
+PYTHON ?= python3
+VENV ?= .venv
+EXAMPLE ?= examples/three-zones-china.yaml
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+ifneq ($(PIP_FIND_LINKS),)
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+
+# $(call install,WHAT): uv, and pip where there is no uv or it fails (pip knows mirrors that uv does not).
+define install
+	@echo "Installing $(1) into $(VENV) ..."
+	@{ $(BIN)/python -m uv --version >/dev/null 2>&1 && \
+	   $(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable "$(1)"; } || \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "$(1)"
+endef
+
+.PHONY: help run test check format clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: $(VENV)/.installed
+	@echo "$$ crosszone plan $(EXAMPLE)"
+	@$(BIN)/crosszone plan $(EXAMPLE)
+	@echo
+	@echo "Next:"
+	@echo "  source $(BIN)/activate          puts crosszone on your PATH"
+	@echo "  crosszone init > job.yaml        a first job file; write your own zones, links and model into it"
+	@echo "  crosszone plan job.yaml          the ranked plans for it"
+	@echo "  crosszone --help                 everything else"
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(VENV)/.installed-dev
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The package is installed in place, so only these three files can make an installation stale.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.created
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.created
+	$(call install,.[dev])
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or say which: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), and CrossZone needs Python 3.11 or newer. Say which: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot create virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv 2>/dev/null || \
+	  echo "uv could not be installed; pip takes its place, more slowly."
+	@touch $@
