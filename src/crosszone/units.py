@@ -78,8 +78,8 @@ _DOLLARS = {"USD": Fraction(1), "$": Fraction(1)}
 class _Dimension:
     noun: str
     """What to call a value of unknown name, as in "bandwidth 10 has no unit"."""
-    base: str
-    """The base unit in words, for "is in bytes, not in bytes per second"."""
+    meaning: str
+    """What its quantities are, as in "is a number of bytes, not a bandwidth"."""
     example: str
     """The unit that a hint proposes."""
     units: Mapping[str, Fraction]
@@ -87,10 +87,10 @@ class _Dimension:
 
 
 _DIMENSIONS: Mapping[str, _Dimension] = {
-    "bytes": _Dimension(noun="size", base="bytes", example="GB", units=_prefixed("B", _BYTE_PREFIXES)),
+    "bytes": _Dimension(noun="size", meaning="a number of bytes", example="GB", units=_prefixed("B", _BYTE_PREFIXES)),
     "bytes_per_second": _Dimension(
         noun="bandwidth",
-        base="bytes per second",
+        meaning="a bandwidth",
         example="Gbit/s",
         units={
             **_prefixed("B/s", _BYTE_PREFIXES),
@@ -102,17 +102,17 @@ _DIMENSIONS: Mapping[str, _Dimension] = {
             **{f"{prefix.lower()}bps": factor * _BIT for prefix, factor in _DECIMAL.items()},
         },
     ),
-    "seconds": _Dimension(noun="time", base="seconds", example="s", units=_TIMES),
-    "dollars": _Dimension(noun="amount", base="dollars", example="USD", units=_DOLLARS),
+    "seconds": _Dimension(noun="time", meaning="a time", example="s", units=_TIMES),
+    "dollars": _Dimension(noun="amount", meaning="an amount of dollars", example="USD", units=_DOLLARS),
     "dollars_per_second": _Dimension(
         noun="price",
-        base="dollars per time",
+        meaning="a price per time",
         example="USD/h",
         units={f"{money}/{time}": 1 / factor for money in _DOLLARS for time, factor in _TIMES.items()},
     ),
     "dollars_per_byte": _Dimension(
         noun="price",
-        base="dollars per amount of data",
+        meaning="a price per byte",
         example="USD/GB",
         units={
             f"{money}/{size}": 1 / factor
@@ -122,7 +122,7 @@ _DIMENSIONS: Mapping[str, _Dimension] = {
     ),
     "count": _Dimension(
         noun="count",
-        base="a bare count",
+        meaning="a count",
         example="B",
         units={
             "": Fraction(1),
@@ -134,32 +134,35 @@ _DIMENSIONS: Mapping[str, _Dimension] = {
         },
     ),
     "flop": _Dimension(
-        noun="work", base="FLOP", example="TFLOP", units=_prefixed("FLOP", {**_DECIMAL, "Z": 10**21, "Y": 10**24})
+        noun="work",
+        meaning="a number of FLOP",
+        example="TFLOP",
+        units=_prefixed("FLOP", {**_DECIMAL, "Z": 10**21, "Y": 10**24}),
     ),
     "flop_per_second": _Dimension(
         noun="speed",
-        base="FLOP per second",
+        meaning="a number of FLOP per second",
         example="TFLOP/s",
         units={**_prefixed("FLOP/s", _DECIMAL), **_prefixed("FLOPS", _DECIMAL)},
     ),
-    "meters": _Dimension(noun="distance", base="meters", example="km", units=_prefixed("m", {"": 1, "k": 1000})),
+    "meters": _Dimension(noun="distance", meaning="a distance", example="km", units=_prefixed("m", {"": 1, "k": 1000})),
     "hertz": _Dimension(
         noun="frequency",
-        base="hertz",
+        meaning="a frequency",
         example="MHz",
         units={**_prefixed("Hz", _DECIMAL), "mHz": Fraction(1, 1000)},
     ),
     "watts": _Dimension(
-        noun="power", base="watts", example="W", units={**_prefixed("W", _DECIMAL), "mW": Fraction(1, 1000)}
+        noun="power", meaning="a power", example="W", units={**_prefixed("W", _DECIMAL), "mW": Fraction(1, 1000)}
     ),
-    "ratio": _Dimension(noun="ratio", base="a bare ratio", example="%", units={"": Fraction(1), "%": Fraction(1, 100)}),
+    "ratio": _Dimension(noun="ratio", meaning="a ratio", example="%", units={"": Fraction(1), "%": Fraction(1, 100)}),
 }
 
 # Units that we know and never take, so that 80 Gb of memory is an error and not 80 GB.
 _REFUSED: Mapping[str, str] = {
-    **{unit: "bits" for symbol in ("b", "bit") for unit in _prefixed(symbol, _BYTE_PREFIXES)},
-    **{f"{money}/{unit}": "dollars per bits" for money in _DOLLARS for unit in _prefixed("b", _BYTE_PREFIXES)},
-    **{unit: "another currency" for unit in ("CNY", "RMB", "EUR", "¥", "€")},
+    **{unit: "a number of bits" for symbol in ("b", "bit") for unit in _prefixed(symbol, _BYTE_PREFIXES)},
+    **{f"{money}/{unit}": "a price per bit" for money in _DOLLARS for unit in _prefixed("b", _BYTE_PREFIXES)},
+    **dict.fromkeys(("CNY", "RMB", "EUR", "¥", "€"), "an amount in another currency"),
 }
 
 
@@ -330,9 +333,9 @@ def _other_case(number: str, unit: str, known: _Dimension, subject: str) -> Frac
     example = f'"{number}{_spaced(known.example)}"'
     if not unit:
         _fail(f"{subject} has no unit.", f"Write {example}.", "no_unit")
-    other = _foreign_base(unit)
+    other = _foreign_meaning(unit)
     if other:
-        _fail(f"{subject} is in {other}, not in {known.base}.", f"Write text such as {example}.", "wrong_unit")
+        _fail(f"{subject} is {other}, not {known.meaning}.", f"Write text such as {example}.", "wrong_unit")
     meant = {spelling: factor for spelling, factor in known.units.items() if spelling.casefold() == unit.casefold()}
     if len(set(meant.values())) == 1:
         return next(iter(meant.values()))
@@ -343,17 +346,17 @@ def _other_case(number: str, unit: str, known: _Dimension, subject: str) -> Frac
     _fail(f'{subject} has the unknown unit "{unit}".', f"Write text such as {example}.", "unknown_unit")
 
 
-def _foreign_base(unit: str) -> str:
-    """The base unit, in words, of a unit of another dimension; "" if nobody knows the unit."""
-    bases = (dimension.base for dimension in _DIMENSIONS.values() if unit in dimension.units)
-    return _REFUSED.get(unit) or next(bases, "")
+def _foreign_meaning(unit: str) -> str:
+    """What quantities in a unit of another dimension are; "" if nobody knows the unit."""
+    meanings = (dimension.meaning for dimension in _DIMENSIONS.values() if unit in dimension.units)
+    return _REFUSED.get(unit) or next(meanings, "")
 
 
 def _scaled(number: str, factor: Fraction, subject: str) -> float:
     value = float(number)
     if value < 0:
         _fail(f"{subject} is negative.", "Write a number that is zero or more.", "negative")
-    if value == 0:
+    if not re.split("[eE]", number)[0].strip("+-0."):
         return 0.0
     # Guards the exact arithmetic below from numbers like 1e999999999, which would take all memory.
     if not 1e-100 < value < 1e100:
