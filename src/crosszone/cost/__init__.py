@@ -1,0 +1,1 @@
+"""What a plan costs: pure arithmetic on the nouns; no clock, file or network."""
