@@ -1,0 +1,1 @@
+"""Facts with their sources: GPUs, models, providers. Read only when named."""
