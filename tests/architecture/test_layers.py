@@ -29,6 +29,7 @@ THIRD_PARTY = {
     "units": set(),
     "core": set(),
     "core/tables.py": {"numpy"},
+    "core/schedules": {"numpy"},  # in-flight counts of whole columns of plans
     "catalog": {"numpy"},
     "cost": {"numpy"},
     "trace": {"numpy"},
@@ -45,7 +46,7 @@ THIRD_PARTY = {
     "cli": {"typer", "rich", "click"},
     "server": {"fastapi", "starlette", "uvicorn", "sse_starlette", "structlog", "prometheus_client"},
 }
-"""What each package may import besides the standard library; a file may have a row of its own."""
+"""What each package may import besides the standard library; a folder or file inside may have a row of its own."""
 
 USER_INTERFACES = ("cli", "server")
 BELOW_USER_INTERFACES = {"errors", "units", "core", "service"}
@@ -86,7 +87,8 @@ def library_fault(path: Path, imported: str) -> str | None:
     top = imported.partition(".")[0]
     if top == "crosszone" or top in sys.stdlib_module_names:
         return None
-    allowed = THIRD_PARTY.get(path.as_posix(), THIRD_PARTY[package_of(path)])
+    places = [path.as_posix(), *(parent.as_posix() for parent in path.parents), package_of(path)]
+    allowed = next(THIRD_PARTY[place] for place in places if place in THIRD_PARTY)
     return None if top in allowed else f"imports {top}"
 
 
@@ -158,6 +160,7 @@ def test_the_rule_itself(package, imported, is_fault):
     [
         ("core/plan.py", "numpy", True),
         ("core/tables.py", "numpy.typing", False),
+        ("core/schedules/gpipe.py", "numpy", False),
         ("cost/memory.py", "pydantic", True),
         ("spec/job.py", "pydantic", False),
         ("runtime/worker.py", "torch.distributed", False),

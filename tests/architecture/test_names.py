@@ -16,49 +16,17 @@ from typing import Any
 import pytest
 
 PREFIXED_UNITS = frozenset(
-    [
-        *(
-            "kb",
-            "mb",
-            "gb",
-            "tb",
-            "pb",
-            "kib",
-            "mib",
-            "gib",
-            "tib",
-            "pib",
-            "kbit",
-            "mbit",
-            "gbit",
-            "tbit",
-            "kbps",
-            "mbps",
-            "gbps",
-            "tbps",
-            "bps",
-        ),
-        *("mflop", "gflop", "tflop", "pflop", "eflop", "flops", "mflops", "gflops", "tflops", "pflops", "eflops"),
-        *("khz", "mhz", "ghz", "kw", "mw", "kwh", "km", "pct", "percent"),
-        *(
-            "milliseconds",
-            "microseconds",
-            "nanoseconds",
-            "millis",
-            "micros",
-            "nanos",
-            "minutes",
-            "hours",
-            "days",
-            "weeks",
-            "kilometers",
-        ),
-    ]
+    (
+        "kb mb gb tb pb kib mib gib tib pib kbit mbit gbit tbit kbps mbps gbps tbps bps "
+        "mflop gflop tflop pflop eflop flops mflops gflops tflops pflops eflops "
+        "khz mhz ghz kwh pct percent kilometers "
+        "milliseconds microseconds nanoseconds millis micros nanos minutes hours days weeks"
+    ).split(" ")
 )
 """Words that are in no identifier, at no place."""
 
-AFTER_THE_FIRST_WORD = frozenset({"ms", "us", "ns"})
-"""Units that are words of their own too ("us" is a country): refused after the first word only."""
+AFTER_THE_FIRST_WORD = frozenset({"ms", "us", "ns", "kw", "mw", "km"})
+"""Units that are words of their own too ("us" is a country, `kw_only` is Python's): refused after the first only."""
 
 FOREIGN = frozenset({"bucket_cap_mb"})
 """Names that another program gives its options, which we only write into its files or calls."""
