@@ -34,7 +34,7 @@ class Columns:
         return cls(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTable(Columns):
     """One row per plan. Codes index the tuples of `core.plan`: SCHEDULES, RECOMPUTES, SHARDS."""
 
@@ -65,7 +65,7 @@ class PlanTable(Columns):
     """Replicas of one stage lie in different zones."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaTable(Columns):
     """One row per plan and group of replicas that are placed alike."""
 
@@ -75,7 +75,7 @@ class ReplicaTable(Columns):
     """Of one replica in one step."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageTable(Columns):
     """One row per replica group and run of neighbouring stages that are alike; `num_stages` = 1 in the general form."""
 
