@@ -24,7 +24,7 @@ def module_or_skip(name: str):
 
 @pytest.fixture(scope="module")
 def documented_words(root) -> set[str]:
-    """Every word inside a code span or block of the README and of docs/; that a word is in the vocabulary is not enough."""
+    """Every word inside a code span or block of the README and of docs/; the vocabulary does not count."""
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     pages.remove(root / "docs/reference/vocabulary.md")
     code = (match[0] for page in pages for match in CODE.finditer(page.read_text(encoding="utf-8")))
