@@ -1,0 +1,51 @@
+"""The program's verbs and the options that all of them take. What a verb needs is imported when it runs."""
+
+from typing import Annotated
+
+import typer
+
+from crosszone.cli.catalog import catalog
+from crosszone.cli.init import init
+from crosszone.cli.options import AsJson, IsVerbose
+from crosszone.cli.plan import plan
+from crosszone.cli.predict import predict
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help takes as long to load as everything else together
+)
+for verb in (init, predict, plan, catalog):
+    app.command()(verb)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"crosszone {version('crosszone')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    as_json: AsJson = False,
+    is_verbose: IsVerbose = False,
+    is_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Plan and predict the training of one large language model over GPUs in several zones.
+
+    Exit codes: 0 ok; 1 failed; 2 bad usage or input; 3 nothing fits.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if as_json:
+        from crosszone.errors import SpecError
+
+        raise SpecError.of("Missing command.", code="usage", hint="See: crosszone --help")
+    typer.echo(context.get_help(), err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,28 @@
+"""`crosszone predict`."""
+
+import typer
+
+from crosszone.cli.options import AsJson, IsVerbose, Job
+
+EXIT_DOES_NOT_FIT = 3
+
+
+def predict(job: Job, as_json: AsJson = False, is_verbose: IsVerbose = False) -> None:
+    """Predict time, memory and money of the plan in JOB.
+
+    A degree that follows from the others may be left out. Where the plan does not fit in memory, the prediction is
+    whole all the same and the exit code is 3.
+    """
+    from crosszone import service
+    from crosszone.cli import console
+
+    problem = console.read_job(job)
+    ranked = service.predict(problem)
+    if as_json:
+        console.write_json(service.prediction_json(ranked))
+    else:
+        from crosszone.cli.show_prediction import prediction_view
+
+        console.write(*prediction_view(problem, ranked, is_verbose=is_verbose))
+    if not ranked.prediction.memory.fits:
+        raise typer.Exit(EXIT_DOES_NOT_FIT)

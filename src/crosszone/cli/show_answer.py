@@ -1,0 +1,114 @@
+"""The answer of a search as people read it: the ranked plans, why the first is first, and what was turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from crosszone import units
+from crosszone.cli.show_prediction import crossing, degrees, idle_lines, plan_details, problem_line, shortened
+from crosszone.cli.tables import Column, bullets, heading, paragraph, table
+from crosszone.core.answer import Answer, RankedPlan, RejectedPlan, Search
+
+NUM_REJECTED = 5
+"""Rejected neighbours shown before `--verbose` is needed."""
+NUM_WARNINGS = 5
+
+
+def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]:
+    """Everything that `crosszone plan` shows."""
+    yield Text(problem_line(answer.problem), style="bold")
+    if answer.plans:
+        yield Text("")
+        yield _plans_table(answer.plans)
+        yield from _best_view(answer.plans[0])
+    if answer.baseline is not None:
+        yield heading("One zone alone")
+        yield paragraph(_baseline_line(answer.baseline))
+    yield heading("Verdict")
+    yield paragraph(answer.verdict)
+    if answer.rejected:
+        yield heading("Turned down")
+        rejected = tuple(_rejected_line(plan) for plan in answer.rejected)
+        yield bullets(shortened(rejected, len(rejected) if is_verbose else NUM_REJECTED))
+    warnings = answer.plans[0].prediction.warnings if answer.plans else _notices(answer)
+    if warnings:
+        yield heading("Warnings")
+        yield bullets(shortened(warnings, len(warnings) if is_verbose else NUM_WARNINGS))
+    yield Text(f"\n{_search_line(answer.search)}", style="dim")
+
+
+def _plans_table(plans: tuple[RankedPlan, ...]) -> RenderableType:
+    columns = [
+        Column(name="#", is_number=True),
+        Column(name="plan"),
+        Column(name="crosses"),
+        Column(name="step", is_number=True),
+        Column(name="MFU", is_number=True),
+        Column(name="memory", is_number=True),
+        Column(name="training", is_number=True),
+        Column(name="GPUs + egress", is_number=True),
+    ]
+    rows = [_plan_row(rank, ranked) for rank, ranked in enumerate(plans, start=1)]
+    has_totals = any(ranked.prediction.train_seconds is not None for ranked in plans)
+    num_columns = len(columns) if has_totals else len(columns) - 2
+    return table(
+        columns[:num_columns],
+        [row[:num_columns] for row in rows],
+        notes=[plan_details(ranked.plan) for ranked in plans],
+    )
+
+
+def _plan_row(rank: int, ranked: RankedPlan) -> tuple[str, ...]:
+    prediction = ranked.prediction
+    return (
+        str(rank),
+        degrees(ranked.plan),
+        crossing(ranked.plan),
+        units.format_seconds(prediction.step_seconds),
+        units.format_fraction(prediction.mfu),
+        units.format_bytes(prediction.memory.peak_bytes),
+        units.format_seconds(prediction.train_seconds),
+        _dollars(prediction.gpu_dollars, prediction.egress_dollars),
+    )
+
+
+def _dollars(gpu_dollars: float | None, egress_dollars: float | None) -> str:
+    if gpu_dollars is None and egress_dollars is None:
+        return "unknown"
+    shown = [units.format_dollars(dollars).removesuffix(" USD") for dollars in (gpu_dollars, egress_dollars)]
+    return f"{' + '.join(shown).replace('unknown', '?')} USD"
+
+
+def _best_view(best: RankedPlan) -> Iterator[RenderableType]:
+    if best.reasons:
+        yield heading("Why the first")
+        yield bullets(best.reasons)
+    if best.plan.idle_gpus:
+        yield heading("Idle GPUs of the first")
+        yield bullets(idle_lines(best.plan.idle_gpus))
+
+
+def _baseline_line(baseline: RankedPlan) -> str:
+    prediction = baseline.prediction
+    return (
+        f"{degrees(baseline.plan)}: step {units.format_seconds(prediction.step_seconds)}, "
+        f"MFU {units.format_fraction(prediction.mfu)}; {plan_details(baseline.plan)}"
+    )
+
+
+def _rejected_line(rejected: RejectedPlan) -> str:
+    return f"{degrees(rejected.plan)}, {plan_details(rejected.plan)}: {' '.join(rejected.reasons)}"
+
+
+def _notices(answer: Answer) -> tuple[str, ...]:
+    return tuple(f"{notice.where}: {notice.message}" for notice in answer.problem.warnings)
+
+
+def _search_line(search: Search) -> str:
+    text = f"Searched {search.num_candidates} candidates"
+    if search.elapsed_seconds is not None:
+        text += f" in {units.format_seconds(search.elapsed_seconds)}"
+    return f"{text}; {search.num_feasible} fit, {search.num_pruned} more were ruled out before."

@@ -1,0 +1,239 @@
+"""A prediction as people read it: the answer first, then where the time, the memory and the traffic go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from crosszone import units
+from crosszone.cli.tables import Column, bar, bullets, heading, pairs, paragraph, table
+from crosszone.core.answer import RankedPlan
+from crosszone.core.plan import IdleGpus, Plan
+from crosszone.core.prediction import Link, Memory, Prediction, StageMemory
+from crosszone.core.problem import Problem
+
+NUM_LISTED = 8
+"""Assumptions and warnings shown before `--verbose` is needed."""
+
+_VERDICT_STYLES = {"fits": "green", "tight": "yellow"}
+
+
+def prediction_view(problem: Problem, ranked: RankedPlan, *, is_verbose: bool) -> Iterator[RenderableType]:
+    """Everything that `crosszone predict` shows."""
+    plan, prediction = ranked.plan, ranked.prediction
+    yield Text(problem_line(problem), style="bold")
+    yield paragraph(f"{degrees(plan)}; {plan_details(plan)}")
+    yield Text("")
+    yield pairs(_headline(problem, prediction))
+    yield heading("Where the step goes")
+    yield _terms_table(prediction)
+    if is_verbose:
+        yield pairs((term.name, f"{term.formula}  [{term.source}]") for term in prediction.terms)
+    yield heading("Memory of one GPU")
+    yield _memory_table(prediction.memory)
+    yield pairs([(f"stage {stage.stage}", stage_parts(stage)) for stage in _fullest(prediction.memory)])
+    if prediction.links:
+        yield heading("Zone links in one step")
+        yield _links_table(prediction.links)
+    if plan.idle_gpus:
+        yield heading("Idle GPUs")
+        yield bullets(idle_lines(plan.idle_gpus))
+    for title, lines in (("Assumed", prediction.assumed), ("Warnings", prediction.warnings)):
+        if lines:
+            yield heading(title)
+            yield bullets(shortened(lines, len(lines) if is_verbose else NUM_LISTED))
+
+
+def problem_line(problem: Problem) -> str:
+    """What is trained, on what."""
+    workload, cluster = problem.workload, problem.cluster
+    num_zones = len(cluster.zones)
+    return (
+        f"{problem.model.name} on {cluster.num_gpus} GPUs in {num_zones} {'zone' if num_zones == 1 else 'zones'}, "
+        f"{workload.global_batch_size} sequences of {workload.sequence_length} tokens a step"
+    )
+
+
+def degrees(plan: Plan) -> str:
+    """The degrees that are not 1: "tp8 pp4 dp6"."""
+    named = [("tp", plan.tp), ("cp", plan.cp), ("pp", plan.pp), ("dp", plan.dp), ("ep", plan.ep)]
+    shown = [f"{name}{degree}" for name, degree in named if degree > 1]
+    return " ".join(shown) or "one GPU"
+
+
+def plan_details(plan: Plan) -> str:
+    """Framework, order of work, sharding and zones of a plan, in words."""
+    parts = [plan.framework, f"microbatch {plan.microbatch_size}"]
+    if plan.pp > 1:
+        parts.append(plan.schedule)
+    if plan.num_virtual_stages > 1:
+        parts.append(f"{plan.num_virtual_stages} virtual stages")
+    parts.append(f"recompute {plan.recompute}")
+    parts.append(f"shard {plan.shard}" + (f" over {plan.dp_shard}" if plan.dp_shard > 1 else ""))
+    if plan.sequence_parallel:
+        parts.append("sequence parallel")
+    if plan.offload != "none":
+        parts.append(f"offload {plan.offload}")
+    return ", ".join([*parts, f"in {', '.join(plan.zones)}"])
+
+
+def crossing(plan: Plan) -> str:
+    """What crosses zones."""
+    return "nothing" if plan.zone_axis == "none" else plan.zone_axis
+
+
+def idle_lines(idle_gpus: Iterable[IdleGpus]) -> list[str]:
+    """Which GPUs the plan leaves alone."""
+    return [f"{idle.num_gpus} in {idle.zone}, node group {idle.node_group}" for idle in idle_gpus]
+
+
+def shortened(lines: tuple[str, ...], num_lines: int) -> list[str]:
+    """The first `num_lines`, and how many more there are."""
+    rest = len(lines) - num_lines
+    return [*lines[:num_lines], *([f"and {rest} more (--verbose)"] if rest > 0 else [])]
+
+
+def stage_parts(stage: StageMemory) -> str:
+    """What fills one GPU of a stage, without what is zero."""
+    parts = [
+        ("weights", stage.weight_bytes),
+        ("gradients", stage.gradient_bytes),
+        ("optimizer", stage.optimizer_bytes),
+        ("activations", stage.activation_bytes),
+        ("buffers", stage.buffer_bytes),
+        ("overhead", stage.overhead_bytes),
+    ]
+    return " + ".join(f"{name} {units.format_bytes(size)}" for name, size in parts if size != 0)
+
+
+def _headline(problem: Problem, prediction: Prediction) -> Iterator[tuple[str, str | Text]]:
+    memory = prediction.memory
+    ranges = [
+        f"  ({units.format_seconds(interval.low_seconds)} to {units.format_seconds(interval.high_seconds)} "
+        f"at {units.format_fraction(interval.level)})"
+        for interval in prediction.intervals[:1]
+    ]
+    yield "step", Text.assemble((units.format_seconds(prediction.step_seconds), "bold"), *ranges)
+    yield (
+        "speed",
+        f"{units.format_count(prediction.tokens_per_second)} tokens/s, "
+        f"{units.format_count(prediction.tokens_per_second_per_gpu)} per GPU",
+    )
+    yield (
+        "MFU",
+        f"{units.format_fraction(prediction.mfu)}, "
+        f"{units.format_flop_per_second(prediction.model_flop_per_second_per_gpu)} per GPU",
+    )
+    verdict = Text(memory.verdict, style=_VERDICT_STYLES.get(memory.verdict, "bold red"))
+    yield "memory", Text.assemble(f"{_used(memory.peak_bytes, memory.capacity_bytes)}: ", verdict)
+    if len(problem.cluster.zones) > 1:
+        yield "zones cost", f"{prediction.cross_zone_penalty_ratio:.3g}× the step of one ideal zone"
+    if prediction.train_seconds is not None:
+        yield "training", _training(problem, prediction)
+        gpus, egress = units.format_dollars(prediction.gpu_dollars), units.format_dollars(prediction.egress_dollars)
+        yield "cost", f"GPUs {gpus}, egress {egress}"
+
+
+def _training(problem: Problem, prediction: Prediction) -> str:
+    finish, tokens = prediction.finish, units.format_count(problem.workload.train_tokens)
+    text = f"{units.format_seconds(prediction.train_seconds)} for {tokens} tokens"
+    if finish.p50_seconds is None:
+        return text
+    p50, p90 = units.format_seconds(finish.p50_seconds), units.format_seconds(finish.p90_seconds)
+    return f"{text}; with failures {p50} (P50), {p90} (P90)"
+
+
+def _used(used_bytes: float, capacity_bytes: float) -> str:
+    return f"{units.format_bytes(used_bytes)} of {units.format_bytes(capacity_bytes)}"
+
+
+def _terms_table(prediction: Prediction) -> RenderableType:
+    columns = [
+        Column(name="term", is_flexible=True),
+        Column(name="exposed", is_number=True),
+        Column(name="", is_number=False),
+        Column(name="hidden", is_number=True),
+    ]
+    terms = [term for term in prediction.terms if term.exposed_seconds != 0 or term.overlapped_seconds != 0]
+    return table(
+        columns,
+        [
+            (
+                term.name.replace("_", " "),
+                units.format_seconds(term.exposed_seconds),
+                bar(term.exposed_seconds, prediction.step_seconds),
+                units.format_seconds(term.overlapped_seconds) if term.overlapped_seconds else "",
+            )
+            for term in sorted(terms, key=lambda term: -term.exposed_seconds)
+        ],
+    )
+
+
+def _memory_table(memory: Memory) -> RenderableType:
+    columns = [
+        Column(name="stage"),
+        Column(name="zone", is_flexible=True),
+        Column(name="GPU", is_flexible=True),
+        Column(name="layers", is_number=True),
+        Column(name="needs", is_number=True),
+        Column(name="has", is_number=True),
+        Column(name=""),
+    ]
+    rows = []
+    for _, alike in groupby(memory.stages, key=_stage_looks):
+        first, *others = alike
+        rows.append(
+            (
+                f"{first.stage}–{others[-1].stage}" if others else str(first.stage),
+                first.zone,
+                first.gpu,
+                str(first.num_layers),
+                units.format_bytes(first.total_bytes),
+                units.format_bytes(first.capacity_bytes),
+                bar(first.total_bytes, first.capacity_bytes, style="green"),
+            )
+        )
+    return table(columns, rows)
+
+
+def _stage_looks(stage: StageMemory) -> tuple[str, str, int, str]:
+    """What a row shows of a stage: neighbours that look alike share a row."""
+    return stage.zone, stage.gpu, stage.num_layers, units.format_bytes(stage.total_bytes)
+
+
+def _fullest(memory: Memory) -> list[StageMemory]:
+    return [stage for stage in memory.stages if stage.total_bytes == memory.peak_bytes][:1]
+
+
+def _links_table(links: tuple[Link, ...]) -> RenderableType:
+    columns = [
+        Column(name="link", is_flexible=True),
+        Column(name="sends", is_number=True),
+        Column(name="at", is_number=True),
+        Column(name="takes", is_number=True),
+        Column(name="exposed", is_number=True),
+        Column(name="busy", is_number=True),
+        Column(name="USD/h", is_number=True),
+    ]
+    return table(
+        columns,
+        [
+            (
+                f"{link.from_zone} → {link.to_zone}" + (f" ({_groups(link)})" if link.groups else ""),
+                units.format_bytes(link.step_bytes),
+                units.format_bytes_per_second(link.bytes_per_second),
+                units.format_seconds(link.raw_seconds),
+                units.format_seconds(link.exposed_seconds),
+                units.format_fraction(link.utilization_fraction),
+                "unknown" if link.dollars_per_hour is None else f"{link.dollars_per_hour:.3g}",
+            )
+            for link in links
+        ],
+    )
+
+
+def _groups(link: Link) -> str:
+    return ", ".join(dict.fromkeys(group.group for group in link.groups))

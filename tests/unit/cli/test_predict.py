@@ -1,0 +1,103 @@
+"""`crosszone predict`: the whole prediction, for people and programs, and its exit code."""
+
+import dataclasses
+
+import pytest
+
+from crosszone import service
+
+
+def test_json_is_the_prediction_with_its_plan(run, ranked) -> None:
+    result = run("predict", "job.yaml", "--json")
+    assert result.code == 0
+    assert result.json["step_seconds"] == 10.0
+    assert result.json["memory"]["fits"] is True
+    assert result.json["plan"]["zone_axis"] == "pp"
+    assert result.json["plan"]["world_size"] == 8
+    assert result.json["gpu_dollars"] is None
+    assert set(result.json) == {*(field.name for field in dataclasses.fields(ranked.prediction)), "plan"}
+
+
+def test_option_may_come_before_the_verb(run, ranked) -> None:
+    assert run("--json", "predict", "job.yaml").json == run("predict", "job.yaml", "--json").json
+
+
+@pytest.mark.parametrize("arguments", [("predict", "job.yaml"), ("predict", "job.yaml", "--json")])
+def test_what_does_not_fit_is_printed_whole_and_exits_3(run, ranked, monkeypatch, arguments) -> None:
+    full = dataclasses.replace(ranked.prediction.memory, fits=False, verdict="does not fit", peak_bytes=95e9)
+    over = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, memory=full))
+    monkeypatch.setattr(service, "predict", lambda problem: over)
+    result = run(*arguments)
+    assert result.code == 3
+    assert "zone_send" in result.out or "zone send" in result.out
+    assert "does not fit" in result.out
+
+
+def test_screen_shows_the_answer_first(run, ranked) -> None:
+    lines = run("predict", "job.yaml").out.splitlines()
+    assert lines[0] == "llama-2-7b on 16 GPUs in 2 zones, 64 sequences of 4096 tokens a step"
+    assert lines[1].strip().startswith("tp4 pp2; megatron, microbatch 1, 1f1b, recompute selective")
+    text = "\n".join(lines)
+    assert "10 s  (9 s to 11.5 s at 90 %)" in text
+    assert "60 GB of 85 GB: fits" in text
+    assert "1.12× the step of one ideal zone" in text
+    assert "GPUs unknown, egress 12.30 USD" in text
+
+
+def test_screen_is_at_most_80_columns_wide(run, ranked) -> None:
+    assert max(len(line) for line in run("predict", "job.yaml", "--verbose").out.splitlines()) <= 80
+
+
+def test_screen_leaves_out_what_is_zero(run, ranked) -> None:
+    text = run("predict", "job.yaml").out
+    assert "never" not in text
+    assert "buffers" not in text
+    assert "activations 40 GB" in text
+
+
+def test_bars_are_as_long_as_their_share(run, ranked) -> None:
+    text = run("predict", "job.yaml").out
+    (compute,) = [line for line in text.splitlines() if "forward compute" in line]
+    assert (compute.count("█"), compute.count("░")) == (16, 4)
+
+
+def test_links_say_what_they_carry(run, ranked) -> None:
+    (link,) = [line for line in run("predict", "job.yaml").out.splitlines() if "→" in line]
+    assert "north → south (pp)" in link
+    for shown in ("2.1 GB", "10 Gbit/s", "1.7 s", "200 ms", "17 %", "unknown"):
+        assert shown in link
+
+
+def test_many_warnings_are_cut_unless_verbose(run, ranked) -> None:
+    short, whole = run("predict", "job.yaml").out, run("predict", "job.yaml", "--verbose").out
+    assert "and 4 more (--verbose)" in short
+    assert "warning 11" not in short
+    assert "warning 11" in whole
+
+
+def test_verbose_shows_formulas_and_sources(run, ranked) -> None:
+    assert "b/β  [own]" in run("predict", "job.yaml", "--verbose").out
+    assert "b/β" not in run("predict", "job.yaml").out
+
+
+def test_stages_that_look_alike_share_a_row(run, ranked, monkeypatch) -> None:
+    stage = ranked.prediction.memory.stages[0]
+    alike = tuple(dataclasses.replace(stage, stage=number) for number in range(4))
+    memory = dataclasses.replace(ranked.prediction.memory, stages=alike)
+    even = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, memory=memory))
+    monkeypatch.setattr(service, "predict", lambda problem: even)
+    assert "0–3" in run("predict", "job.yaml").out
+
+
+def test_standard_input_is_read_as_utf8(run, ranked, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(service, "read_text", lambda text, base: seen.append(text))
+    monkeypatch.setattr(service, "predict", lambda problem: ranked)
+    run("predict", "-", "--json", stdin="# 北京\n".encode())
+    assert seen == ["# 北京\n"]
+
+
+def test_standard_input_that_is_not_utf8_is_bad_input(run, ranked) -> None:
+    result = run("predict", "-", "--json", stdin="# 北京".encode("gb18030"))
+    assert result.code == 2
+    assert "not UTF-8" in result.json["errors"][0]["message"]
