@@ -15,6 +15,7 @@ from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from crosszone.core.answer import Answer, RankedPlan
     from crosszone.core.plan import Plan
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 
 CATALOGS = ("gpus", "models", "regions", "frameworks")
 DEFAULT_TOP = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """One thing that a job file can name."""
+
+    name: str
+    """As a job file writes it."""
+    noun: Any
+    """`Gpu`, `Model`, `Region` or `Framework`."""
+    facts: tuple[Any, ...] = ()
+    """Each figure with its source, where the noun does not carry it."""
 
 
 def read(path: str | os.PathLike[str]) -> Problem:
@@ -72,6 +85,24 @@ def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
     return dataclasses.replace(answer, search=dataclasses.replace(answer.search, elapsed_seconds=elapsed_seconds))
 
 
+def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:
+    """Every entry of one of `CATALOGS`, or the one called `name` (regions: also all of a provider). UnknownName."""
+    entries = {"gpus": _gpus, "models": _models, "regions": _regions, "frameworks": _frameworks}
+    if kind not in entries:
+        raise UnknownName.among(kind, CATALOGS, kind="catalog")
+    return entries[kind](name)
+
+
+def catalog_json(entries: Iterable[CatalogEntry]) -> list[dict[str, Any]]:
+    """Catalog JSON: the fields of each noun, its name as a job file writes it, and the sources of its figures."""
+    from crosszone.core.codec import to_json
+
+    return [
+        {**to_json(entry.noun), "name": entry.name, **({"facts": to_json(entry.facts)} if entry.facts else {})}
+        for entry in entries
+    ]
+
+
 def starter_job() -> str:
     """A first job file, with comments; it plans as it is."""
     return Path(__file__).with_name("starter_job.yaml").read_text(encoding="utf-8")
@@ -119,6 +150,42 @@ def _ranked_json(ranked: RankedPlan) -> dict[str, Any]:
         "prediction": to_json(ranked.prediction),
         "reasons": list(ranked.reasons),
     }
+
+
+def _gpus(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.gpus import gpu, gpu_facts, gpu_names
+
+    nouns = [gpu(each) for each in (gpu_names() if name is None else (name,))]
+    return tuple(CatalogEntry(name=noun.name, noun=noun, facts=gpu_facts(noun.name)) for noun in nouns)
+
+
+def _models(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.models import model, model_names
+
+    nouns = [model(each) for each in (model_names() if name is None else (name,))]
+    return tuple(CatalogEntry(name=noun.name, noun=noun) for noun in nouns)
+
+
+def _regions(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.regions import nearest_names, providers, region, regions
+
+    if name is None or name in providers():
+        found = regions(name)
+    else:
+        one = region(name)
+        if one is None:
+            raise UnknownName.among(name, nearest_names(name) or providers(), kind="region")
+        found = (one,)
+    return tuple(CatalogEntry(name=each.reference, noun=each) for each in found)
+
+
+def _frameworks(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.frameworks import framework_facts, framework_names
+
+    known = framework_names()
+    if name is not None and name not in known:
+        raise UnknownName.among(name, known, kind="framework")
+    return tuple(CatalogEntry(name=each, noun=framework_facts(each)) for each in (known if name is None else (name,)))
 
 
 def _check_framework_names(problem: Problem) -> None:
