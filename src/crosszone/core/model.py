@@ -47,6 +47,8 @@ class Model:
     """Sliding window of the local layers; None: every layer sees the whole sequence."""
     global_every: int = 0
     """Each `global_every`-th layer sees the whole sequence; 0: none does where `window_size` is set."""
+    global_layers: tuple[int, ...] | None = None
+    """Indices of the layers that see the whole sequence, where no period gives them; then `global_every` is unused."""
 
     qkv_bias: bool = False
     attention_output_bias: bool = False
@@ -57,6 +59,7 @@ class Model:
     """One learned logit per head (GPT-OSS)."""
     norm: str = "rmsnorm"
     """rmsnorm | layernorm"""
+    norm_weight: bool = True
     norm_bias: bool = False
     num_layer_norms: int = 2
     """Norms of width `hidden_size` in one layer."""
@@ -81,6 +84,8 @@ class Model:
     """Leading layers without experts."""
     moe_every: int = 1
     """Each `moe_every`-th layer after the dense ones has experts."""
+    moe_layers: tuple[int, ...] | None = None
+    """Indices of the layers with experts, where no period gives them; then the two fields above are unused."""
 
     num_other_parameters: int = 0
     """Parameters that no rule covers (BERT's pooler and token types), as the framework counts them."""
@@ -91,11 +96,21 @@ class Model:
 
     def layer_kind(self, layer: int) -> LayerKind:
         """Kind of the layer with index `layer` (0 first)."""
-        is_global = self.window_size is None or (self.global_every > 0 and (layer + 1) % self.global_every == 0)
-        sparse_index = layer - self.num_dense_layers
-        is_moe = self.num_experts > 0 and sparse_index >= 0 and (sparse_index + 1) % self.moe_every == 0
+        is_moe = self.num_experts > 0 and self._has_experts(layer)
+        is_global = self.window_size is None or self._sees_everything(layer)
         return LayerKind(is_moe=is_moe, window_size=None if is_global else self.window_size)
 
     def layer_kinds(self) -> tuple[LayerKind, ...]:
         """Kind of each layer, first to last (`num_layers` of them)."""
         return tuple(self.layer_kind(layer) for layer in range(self.num_layers))
+
+    def _has_experts(self, layer: int) -> bool:
+        if self.moe_layers is not None:
+            return layer in self.moe_layers
+        sparse_index = layer - self.num_dense_layers
+        return sparse_index >= 0 and (sparse_index + 1) % self.moe_every == 0
+
+    def _sees_everything(self, layer: int) -> bool:
+        if self.global_layers is not None:
+            return layer in self.global_layers
+        return self.global_every > 0 and (layer + 1) % self.global_every == 0

@@ -48,8 +48,8 @@ def layer_parameters(model: Model, kind: LayerKind) -> LayerParameters:
 
 
 def norm_parameters(model: Model) -> int:
-    """Parameters of one norm of width h: a weight, and a bias where the model has one (only LayerNorm does)."""
-    return model.hidden_size * (2 if model.norm_bias else 1)
+    """Parameters of one norm of width h: a weight and a bias, each where the model has one (only LayerNorm has both)."""
+    return model.hidden_size * (int(model.norm_weight) + int(model.norm_bias))
 
 
 def token_table_parameters(model: Model) -> int:

@@ -142,6 +142,10 @@ def test_a_tied_table_is_counted_once():
     assert norm_parameters(GPT) == final_norm_parameters(GPT) == 20
 
 
+def test_a_norm_may_have_neither_weight_nor_bias():
+    assert norm_parameters(replace(GPT, norm_weight=False, norm_bias=False)) == 0
+
+
 def test_head_bias_is_not_tied():
     assert head_parameters(replace(GPT, head_bias=True)) == 50
 
