@@ -1,0 +1,59 @@
+"""What people write, read once: a job file in, a `core.problem.Problem` out, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crosszone.core.problem import Problem
+from crosszone.errors import SpecError
+from crosszone.spec.later import warn_of_later_keys
+from crosszone.spec.reporting import Report
+from crosszone.spec.resolve import resolve
+from crosszone.spec.schema import job_schema
+from crosszone.spec.shape import read_shape
+from crosszone.spec.yaml_source import MAX_BYTES, Source, read_mapping, read_yaml
+
+__all__ = ["job_schema", "read_job", "read_job_text"]
+
+
+def read_job(source: str | Path | dict[str, Any], base: Path | None = None) -> Problem:
+    """The problem that a job file, or a mapping with its keys, states.
+
+    `source` is the path of a file, or the mapping. A path to a model's `config.json` in it is relative to `base`: the
+    file's own folder where `base` is None. A mapping without `base` may not name files.
+
+    Raises SpecError with everything that is wrong, each with its place, and its line where there is a file.
+    """
+    if isinstance(source, dict):
+        return _read(read_mapping(source), base)
+    path = Path(source)
+    return read_job_text(_text(path), base if base is not None else path.parent)
+
+
+def read_job_text(text: str, base: Path | None = None) -> Problem:
+    """The problem that the text of a job file states; `base` and errors as for `read_job`."""
+    return _read(read_yaml(text), base)
+
+
+def _read(source: Source, base: Path | None) -> Problem:
+    report = Report(lines=source.lines)
+    job = read_shape(source.value, report)
+    problem = None
+    if job is not None:
+        warn_of_later_keys(source.value, report)
+        problem = resolve(job, report, base)
+    if report.findings:
+        raise SpecError(*report.findings)
+    assert problem is not None
+    return problem
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        return data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror or str(error)
+        raise SpecError.of(f'cannot read the job file "{path}": {reason}.', code="unreadable") from None

@@ -1,0 +1,63 @@
+"""Keys that are read and kept, but change no number yet. Each row goes when its effect comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from crosszone.spec.reporting import Report
+from crosszone.spec.yaml_source import Path, place
+
+DEPLOYMENT = "It will shape the deployment; no predicted number depends on it."
+LATER = {
+    "workload.dataset.size": "No storage cost is predicted yet.",
+    "workload.dataset.zone": "No loading of data across zones is predicted yet.",
+    "cluster.zones[].scheduler": DEPLOYMENT,
+    "cluster.zones[].nodes[].cpus": DEPLOYMENT,
+    "cluster.zones[].nodes[].disk": DEPLOYMENT,
+    "cluster.zones[].nodes[].addresses": DEPLOYMENT,
+    "cluster.zones[].nodes[].interface": DEPLOYMENT,
+    "cluster.zones[].nodes[].image": DEPLOYMENT,
+    "cluster.zones[].nodes[].mtbf": "No failures are predicted yet, so goodput and finish dates are unknown.",
+    "cluster.links[].jitter": "A link is predicted at its mean round trip.",
+    "cluster.default_link.jitter": "A link is predicted at its mean round trip.",
+    "plan.rank_order": "The framework's own order is predicted.",
+    "plan.sync.every": "Zones are predicted to agree in every step.",
+    "plan.sync.codecs": "What crosses zones is predicted uncompressed.",
+    "plan.sync.streams": "A link's own `streams` has an effect.",
+    "plan.bucket_bytes": "The framework's own bucket size is predicted.",
+    "plan.prefetch": "The framework's own prefetch is predicted.",
+    "constraints.allow": "Nothing that changes the optimiser's mathematics is proposed yet.",
+}
+"""Why each of them has no effect, by place; `[]` is any index."""
+LATER_VALUES = {
+    ("workload.trainable", "lora"): "The prediction is for training all weights.",
+    ("cluster.zones[].nodes[].preemptible", True): "It chooses the GPU's price; no interruptions are predicted yet.",
+    ("plan.offload", "parameters"): "Only offload: optimizer is predicted.",
+    ("plan.sync.method", "delayed"): "Zones are predicted to agree in every step.",
+    ("plan.sync.method", "local_sgd"): "Zones are predicted to agree in every step.",
+    ("plan.sync.method", "diloco"): "Zones are predicted to agree in every step.",
+    ("plan.sync.method", "streaming_diloco"): "Zones are predicted to agree in every step.",
+}
+"""The same for single values of keys that have an effect otherwise."""
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def warn_of_later_keys(value: dict[str, Any], report: Report) -> None:
+    """A warning for each key or value of the job file that has no effect yet."""
+    for path, written in _walk(value, ()):
+        where = _INDEX.sub("[]", place(path))
+        reason = LATER.get(where) or (LATER_VALUES.get((where, written)) if isinstance(written, str | bool) else None)
+        if reason is not None and written not in (None, [], {}):
+            key = path[-1] if where in LATER else f"{path[-1]}: {str(written).lower()}"
+            report.warn(path, f"{key} is read, but has no effect yet. {reason}")
+
+
+def _walk(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if path:
+        yield path, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _walk(item, (*path, key))

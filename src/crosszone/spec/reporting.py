@@ -1,0 +1,71 @@
+"""Collects what is wrong, assumed or worth a word while a job file is read, each with its place and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crosszone.core.problem import Notice
+from crosszone.errors import Finding, SpecError
+from crosszone.spec.yaml_source import Path, place
+
+
+@dataclass(slots=True)
+class Report:
+    """Grows while one file is read."""
+
+    lines: Mapping[Path, int]
+    lost: set[Path] = field(default_factory=set)
+    """Where something was written that could not be read. What merely follows from that is not reported again."""
+    found: list[tuple[int, Finding]] = field(default_factory=list)
+    """(line, error), in the order in which they were found."""
+    assumed: list[Notice] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
+
+    def refuse(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        """Note an error, unless it follows from a value at or below `path` that could not be read."""
+        if not self.has_lost(path):
+            self.add(path, Finding(code=code, message=message, hint=hint))
+
+    def refuse_once(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        """As `refuse`, but only the first error of this code at this place: one link stands for two directions."""
+        if not any(finding.code == code and finding.where == place(path) for _, finding in self.found):
+            self.refuse(path, code, message, hint)
+
+    def absorb(self, path: Path, error: SpecError) -> None:
+        """Note the errors of something that was read at `path`."""
+        for finding in error.findings:
+            self.add(path, finding)
+
+    def add(self, path: Path, finding: Finding) -> None:
+        """Note an error that was found without its place."""
+        line = self.line(path)
+        message = f"line {line}: {finding.message}" if line is not None else finding.message
+        located = Finding(code=finding.code, message=message, where=place(path), hint=finding.hint)
+        self.found.append((line or 0, located))
+
+    def assume(self, path: Path, message: str) -> None:
+        """Note a value that nobody stated."""
+        notice = Notice(where=place(path), message=message)
+        if notice not in self.assumed:
+            self.assumed.append(notice)
+
+    def warn(self, path: Path, message: str) -> None:
+        """Note something that a person should know."""
+        self.warnings.append(Notice(where=place(path), message=message))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All errors by line, and as they were found where lines are the same or not known."""
+        return tuple(finding for _, finding in sorted(self.found, key=lambda pair: pair[0]))
+
+    def has_lost(self, path: Path) -> bool:
+        """Whether something at or below `path` could not be read."""
+        return any(lost[: len(path)] == path for lost in self.lost)
+
+    def line(self, path: Path) -> int | None:
+        """Line of `path`, or of the nearest value around it; None where the values did not come from text."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return None
