@@ -1,0 +1,98 @@
+"""Frameworks that train: one file each, found by its folder. What each can express, its rank order, its facts.
+
+A file holds `RULES` (what it cannot do) and `RANK_ORDERS` (axes, innermost first; the first is its default). Its
+numbers are in the catalog, `data/frameworks`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from types import ModuleType
+
+import numpy as np
+
+from crosszone.catalog.frameworks import framework
+from crosszone.core.framework import Framework
+from crosszone.core.plan import Plan
+from crosszone.core.tables import Bools, Ints, PlanTable
+from crosszone.errors import UnknownName
+from crosszone.frameworks.rules import plan_expressed, table_expressed
+
+SHARED = "rules"
+"""The one file of the folder that is no framework."""
+
+
+@functools.cache
+def framework_names() -> tuple[str, ...]:
+    """All frameworks, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != SHARED))
+
+
+def framework_facts(name: str) -> Framework:
+    """Numbers of the framework, with sources.
+
+    Errors: UnknownName with the nearest names.
+    """
+    return framework(name)
+
+
+def supports(name: str, plan: Plan) -> tuple[str, ...]:
+    """Reasons why the framework cannot express `plan`; empty where it can.
+
+    Errors: UnknownName with the nearest names.
+    """
+    module = _module(name)
+    columns = plan_expressed(plan)
+    reasons = [f"{name}: {rule.reason(plan)}" for rule in module.RULES if rule.violated(columns)[0]]
+    if not any(_same_order(plan, order) for order in module.RANK_ORDERS):
+        known = " or ".join("-".join(order) for order in module.RANK_ORDERS)
+        reasons.append(f"{name}: ranks are ordered {known}, innermost first, not {'-'.join(plan.rank_order)}.")
+    return tuple(reasons)
+
+
+def expressible(
+    name: str,
+    table: PlanTable,
+    *,
+    num_layers: int | Ints,
+    num_microbatches: int | Ints,
+    num_like_replicas: Ints | None = None,
+) -> Bools:
+    """Rows of `table` that the framework can express; `supports` of each row, without a loop over rows.
+
+    `num_layers` is the model's, `num_microbatches` that of the row's replica with fewest, `num_like_replicas` the
+    greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it).
+
+    Errors: UnknownName with the nearest names.
+    """
+    columns = table_expressed(
+        table, num_layers=num_layers, num_microbatches=num_microbatches, num_like_replicas=num_like_replicas
+    )
+    can = np.ones(len(table), dtype=np.bool_)
+    for rule in _module(name).RULES:
+        can &= ~rule.violated(columns)
+    return can
+
+
+def rank_order(name: str) -> tuple[str, ...]:
+    """Axes from the innermost (neighbouring ranks) to the outermost.
+
+    Errors: UnknownName with the nearest names.
+    """
+    order: tuple[str, ...] = _module(name).RANK_ORDERS[0]
+    return order
+
+
+def _module(name: str) -> ModuleType:
+    if name not in framework_names():
+        raise UnknownName.among(name, framework_names(), kind="framework")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def _same_order(plan: Plan, order: tuple[str, ...]) -> bool:
+    # An axis of degree 1 may stand anywhere.
+    degrees = {"tp": plan.tp, "cp": plan.cp, "dp": plan.dp, "pp": plan.pp}
+    wide = [axis for axis in plan.rank_order if degrees.get(axis, 1) > 1]
+    return wide == [axis for axis in order if axis in wide]

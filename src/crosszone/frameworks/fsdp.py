@@ -1,0 +1,49 @@
+"""PyTorch FSDP2 (`fully_shard`) under our own trainer: sharded replicas.
+
+Read in torch 2.13.0, torch/distributed/fsdp/_fully_shard: a one-dimensional mesh shards over all of dp, a
+two-dimensional one within groups of dp_shard (HSDP). `reshard_after_forward=False` keeps the gathered weights
+(shard=gradients). Optimizer states follow the sharded parameters; they alone cannot be sharded or offloaded.
+
+Ranks of one shard group meet in every microbatch, so that they must have the same number of them; different shard
+groups meet once a step, weighted by tokens in our trainer, and may differ.
+"""
+
+from crosszone.frameworks.rules import (
+    SEQUENCE_PARALLEL_NEEDS_TP,
+    STAGES_ALIKE,
+    Rule,
+    lacks,
+    no_codecs,
+    offloads_only,
+    shards_only,
+)
+
+TITLE = "fully_shard"
+RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
+
+UNEQUAL_WITHIN_SHARD_GROUP = Rule(
+    code="unequal_shard_group",
+    violated=lambda of: of.is_unequal & (of.num_like_replicas % of.dp_shard != 0),
+    message=lambda plan: (
+        f"ranks of one shard group gather together in every microbatch, but groups of dp_shard={plan.dp_shard} mix "
+        "replicas with different numbers of microbatches."
+    ),
+    hint="Set dp_shard to a divisor of every group of like replicas, or take ddp.",
+)
+
+RULES = (
+    lacks("tp", TITLE, hint="Set tp=1, or take megatron or torchtitan."),
+    lacks("pp", TITLE, hint="Set pp=1, or take megatron, torchtitan or deepspeed."),
+    lacks("cp", TITLE, hint="Set cp=1, or take megatron or torchtitan."),
+    lacks("ep", TITLE, hint="Set ep=1, or take megatron or torchtitan."),
+    SEQUENCE_PARALLEL_NEEDS_TP,
+    shards_only(TITLE, "gradients", "parameters", hint="Set shard=gradients or parameters, or take ddp for none."),
+    offloads_only(
+        TITLE,
+        "parameters",
+        hint="CPUOffloadPolicy moves weights, gradients and states together: set offload=parameters.",
+    ),
+    UNEQUAL_WITHIN_SHARD_GROUP,
+    no_codecs(TITLE),
+    STAGES_ALIKE,
+)

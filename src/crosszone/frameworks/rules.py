@@ -1,0 +1,260 @@
+"""What a framework cannot do, said once: the same rule judges one plan and a table of millions.
+
+A rule reads columns (`Expressed`), so that `violated` is one expression over arrays; one plan is the table with one
+row. Each file beside this one lists the rules of its framework. Arithmetic of the model (heads over tp, layers over
+pp) and of the cluster is the planner's, not theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Plan
+from crosszone.core.tables import Bools, Columns, Ints, PlanTable
+
+OFFLOADS = ("none", "optimizer", "parameters")
+"""What `Plan.offload` may say."""
+AXIS_TITLES = {
+    "tp": "tensor parallelism",
+    "pp": "pipeline parallelism",
+    "cp": "context parallelism",
+    "ep": "expert parallelism",
+}
+SAME_MATHEMATICS = ("flat", "hierarchical")
+"""Ways to agree across zones in which every step is that of one cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expressed(Columns):
+    """What a plan asks of a framework, one row per plan. Codes index SCHEDULES, RECOMPUTES, SHARDS, SYNC_METHODS."""
+
+    tp: Ints
+    pp: Ints
+    cp: Ints
+    ep: Ints
+    dp: Ints
+    dp_shard: Ints
+    num_virtual_stages: Ints
+    num_layers: Ints
+    """Of the model."""
+    num_microbatches: Ints
+    """Of the replica that works off fewest."""
+    num_like_replicas: Ints
+    """Greatest common divisor of the sizes of the replica groups: shard groups of a divisor of it mix no groups."""
+    schedule: Ints
+    recompute: Ints
+    shard: Ints
+    offload: Ints
+    """Index in OFFLOADS."""
+    sync: Ints
+    sequence_parallel: Bools
+    is_uneven: Bools
+    """Stages hold different numbers of layers."""
+    is_unequal: Bools
+    """Replicas consume different numbers of microbatches."""
+    is_mixed: Bools
+    """Stages differ in tp, dp or recompute."""
+    has_codecs: Bools
+    """Something is compressed on its way between zones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One thing that a framework cannot do."""
+
+    code: str
+    """For programs, in snake_case."""
+    violated: Callable[[Expressed], Bools]
+    message: Callable[[Plan], str]
+    """What cannot be, with this plan's numbers: one sentence."""
+    hint: str = ""
+    """What to do instead: one sentence, or empty."""
+
+    def reason(self, plan: Plan) -> str:
+        """Message and hint as one text."""
+        return f"{self.message(plan)} {self.hint}".rstrip()
+
+
+def table_expressed(
+    table: PlanTable,
+    *,
+    num_layers: int | Ints,
+    num_microbatches: int | Ints,
+    num_like_replicas: Ints | None = None,
+) -> Expressed:
+    """The columns that rules read, of every row of `table`.
+
+    What a table does not hold is what the search never varies: stages alike, no codecs, hierarchical agreement. Where
+    `num_like_replicas` is not given, rows with unequal replicas count as having groups of one.
+    """
+    num_rows = len(table)
+    like = np.where(table.is_unequal, 1, table.dp) if num_like_replicas is None else num_like_replicas
+    no = np.zeros(num_rows, dtype=np.bool_)
+    return Expressed(
+        **{name: getattr(table, name) for name in _SHARED_COLUMNS},
+        num_layers=np.broadcast_to(np.asarray(num_layers, dtype=np.int64), num_rows),
+        num_microbatches=np.broadcast_to(np.asarray(num_microbatches, dtype=np.int64), num_rows),
+        num_like_replicas=like,
+        offload=table.offloads_optimizer.astype(np.int64) * OFFLOADS.index("optimizer"),
+        sync=np.full(num_rows, SYNC_METHODS.index("hierarchical")),
+        is_mixed=no,
+        has_codecs=no,
+    )
+
+
+def plan_expressed(plan: Plan) -> Expressed:
+    """The columns of one plan: one row."""
+    numbers: dict[str, int] = {
+        **{name: getattr(plan, name) for name in ("tp", "pp", "cp", "ep", "dp", "dp_shard", "num_virtual_stages")},
+        "num_layers": sum(stage.num_layers for stage in plan.stages),
+        "num_microbatches": min(replica.num_microbatches for replica in plan.replicas),
+        "num_like_replicas": math.gcd(*(replica.num_replicas for replica in plan.replicas)),
+        "schedule": SCHEDULES.index(plan.schedule),
+        "recompute": RECOMPUTES.index(plan.recompute),
+        "shard": SHARDS.index(plan.shard),
+        "offload": OFFLOADS.index(plan.offload),
+        "sync": SYNC_METHODS.index(plan.sync.method),
+    }
+    answers: dict[str, bool] = {
+        "sequence_parallel": plan.sequence_parallel,
+        "is_uneven": len({stage.num_layers for stage in plan.stages}) > 1,
+        "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
+        "is_mixed": any((s.tp, s.dp, s.recompute) != (plan.tp, plan.dp, plan.recompute) for s in plan.stages),
+        "has_codecs": bool(plan.sync.codecs),
+    }
+    columns: dict[str, Any] = {name: np.array([value], dtype=np.int64) for name, value in numbers.items()}
+    columns |= {name: np.array([value], dtype=np.bool_) for name, value in answers.items()}
+    return Expressed(**columns)
+
+
+def lacks(axis: str, why: str, hint: str = "") -> Rule:
+    """The framework has no axis `axis`: it must be 1."""
+    return Rule(
+        code=f"no_{axis}",
+        violated=lambda of: getattr(of, axis) > 1,
+        message=lambda plan: f"{why} has no {AXIS_TITLES[axis]}, but {axis}={getattr(plan, axis)}.",
+        hint=hint or f"Set {axis}=1 or take another framework.",
+    )
+
+
+def shards_only(why: str, *shards: str, hint: str) -> Rule:
+    """With dp > 1, `shard` must be one of these."""
+    return Rule(
+        code="shard",
+        violated=lambda of: (of.dp > 1) & ~_is_one_of(of.shard, SHARDS, shards),
+        message=lambda plan: f"{why} cannot do shard={plan.shard} over dp={plan.dp}.",
+        hint=hint,
+    )
+
+
+def schedules_only(why: str, *schedules: str) -> Rule:
+    """With pp > 1, the schedule must be one of these."""
+    return Rule(
+        code="schedule",
+        violated=lambda of: (of.pp > 1) & ~_is_one_of(of.schedule, SCHEDULES, schedules),
+        message=lambda plan: f"{why} has no schedule {plan.schedule}.",
+        hint=f"Set schedule to {' or '.join(schedules)}.",
+    )
+
+
+def equal_replicas(why: str) -> Rule:
+    """Every replica works off the same number of microbatches."""
+    return Rule(
+        code="unequal_replicas",
+        violated=lambda of: of.is_unequal,
+        message=lambda plan: f"{why}, but the replicas have {_microbatches(plan)} microbatches.",
+        hint="Give every replica the same number, or take ddp.",
+    )
+
+
+def whole_shard_groups(why: str) -> Rule:
+    """What is sharded is sharded over all of dp."""
+    return Rule(
+        code="partial_shard_group",
+        violated=lambda of: (of.shard > 0) & (of.dp_shard != of.dp),
+        message=lambda plan: f"{why} shards over all of dp={plan.dp}, not over dp_shard={plan.dp_shard}.",
+        hint="Set dp_shard to dp or take fsdp.",
+    )
+
+
+def offloads_only(why: str, *offloads: str, hint: str) -> Rule:
+    """What waits in host memory is one of these."""
+    return Rule(
+        code="offload",
+        violated=lambda of: ~_is_one_of(of.offload, OFFLOADS, ("none", *offloads)),
+        message=lambda plan: f"{why} cannot do offload={plan.offload}.",
+        hint=hint,
+    )
+
+
+def own_mathematics_only(why: str) -> Rule:
+    """Zones agree in every step: flat or hierarchical."""
+    return Rule(
+        code="sync",
+        violated=lambda of: ~_is_one_of(of.sync, SYNC_METHODS, SAME_MATHEMATICS),
+        message=lambda plan: f"{why} agrees in every step and cannot do sync.method={plan.sync.method}.",
+        hint="Take ddp or fsdp, whose trainer is ours.",
+    )
+
+
+def no_codecs(why: str) -> Rule:
+    """Nothing is compressed between zones."""
+    return Rule(
+        code="codecs",
+        violated=lambda of: of.has_codecs,
+        message=lambda plan: f"{why} cannot compress {', '.join(stream for stream, _ in plan.sync.codecs)}.",
+        hint="Leave sync.codecs out or take ddp.",
+    )
+
+
+SEQUENCE_PARALLEL_NEEDS_TP = Rule(
+    code="sequence_parallel_without_tp",
+    violated=lambda of: of.sequence_parallel & (of.tp == 1),
+    message=lambda plan: "sequence_parallel splits what tp leaves whole, but tp=1.",
+    hint="Set sequence_parallel=false.",
+)
+
+VIRTUAL_STAGES_NEED_INTERLEAVING = Rule(
+    code="virtual_stages_without_interleaving",
+    violated=lambda of: (of.num_virtual_stages > 1) & ~_is_one_of(of.schedule, SCHEDULES, ("interleaved_1f1b",)),
+    message=lambda plan: f"num_virtual_stages={plan.num_virtual_stages} needs interleaved_1f1b, not {plan.schedule}.",
+    hint="Set schedule=interleaved_1f1b or num_virtual_stages=1.",
+)
+
+EVERY_CHUNK_HAS_A_LAYER = Rule(
+    code="empty_virtual_stage",
+    violated=lambda of: of.pp * of.num_virtual_stages > of.num_layers,
+    message=lambda plan: (
+        f"pp*num_virtual_stages = {plan.pp}*{plan.num_virtual_stages} = {plan.pp * plan.num_virtual_stages} chunks, "
+        f"but the model has {sum(stage.num_layers for stage in plan.stages)} layers."
+    ),
+    hint="Lower pp or num_virtual_stages.",
+)
+
+STAGES_ALIKE = Rule(
+    code="mixed_stages",
+    violated=lambda of: of.is_mixed,
+    message=lambda plan: "every stage has the same tp, dp and recompute, but this plan's stages differ.",
+    hint="Give all stages the plan's own tp, dp and recompute.",
+)
+
+
+def is_interleaved(of: Expressed) -> Bools:
+    """Rows whose schedule is interleaved."""
+    return _is_one_of(of.schedule, SCHEDULES, ("interleaved_1f1b",))
+
+
+def _is_one_of(codes: Ints, names: tuple[str, ...], wanted: tuple[str, ...]) -> Bools:
+    return np.isin(codes, [names.index(name) for name in wanted])
+
+
+def _microbatches(plan: Plan) -> str:
+    return " and ".join(str(number) for number in sorted({replica.num_microbatches for replica in plan.replicas}))
+
+
+_SHARED_COLUMNS = tuple({field.name for field in fields(PlanTable)} & {field.name for field in fields(Expressed)})
