@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from crosszone.core.answer import Answer, RankedPlan
@@ -33,24 +32,32 @@ class CatalogEntry:
     """As a job file writes it."""
     noun: Any
     """`Gpu`, `Model`, `Region` or `Framework`."""
+    more: tuple[tuple[str, Any], ...] = ()
+    """What the catalog says beside the noun's fields: aliases, a note, counted parameters."""
     facts: tuple[Any, ...] = ()
-    """Each figure with its source, where the noun does not carry it."""
+    """Each figure with its source; empty where one source in the noun stands for all."""
 
 
-def read(path: str | os.PathLike[str]) -> Problem:
-    """The problem that the job file at `path` states. SpecError, with everything that is wrong in it."""
+def read(source: str | Path | dict[str, Any]) -> Problem:
+    """The problem that a job file states: its path, or a mapping with its keys.
+
+    SpecError, with everything that is wrong in it.
+    """
     from crosszone.spec import read_job
 
-    problem = read_job(Path(path))
+    problem = read_job(source)
     _check_framework_names(problem)
     return problem
 
 
-def read_text(text: str, *, base: str | os.PathLike[str] = ".") -> Problem:
-    """The problem that the text of a job file states; a model's path in it is relative to `base`. SpecError."""
+def read_text(text: str, *, base: Path | None = None) -> Problem:
+    """The problem that the text of a job file states. SpecError.
+
+    A model's path in it is relative to `base`; where that is None, as for text from elsewhere, it may name no files.
+    """
     from crosszone.spec import read_job_text
 
-    problem = read_job_text(text, Path(base))
+    problem = read_job_text(text, base)
     _check_framework_names(problem)
     return problem
 
@@ -98,7 +105,12 @@ def catalog_json(entries: Iterable[CatalogEntry]) -> list[dict[str, Any]]:
     from crosszone.core.codec import to_json
 
     return [
-        {**to_json(entry.noun), "name": entry.name, **({"facts": to_json(entry.facts)} if entry.facts else {})}
+        {
+            **to_json(entry.noun),
+            "name": entry.name,
+            **to_json(dict(entry.more)),
+            **({"facts": to_json(entry.facts)} if entry.facts else {}),
+        }
         for entry in entries
     ]
 
@@ -153,17 +165,39 @@ def _ranked_json(ranked: RankedPlan) -> dict[str, Any]:
 
 
 def _gpus(name: str | None) -> tuple[CatalogEntry, ...]:
-    from crosszone.catalog.gpus import gpu, gpu_facts, gpu_names
+    from crosszone.catalog.gpus import gpu, gpu_names, gpu_sheet
 
-    nouns = [gpu(each) for each in (gpu_names() if name is None else (name,))]
-    return tuple(CatalogEntry(name=noun.name, noun=noun, facts=gpu_facts(noun.name)) for noun in nouns)
+    sheets = [gpu_sheet(each) for each in (gpu_names() if name is None else (name,))]
+    return tuple(
+        CatalogEntry(
+            name=sheet.name,
+            noun=gpu(sheet.name),
+            more=(("aliases", sheet.aliases), ("note", sheet.text("note"))),
+            facts=sheet.figures,
+        )
+        for sheet in sheets
+    )
 
 
 def _models(name: str | None) -> tuple[CatalogEntry, ...]:
-    from crosszone.catalog.models import model, model_names
+    from crosszone.catalog.models import model_names, model_sheet
+    from crosszone.cost.parameters import num_active_parameters, num_parameters
 
-    nouns = [model(each) for each in (model_names() if name is None else (name,))]
-    return tuple(CatalogEntry(name=noun.name, noun=noun) for noun in nouns)
+    sheets = [model_sheet(each) for each in (model_names() if name is None else (name,))]
+    return tuple(
+        CatalogEntry(
+            name=sheet.model.name,
+            noun=sheet.model,
+            more=(
+                ("num_parameters", num_parameters(sheet.model)),
+                ("num_active_parameters", num_active_parameters(sheet.model)),
+                ("aliases", sheet.aliases),
+                ("retrieved", sheet.retrieved),
+                ("note", sheet.note),
+            ),
+        )
+        for sheet in sheets
+    )
 
 
 def _regions(name: str | None) -> tuple[CatalogEntry, ...]:
@@ -180,12 +214,13 @@ def _regions(name: str | None) -> tuple[CatalogEntry, ...]:
 
 
 def _frameworks(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.frameworks import framework_sheet
     from crosszone.frameworks import framework_facts, framework_names
 
-    known = framework_names()
-    if name is not None and name not in known:
-        raise UnknownName.among(name, known, kind="framework")
-    return tuple(CatalogEntry(name=each, noun=framework_facts(each)) for each in (known if name is None else (name,)))
+    names = framework_names() if name is None else (name,)
+    return tuple(
+        CatalogEntry(name=each, noun=framework_facts(each), facts=framework_sheet(each).figures) for each in names
+    )
 
 
 def _check_framework_names(problem: Problem) -> None:

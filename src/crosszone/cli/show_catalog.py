@@ -23,12 +23,12 @@ _LISTED: dict[str, tuple[tuple[str, str], ...]] = {
         ("fabric", "fabric_kind"),
     ),
     "models": (
+        ("size", "num_parameters"),
+        ("active", "num_active_parameters"),
         ("layers", "num_layers"),
         ("hidden", "hidden_size"),
         ("heads", "num_heads"),
-        ("KV heads", "num_kv_heads"),
-        ("vocabulary", "vocab_size"),
-        ("experts", "num_experts"),
+        ("vocab", "vocab_size"),
     ),
     "regions": (("place", "place"), ("latitude", "latitude_degrees"), ("longitude", "longitude_degrees")),
     "frameworks": (("title", "title"), ("versions", "version")),
@@ -42,12 +42,12 @@ def catalog_view(kind: str, entries: tuple[CatalogEntry, ...], *, is_one: bool) 
         return
     columns = [Column(name="name")]
     for title, attribute in _LISTED[kind]:
-        is_number = any(isinstance(_attribute(entry.noun, attribute), int | float) for entry in entries)
+        is_number = any(isinstance(_attribute(entry, attribute), int | float) for entry in entries)
         columns.append(Column(name=title, is_number=is_number, is_flexible=not is_number))
     yield table(
         columns,
         [
-            (entry.name, *(_shown(attribute, _attribute(entry.noun, attribute)) for _, attribute in _LISTED[kind]))
+            (entry.name, *(_shown(attribute, _attribute(entry, attribute)) for _, attribute in _LISTED[kind]))
             for entry in entries
         ],
     )
@@ -55,49 +55,49 @@ def catalog_view(kind: str, entries: tuple[CatalogEntry, ...], *, is_one: bool) 
 
 
 def _entry_view(entry: CatalogEntry) -> Iterator[RenderableType]:
-    facts = entry.facts or getattr(entry.noun, "facts", ())
-    hidden = {"name", "facts", "source"} if facts else {"name"}
     yield Text(entry.name, style="bold")
-    yield pairs(_fields(entry.noun, hidden))
-    if facts:
+    yield pairs(_fields(entry))
+    if entry.facts:
         yield heading("Sources")
-        yield bullets(_sources(facts))
-    notes = [(_fact_name(fact), fact.note) for fact in facts if getattr(fact, "note", "")]
+        yield bullets(_sources(entry.facts))
+    notes = [(_fact_name(fact), fact.note) for fact in entry.facts if fact.note]
     if notes:
         yield heading("Notes")
         yield pairs(notes)
 
 
-def _fields(noun: Any, hidden: set[str]) -> Iterator[tuple[str, str]]:
-    for field in dataclasses.fields(noun):
-        value = getattr(noun, field.name)
-        if field.name in hidden:
+def _fields(entry: CatalogEntry) -> Iterator[tuple[str, str]]:
+    hidden = {"name", "facts", "source"} if entry.facts else {"name"}
+    noun = [(field, getattr(entry.noun, field.name)) for field in dataclasses.fields(entry.noun)]
+    # A field at its default is something that this model does not have; JSON carries it.
+    special = [(field.name, value) for field, value in noun if value != field.default]
+    for name, value in (*special, *entry.more):
+        if name in hidden or value in ("", ()):
             continue
-        if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        if isinstance(value, tuple) and isinstance(value[0], tuple):
             for key, inner in value:
-                yield f"{field.name}.{key}", _shown(field.name, inner)
-        elif value not in ("", ()):
-            yield field.name, _shown(field.name, value)
+                yield f"{name}.{key}", _shown(name, inner)
+        else:
+            yield name, _shown(name, value)
 
 
 def _sources(facts: tuple[Any, ...]) -> list[str]:
     """Each source once, with what was taken from it."""
     taken: dict[str, list[str]] = {}
     for fact in facts:
-        parts = (fact.source, getattr(fact, "url", ""), getattr(fact, "retrieved", ""))
+        parts = (fact.source, fact.url, fact.retrieved)
         taken.setdefault("; ".join(part for part in parts if part), []).append(_fact_name(fact))
     return [f"{source}: {', '.join(names)}" for source, names in taken.items()]
 
 
 def _fact_name(fact: Any) -> str:
-    """Name of a figure: one of a sheet, or of a framework (whose value is in the noun)."""
-    name = getattr(fact, "name", None) or fact.field
-    return f"{name} (estimated)" if getattr(fact, "is_estimated", False) else str(name)
+    return f"{fact.name} (estimated)" if fact.is_estimated else str(fact.name)
 
 
-def _attribute(noun: Any, path: str) -> Any:
+def _attribute(entry: CatalogEntry, path: str) -> Any:
     name, _, key = path.partition(".")
-    value = getattr(noun, name)
+    more = dict(entry.more)
+    value = more[name] if name in more else getattr(entry.noun, name)
     return dict(value).get(key) if key else value
 
 
@@ -111,6 +111,8 @@ def _shown(name: str, value: Any) -> str:
         return ", ".join(str(item) for item in value)
     if not isinstance(value, int | float):
         return str(value)
+    if name.endswith("_parameters"):
+        return units.format_count(value)
     if "flop_per_second" in name:
         return units.format_flop_per_second(value)
     if name.endswith("network_bytes_per_second"):
