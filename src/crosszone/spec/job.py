@@ -247,7 +247,7 @@ class Path(Section):
     """Cap of what one node sends."""
     per_flow: q.Bandwidth | None = None
     """Cap of what one flow carries."""
-    window: q.Size | None = None
+    window: q.BufferSize | None = None
     """Bytes that one flow keeps on the way, as its socket buffers allow."""
     streams: q.SmallCount | None = None
     """Connections that one flow is spread over; 1 where absent."""
@@ -396,7 +396,7 @@ class Plan(Section):
     """Axes of the rank grid, innermost first; the framework's where absent."""
     sync: Sync | None = None
     """How zones agree on the weights."""
-    bucket_bytes: q.Size | None = None
+    bucket_bytes: q.BufferSize | None = None
     """Gradients that are reduced in one call; the framework's where absent."""
     prefetch: q.SmallCount | None = None
     """Units of sharded weights that are gathered ahead; the framework's where absent."""

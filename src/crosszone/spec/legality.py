@@ -113,7 +113,7 @@ def _case(job: spec.Job, model: Model | None, report: Report) -> _Case:
         plan=job.plan or spec.Plan(),
         model=model,
         groups=groups,
-        knows_groups=not lost_counts and not report.has_lost(("constraints", "exclude_zones")),
+        knows_groups=not lost_counts and not report.has_lost_below(("constraints", "exclude_zones")),
         report=report,
     )
 
@@ -344,7 +344,7 @@ def _check_world_size(case: _Case) -> None:
         message = there if len(degrees) > 1 else there.replace(", but", " ranks, but")
         hint = f"{neighbours} Or add {world_size - working} GPUs.".lstrip()
         case.refuse("", "too_few_gpus", message, hint)
-    elif world_size < working and len(degrees) == len(AXES):
+    elif world_size < working and len(degrees) == len(AXES) and not case.report.has_lost_below(("plan", "idle_gpus")):
         hint = f"{neighbours} Or name {num_gpus - world_size} GPUs in idle_gpus.".lstrip()
         case.refuse("", "too_many_gpus", there, hint)
 

@@ -20,6 +20,9 @@ from crosszone.spec.sites import Site
 from crosszone.spec.yaml_source import Path
 
 Pair = tuple[str, str]
+ENDS = ("between", "from", "to")
+RATES = ("bandwidth", "per_node", "per_flow")
+"""A link needs one of them."""
 MAX_LISTED_PAIRS = 20
 SAME_PLACE_METERS = 1000.0
 """Nearer than this, distance says nothing about the round trip between two zones."""
@@ -72,6 +75,8 @@ def _written_pairs(cluster: spec.Cluster, names: Sequence[str], report: Report) 
 def _ends(link: spec.Link, path: Path, names: Sequence[str], report: Report) -> Pair | None:
     """The zones that a link joins; None, with an error, where that is not clear."""
     one_way = [name for name in (link.from_zone, link.to_zone) if name is not None]
+    if report.has_lost(*((*path, key) for key in ENDS)):
+        return None
     if (link.between is not None and one_way) or (link.between is None and len(one_way) != 2):
         message = "a link needs either `between`, or `from` and `to`."
         report.refuse(path, "missing_key", message, 'Write "between: [ZONE, ZONE]", or "from: ZONE, to: ZONE".')
@@ -101,7 +106,8 @@ def _fill_rest(cluster: spec.Cluster, names: Sequence[str], written: dict[Pair, 
 
 def _check_missing(names: Sequence[str], written: Mapping[Pair, _Written], report: Report) -> None:
     missing = [pair for pair in permutations(names, 2) if pair not in written]
-    if not missing or LOST_NAME in names or report.has_lost(("cluster", "default_link")):
+    lost_link = any(path[:2] == ("cluster", "links") and (len(path) == 3 or path[-1] in ENDS) for path in report.lost)
+    if not missing or lost_link or LOST_NAME in names or report.has_lost(("cluster", "default_link")):
         return
     # Where both directions are missing, one mention is enough.
     listed = []
@@ -152,7 +158,7 @@ class _Paths:
         )
 
     def _check_rates(self, pair: Pair, link: _Written) -> None:
-        if any(name in link.values for name in ("bandwidth", "per_node", "per_flow")):
+        if any(name in link.values for name in RATES) or self.report.has_lost(*((*link.path, name) for name in RATES)):
             return
         regions = self._regions(pair)
         facts = measured_throughput(*regions) if regions is not None else ()
@@ -179,7 +185,8 @@ class _Paths:
                 rtt_seconds: float = link.values["rtt"]
                 self._check_light(pair, link.path, rtt_seconds, distance_meters)
                 return rtt_seconds
-        if self.report.has_lost((*path, "rtt")) or any(name not in self.sites for name in pair):
+        is_lost = self.report.has_lost((*path, "rtt"), (*path, "distance")) or self._has_lost_place()
+        if is_lost or any(name not in self.sites for name in pair):
             return None
         found = self._known_rtt(pair, distance_meters)
         if found is None:
@@ -192,6 +199,9 @@ class _Paths:
         message = f"{units.format_seconds(rtt_seconds)} between {first} and {second}, {origin}."
         self.report.assume((*path, "rtt"), message)
         return rtt_seconds
+
+    def _has_lost_place(self) -> bool:
+        return any(path[-1] in ("region", "location") for path in self.report.lost)
 
     def _check_light(self, pair: Pair, path: Path, rtt_seconds: float, distance_meters: float | None) -> None:
         least_seconds = light_in_fibre_rtt_seconds(distance_meters or 0.0)

@@ -266,6 +266,7 @@ Bandwidth = Annotated[float, Quantity("bytes_per_second", 0, MAX_BYTES_PER_SECON
 Rtt = Annotated[float, Quantity("seconds", 0, 60, "28.6 ms", low_is_legal=True)]
 Duration = Annotated[float, Quantity("seconds", 0, 100 * _YEAR_SECONDS, "30 d")]
 Size = Annotated[float, Quantity("bytes", 0, 1e21, "1 TB")]
+BufferSize = Annotated[float, Quantity("bytes", 0, 1e15, "64 MB")]
 Dollars = Annotated[float, Quantity("dollars", 0, 1e13, "50000 USD", low_is_legal=True)]
 GpuPrice = Annotated[float, Quantity("dollars_per_second", 0, 10, "2.1 USD/h", low_is_legal=True)]
 EgressPrice = Annotated[float, Quantity("dollars_per_byte", 0, 1e-6, "0.02 USD/GB", low_is_legal=True)]

@@ -23,7 +23,7 @@ class Report:
     warnings: list[Notice] = field(default_factory=list)
 
     def refuse(self, path: Path, code: str, message: str, hint: str = "") -> None:
-        """Note an error, unless it follows from a value at or below `path` that could not be read."""
+        """Note an error, unless what stands at `path` could not be read: that is told already."""
         if not self.has_lost(path):
             self.add(path, Finding(code=code, message=message, hint=hint))
 
@@ -59,7 +59,11 @@ class Report:
         """All errors by line, and as they were found where lines are the same or not known."""
         return tuple(finding for _, finding in sorted(self.found, key=lambda pair: pair[0]))
 
-    def has_lost(self, path: Path) -> bool:
+    def has_lost(self, *paths: Path) -> bool:
+        """Whether what stands at one of `paths`, or something around it, could not be read."""
+        return any(path[: len(lost)] == lost for path in paths for lost in self.lost)
+
+    def has_lost_below(self, path: Path) -> bool:
         """Whether something at or below `path` could not be read."""
         return any(lost[: len(path)] == path for lost in self.lost)
 

@@ -171,7 +171,7 @@ def _train_tokens(written: spec.Workload, report: Report) -> float | None:
     path = ("workload", "epochs")
     if dataset_tokens is None:
         message = f"epochs is {written.epochs:g}, but the tokens of one epoch are not known."
-        if not report.has_lost(("workload", "dataset")):
+        if not report.has_lost(("workload", "dataset", "tokens")):
             report.refuse(path, "missing_key", message, 'Write "dataset: {tokens: 300B}", or train_tokens.')
         return None
     total = written.epochs * dataset_tokens

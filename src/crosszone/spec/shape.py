@@ -21,6 +21,9 @@ from crosszone.spec.yaml_source import Path
 LOST_NAME = "?"
 """Name that stands in for one that could not be read."""
 
+UNKNOWN_KEY = "extra_forbidden"
+"""What pydantic calls it."""
+
 _NODE_GROUP = {"count": 1, "gpu": LOST_NAME, "gpus_per_node": 1}
 _ZONE = {"name": LOST_NAME, "nodes": [_NODE_GROUP]}
 _STAND_INS: dict[str, Any] = {
@@ -62,13 +65,15 @@ def read_shape(value: dict[str, Any], report: Report) -> Job | None:
                 problem["type"] == "too_short" and any(len(p) > len(path) and p[: len(path)] == path for p in paths)
             )
         ]
+        # Unknown keys first: a key that is missing because its name is misspelt is told once.
+        problems.sort(key=lambda pair: pair[1]["type"] != UNKNOWN_KEY)
         for path, problem in problems:
-            if not _is_told(path, report):
+            if not report.has_lost(path):
                 for finding in _findings(path, problem):
                     report.add(path, finding)
-        # From the back, so that indices stay right where an item is deleted.
-        for path, problem in sorted(problems, key=lambda pair: list(map(str, pair[0])), reverse=True):
-            _mend(mended, path, problem["type"], report)
+            _lose(path, problem["type"], report)
+        for path, problem in problems:
+            _mend(mended, path, problem["type"])
     return None
 
 
@@ -77,16 +82,12 @@ def _path(loc: tuple[str | int, ...]) -> Path:
     return ("model", *loc[2:]) if loc[:1] == ("model",) else loc
 
 
-def _is_told(path: Path, report: Report) -> bool:
-    return any(path[: len(lost)] == lost for lost in report.lost)
-
-
 def _findings(path: Path, problem: Any) -> tuple[Finding, ...]:
     kind, written = problem["type"], problem["input"]
     key = str(path[-1]) if path else "the job file"
     if kind == "value_error":
         return tuple(problem["ctx"]["error"].findings)
-    if kind == "extra_forbidden":
+    if kind == UNKNOWN_KEY:
         return (_unknown_key(path),)
     if kind == "missing":
         return (Finding(code="missing_key", message=f"{key} is missing.", hint=_example(path)),)
@@ -122,15 +123,21 @@ def _example(path: Path) -> str:
     return examples.get(str(path[-1]) if path else "", "")
 
 
-def _mend(mended: dict[str, Any], path: Path, kind: str, report: Report) -> None:
-    """Take out, or replace, what is wrong at `path`."""
-    if kind == "extra_forbidden":
+def _lose(path: Path, kind: str, report: Report) -> None:
+    """Remember what cannot be read; of an unknown key, the key that was meant."""
+    if kind == UNKNOWN_KEY:
         meant = nearest(str(path[-1]), keys_at(path[:-1]), limit=1)
         report.lost.update((*path[:-1], name) for name in meant)
+    else:
+        report.lost.add(path)
+
+
+def _mend(mended: dict[str, Any], path: Path, kind: str) -> None:
+    """Take out, or replace, what is wrong at `path`."""
+    if kind == UNKNOWN_KEY and path[:1] != ("model",):
         _delete(mended, path)
         return
     target = _removable(path)
-    report.lost.add(path)
     if target and target[-1] in _STAND_INS and target[0] not in ("plan", "constraints"):
         _replace(mended, target, copy.deepcopy(_STAND_INS[str(target[-1])]))
     elif target and isinstance(target[-1], int) and target[-2] in ("zones", "nodes"):

@@ -159,7 +159,7 @@ def _fabric(group: spec.NodeGroup, gpu: Gpu, path: Path, report: Report) -> Fabr
         report.refuse((*path, "fabric"), "unknown_fact", message, 'Write it: "fabric: {kind: ..., bandwidth: ...}".')
         return None
     missing = [name for name in ("kind", "num_gpus", "bandwidth") if getattr(written, name) is None]
-    if missing and group.gpus_per_node > 1:
+    if missing:
         rate = f"{units.format_bytes(bytes_per_second)}/s"
         report.assume((*path, "fabric"), f"{kind} over {num_gpus} GPUs, {rate} each way per GPU, of {gpu.name}.")
     return Fabric(kind=kind, num_gpus=num_gpus, bytes_per_second=bytes_per_second)
@@ -179,6 +179,7 @@ def _standard_network(
     path = (*path, "network")
     if gpu.system_network_bytes_per_second is None:
         if is_alone:
+            report.assume(path, "nothing known: nothing leaves the only node, so it has no effect.")
             return 1, UNUSED_NETWORK_BYTES_PER_SECOND
         message = f"the catalog knows no standard network of {gpu.name}."
         report.refuse(path, "missing_key", message, 'Write it, as "network: 4x200 Gbit/s".')
@@ -188,10 +189,8 @@ def _standard_network(
     num_rails = max(1, round(system_rails * share))
     bytes_per_second = gpu.system_network_bytes_per_second / system_rails * num_rails
     rail = units.format_bytes_per_second(bytes_per_second / num_rails)
-    if not is_alone:
-        report.assume(
-            path, f"{num_rails}x{rail}, as the standard system of {gpu.name} has for {group.gpus_per_node} GPUs."
-        )
+    message = f"{num_rails}x{rail}, as the standard system of {gpu.name} has for {group.gpus_per_node} GPUs."
+    report.assume(path, message)
     return num_rails, bytes_per_second
 
 
