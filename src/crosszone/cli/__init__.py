@@ -79,7 +79,7 @@ def _failure(error: Exception) -> "CrossZoneError":
     if isinstance(error, OSError) and error.strerror:
         return CrossZoneError.of(f"{error.strerror}.", where=str(error.filename or ""), code="system")
     return CrossZoneError.of(
-        f"{type(error).__name__}: {error}",
+        f"{type(error).__name__}: {error}.",
         code="internal",
         hint="This is a mistake in crosszone, not yours; --verbose shows where.",
     )
