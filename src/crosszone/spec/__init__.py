@@ -38,6 +38,9 @@ def read_job_text(text: str, base: Path | None = None) -> Problem:
 
 def _read(source: Source, base: Path | None) -> Problem:
     report = Report(lines=source.lines)
+    for path, (first, second) in source.duplicates.items():
+        message = f'"{path[-1]}" is there twice, on line {first} and on line {second}.'
+        report.refuse(path, "duplicate_key", message, "Delete one of them.")
     job = read_shape(source.value, report)
     problem = None
     if job is not None:

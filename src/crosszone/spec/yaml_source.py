@@ -40,13 +40,14 @@ class Source:
     value: dict[str, Any]
     lines: Mapping[Path, int]
     """Line of each key and list item, counted from 1; empty where the values did not come from text."""
+    duplicates: Mapping[Path, tuple[int, int]]
+    """Keys that are there twice, with both lines; the later value is taken."""
 
 
 def read_yaml(text: str) -> Source:
     """The mapping that `text` holds.
 
-    Raises SpecError, with one finding, for broken YAML, and for a text that is empty, no mapping, too large, too deep,
-    or has a key twice.
+    Raises SpecError, with one finding, for broken YAML, and for a text that is empty, no mapping, too large or too deep.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -68,7 +69,7 @@ def read_yaml(text: str) -> Source:
         kind = "a list" if isinstance(builder.top, list) else "one value"
         hint = 'Write keys such as "model:", "workload:" and "cluster:".'
         _fail(f"the job file is {kind}, not a mapping", "wrong_type", hint=hint)
-    return Source(value=builder.top, lines=builder.lines)
+    return Source(value=builder.top, lines=builder.lines, duplicates=builder.duplicates)
 
 
 def read_mapping(value: dict[Any, Any]) -> Source:
@@ -91,7 +92,7 @@ def read_mapping(value: dict[Any, Any]) -> Source:
             return [copied(below, (*path, index)) for index, below in enumerate(item)]
         return item
 
-    return Source(value=copied(value, ()), lines={})
+    return Source(value=copied(value, ()), lines={}, duplicates={})
 
 
 def place(path: Path) -> str:
@@ -133,6 +134,7 @@ class _Builder:
     top: Any = None
     is_empty: bool = True
     lines: dict[Path, int] = field(default_factory=dict)
+    duplicates: dict[Path, tuple[int, int]] = field(default_factory=dict)
     open: list[_Collection] = field(default_factory=list)
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     """Value of each anchor, and how many values it holds."""
@@ -189,9 +191,7 @@ class _Builder:
         assert isinstance(parent.value, dict)
         path = (*parent.path, key)
         if key in parent.value:
-            first = self.lines.get(path)
-            message = f'line {line}: "{key}" is there twice; the first is on line {first}'
-            _fail(message, "duplicate_key", where=place(path), hint="Delete one of them.")
+            self.duplicates[path] = (self.lines[path], line)
         parent.key = key
         self.lines[path] = line
 
