@@ -36,14 +36,13 @@ class _Written:
     values: Mapping[str, Any]
 
 
-def read_links(cluster: spec.Cluster, sites: Sequence[Site | None], report: Report) -> tuple[ZoneLink, ...]:
+def read_links(cluster: spec.Cluster, sites: Sequence[Site], report: Report) -> tuple[ZoneLink, ...]:
     """Each ordered pair of zones once, as far as it could be read."""
     names = tuple(dict.fromkeys(zone.name for zone in cluster.zones))
     written = _written_pairs(cluster, names, report)
     _fill_rest(cluster, names, written, report)
     _check_missing(names, written, report)
-    known = {site.zone.name: site for site in sites if site is not None}
-    paths = _Paths(written=written, sites=known, report=report)
+    paths = _Paths(written=written, sites={site.name: site for site in sites}, report=report)
     links = [paths.link(pair) for pair in permutations(names, 2) if pair in written and LOST_NAME not in pair]
     return tuple(link for link in links if link is not None)
 
@@ -128,7 +127,7 @@ class _Paths:
 
     written: Mapping[Pair, _Written]
     sites: Mapping[str, Site]
-    """Zones that could be read, by name."""
+    """By name of the zone."""
     report: Report
 
     def link(self, pair: Pair) -> ZoneLink | None:
@@ -169,13 +168,8 @@ class _Paths:
 
     def _distance_meters(self, pair: Pair) -> float | None:
         """Great circle between the two zones; None where coordinates are not known."""
-        points = []
-        for name in pair:
-            zone = self.sites[name].zone if name in self.sites else None
-            if zone is None or zone.latitude_degrees is None or zone.longitude_degrees is None:
-                return None
-            points += [zone.latitude_degrees, zone.longitude_degrees]
-        return great_circle_meters(*points)
+        start, end = (self.sites[name].location for name in pair)
+        return great_circle_meters(*start, *end) if start is not None and end is not None else None
 
     def _rtt_seconds(self, pair: Pair, distance_meters: float | None) -> float | None:
         """The round trip: as written for this direction or the other, else measured, else from the distance."""
@@ -185,8 +179,7 @@ class _Paths:
                 rtt_seconds: float = link.values["rtt"]
                 self._check_light(pair, link.path, rtt_seconds, distance_meters)
                 return rtt_seconds
-        is_lost = self.report.has_lost((*path, "rtt"), (*path, "distance")) or self._has_lost_place()
-        if is_lost or any(name not in self.sites for name in pair):
+        if self.report.has_lost((*path, "rtt"), (*path, "distance")) or self._has_lost_place():
             return None
         found = self._known_rtt(pair, distance_meters)
         if found is None:
@@ -246,5 +239,5 @@ class _Paths:
 
     def _regions(self, pair: Pair) -> Pair | None:
         """The catalog's names of the two regions; None where the catalog lacks one."""
-        first, second = (self.sites[name].region if name in self.sites else None for name in pair)
+        first, second = (self.sites[name].region for name in pair)
         return (first.reference, second.reference) if first is not None and second is not None else None

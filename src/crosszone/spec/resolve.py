@@ -43,12 +43,12 @@ def resolve(job: spec.Job, report: Report, base: FilePath | None) -> core.Proble
     model = _model(job, report, base)
     sites = read_sites(job.cluster, report)
     links = read_links(job.cluster, sites, report)
-    gpus = tuple(group.gpu for site in sites if site is not None for group in site.zone.node_groups)
+    zones = tuple(site.zone for site in sites if site.zone is not None)
+    gpus = tuple(group.gpu for zone in zones for group in zone.node_groups)
     workload = _workload(job.workload, gpus, report)
     _check_length(job, model, report)
     legality.check(job, model, report)
     _check_totals(job, workload, report)
-    zones = tuple(site.zone for site in sites if site is not None)
     if report.findings or model is None or workload is None or len(zones) < len(sites):
         return None
     return core.Problem(

@@ -24,14 +24,19 @@ UNUSED_NETWORK_BYTES_PER_SECOND = 1.25e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A zone with what the catalog knows of its region."""
+    """Where a zone is, and the zone itself."""
 
-    zone: Zone
+    name: str
     region: Region | None
+    """The region of the catalog; None where it has none of that name."""
+    location: tuple[float, float] | None
+    """Latitude and longitude in degrees, where they are known."""
+    zone: Zone | None
+    """None where something in it could not be read."""
 
 
-def read_sites(cluster: spec.Cluster, report: Report) -> tuple[Site | None, ...]:
-    """Each zone of the job file; None where a GPU of it could not be read."""
+def read_sites(cluster: spec.Cluster, report: Report) -> tuple[Site, ...]:
+    """Each zone of the job file."""
     _check_names(cluster, report)
     _check_size(cluster, report)
     is_alone = len(cluster.zones) == 1 and sum(group.count for group in cluster.zones[0].nodes) == 1
@@ -55,28 +60,26 @@ def _check_size(cluster: spec.Cluster, report: Report) -> None:
         report.refuse(("cluster", "zones"), "out_of_range", message, "Check count and gpus_per_node.")
 
 
-def _site(zone: spec.Zone, path: Path, is_alone: bool, report: Report) -> Site | None:
+def _site(zone: spec.Zone, path: Path, is_alone: bool, report: Report) -> Site:
     found = _region(zone, path, report)
     groups = [
         _node_group(group, (*path, "nodes", index), found, is_alone, report) for index, group in enumerate(zone.nodes)
     ]
-    latitude, longitude = zone.location or (
-        (found.latitude_degrees, found.longitude_degrees) if found is not None else (None, None)
-    )
-    whole = [group for group in groups if group is not None]
-    if len(whole) < len(groups):
-        return None
+    location = zone.location
+    if location is None and found is not None:
+        location = (found.latitude_degrees, found.longitude_degrees)
+    whole = tuple(group for group in groups if group is not None)
     resolved = Zone(
         name=zone.name,
         region=zone.region,
-        node_groups=tuple(whole),
-        latitude_degrees=latitude,
-        longitude_degrees=longitude,
+        node_groups=whole,
+        latitude_degrees=location[0] if location is not None else None,
+        longitude_degrees=location[1] if location is not None else None,
         scheduler=zone.scheduler,
         uplink_bytes_per_second=zone.uplink,
         oversubscription=zone.oversubscription or 1.0,
     )
-    return Site(zone=resolved, region=found)
+    return Site(name=zone.name, region=found, location=location, zone=resolved if len(whole) == len(groups) else None)
 
 
 def _region(zone: spec.Zone, path: Path, report: Report) -> Region | None:
