@@ -63,6 +63,8 @@ class PlanTable(Columns):
     """A stage boundary lies between zones."""
     crosses_dp: Bools
     """Replicas of one stage lie in different zones."""
+    is_flat: Bools
+    """Replicas agree over one ring of all ranks instead of once per zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,9 @@ class StageTable(Columns):
     """Index of the run's first stage."""
     num_stages: Ints
     first_layer: Ints
-    num_layers: Floats
+    run_layers: Ints
+    """Layers of all stages of the run together."""
+    num_layers: Ints
     """Layers of the fullest stage of the run."""
     has_embedding: Bools
     has_head: Bools

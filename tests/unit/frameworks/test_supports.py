@@ -94,6 +94,7 @@ def table(plans: list[Plan]) -> PlanTable:
         "is_unequal": [len({replica.num_microbatches for replica in plan.replicas}) > 1 for plan in plans],
         "crosses_pp": [False] * len(plans),
         "crosses_dp": [False] * len(plans),
+        "is_flat": [False] * len(plans),
     }
     return PlanTable(
         **{name: np.array(values, dtype=np.int64) for name, values in columns.items()},

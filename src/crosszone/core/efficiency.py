@@ -1,0 +1,33 @@
+"""What share of its peaks a GPU generation reaches: the constants that calibration may replace."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """Achievable rates of one GPU generation, as shares of the peaks in the catalog."""
+
+    generation: str
+    gemm_fraction: float
+    """Of the dense peak, by a large GEMM in its main loop."""
+    gemm_overhead_depth: float
+    """K elements that the prologue and epilogue of one tile cost."""
+    attention_fraction: float
+    """Of the dense peak, by a fused attention forward."""
+    attention_backward_fraction: float
+    """Of the dense peak, by a fused attention backward."""
+    unfused_attention_fraction: float
+    """Of the dense peak, by the batched GEMMs of an unfused attention."""
+    memory_fraction: float
+    """Of the memory bandwidth, by a streaming kernel."""
+    fabric_fraction: float
+    """Of the fabric bandwidth, by a large collective."""
+    network_fraction: float
+    """Of the node's network, by a large collective."""
+    collective_latency_seconds: float
+    """Cost of one collective of no bytes inside a fabric."""
+    network_latency_seconds: float
+    """Cost of one hop between nodes of a zone."""
+    source: str
+    is_assumed: bool = False
+    """True where no run of this generation was studied and another generation's shares stand in."""

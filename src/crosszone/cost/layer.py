@@ -1,0 +1,278 @@
+"""Time of one transformer layer on one rank for one microbatch, forward and backward, in named pieces.
+
+Everything here is an array over "keys": the distinct (GPU, framework, tp, cp, ep, microbatch, sequence parallel) of a
+search. Plans are millions, keys are thousands.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosszone.core.model import LayerKind, Model
+from crosszone.core.tables import Bools, Floats
+from crosszone.core.workload import DTYPE_BYTES, Workload
+from crosszone.cost.collectives import Path, all_gather_seconds, all_reduce_seconds, all_to_all_seconds
+from crosszone.cost.flop import Gemm, attention_flop, layer_gemms, value_head_size
+from crosszone.cost.gemm import gemm_seconds
+
+FLASH_BACKWARD_FLOP_RATIO = 2.5
+"""Five products against two, one of them the recomputed scores. Source: Dao 2023 (FlashAttention-2), sec. 4.1."""
+GROUPED_GEMM_FRACTION = 0.70
+"""Rate of a grouped product over experts against one product of the same size; fitted to published MoE runs (H100)."""
+PERMUTATION_BYTES = 24.0
+"""Bytes moved per routed token and hidden element: gather, scatter, weighting and their backward, 2-byte elements."""
+UNFUSED_SCORE_PASSES = (6.5, 9.5)
+"""Reads and writes of the 2-byte score matrix forward and backward: product out, masked softmax in and out, dropout in
+and out with its mask, product in. Derived by counting those of Megatron's fused-softmax path (Korthikanti et al. 2022)."""
+BACKWARD_LAUNCH_RATIO = 1.2
+"""CPU time to issue a layer's backward over its forward; fitted to launch-bound runs of small models."""
+LAUNCH_NORM = 4.0
+"""Exponent that joins GPU time g and CPU time c, (g^4 + c^4)^(1/4): the larger wins, near a tie they add a little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerKeys:
+    """One row per key. Rates are what the hardware achieves, not its peaks."""
+
+    tp: Floats
+    cp: Floats
+    ep: Floats
+    microbatch_size: Floats
+    sequence_parallel: Bools
+    gemm_flop_per_second: Floats
+    """Main loop, compute precision."""
+    wide_flop_per_second: Floats
+    """Main loop, 16-bit (or the compute precision where that is wider): LM head, attention, gradients kept in bf16."""
+    gemm_overhead_depth: Floats
+    num_sms: Floats
+    attention_flop_per_second: Floats
+    attention_backward_flop_per_second: Floats
+    unfused_attention_flop_per_second: Floats
+    memory_bytes_per_second: Floats
+    elementwise_factor: Floats
+    launch_seconds: Floats
+    logit_traffic_bytes: Floats
+    tp_overlap_fraction: Floats
+    domain_size: Floats
+    """GPUs that share a fabric."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """Seconds of one direction through one layer, one value per key."""
+
+    gemm: Floats
+    attention: Floats
+    elementwise: Floats
+    launch: Floats
+    """What the CPU adds where it issues kernels more slowly than the GPU runs them."""
+    tp: Floats
+    """Tensor-parallel communication that is exposed."""
+    tp_overlapped: Floats
+    cp: Floats
+    ep: Floats
+
+    @property
+    def compute(self) -> Floats:
+        """All but communication."""
+        return self.gemm + self.attention + self.elementwise + self.launch
+
+    @property
+    def communication(self) -> Floats:
+        """Exposed communication."""
+        return self.tp + self.cp + self.ep
+
+    @property
+    def total(self) -> Floats:
+        """Seconds that pass."""
+        return self.compute + self.communication
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """One kind of layer."""
+
+    forward: Pass
+    backward: Pass
+    attention_again: Floats
+    """Seconds of redoing the attention core alone (selective recomputation)."""
+
+
+def layer_cost(model: Model, kind: LayerKind, workload: Workload, keys: LayerKeys) -> LayerCost:
+    """Forward and backward of one layer of `kind` for every key."""
+    tokens = keys.microbatch_size * workload.sequence_length / keys.cp
+    gemms = layer_gemms(model, kind, tokens=tokens, tp=keys.tp, ep=keys.ep)
+    element_bytes = DTYPE_BYTES[workload.dtypes.activations]
+    forward_gemm = sum(_forward_seconds(gemm, keys, element_bytes) for gemm in gemms)
+    backward_gemm = sum(_backward_seconds(gemm, keys, element_bytes) for gemm in gemms)
+    attention = _attention_seconds(model, kind, workload, keys)
+    elementwise = _elementwise_seconds(model, kind, keys, tokens, element_bytes)
+    exchange = _exchange_seconds(model, kind, keys, tokens, element_bytes)
+    ring = _context_seconds(model, keys, tokens, element_bytes)
+    forward, backward = (
+        _one_pass(keys, gemm, attention[step], elementwise[step], exchange, ring[step], launch)
+        for step, (gemm, launch) in enumerate(((forward_gemm, 1.0), (backward_gemm, BACKWARD_LAUNCH_RATIO)))
+    )
+    return LayerCost(forward=forward, backward=backward, attention_again=attention[0])
+
+
+def _one_pass(
+    keys: LayerKeys,
+    gemm: Floats,
+    attention: Floats,
+    elementwise: Floats,
+    exchange: tuple[Floats, Floats],
+    ring: Floats,
+    launch_ratio: float,
+) -> Pass:
+    tp, ep = exchange
+    exposed_tp = tp * (1.0 - keys.tp_overlap_fraction)
+    exposed_cp = np.maximum(ring - attention, 0.0)
+    busy = gemm + attention + elementwise + exposed_tp + exposed_cp + ep
+    issue = keys.launch_seconds * launch_ratio
+    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy
+    return Pass(
+        gemm=gemm,
+        attention=attention,
+        elementwise=elementwise,
+        launch=launch,
+        tp=exposed_tp,
+        tp_overlapped=tp - exposed_tp,
+        cp=exposed_cp,
+        ep=ep,
+    )
+
+
+def _rate(gemm: Gemm, keys: LayerKeys) -> Floats:
+    return keys.gemm_flop_per_second * (GROUPED_GEMM_FRACTION if gemm.is_expert else 1.0)
+
+
+def _forward_seconds(gemm: Gemm, keys: LayerKeys, element_bytes: float) -> Floats:
+    return gemm.count * _gemm(gemm.m, gemm.n, gemm.k, _rate(gemm, keys), keys, element_bytes)
+
+
+def _backward_seconds(gemm: Gemm, keys: LayerKeys, element_bytes: float) -> Floats:
+    """Gradient of the input, (m x n)(n x k), and of the weight, (k x m)(m x n)."""
+    rate = _rate(gemm, keys)
+    inputs = _gemm(gemm.m, gemm.k, gemm.n, rate, keys, element_bytes)
+    weights = _gemm(gemm.k, gemm.n, gemm.m, rate, keys, element_bytes)
+    return gemm.count * (inputs + weights)
+
+
+def _gemm(m: Floats, n: Floats, k: Floats, rate: Floats, keys: LayerKeys, element_bytes: float) -> Floats:
+    return gemm_seconds(
+        m,
+        n,
+        k,
+        flop_per_second=rate,
+        num_sms=keys.num_sms,
+        overhead_depth=keys.gemm_overhead_depth,
+        memory_bytes_per_second=keys.memory_bytes_per_second,
+        element_bytes=element_bytes,
+    )
+
+
+def _attention_seconds(
+    model: Model, kind: LayerKind, workload: Workload, keys: LayerKeys
+) -> tuple[Floats, Floats]:
+    """Scores, softmax and weighted values, forward and backward.
+
+    Flash: FLOP of the unmasked pairs at the fused kernel's rate, backward 2.5 times the FLOP. Unfused: the products run
+    over the whole square and every pass over the scores costs memory time. Context parallelism divides both evenly.
+    """
+    sequences = keys.microbatch_size / (keys.tp * keys.cp)
+    if workload.attention == "flash":
+        flop = sequences * attention_flop(model, kind, workload.sequence_length)
+        forward = flop / keys.attention_flop_per_second
+        backward = FLASH_BACKWARD_FLOP_RATIO * flop / keys.attention_backward_flop_per_second
+        return forward, backward
+    square = float(workload.sequence_length) ** 2
+    flop = sequences * 2.0 * square * model.num_heads * (model.head_size + value_head_size(model))
+    score_seconds = sequences * square * model.num_heads * 2.0 / keys.memory_bytes_per_second
+    product = flop / keys.unfused_attention_flop_per_second
+    passes_forward, passes_backward = UNFUSED_SCORE_PASSES
+    return product + passes_forward * score_seconds, 2.0 * product + passes_backward * score_seconds
+
+
+def _elementwise_seconds(
+    model: Model, kind: LayerKind, keys: LayerKeys, tokens: Floats, element_bytes: float
+) -> tuple[Floats, Floats]:
+    """Norms, residuals, activation functions, rotations: bytes over memory bandwidth.
+
+    Counted per token at 2 bytes an element, each fused kernel reading and writing once. Forward: 20h for two norms,
+    residual additions and dropout; 6f (gated) or 4f for the activation; 4(q + 2kv) for rotation and layout. Backward: 28h
+    and 10f or 6f and the same for q, k, v. Only sequence parallelism divides the parts in h; tp divides the others.
+    `elementwise_factor` is what the framework's kernels move over that count.
+    """
+    h = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
+    qkv = model.num_heads * model.head_size + model.num_kv_heads * (model.head_size + value_head_size(model))
+    routed = model.experts_per_token * model.expert_ffn_size + model.shared_expert_ffn_size
+    f = (routed if kind.is_moe else model.ffn_size) / keys.tp
+    forward_f, backward_f = (6.0, 10.0) if model.gated_ffn else (4.0, 6.0)
+    scale = keys.elementwise_factor * (element_bytes / 2.0) * tokens / keys.memory_bytes_per_second
+    permutation = PERMUTATION_BYTES * model.experts_per_token * h if kind.is_moe else 0.0
+    forward = scale * (20.0 * h + forward_f * f + 4.0 * qkv / keys.tp + permutation)
+    backward = scale * (28.0 * h + backward_f * f + 4.0 * qkv / keys.tp + permutation)
+    return forward, backward
+
+
+def _exchange_seconds(
+    model: Model, kind: LayerKind, keys: LayerKeys, tokens: Floats, element_bytes: float
+) -> tuple[Floats, Floats]:
+    """Tensor- and expert-parallel communication of one pass (forward and backward move the same).
+
+    tp: two all-reduces of the hidden states, or with sequence parallelism their two halves apart (Korthikanti et al.
+    2022, sec. 4.2.2). ep: tokens go to their experts and back, experts_per_token copies of each.
+    """
+    message = tokens * model.hidden_size * element_bytes
+    tp = 2.0 * all_reduce_seconds(keys.tp, np.minimum(keys.tp, keys.domain_size), message, keys.path)
+    if not kind.is_moe:
+        return tp, np.zeros_like(tp)
+    routed = message * model.experts_per_token / keys.tp
+    ep = 2.0 * all_to_all_seconds(keys.ep, np.minimum(keys.ep, keys.domain_size), routed, keys.path)
+    return tp, ep
+
+
+def _context_seconds(
+    model: Model, keys: LayerKeys, tokens: Floats, element_bytes: float
+) -> tuple[Floats, Floats]:
+    """Keys and values travel around the cp ring once forward; with their gradients, twice that backward.
+
+    Hidden behind attention as far as that lasts. Source: Liu, Zaharia, Abbeel 2023 (Ring Attention), sec. 3.
+    """
+    width = model.num_kv_heads * (model.head_size + value_head_size(model)) / keys.tp
+    message = tokens * keys.cp * width * element_bytes
+    ranks_per_domain = np.clip(keys.domain_size // keys.tp, 1.0, keys.cp)
+    once = all_gather_seconds(keys.cp, ranks_per_domain, message, keys.path)
+    return once, 2.0 * once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeCost:
+    """What the first and the last stage do besides layers, one value per key."""
+
+    embedding_forward: Floats
+    embedding_backward: Floats
+    head_forward: Floats
+    head_backward: Floats
+    loss: Floats
+    """Softmax, cross-entropy and their backward: part of the backward time."""
+
+
+def edge_cost(model: Model, workload: Workload, keys: LayerKeys) -> EdgeCost:
+    """Embedding (bytes only), LM head (a product of tokens x vocabulary/tp x hidden, 16-bit) and loss (bytes per logit)."""
+    tokens = keys.microbatch_size * workload.sequence_length / keys.cp
+    element_bytes = DTYPE_BYTES[workload.dtypes.activations]
+    h, width = model.hidden_size * np.ones_like(tokens), model.vocab_size / keys.tp
+    rows = tokens * h * element_bytes / keys.memory_bytes_per_second
+    rate = keys.wide_flop_per_second
+    forward = _gemm(tokens, width, h, rate, keys, element_bytes)
+    backward = _gemm(tokens, h, width, rate, keys, element_bytes) + _gemm(h, width, tokens, rate, keys, element_bytes)
+    return EdgeCost(
+        embedding_forward=2.0 * rows,
+        embedding_backward=4.0 * rows,
+        head_forward=forward,
+        head_backward=backward,
+        loss=tokens * width * keys.logit_traffic_bytes / keys.memory_bytes_per_second,
+    )

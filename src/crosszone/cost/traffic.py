@@ -1,0 +1,47 @@
+"""Bytes between zones, per step and link."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crosszone.core.tables import Bools, Floats
+
+
+def boundary_bytes(microbatch_size: ArrayLike, sequence_length: int, hidden_size: int, element_bytes: float) -> Floats:
+    """Hidden states of one microbatch at a stage boundary: b*s*h elements; the gradients on the way back are as many.
+
+    Source: Narayanan et al. 2021, sec. 3.2.
+    """
+    return np.asarray(microbatch_size, dtype=float) * sequence_length * hidden_size * element_bytes
+
+
+def ring_link_bytes(
+    *,
+    num_zones: ArrayLike,
+    num_ranks: ArrayLike,
+    is_flat: Bools,
+    all_reduce_bytes: ArrayLike,
+    half_bytes: ArrayLike,
+) -> Floats:
+    """Bytes on each directed link of a ring of Z zones, all groups together.
+
+    `all_reduce_bytes` are reduced and given back: two rounds of the ring. `half_bytes` are only gathered or only
+    scattered: one round. Once per zone (hierarchical) a round moves (Z-1)/Z of the message over each link; a flat ring of
+    n ranks that crosses each link once moves (n-1)/n of it.
+    Source: Thakur et al. 2005, sec. 4.4; hierarchical form as in NeMo's multi-data-centre training (reduce-scatter in the
+    zone, exchange, all-gather in the zone).
+    """
+    members = np.where(is_flat, num_ranks, num_zones).astype(float)
+    share = np.where(np.asarray(num_zones) > 1, (members - 1.0) / np.maximum(members, 1.0), 0.0)
+    return share * (2.0 * np.asarray(all_reduce_bytes) + np.asarray(half_bytes))
+
+
+def ring_latency_seconds(
+    *, num_zones: ArrayLike, num_ranks: ArrayLike, is_flat: Bools, slowest_latency_seconds: ArrayLike
+) -> Floats:
+    """Latency of an all-reduce over zones: 2(Z-1) rounds, each as long as its slowest hop; flat: 2(n-1) rounds.
+
+    A flat ring's rounds wait for the hop between zones each time. Source: Thakur et al. 2005, sec. 4.4.
+    """
+    members = np.where(is_flat, num_ranks, num_zones).astype(float)
+    rounds = np.where(np.asarray(num_zones) > 1, 2.0 * (members - 1.0), 0.0)
+    return np.asarray(rounds * slowest_latency_seconds)

@@ -1,0 +1,197 @@
+"""Why this plan: what binds it, what it was measured against, and which neighbours cannot work."""
+
+import dataclasses
+
+import numpy as np
+
+from crosszone import units
+from crosszone.core.answer import RankedPlan, RejectedPlan
+from crosszone.core.plan import RECOMPUTES, Plan
+from crosszone.core.prediction import Prediction
+from crosszone.core.workload import DTYPE_BYTES
+from crosszone.cost.memory import state_bytes
+from crosszone.cost.parameters import num_parameters
+from crosszone.cost.traffic import boundary_bytes, ring_link_bytes
+from crosszone.frameworks import framework_names, supports
+from crosszone.planner.general import to_plan
+from crosszone.planner.table import Scan
+from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.predict import predict_plan
+
+MOST_MISSES = 3
+NOTABLE_FRACTION = 0.05
+"""Share of the step from which a term is worth a sentence."""
+
+
+def reasons(
+    inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: RankedPlan | None
+) -> tuple[str, ...]:
+    """Sentences on one ranked plan: zones, memory, time, batch, idle GPUs, and its distance from the best."""
+    found = [*_zone_reasons(inputs, one), _memory_reason(one.prediction), *_time_reasons(one.prediction)]
+    found += _share_reasons(one.plan)
+    if best is not None and one is not best:
+        slower = one.prediction.step_seconds / best.prediction.step_seconds - 1.0
+        found.append(f"{units.format_fraction(slower)} slower than the first plan.")
+    if baseline is not None and one is best and len(one.plan.zones) > 1:
+        gain = baseline.prediction.step_seconds / one.prediction.step_seconds
+        found.append(f"{gain:.2f} times as fast as the best plan of one zone ({baseline.plan.zones[0]}).")
+    return tuple(found)
+
+
+def verdict(inputs: Inputs, found: Scan, best: RankedPlan | None, baseline: RankedPlan | None) -> str:
+    """One or two sentences: span zones or not, with both numbers; or how much memory is lacking."""
+    if best is None:
+        return _nothing_fits(inputs, found)
+    seconds = units.format_seconds(best.prediction.step_seconds)
+    if len(inputs.problem.cluster.zones) == 1:
+        return f"The best plan takes {seconds} a step."
+    if len(best.plan.zones) == 1:
+        return (
+            f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step, and no plan over several zones is faster."
+        )
+    names = ", ".join(best.plan.zones)
+    if baseline is None:
+        return f"Span zones: {names} together take {seconds} a step; no zone alone has the memory."
+    alone = units.format_seconds(baseline.prediction.step_seconds)
+    return f"Span zones: {names} together take {seconds} a step, the best zone alone ({baseline.plan.zones[0]}) {alone}."
+
+
+def rejected(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
+    """Neighbours of `plan` that cannot work: one choice changed, and the rule or the memory that forbids it."""
+    found = []
+    for neighbour in _neighbours(inputs, plan):
+        why = supports(neighbour.framework, neighbour) or _memory_refusal(inputs, neighbour)
+        if why:
+            found.append(RejectedPlan(plan=neighbour, reasons=tuple(why)))
+    return tuple(found)
+
+
+def misses(inputs: Inputs, found: Scan) -> tuple[RejectedPlan, ...]:
+    """The candidates with the least memory lacking, one per framework and layout, nearest first."""
+    parts = sorted(found.scored, key=lambda part: -float(part.margin_bytes.max()))
+    plans = [to_plan(inputs, part.tables, int(np.argmax(part.margin_bytes))) for part in parts[:MOST_MISSES]]
+    return tuple(RejectedPlan(plan=plan, reasons=tuple(_memory_refusal(inputs, plan))) for plan in plans)
+
+
+def _zone_reasons(inputs: Inputs, one: RankedPlan) -> list[str]:
+    """What crosses zones a step, and what the other way to cross would move."""
+    plan = one.plan
+    if len(plan.zones) < 2:
+        return []
+    moved = max((link.step_bytes for link in one.prediction.links), default=0.0)
+    other = _other_axis_bytes(inputs, plan)
+    ours, theirs = ("PP", "DP") if "pp" in plan.zone_axis else ("DP", "PP")
+    sentence = f"{ours} across zones moves {units.format_bytes(moved)} a step over the busiest link, "
+    sentence += f"{theirs} would move {units.format_bytes(other)}."
+    exposed = max((link.exposed_seconds for link in one.prediction.links), default=0.0)
+    return [sentence, f"Zone links cost {units.format_seconds(exposed)} of the step."]
+
+
+def _other_axis_bytes(inputs: Inputs, plan: Plan) -> float:
+    """Bytes a step over one link direction if the plan's zones were joined by the other axis."""
+    problem = inputs.problem
+    workload, model = problem.workload, problem.model
+    if "pp" in plan.zone_axis:
+        gradient = num_parameters(model) * state_bytes(workload, weights_are_master=False).gradient
+        zones, flat = np.array([len(plan.zones)]), np.array([False])
+        shape = {"num_zones": zones, "num_ranks": zones, "is_flat": flat, "half_bytes": 0.0}
+        return float(ring_link_bytes(all_reduce_bytes=gradient, **shape)[0])
+    size = DTYPE_BYTES[workload.dtypes.activations]
+    return float(boundary_bytes(workload.global_batch_size, workload.sequence_length, model.hidden_size, size))
+
+
+def _memory_reason(prediction: Prediction) -> str:
+    memory = prediction.memory
+    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    return (
+        f"Memory {memory.verdict}: {units.format_bytes(memory.peak_bytes)} of {units.format_bytes(memory.capacity_bytes)} "
+        f"on stage {fullest.stage} in {fullest.zone}."
+    )
+
+
+def _time_reasons(prediction: Prediction) -> list[str]:
+    """The largest terms besides the work itself."""
+    losses = [
+        term
+        for term in prediction.terms
+        if term.name not in ("matrix_multiply", "attention")
+        and term.exposed_seconds > NOTABLE_FRACTION * prediction.step_seconds
+    ]
+    if not losses:
+        return []
+    losses.sort(key=lambda term: -term.exposed_seconds)
+    parts = [
+        f"{term.name.replace('_', ' ')} {units.format_fraction(term.exposed_seconds / prediction.step_seconds)}"
+        for term in losses[:3]
+    ]
+    return [f"Largest losses: {', '.join(parts)} of the step."]
+
+
+def _share_reasons(plan: Plan) -> list[str]:
+    found = []
+    counts = sorted({stage.num_layers for stage in plan.stages})
+    if len(counts) > 1:
+        found.append(f"Stages hold {counts[0]} to {counts[-1]} layers, so that none is much busier than the others.")
+    shares = sorted({replica.num_microbatches for replica in plan.replicas})
+    if len(shares) > 1:
+        found.append(
+            f"Replicas consume {shares[0]} to {shares[-1]} microbatches a step; gradients are weighted by tokens."
+        )
+    found += [f"{idle.num_gpus} GPUs in {idle.zone} stay idle." for idle in plan.idle_gpus]
+    return found
+
+
+def _nothing_fits(inputs: Inputs, found: Scan) -> str:
+    best = max(found.scored, key=lambda part: float(part.margin_bytes.max()))
+    row = int(np.argmax(best.margin_bytes))
+    plan = to_plan(inputs, best.tables, row)
+    if best.margin_bytes[row] >= 0.0:
+        return "Plans fit in memory, but none meets the deadline, the budget or the limit on egress."
+    lacking = units.format_bytes(-float(best.margin_bytes[row]))
+    return (
+        f"Nothing fits: the nearest plan (tp={plan.tp}, pp={plan.pp}, dp={plan.dp}, shard {plan.shard}, recompute "
+        f"{plan.recompute}) lacks {lacking} on its fullest GPU."
+    )
+
+
+def _neighbours(inputs: Inputs, plan: Plan) -> list[Plan]:
+    """Plans that differ in one choice and use the same GPUs."""
+    found = []
+    lighter = RECOMPUTES[: RECOMPUTES.index(plan.recompute)]
+    for recompute in lighter[:1]:
+        stages = tuple(dataclasses.replace(stage, recompute=recompute) for stage in plan.stages)
+        found.append(dataclasses.replace(plan, recompute=recompute, stages=stages))
+    if plan.shard != "none":
+        found.append(dataclasses.replace(plan, shard="none", dp_shard=1))
+    bigger = _with_microbatch(plan, plan.microbatch_size * 2)
+    if bigger is not None:
+        found.append(bigger)
+    for name in framework_names():
+        if name != plan.framework and (name in [one.name for one in inputs.frameworks]):
+            found.append(dataclasses.replace(plan, framework=name))
+    return found
+
+
+def _with_microbatch(plan: Plan, size: int) -> Plan | None:
+    """The plan with larger microbatches; None where a replica's share does not divide."""
+    factor = size // plan.microbatch_size
+    if any(replica.num_microbatches % factor for replica in plan.replicas):
+        return None
+    replicas = tuple(
+        dataclasses.replace(replica, num_microbatches=replica.num_microbatches // factor) for replica in plan.replicas
+    )
+    return dataclasses.replace(plan, microbatch_size=size, replicas=replicas)
+
+
+def _memory_refusal(inputs: Inputs, plan: Plan) -> list[str]:
+    framework = next((one for one in inputs.frameworks if one.name == plan.framework), None)
+    if framework is None:
+        return []
+    prediction = predict_plan(inputs.problem, plan, framework)
+    if prediction.memory.fits:
+        return []
+    fullest = max(prediction.memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    return [
+        f"Stage {fullest.stage} in {fullest.zone} needs {units.format_bytes(fullest.total_bytes)}, its GPU has "
+        f"{units.format_bytes(fullest.capacity_bytes)}."
+    ]

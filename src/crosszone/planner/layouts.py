@@ -1,0 +1,70 @@
+"""Which pools to use and what crosses between them: replicas (dp), stages (pp), or nothing."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from crosszone.core.layout import Layout
+from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rings import best_path, best_ring
+
+MOST_SUBSETS = 6
+"""Zones, and pools of one zone, up to which every subset is tried; beyond, the growing sets of the largest."""
+
+
+def layouts(inputs: Inputs, excluded_zones: Sequence[str] = ()) -> tuple[Layout, ...]:
+    """Every skeleton worth trying, those of one zone first.
+
+    A set of pools is joined in up to three ways: each pool its own replicas, one pipeline through all, or (where a zone
+    of several has several pools) one pipeline per zone.
+    """
+    zones = [index for index, zone in enumerate(inputs.problem.cluster.zones) if zone.name not in excluded_zones]
+    found: dict[Layout, None] = {}
+    for chosen in _subsets(zones, inputs):
+        for pools in _pool_sets(chosen, inputs):
+            found |= dict.fromkeys(_joined(pools, inputs))
+    return tuple(sorted(found, key=lambda layout: len(_zones(layout, inputs))))
+
+
+def zone_of(inputs: Inputs, pool: int) -> int:
+    """Index of the pool's zone."""
+    return int(inputs.hardware.zone[pool])
+
+
+def _zones(layout: Layout, inputs: Inputs) -> set[int]:
+    return {zone_of(inputs, pool) for chain in layout.chains for pool in chain}
+
+
+def _subsets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
+    if len(zones) <= MOST_SUBSETS:
+        for size in range(1, len(zones) + 1):
+            yield from itertools.combinations(zones, size)
+        return
+    by_size = sorted(zones, key=lambda zone: -inputs.problem.cluster.zones[zone].num_gpus)
+    yield from ((zone,) for zone in zones)
+    yield from (tuple(sorted(by_size[:size])) for size in range(2, len(zones) + 1))
+
+
+def _pool_sets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
+    """Sets of pools with at least one of each zone."""
+    per_zone = []
+    for zone in zones:
+        pools = [pool.index for pool in inputs.pools if zone_of(inputs, pool.index) == zone]
+        sizes = range(1, len(pools) + 1) if len(pools) <= MOST_SUBSETS and len(zones) <= 3 else (len(pools),)
+        per_zone.append([subset for size in sizes for subset in itertools.combinations(pools, size)])
+    for choice in itertools.product(*per_zone):
+        yield tuple(pool for subset in choice for pool in subset)
+
+
+def _joined(pools: Sequence[int], inputs: Inputs) -> Iterator[Layout]:
+    zones = list(dict.fromkeys(zone_of(inputs, pool) for pool in pools))
+    ring = best_ring(inputs.links, zones) if len(zones) > 1 else ()
+    yield Layout(chains=tuple((pool,) for pool in pools), ring=ring, crosses_pp=False)
+    if len(pools) == 1:
+        return
+    path = best_path(inputs.links, zones)
+    for order in {path, path[::-1]}:
+        chain = tuple(pool for zone in order for pool in pools if zone_of(inputs, pool) == zone)
+        yield Layout(chains=(chain,), ring=(), crosses_pp=len(zones) > 1)
+    if 1 < len(zones) < len(pools):
+        chains = tuple(tuple(pool for pool in pools if zone_of(inputs, pool) == zone) for zone in zones)
+        yield Layout(chains=chains, ring=ring, crosses_pp=False)

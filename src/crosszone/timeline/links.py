@@ -1,0 +1,99 @@
+"""What crosses each zone link in a step of one plan."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from crosszone.core.prediction import Link, LinkGroup, Term
+from crosszone.timeline.agreement import ring_links
+from crosszone.timeline.boundaries import achieved_bytes_per_second
+from crosszone.timeline.evaluate import Evaluation, Tables
+from crosszone.timeline.inputs import Inputs
+
+SECONDS_PER_HOUR = 3600.0
+
+
+def plan_links(
+    inputs: Inputs, tables: Tables, evaluation: Evaluation, terms: tuple[Term, ...], step_seconds: float
+) -> tuple[Link, ...]:
+    """Every directed link that carries anything, in the order of the cluster's zones."""
+    flows: dict[tuple[int, int], list[tuple[str, float, float]]] = defaultdict(list)
+    _add_boundaries(inputs, tables, evaluation, flows)
+    _add_ring(inputs, tables, evaluation, flows)
+    exposed = {term.name: term.exposed_seconds for term in terms}
+    return tuple(_link(inputs, pair, flows, exposed, step_seconds) for pair in sorted(flows))
+
+
+def _add_boundaries(
+    inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
+) -> None:
+    """Hidden states one way, their gradients the other, for every microbatch of every replica."""
+    stages, replicas, boundary = tables.stages, tables.replicas, evaluation.boundary
+    zone = inputs.hardware.zone
+    for row in np.flatnonzero(boundary.crosses):
+        group = stages.replica[row]
+        count = float(replicas.num_replicas[group] * replicas.num_microbatches[group])
+        moved = float(boundary.message_bytes[row]) * count
+        seconds = float(boundary.outer_transfer_seconds[row]) * float(replicas.num_microbatches[group])
+        ends = int(zone[stages.pool[row]]), int(zone[boundary.next_pool[row]])
+        for pair in (ends, ends[::-1]):
+            flows[pair].append(("pp", moved, seconds))
+
+
+def _add_ring(
+    inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
+) -> None:
+    """The exchange of gradients: the same bytes on each hop of the ring."""
+    plans, zone = tables.plans, inputs.hardware.zone
+    moved = float(evaluation.zone_agreement.link_bytes[0])
+    num_flows = plans.tp * plans.pp * plans.cp * int(tables.replicas.num_replicas.min())
+    for start, end in ring_links(inputs, tables.layouts[0]):
+        rate = float(achieved_bytes_per_second(inputs, (start, end), num_flows)[0])
+        flows[int(zone[start]), int(zone[end])].append(("dp", moved, moved / rate))
+
+
+def _link(
+    inputs: Inputs,
+    pair: tuple[int, int],
+    flows: dict[tuple[int, int], list[tuple[str, float, float]]],
+    exposed: dict[str, float],
+    step_seconds: float,
+) -> Link:
+    zones, link = inputs.problem.cluster.zones, inputs.links[pair[0]][pair[1]]
+    assert link is not None
+    moved = sum(size for _, size, _ in flows[pair])
+    seconds = sum(time for _, _, time in flows[pair])
+    price = link.egress_dollars_per_byte
+    return Link(
+        from_zone=zones[pair[0]].name,
+        to_zone=zones[pair[1]].name,
+        step_bytes=moved,
+        bytes_per_second=moved / seconds if seconds > 0.0 else float("nan"),
+        raw_seconds=seconds + link.latency_seconds,
+        exposed_seconds=_exposed(pair, flows, exposed),
+        utilization_fraction=min(seconds / step_seconds, 1.0),
+        dollars_per_hour=None if price is None else moved * price / step_seconds * SECONDS_PER_HOUR,
+        groups=tuple(LinkGroup(group=name, step_bytes=size, seconds=time) for name, size, time in _merged(flows[pair])),
+    )
+
+
+def _exposed(
+    pair: tuple[int, int], flows: dict[tuple[int, int], list[tuple[str, float, float]]], exposed: dict[str, float]
+) -> float:
+    """Share of the exposed terms that this link causes: sends in proportion to their time, the ring as a whole."""
+    names = {"pp": "zone_pipeline_send", "dp": "zone_agreement"}
+    total = 0.0
+    for group, term in names.items():
+        own = sum(time for name, _, time in flows[pair] if name == group)
+        every = [sum(time for name, _, time in flow if name == group) for flow in flows.values()]
+        if own > 0.0:
+            total += exposed[term] * (own / sum(every) if group == "pp" else own / max(every))
+    return total
+
+
+def _merged(flows: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    names = dict.fromkeys(name for name, _, _ in flows)
+    return [
+        (name, sum(size for other, size, _ in flows if other == name), sum(time for other, _, time in flows if other == name))
+        for name in names
+    ]

@@ -1,0 +1,218 @@
+"""The prediction of one plan: the one-row case of the cost model, with the pipeline simulated."""
+
+import dataclasses
+
+import numpy as np
+
+from crosszone.core.cluster import ZoneLink
+from crosszone.core.codec import fingerprint
+from crosszone.core.framework import Framework
+from crosszone.core.plan import RECOMPUTES, Plan
+from crosszone.core.prediction import Finish, Memory, Prediction, StageMemory, Term
+from crosszone.core.problem import Problem
+from crosszone.cost.flop import attention_flop, forward_flop, model_flop
+from crosszone.cost.memory import verdict
+from crosszone.cost.parameters import num_active_parameters, num_parameters
+from crosszone.timeline.chain import slowest_chain
+from crosszone.timeline.evaluate import Evaluation, Tables, evaluate
+from crosszone.timeline.inputs import Inputs, inputs
+from crosszone.timeline.links import plan_links
+from crosszone.timeline.tabulate import tabulate
+from crosszone.timeline.terms import BUBBLE, COMMUNICATION, COMPUTE, OTHER, terms
+
+
+def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Prediction:
+    """Everything that is known of `plan` before it runs, whether it fits or not."""
+    prepared = inputs(problem, (framework,))
+    tables = tabulate(prepared, plan)
+    evaluation = evaluate(prepared, tables)
+    found = terms(prepared, tables, evaluation, slowest_chain(prepared, tables, evaluation))
+    step_seconds = sum(term.exposed_seconds for term in found)
+    return _Report(
+        problem=problem, plan=plan, inputs=prepared, tables=tables, evaluation=evaluation, terms=found,
+        step_seconds=step_seconds, ideal_seconds=_one_zone_seconds(problem, plan, framework, step_seconds),
+    ).prediction()  # fmt: skip
+
+
+def step_seconds(problem: Problem, plan: Plan, framework: Framework) -> float:
+    """Only the step of `plan`."""
+    prepared = inputs(problem, (framework,))
+    tables = tabulate(prepared, plan)
+    evaluation = evaluate(prepared, tables)
+    spans = slowest_chain(prepared, tables, evaluation)
+    return sum(term.exposed_seconds for term in terms(prepared, tables, evaluation, spans))
+
+
+def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, known_seconds: float) -> float:
+    """The step if every zone link were as good as the network inside its zones."""
+    if len(plan.zones) < 2:
+        return known_seconds
+    cluster = problem.cluster
+    links = tuple(_ideal(link, problem) for link in cluster.links)
+    zones = tuple(dataclasses.replace(zone, uplink_bytes_per_second=None) for zone in cluster.zones)
+    ideal = dataclasses.replace(problem, cluster=dataclasses.replace(cluster, links=links, zones=zones))
+    return step_seconds(ideal, plan, framework)
+
+
+def _ideal(link: ZoneLink, problem: Problem) -> ZoneLink:
+    ends = (problem.cluster.zone(link.from_zone), problem.cluster.zone(link.to_zone))
+    network = min(sum(group.num_nodes * group.network_bytes_per_second for group in zone.node_groups) for zone in ends)
+    return ZoneLink(
+        from_zone=link.from_zone, to_zone=link.to_zone, latency_seconds=0.0, bytes_per_second=network,
+        egress_dollars_per_byte=link.egress_dollars_per_byte,
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    """One plan with all that was computed for it; each method fills one part of the prediction."""
+
+    problem: Problem
+    plan: Plan
+    inputs: Inputs
+    tables: Tables
+    evaluation: Evaluation
+    terms: tuple[Term, ...]
+    step_seconds: float
+    ideal_seconds: float
+
+    def prediction(self) -> Prediction:
+        problem, plan = self.problem, self.plan
+        tokens = problem.workload.global_batch_tokens
+        tokens_per_second = tokens / self.step_seconds
+        useful = model_flop(problem.model, problem.workload.sequence_length) * problem.workload.global_batch_size
+        peak_seconds = self._peak_flop_per_second() * self.step_seconds
+        executed = useful + self._repeated_flop()
+        train_seconds = self._train_seconds()
+        return Prediction(
+            fingerprint=fingerprint(problem.model, problem.workload, problem.cluster, plan),
+            framework=plan.framework,
+            num_gpus=plan.world_size,
+            num_parameters=num_parameters(problem.model),
+            num_active_parameters=num_active_parameters(problem.model),
+            num_microbatches=max(replica.num_microbatches for replica in plan.replicas),
+            global_batch_tokens=tokens,
+            step_seconds=self.step_seconds,
+            tokens_per_second=tokens_per_second,
+            tokens_per_second_per_gpu=tokens_per_second / plan.world_size,
+            model_flop_per_second_per_gpu=useful / self.step_seconds / plan.world_size,
+            mfu=useful / peak_seconds,
+            hfu=executed / peak_seconds,
+            compute_fraction=self._fraction(COMPUTE),
+            exposed_communication_fraction=self._fraction(COMMUNICATION),
+            bubble_fraction=self._fraction(BUBBLE),
+            other_fraction=self._fraction(OTHER),
+            cross_zone_penalty_ratio=self.step_seconds / self.ideal_seconds,
+            goodput_fraction=None,
+            terms=self.terms,
+            memory=self._memory(),
+            host_memory_bytes=self._host_memory_bytes(),
+            links=plan_links(self.inputs, self.tables, self.evaluation, self.terms, self.step_seconds),
+            intervals=(),
+            train_seconds=train_seconds,
+            finish=Finish(p50_seconds=None, p90_seconds=None),
+            gpu_dollars=self._gpu_dollars(train_seconds),
+            egress_dollars=self._egress_dollars(train_seconds),
+            energy_joules=self._energy_joules(train_seconds),
+            assumed=tuple(f"{notice.where}: {notice.message}" for notice in problem.assumed) + self._assumed_shares(),
+            warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings),
+        )
+
+    def _peak_flop_per_second(self) -> float:
+        """Sum over the working GPUs, at the compute precision."""
+        precision, total = self.problem.workload.dtypes.compute, 0.0
+        for replica in self.plan.replicas:
+            for zone, group in zip(replica.zones, replica.node_groups, strict=True):
+                gpu = self.problem.cluster.zone(zone).node_groups[group].gpu
+                total += (gpu.peak(precision) or float("nan")) * self.plan.tp * self.plan.cp * replica.num_replicas
+        return total
+
+    def _repeated_flop(self) -> float:
+        """FLOP that run besides the model's own: recomputation, and the masked half where attention is not fused."""
+        model, workload = self.problem.model, self.problem.workload
+        length, batch = workload.sequence_length, workload.global_batch_size
+        core = sum(attention_flop(model, kind, length) for kind in model.layer_kinds())
+        masked = core * 3.0 if workload.attention == "unfused" and model.is_causal else 0.0
+        if self.plan.recompute == RECOMPUTES[0]:
+            return batch * masked
+        if self.plan.recompute == "selective":
+            return batch * (masked * 4.0 / 3.0 + core)
+        head = 2.0 * length * model.hidden_size * model.vocab_size
+        return batch * (masked * 4.0 / 3.0 + forward_flop(model, length) - head)
+
+    def _fraction(self, names: tuple[str, ...]) -> float:
+        return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds
+
+    def _memory(self) -> Memory:
+        columns, stages = self.evaluation.stage, self.tables.stages
+        capacity = self.inputs.hardware.memory_bytes[stages.pool]
+        total = columns.total_bytes
+        worst = int(np.argmax(total / capacity))
+        rows = tuple(self._stage_memory(row, float(capacity[row])) for row in range(len(stages)))
+        return Memory(
+            peak_bytes=float(total[worst]),
+            capacity_bytes=float(capacity[worst]),
+            fits=bool(np.all(total <= capacity)),
+            verdict=verdict(float(total[worst]), float(capacity[worst])),
+            stages=rows,
+        )
+
+    def _stage_memory(self, row: int, capacity_bytes: float) -> StageMemory:
+        columns, stages = self.evaluation.stage, self.tables.stages
+        pool = self.inputs.pools[int(stages.pool[row])]
+        names = ("weight", "gradient", "optimizer", "activation", "buffer", "overhead", "total")
+        return StageMemory(
+            stage=int(stages.stage[row]),
+            zone=pool.zone.name,
+            gpu=pool.node_group.gpu.name,
+            num_layers=int(stages.num_layers[row]),
+            capacity_bytes=capacity_bytes,
+            **{f"{name}_bytes": float(getattr(columns, f"{name}_bytes")[row]) for name in names},
+        )
+
+    def _host_memory_bytes(self) -> float:
+        """Offloaded state of the ranks of one node, at the fullest."""
+        per_node = self.inputs.hardware.gpus_per_node[self.tables.stages.pool]
+        return float(np.max(self.evaluation.stage.host_bytes * per_node))
+
+    def _train_seconds(self) -> float | None:
+        total = self.problem.workload.train_tokens
+        if total is None:
+            return None
+        return float(np.ceil(total / self.problem.workload.global_batch_tokens)) * self.step_seconds
+
+    def _gpu_dollars(self, train_seconds: float | None) -> float | None:
+        """Working and idle GPUs of every zone that works: both are paid for."""
+        if train_seconds is None:
+            return None
+        zones = [self.problem.cluster.zone(name) for name in self.plan.zones]
+        prices = [(group.num_gpus, group.dollars_per_gpu_second) for zone in zones for group in zone.node_groups]
+        if any(price is None for _, price in prices):
+            return None
+        return train_seconds * sum(count * (price or 0.0) for count, price in prices)
+
+    def _egress_dollars(self, train_seconds: float | None) -> float | None:
+        dollars = float(self.evaluation.egress_dollars[0])
+        if train_seconds is None or np.isnan(dollars):
+            return None
+        return dollars * train_seconds / self.step_seconds
+
+    def _energy_joules(self, train_seconds: float | None) -> float | None:
+        """Working GPUs at their full power: an upper bound of what the GPUs draw."""
+        if train_seconds is None:
+            return None
+        watts = 0.0
+        for replica in self.plan.replicas:
+            for zone, group in zip(replica.zones, replica.node_groups, strict=True):
+                tdp = self.problem.cluster.zone(zone).node_groups[group].gpu.tdp_watts
+                if tdp is None:
+                    return None
+                watts += tdp * self.plan.tp * self.plan.cp * replica.num_replicas
+        return watts * train_seconds
+
+    def _assumed_shares(self) -> tuple[str, ...]:
+        shares = {share.generation: share for share in self.inputs.efficiencies if share.is_assumed}
+        return tuple(
+            f"efficiency of {name} GPUs: no run of that generation was studied, shares of others stand in"
+            for name in shares
+        )

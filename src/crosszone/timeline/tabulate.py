@@ -1,0 +1,87 @@
+"""One plan in its general form as tables with one row per stage."""
+
+import numpy as np
+
+from crosszone.core.layout import Layout
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan
+from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
+from crosszone.timeline.evaluate import Tables
+from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rings import best_ring
+
+
+def tabulate(inputs: Inputs, plan: Plan) -> Tables:
+    """The tables of `plan`: one plan, a row per replica group, a row per group and stage."""
+    layout = _layout(inputs, plan)
+    return Tables(
+        layouts=(layout,),
+        plans=_plan_row(inputs, plan, layout),
+        replicas=ReplicaTable(
+            plan=np.zeros(len(plan.replicas), dtype=np.int64),
+            num_replicas=np.array([replica.num_replicas for replica in plan.replicas]),
+            num_microbatches=np.array([replica.num_microbatches for replica in plan.replicas]),
+        ),
+        stages=_stage_rows(plan, layout),
+    )
+
+
+def _layout(inputs: Inputs, plan: Plan) -> Layout:
+    index = {(pool.zone.name, pool.node_group_index): pool.index for pool in inputs.pools}
+    chains = tuple(
+        tuple(index[place] for place in zip(replica.zones, replica.node_groups, strict=True))
+        for replica in plan.replicas
+    )
+    crosses_dp = "dp" in plan.zone_axis
+    zones = sorted({int(inputs.hardware.zone[pool]) for chain in chains for pool in chain}) if crosses_dp else []
+    ring = best_ring(inputs.links, zones) if zones else ()
+    return Layout(chains=chains, ring=ring, crosses_pp="pp" in plan.zone_axis)
+
+
+def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
+    names = [framework.name for framework in inputs.frameworks]
+    layers = {stage.num_layers for stage in plan.stages}
+    integers = {
+        "layout": 0,
+        "framework": names.index(plan.framework),
+        "tp": plan.tp,
+        "pp": plan.pp,
+        "cp": plan.cp,
+        "ep": plan.ep,
+        "dp": plan.dp,
+        "dp_shard": plan.dp_shard,
+        "num_virtual_stages": plan.num_virtual_stages,
+        "microbatch_size": plan.microbatch_size,
+        "schedule": SCHEDULES.index(plan.schedule),
+        "recompute": RECOMPUTES.index(plan.recompute),
+        "shard": SHARDS.index(plan.shard),
+    }
+    flags = {
+        "sequence_parallel": plan.sequence_parallel,
+        "offloads_optimizer": plan.offload != "none",
+        "is_uneven": len(layers) > 1,
+        "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
+        "crosses_pp": layout.crosses_pp,
+        "crosses_dp": bool(layout.ring),
+        "is_flat": plan.sync.method == "flat",
+    }
+    return PlanTable(
+        **{name: np.array([value], dtype=np.int64) for name, value in integers.items()},
+        **{name: np.array([value], dtype=np.bool_) for name, value in flags.items()},
+    )
+
+
+def _stage_rows(plan: Plan, layout: Layout) -> StageTable:
+    num_groups, num_stages = len(plan.replicas), len(plan.stages)
+    layers = np.tile([stage.num_layers for stage in plan.stages], num_groups)
+    ranks = np.tile(np.arange(num_stages), num_groups)
+    return StageTable(
+        replica=np.repeat(np.arange(num_groups), num_stages),
+        pool=np.concatenate([np.array(chain, dtype=np.int64) for chain in layout.chains]),
+        stage=ranks,
+        num_stages=np.ones(len(ranks), dtype=np.int64),
+        first_layer=np.tile([stage.first_layer for stage in plan.stages], num_groups),
+        run_layers=layers,
+        num_layers=layers,
+        has_embedding=ranks == 0,
+        has_head=ranks == num_stages - 1,
+    )
