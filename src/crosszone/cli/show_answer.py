@@ -8,9 +8,18 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from crosszone import units
-from crosszone.cli.show_prediction import crossing, degrees, idle_lines, plan_details, problem_line, shortened
+from crosszone.cli.show_prediction import (
+    crossing,
+    degrees,
+    idle_lines,
+    plan_details,
+    plan_parts,
+    problem_line,
+    shortened,
+)
 from crosszone.cli.tables import Column, bullets, heading, paragraph, table
 from crosszone.core.answer import Answer, RankedPlan, RejectedPlan, Search
+from crosszone.core.plan import Plan
 
 NUM_REJECTED = 5
 """Rejected neighbours shown before `--verbose` is needed."""
@@ -31,7 +40,8 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
     yield paragraph(answer.verdict)
     if answer.rejected:
         yield heading("Turned down")
-        rejected = tuple(_rejected_line(plan) for plan in answer.rejected)
+        best = answer.plans[0].plan if answer.plans else None
+        rejected = tuple(_rejected_line(plan, best) for plan in answer.rejected)
         yield bullets(shortened(rejected, len(rejected) if is_verbose else NUM_REJECTED))
     warnings = answer.plans[0].prediction.warnings if answer.plans else _notices(answer)
     if warnings:
@@ -99,8 +109,12 @@ def _baseline_line(baseline: RankedPlan) -> str:
     )
 
 
-def _rejected_line(rejected: RejectedPlan) -> str:
-    return f"{degrees(rejected.plan)}, {plan_details(rejected.plan)}: {' '.join(rejected.reasons)}"
+def _rejected_line(rejected: RejectedPlan, best: Plan | None) -> str:
+    """Only what makes the plan another than the best, and why that cannot be."""
+    parts = [degrees(rejected.plan), *plan_parts(rejected.plan)]
+    same = {degrees(best), *plan_parts(best)} if best is not None else set()
+    other = [part for part in parts if part not in same] or parts
+    return f"{', '.join(other)}: {' '.join(rejected.reasons)}"
 
 
 def _notices(answer: Answer) -> tuple[str, ...]:

@@ -66,6 +66,11 @@ def degrees(plan: Plan) -> str:
 
 def plan_details(plan: Plan) -> str:
     """Framework, order of work, sharding and zones of a plan, in words."""
+    return ", ".join(plan_parts(plan))
+
+
+def plan_parts(plan: Plan) -> list[str]:
+    """What `plan_details` says, piece by piece."""
     parts = [plan.framework, f"microbatch {plan.microbatch_size}"]
     if plan.pp > 1:
         parts.append(plan.schedule)
@@ -77,7 +82,7 @@ def plan_details(plan: Plan) -> str:
         parts.append("sequence parallel")
     if plan.offload != "none":
         parts.append(f"offload {plan.offload}")
-    return ", ".join([*parts, f"in {', '.join(plan.zones)}"])
+    return [*parts, f"in {', '.join(plan.zones)}"]
 
 
 def crossing(plan: Plan) -> str:

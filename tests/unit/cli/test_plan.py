@@ -84,3 +84,10 @@ def test_colours_only_where_asked(run, answer, monkeypatch) -> None:
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b" in run("plan", "job.yaml").out
+
+
+def test_turned_down_plans_show_only_what_is_other_in_them(run, answer, monkeypatch) -> None:
+    (rejected,) = answer.rejected
+    other = dataclasses.replace(rejected, plan=dataclasses.replace(rejected.plan, recompute="none"))
+    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, rejected=(other,)))
+    assert "• recompute none: Stage 0 needs 95 GB" in run("plan", "job.yaml").out
