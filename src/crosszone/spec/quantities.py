@@ -25,6 +25,7 @@ FABRIC_KINDS = ("nvlink", "xgmi", "hccs", "pcie")
 CONGESTION_CONTROLS = ("reno", "cubic", "bbr")
 MAX_BYTES_PER_SECOND = 1e15
 MAX_RAILS = 64
+MAX_QUANTITY_CHARACTERS = 60
 _YEAR_SECONDS = 365.25 * 86400
 
 
@@ -75,6 +76,7 @@ class Quantity(Reader):
             raise Refusal(
                 "wrong_type", f"{named(name, value)} is not a quantity.", f'Write text such as "{self.example}".'
             )
+        _check_characters(value, name)
         number = units.parse(value, self.dimension, name=name)
         if number > self.high or number < self.low or (number == self.low and not self.low_is_legal):
             bound = "at least" if self.low_is_legal else "above"
@@ -125,6 +127,7 @@ class Rails(Reader):
 
     def read(self, value: object, name: str = "") -> tuple[int, float]:
         """(number of rails, bytes per second of all rails together)."""
+        _check_characters(value, name)
         num_rails, rail_bytes_per_second = units.parse_rails(value, name=name)
         if not (0 < rail_bytes_per_second * num_rails <= MAX_BYTES_PER_SECOND and num_rails <= MAX_RAILS):
             hint = (
@@ -337,5 +340,13 @@ def _whole(value: object, name: str) -> int | None:
         return None
     if isinstance(value, int):
         return value
+    _check_characters(value, name)
     number = units.parse(value, "count", name=name) if isinstance(value, str) else value
     return int(number) if math.isfinite(number) and number == int(number) else None
+
+
+def _check_characters(value: object, name: str) -> None:
+    """A quantity is short: what is not would fill the screen when it is quoted."""
+    if isinstance(value, str) and len(value) > MAX_QUANTITY_CHARACTERS:
+        message = f"{named(name, value)} has {len(value)} characters."
+        raise Refusal("too_large", message, f"Write {MAX_QUANTITY_CHARACTERS} at most.")

@@ -24,6 +24,8 @@ MAX_DEPTH = 24
 MAX_VALUES = 50_000
 """Most values in a file, those that aliases repeat counted each time."""
 MAX_SCALAR_CHARACTERS = 2000
+MAX_NUMBER_CHARACTERS = 300
+MAX_NUMBER_BITS = 1000
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
@@ -47,7 +49,7 @@ class Source:
 def read_yaml(text: str) -> Source:
     """The mapping that `text` holds.
 
-    Raises SpecError, with one finding, for broken YAML, and for a text that is empty, no mapping, too large or too deep.
+    Raises SpecError, with one finding, for broken YAML and for a text that is empty, no mapping, too large or too deep.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -86,6 +88,8 @@ def read_mapping(value: dict[Any, Any]) -> Source:
         if isinstance(item, str) and len(item) > MAX_SCALAR_CHARACTERS:
             message = f"a value has {len(item)} characters; at most {MAX_SCALAR_CHARACTERS} are read"
             _fail(message, "too_large", where=place(path))
+        if isinstance(item, int) and item.bit_length() > MAX_NUMBER_BITS:
+            _fail(f"a number has more than {MAX_NUMBER_BITS} bits", "too_large", where=place(path))
         if isinstance(item, dict):
             return {str(key): copied(below, (*path, str(key))) for key, below in item.items()}
         if isinstance(item, list | tuple):
@@ -247,7 +251,7 @@ def _plain_value(text: str) -> Any:
     if text in _BOOLEANS:
         return _BOOLEANS[text]
     # int() refuses more digits than this, and no count has as many; float() turns such numbers into infinity.
-    if len(text) > 300:
+    if len(text) > MAX_NUMBER_CHARACTERS:
         return text
     if _INTEGER.fullmatch(text):
         return int(text)

@@ -15,8 +15,12 @@ model: llama-3.1-70b
 workload: {sequence_length: 8192, global_batch_size: 768, precision: bf16, optimizer: adamw, train_tokens: 1T}
 cluster:
   zones:
-    - {name: beijing-a, region: alibaba:cn-beijing, nodes: [{count: 4, gpu: a100-sxm4-80gb, gpus_per_node: 8, network: 4x200 Gbit/s}]}
-    - {name: shanghai-a, region: alibaba:cn-shanghai, nodes: [{count: 8, gpu: a100-sxm4-80gb, gpus_per_node: 8, network: 4x200 Gbit/s}]}
+    - name: beijing-a
+      region: alibaba:cn-beijing
+      nodes: [{count: 4, gpu: a100-sxm4-80gb, gpus_per_node: 8, network: 4x200 Gbit/s}]
+    - name: shanghai-a
+      region: alibaba:cn-shanghai
+      nodes: [{count: 8, gpu: a100-sxm4-80gb, gpus_per_node: 8, network: 4x200 Gbit/s}]
   links:
     - {between: [beijing-a, shanghai-a], bandwidth: 10 Gbit/s, rtt: 28.6 ms}
 framework: {name: megatron}

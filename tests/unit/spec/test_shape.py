@@ -171,7 +171,7 @@ def test_findings_carry_lines_in_the_order_of_the_file(example):
         read_job_text(text)
     assert [(finding.where, finding.message.split(":")[0]) for finding in caught.value.findings] == [
         ("workload.optimizer", "line 2"),
-        ("cluster.zones[0].nodes[0].gpu", "line 5"),
-        ("cluster.links[0].rtt", "line 8"),
-        ("objective.deadline", "line 11"),
+        ("cluster.zones[0].nodes[0].gpu", "line 7"),
+        ("cluster.links[0].rtt", "line 12"),
+        ("objective.deadline", "line 15"),
     ]

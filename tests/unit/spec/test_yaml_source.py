@@ -110,7 +110,7 @@ def test_mappings_are_bounded_too():
         inner = inner["a"]
     endless: list = []
     endless.append(endless)
-    for value in (deep, {"a": ["x"] * 100_000}, {"a": "x" * 5000}, {"a": endless}):
+    for value in (deep, {"a": ["x"] * 100_000}, {"a": "x" * 5000}, {"a": endless}, {"a": 10**5000}):
         with pytest.raises(SpecError):
             read_mapping(value)
 
