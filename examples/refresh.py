@@ -1,7 +1,8 @@
 """Write the output of every example anew: `python examples/refresh.py`, or with names to refresh only these.
 
 The comments of NAME.yaml hold the commands, `#   $ crosszone ...`; NAME.out holds what they print, so that a reader
-sees it without running it, and a test that it still is so. The time that a search took is left out of it.
+sees it without running it, and a test that it still is so. The time that a search took is left out of it. The READMEs
+show the first part of one output; it is refreshed too.
 """
 
 import os
@@ -12,6 +13,10 @@ from pathlib import Path
 
 EXAMPLES = Path(__file__).parent
 COMMAND = re.compile(r"^#\s+\$ crosszone (.+)$", re.MULTILINE)
+SHOWN = "three-zones-china"
+"""The example that the READMEs show, down to its section "Turned down"."""
+SHOWN_BLOCK = re.compile(rf"^```\n\$ crosszone plan examples/{SHOWN}.*?^```$", re.MULTILINE | re.DOTALL)
+READMES = ("README.md", "README.zh.md")
 ELAPSED = re.compile(r"(candidates in )[\d.]+ \w+")
 
 
@@ -46,6 +51,12 @@ def output(example: Path) -> str:
     return "".join(parts).rstrip("\n") + "\n"
 
 
+def readme_block() -> str:
+    """The block of code that both READMEs show."""
+    shown = (EXAMPLES / f"{SHOWN}.out").read_text(encoding="utf-8")
+    return f"```\n{shown.partition('Turned down')[0].rstrip()}\n```"
+
+
 def main(names: list[str]) -> None:
     """Refresh the examples called `names`, or all."""
     chosen = [EXAMPLES / f"{Path(name).stem}.yaml" for name in names] or sorted(EXAMPLES.glob("*.yaml"))
@@ -53,6 +64,10 @@ def main(names: list[str]) -> None:
         if commands(example):
             example.with_suffix(".out").write_text(output(example), encoding="utf-8")
             print(example.with_suffix(".out").name)
+    for name in READMES:
+        readme = EXAMPLES.parent / name
+        text = readme.read_text(encoding="utf-8")
+        readme.write_text(SHOWN_BLOCK.sub(lambda _: readme_block(), text), encoding="utf-8")
 
 
 if __name__ == "__main__":

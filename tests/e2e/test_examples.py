@@ -51,3 +51,8 @@ def test_prints_what_its_out_file_shows(job: Path) -> None:
 
 def test_no_out_file_without_its_job() -> None:
     assert {out.stem for out in EXAMPLES.glob("*.out")} == {job.stem for job in JOBS}
+
+
+@pytest.mark.parametrize("name", refresh.READMES)
+def test_readmes_show_a_real_output(name) -> None:
+    assert refresh.readme_block() in (EXAMPLES.parent / name).read_text(encoding="utf-8")

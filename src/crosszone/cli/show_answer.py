@@ -58,17 +58,13 @@ def _plans_table(plans: tuple[RankedPlan, ...]) -> RenderableType:
         Column(name="step", is_number=True),
         Column(name="MFU", is_number=True),
         Column(name="memory", is_number=True),
-        Column(name="training", is_number=True),
-        Column(name="GPUs + egress", is_number=True),
     ]
     rows = [_plan_row(rank, ranked) for rank, ranked in enumerate(plans, start=1)]
-    has_totals = any(ranked.prediction.train_seconds is not None for ranked in plans)
-    num_columns = len(columns) if has_totals else len(columns) - 2
-    return table(
-        columns[:num_columns],
-        [row[:num_columns] for row in rows],
-        notes=[plan_details(ranked.plan) for ranked in plans],
-    )
+    for name, totals in (("training", _training(plans)), ("GPUs + egress", _costs(plans))):
+        if totals:
+            columns.append(Column(name=name, is_number=True))
+            rows = [(*row, total) for row, total in zip(rows, totals, strict=True)]
+    return table(columns, rows, notes=[plan_details(ranked.plan) for ranked in plans])
 
 
 def _plan_row(rank: int, ranked: RankedPlan) -> tuple[str, ...]:
@@ -80,14 +76,24 @@ def _plan_row(rank: int, ranked: RankedPlan) -> tuple[str, ...]:
         units.format_seconds(prediction.step_seconds),
         units.format_fraction(prediction.mfu),
         units.format_bytes(prediction.memory.peak_bytes),
-        units.format_seconds(prediction.train_seconds),
-        _dollars(prediction.gpu_dollars, prediction.egress_dollars),
     )
 
 
+def _training(plans: tuple[RankedPlan, ...]) -> list[str]:
+    """A cell for each plan; none where nobody said how long to train."""
+    seconds = [ranked.prediction.train_seconds for ranked in plans]
+    return [units.format_seconds(total) for total in seconds] if any(seconds) else []
+
+
+def _costs(plans: tuple[RankedPlan, ...]) -> list[str]:
+    """A cell for each plan; none where no GPU has a price."""
+    predictions = [ranked.prediction for ranked in plans]
+    if all(prediction.gpu_dollars is None for prediction in predictions):
+        return []
+    return [_dollars(prediction.gpu_dollars, prediction.egress_dollars) for prediction in predictions]
+
+
 def _dollars(gpu_dollars: float | None, egress_dollars: float | None) -> str:
-    if gpu_dollars is None and egress_dollars is None:
-        return "unknown"
     shown = [units.format_dollars(dollars).removesuffix(" USD") for dollars in (gpu_dollars, egress_dollars)]
     return f"{' + '.join(shown).replace('unknown', '?')} USD"
 
@@ -114,7 +120,9 @@ def _rejected_line(rejected: RejectedPlan, best: Plan | None) -> str:
     parts = [degrees(rejected.plan), *plan_parts(rejected.plan)]
     same = {degrees(best), *plan_parts(best)} if best is not None else set()
     other = [part for part in parts if part not in same] or parts
-    return f"{', '.join(other)}: {' '.join(rejected.reasons)}"
+    reasons = " ".join(rejected.reasons)
+    # What a framework cannot do already starts with its name.
+    return reasons if other == [rejected.plan.framework] else f"{', '.join(other)}: {reasons}"
 
 
 def _notices(answer: Answer) -> tuple[str, ...]:

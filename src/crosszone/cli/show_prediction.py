@@ -27,7 +27,7 @@ def prediction_view(problem: Problem, ranked: RankedPlan, *, is_verbose: bool) -
     yield Text(problem_line(problem), style="bold")
     yield paragraph(f"{degrees(plan)}; {plan_details(plan)}")
     yield Text("")
-    yield pairs(_headline(problem, prediction))
+    yield pairs(_headline(problem, plan, prediction))
     yield heading("Where the step goes")
     yield _terms_table(prediction)
     if is_verbose:
@@ -114,7 +114,7 @@ def stage_parts(stage: StageMemory) -> str:
     return " + ".join(f"{name} {units.format_bytes(size)}" for name, size in parts if size != 0)
 
 
-def _headline(problem: Problem, prediction: Prediction) -> Iterator[tuple[str, str | Text]]:
+def _headline(problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[tuple[str, str | Text]]:
     memory = prediction.memory
     ranges = [
         f"  ({units.format_seconds(interval.low_seconds)} to {units.format_seconds(interval.high_seconds)} "
@@ -134,8 +134,8 @@ def _headline(problem: Problem, prediction: Prediction) -> Iterator[tuple[str, s
     )
     verdict = Text(memory.verdict, style=_VERDICT_STYLES.get(memory.verdict, "bold red"))
     yield "memory", Text.assemble(f"{_used(memory.peak_bytes, memory.capacity_bytes)}: ", verdict)
-    if len(problem.cluster.zones) > 1:
-        yield "zones cost", f"{prediction.cross_zone_penalty_ratio:.3g}× the step of one ideal zone"
+    if len(plan.zones) > 1:
+        yield "zones cost", f"{prediction.cross_zone_penalty_ratio:.2f}× the step of one ideal zone"
     if prediction.train_seconds is not None:
         yield "training", _training(problem, prediction)
         gpus, egress = units.format_dollars(prediction.gpu_dollars), units.format_dollars(prediction.egress_dollars)

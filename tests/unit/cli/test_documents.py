@@ -73,9 +73,3 @@ def test_both_readmes_have_the_same_shape() -> None:
         sorted(re.findall(r"\]\(([^)]+)\)", text.replace("README.zh.md", "README.md"))) for text in (english, chinese)
     ]
     assert links[0] == links[1]
-
-
-def test_readme_shows_a_real_output() -> None:
-    example = page("examples/three-zones-china.out").split("\n\n")
-    table = next(part for part in example if re.search(r"^\s+#\s+plan", part, re.MULTILINE))
-    assert table in page("README.md")
