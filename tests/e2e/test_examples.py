@@ -42,6 +42,7 @@ def test_plans_or_is_infeasible(job: Path) -> None:
         assert value.get("errors") or (value["plans"] == [] and value["verdict"])
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.stem)
 def test_prints_what_its_out_file_shows(job: Path) -> None:
     assert refresh.commands(job), "say in the comments how to run it"
@@ -53,6 +54,7 @@ def test_no_out_file_without_its_job() -> None:
     assert {out.stem for out in EXAMPLES.glob("*.out")} == {job.stem for job in JOBS}
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("name", refresh.READMES)
 def test_readmes_show_a_real_output(name) -> None:
     assert refresh.readme_block() in (EXAMPLES.parent / name).read_text(encoding="utf-8")

@@ -194,9 +194,3 @@ def test_every_public_name_is_there_and_loaded_late() -> None:
     assert crosszone.plan is service.plan
     with pytest.raises(AttributeError):
         _ = crosszone.no_such_name
-
-
-def test_command_line_and_service_agree_on_how_many_plans() -> None:
-    from crosszone.cli.plan import DEFAULT_TOP
-
-    assert DEFAULT_TOP == service.DEFAULT_TOP

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from crosszone.cli.options import AsJson, IsVerbose, Job
+from crosszone.service import DEFAULT_TOP
 
 EXIT_NOTHING_FITS = 3
-DEFAULT_TOP = 5
 
 
 def plan(

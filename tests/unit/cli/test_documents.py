@@ -53,6 +53,7 @@ def test_no_noun_of_the_json_is_forgotten() -> None:
     assert {cls.__name__ for cls in classes} - {"Problem"} == {noun.__name__ for noun in NOUNS}
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("verb", ["", "init", "predict", "plan", "catalog"])
 def test_reference_shows_the_help_of_every_verb(run, verb) -> None:
     command = f"crosszone {verb}".strip()
