@@ -185,7 +185,7 @@ class _Paths:
         if found is None:
             message = f"the round trip between {pair[0]} and {pair[1]} is not known."
             hint = 'Write "rtt: 28.6 ms", or give both zones a region of the catalog or a location.'
-            self.report.refuse_once(path, "missing_rtt", message, hint)
+            self._refuse(pair, path, "missing_rtt", message, hint)
             return None
         rtt_seconds, origin = found
         first, second = sorted(pair)
@@ -207,12 +207,16 @@ class _Paths:
             f"{units.format_meters(distance_meters)} and back."
         )
         hint = "Write the measured round trip; if the zones are nearer, write their location or the link's distance."
-        where = (*path, "rtt")
-        if path == ("cluster", "default_link"):  # it stands for many pairs: name each
-            if pair == (first, second):
-                self.report.refuse(where, "faster_than_light", message, hint)
+        self._refuse(pair, (*path, "rtt"), "faster_than_light", message, hint)
+
+    def _refuse(self, pair: Pair, path: Path, code: str, message: str, hint: str) -> None:
+        """An error of a pair: once for both directions, but for each pair that `default_link` stands for."""
+        if "default_link" in path:
+            num_told = sum(finding.code == code for _, finding in self.report.found)
+            if pair == tuple(sorted(pair)) and num_told < MAX_LISTED_PAIRS:
+                self.report.refuse(path, code, message, hint)
         else:
-            self.report.refuse_once(where, "faster_than_light", message, hint)
+            self.report.refuse_once(path, code, message, hint)
 
     def _known_rtt(self, pair: Pair, distance_meters: float | None) -> tuple[float, str] | None:
         """(seconds, where from): measured between the two regions, or typical for the distance."""

@@ -19,7 +19,8 @@ class Report:
     """Where something was written that could not be read. What merely follows from that is not reported again."""
     found: list[tuple[int, Finding]] = field(default_factory=list)
     """(line, error), in the order in which they were found."""
-    assumed: list[Notice] = field(default_factory=list)
+    assumed: dict[Notice, None] = field(default_factory=dict)
+    """In the order of first mention; a dict, so that what many links share is told once and found fast."""
     warnings: list[Notice] = field(default_factory=list)
 
     def refuse(self, path: Path, code: str, message: str, hint: str = "") -> None:
@@ -46,9 +47,7 @@ class Report:
 
     def assume(self, path: Path, message: str) -> None:
         """Note a value that nobody stated."""
-        notice = Notice(where=place(path), message=message)
-        if notice not in self.assumed:
-            self.assumed.append(notice)
+        self.assumed.setdefault(Notice(where=place(path), message=message))
 
     def warn(self, path: Path, message: str) -> None:
         """Note something that a person should know."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from crosszone.spec import job_schema
+from crosszone.spec import job_schema, read_job_text
 from crosszone.spec.later import LATER, LATER_VALUES
-from crosszone.spec.reference import PAGE_FILE, SCHEMA_FILE, page_text, schema_text
+from crosszone.spec.reference import PAGE_FILE, SCHEMA_FILE, page_text, schema_text, write
 from crosszone.spec.schema import keys, keys_at, nearest_places
 from crosszone.spec.yaml_source import read_yaml
 
@@ -102,3 +103,20 @@ def test_reference_has_every_key():
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) == len(keys())
     assert {row[1].strip(" `") for row in rows} == {key.place.rpartition(".")[2] for key in keys()}
+
+
+def test_job_file_of_the_reference_can_be_read():
+    page = (DOCS / PAGE_FILE).read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert read_job_text(block).cluster.num_gpus == 96
+
+
+def test_writing_the_reference_keeps_its_prose(tmp_path):
+    (tmp_path / PAGE_FILE).write_text("# Prose\n\n<!-- keys of framework -->\nold\n<!-- end of keys -->\n\nMore.\n")
+    write(tmp_path)
+    page = (tmp_path / PAGE_FILE).read_text(encoding="utf-8")
+    assert page.startswith("# Prose\n")
+    assert page.endswith("\n\nMore.\n")
+    assert "| `name` | text |" in page
+    assert "old" not in page
+    assert (tmp_path / SCHEMA_FILE).read_text(encoding="utf-8") == schema_text()
