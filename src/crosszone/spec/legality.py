@@ -330,11 +330,13 @@ def _check_idle_gpus(case: _Case) -> None:
 
 
 def _check_world_size(case: _Case) -> None:
-    """tp*cp*pp*dp is at most the GPUs; and not below them, where all four are known and nobody says which idle."""
+    """tp*cp*pp*dp is at most the GPUs; and not below them, where the degrees are fixed and nobody says which idle."""
     degrees, num_gpus = case.degrees(), case.num_gpus
     if not degrees or not case.knows_groups:
         return
     world_size = math.prod(degrees.values())
+    # Whoever fixes the other three means no context parallelism where he is silent about it.
+    are_fixed = all(axis in degrees for axis in ("tp", "pp", "dp"))
     num_idle = sum(idle.num_gpus for idle in case.plan.idle_gpus or ())
     working, idle_text = num_gpus - num_idle, f", {num_idle} of them idle" if num_idle else ""
     owner = "the cluster has" if len(case.groups) == _num_groups(case.job) else "the zones that are not excluded have"
@@ -344,7 +346,7 @@ def _check_world_size(case: _Case) -> None:
         message = there if len(degrees) > 1 else there.replace(", but", " ranks, but")
         hint = f"{neighbours} Or add {world_size - working} GPUs.".lstrip()
         case.refuse("", "too_few_gpus", message, hint)
-    elif world_size < working and len(degrees) == len(AXES) and not case.report.has_lost_below(("plan", "idle_gpus")):
+    elif world_size < working and are_fixed and not case.report.has_lost_below(("plan", "idle_gpus")):
         hint = f"{neighbours} Or name {num_gpus - world_size} GPUs in idle_gpus.".lstrip()
         case.refuse("", "too_many_gpus", there, hint)
 

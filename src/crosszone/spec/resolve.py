@@ -209,13 +209,13 @@ def _check_totals(job: spec.Job, workload: Workload | None, report: Report) -> N
 
 
 def _plan(written: spec.Plan) -> core.PlanRequest:
-    stages = written.stages
+    stages, replicas = written.stages, _replicas(written)
     return core.PlanRequest(
         tp=written.tp,
-        pp=written.pp,
+        pp=written.pp if written.pp is not None or stages is None else len(stages),
         cp=written.cp,
         ep=written.ep,
-        dp=written.dp,
+        dp=written.dp if written.dp is not None or replicas is None else sum(one.num_replicas for one in replicas),
         dp_shard=written.dp_shard,
         num_virtual_stages=written.num_virtual_stages,
         microbatch_size=written.microbatch_size,
@@ -229,7 +229,7 @@ def _plan(written: spec.Plan) -> core.PlanRequest:
         bucket_bytes=written.bucket_bytes,
         prefetch=written.prefetch,
         stages=None if stages is None else tuple(core.StageRequest(**dict(stage)) for stage in stages),
-        replicas=_replicas(written),
+        replicas=replicas,
         idle_gpus=_idle_gpus(written),
     )
 

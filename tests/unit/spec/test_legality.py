@@ -142,7 +142,13 @@ class TestWorldSize:
         assert "16 GPUs, 8 of them idle" in finding.message
 
     def test_free_degrees_are_not_judged(self, uneven, findings):
-        assert findings(uneven({"tp": 2, "pp": 1, "dp": 2})) == ()
+        assert findings(uneven({"tp": 2, "dp": 2})) == ()
+
+    def test_silence_about_cp_is_one_where_the_rest_is_fixed(self, uneven, only):
+        finding = only(uneven({"tp": 2, "pp": 1, "dp": 2}))
+        assert finding.code == "too_many_gpus"
+        assert "tp*pp*dp = 2*1*2 = 4, but the cluster has 14 GPUs" in finding.message
+        assert "{tp: 2, pp: 1, dp: 7}" in finding.hint
 
     def test_implied_degrees_count(self, small, only):
         plan = {"tp": 8, "cp": 1, "stages": [{"num_layers": 32}], "replicas": [{"zones": ["a"]}]}

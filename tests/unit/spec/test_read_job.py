@@ -200,6 +200,7 @@ class TestPlan:
             (12, None, "full"),
         ]
         assert (plan.replicas[0].num_replicas, plan.replicas[0].zones) == (1, ("a",))
+        assert (plan.pp, plan.dp) == (2, 1)
         assert plan.idle_gpus == (IdleGpus(zone="a", node_group=0, num_gpus=8),)
 
     def test_sync(self, small):
