@@ -8,7 +8,7 @@ from crosszone.errors import Finding, InfeasiblePlan
 from crosszone.frameworks import framework_facts
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
-from crosszone.planner.search import allowed_frameworks, best_of, search
+from crosszone.planner.search import allowed_frameworks, best_plan, search
 from crosszone.planner.table import scan
 from crosszone.timeline.inputs import inputs
 
@@ -38,7 +38,7 @@ def complete(problem: Problem) -> Plan:
     fixed = dataclasses.replace(problem, plan=_with_defaults(problem.plan))
     prepared = inputs(fixed, tuple(framework_facts(name) for name in allowed_frameworks(fixed)))
     found = scan(prepared, layouts(prepared, fixed.constraints.exclude_zones), options(prepared))
-    plan = best_of(prepared, found)
+    plan = best_plan(prepared, found)
     if plan is None:
         raise InfeasiblePlan(_not_expressible(fixed))
     return plan

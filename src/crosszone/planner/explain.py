@@ -67,9 +67,8 @@ def rejected(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
 
 
 def misses(inputs: Inputs, found: Scan) -> tuple[RejectedPlan, ...]:
-    """The candidates with the least memory lacking, one per framework and layout, nearest first."""
-    parts = sorted(found.scored, key=lambda part: -float(part.margin_bytes.max()))
-    plans = [to_plan(inputs, part.tables, int(np.argmax(part.margin_bytes))) for part in parts[:MOST_MISSES]]
+    """Where nothing fits: the plans that come nearest, each with the memory that it lacks."""
+    plans = dict.fromkeys(to_plan(inputs, miss.tables, 0) for miss in found.misses[:MOST_MISSES])
     return tuple(RejectedPlan(plan=plan, reasons=tuple(_memory_refusal(inputs, plan))) for plan in plans)
 
 
@@ -142,12 +141,10 @@ def _share_reasons(plan: Plan) -> list[str]:
 
 
 def _nothing_fits(inputs: Inputs, found: Scan) -> str:
-    best = max(found.scored, key=lambda part: float(part.margin_bytes.max()))
-    row = int(np.argmax(best.margin_bytes))
-    plan = to_plan(inputs, best.tables, row)
-    if best.margin_bytes[row] >= 0.0:
+    if not found.misses:
         return "Plans fit in memory, but none meets the deadline, the budget or the limit on egress."
-    lacking = units.format_bytes(-float(best.margin_bytes[row]))
+    plan = to_plan(inputs, found.misses[0].tables, 0)
+    lacking = units.format_bytes(found.misses[0].lacking_bytes)
     return (
         f"Nothing fits: the nearest plan (tp={plan.tp}, pp={plan.pp}, dp={plan.dp}, shard {plan.shard}, recompute "
         f"{plan.recompute}) lacks {lacking} on its fullest GPU."

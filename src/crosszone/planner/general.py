@@ -4,8 +4,8 @@ import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.tables import Ints
-from crosszone.timeline.evaluate import Tables
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rows import Tables
 
 
 def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:

@@ -1,12 +1,10 @@
 """The search: every candidate scored, the best few simulated, the answer explained."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosszone.core.answer import Answer, RankedPlan, Search
-from crosszone.core.layout import Layout
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
@@ -15,14 +13,17 @@ from crosszone.errors import Finding, InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
 from crosszone.planner.explain import misses, reasons, rejected, verdict
 from crosszone.planner.general import to_plan
-from crosszone.planner.layouts import layouts, zone_of
+from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
 from crosszone.planner.table import Scan, Scored, scan
 from crosszone.timeline.inputs import Inputs, inputs
-from crosszone.timeline.predict import predict_plan
+from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
-MOST_SIMULATED = 32
-"""Plans whose pipeline is simulated: the estimate's best, enough that its error (see tests) cannot hide the true best."""
+PER_CLASS = 12
+"""Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so that
+an error of the estimate that one class shares cannot hide another."""
+ESTIMATE_MARGIN = 1.15
+"""A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Candidate:
     value: float
     """What is minimised, by the estimate."""
     scored: Scored
-    row: int
+    index: int
 
 
 def search(problem: Problem, *, top: int) -> Answer:
@@ -42,20 +43,23 @@ def search(problem: Problem, *, top: int) -> Answer:
     """
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
     found = scan(prepared, layouts(prepared, problem.constraints.exclude_zones), options(prepared))
-    if not found.num_candidates:
+    if not found.scored and not found.misses:
         raise InfeasiblePlan(_nothing_expressible(problem))
-    ranked = _ranked(prepared, _shortlist(prepared, found, lambda layout: True))
-    baseline = _baseline(prepared, found, ranked)
+    plans = _ranked(prepared, found)
+    ranked = [_full(prepared, plan) for plan in plans[: max(top, 1)]]
+    ranked = [one for one in ranked if _within_egress(prepared, one.prediction)]
+    alone = next((plan for plan in plans if len(plan.zones) == 1), None)
+    baseline = next((one for one in ranked if one.plan == alone), _full(prepared, alone) if alone else None)
     best = ranked[0] if ranked else None
     return Answer(
         problem=problem,
-        plans=_explained(prepared, ranked[:top], baseline),
+        plans=tuple(replace(one, reasons=reasons(prepared, one, best, baseline)) for one in ranked[:top]),
         baseline=baseline,
         verdict=verdict(prepared, found, best, baseline),
         search=Search(
             num_candidates=found.num_candidates,
             num_pruned=found.num_pruned,
-            num_feasible=sum(int(np.sum(part.margin_bytes >= 0.0)) for part in found.scored),
+            num_feasible=sum(len(part.rows) for part in found.scored),
         ),
         rejected=rejected(prepared, best.plan) if best else misses(prepared, found),
     )
@@ -85,80 +89,71 @@ def objective(problem: Problem, step_seconds: Floats, dollars: Floats) -> Floats
     return value
 
 
-def best_of(inputs: Inputs, found: Scan) -> Plan | None:
+def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
     """The best plan of a scan; the one that lacks least memory where none fits; None where there is none at all."""
-    ranked = _ranked(inputs, _shortlist(inputs, found, lambda layout: True))
+    ranked = _ranked(inputs, found)
     if ranked:
-        return ranked[0].plan
-    if not found.scored:
-        return None
-    part = max(found.scored, key=lambda part: float(part.margin_bytes.max()))
-    return to_plan(inputs, part.tables, int(np.argmax(part.margin_bytes)))
+        return ranked[0]
+    return to_plan(inputs, found.misses[0].tables, 0) if found.misses else None
 
 
-def _shortlist(inputs: Inputs, found: Scan, wanted: Callable[[Layout], bool]) -> list[Candidate]:
-    """The best rows of all layouts that `wanted` accepts; ties go to the simpler plan."""
-    listed: list[Candidate] = []
+def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
+    """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest."""
+    classes: dict[tuple[bool, bool], list[Candidate]] = {}
     for part in found.scored:
-        if not wanted(part.layout):
-            continue
-        value = objective(inputs.problem, part.step_seconds, part.dollars)
-        value = np.where(part.margin_bytes >= 0.0, value, np.inf)
-        most = min(MOST_SIMULATED, len(value))
-        for row in np.argpartition(value, most - 1)[:most]:
-            if np.isfinite(value[row]):
-                listed.append(Candidate(value=float(value[row]), scored=part, row=int(row)))
-    return sorted(listed, key=_order)[:MOST_SIMULATED]
+        crosses = (part.layout.crosses_pp, len(part.layout.ring) > 1)
+        classes.setdefault(crosses, []).extend(_best_rows(inputs, part))
+    timed: list[tuple[float, Plan]] = []
+    for listed in classes.values():
+        timed += _simulated(inputs, sorted(listed, key=_order)[:PER_CLASS])
+    timed.sort(key=lambda pair: pair[0])
+    seen: dict[tuple[object, ...], Plan] = {}
+    for value, plan in timed:
+        look = (plan.framework, plan.tp, plan.cp, plan.pp, plan.dp, len(plan.zones), plan.zone_axis, f"{value:.4g}")
+        seen.setdefault(look, plan)
+    return list(seen.values())
+
+
+def _best_rows(inputs: Inputs, part: Scored) -> list[Candidate]:
+    value = objective(inputs.problem, part.step_seconds, part.dollars)
+    most = min(PER_CLASS, len(value))
+    rows = np.argpartition(value, most - 1)[:most]
+    return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
 
 
 def _order(candidate: Candidate) -> tuple[float, ...]:
-    plans, row = candidate.scored.tables.plans, candidate.row
-    simpler = (plans.crosses_pp, plans.crosses_dp, plans.cp, plans.pp, plans.tp, plans.shard, plans.framework)
+    """By value to five digits, then the simpler plan."""
+    plans, row = candidate.scored.space.plans, candidate.scored.rows[candidate.index]
+    simpler = (plans.cp, plans.pp, plans.tp, plans.shard, plans.num_virtual_stages, plans.microbatch_size)
     return (float(f"{candidate.value:.5g}"), *(float(column[row]) for column in simpler))
 
 
-def _ranked(inputs: Inputs, shortlist: Iterable[Candidate]) -> list[RankedPlan]:
-    """The shortlist in full, best first by the simulated objective; plans that differ in nothing visible once."""
-    plans = [to_plan(inputs, candidate.scored.tables, candidate.row) for candidate in shortlist]
-    full = [RankedPlan(plan=plan, prediction=_predict(inputs, plan)) for plan in plans]
-    usable = [ranked for ranked in full if ranked.prediction.memory.fits and _within_egress(inputs, ranked.prediction)]
-    return sorted(usable, key=lambda ranked: _final_value(inputs.problem, ranked.prediction))
+def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Plan]]:
+    """(objective, plan) of candidates that may be the best of their class."""
+    found: list[tuple[float, Plan]] = []
+    best = float("inf")
+    for candidate in listed:
+        if candidate.value > ESTIMATE_MARGIN * best:
+            break
+        plan = to_plan(inputs, candidate.scored.tables(candidate.index), 0)
+        seconds = plan_step_seconds(inputs, plan)
+        estimate = float(candidate.scored.step_seconds[candidate.index])
+        dollars = float(candidate.scored.dollars[candidate.index]) * seconds / estimate
+        value = float(objective(inputs.problem, np.array([seconds]), np.array([dollars]))[0])
+        if np.isfinite(value):
+            found.append((value, plan))
+            best = min(best, value)
+    return found
+
+
+def _full(inputs: Inputs, plan: Plan) -> RankedPlan:
+    framework = next(framework for framework in inputs.frameworks if framework.name == plan.framework)
+    return RankedPlan(plan=plan, prediction=predict_plan(inputs.problem, plan, framework))
 
 
 def _within_egress(inputs: Inputs, prediction: Prediction) -> bool:
     most = inputs.problem.constraints.max_egress_dollars
     return most is None or prediction.egress_dollars is None or prediction.egress_dollars <= most
-
-
-def _predict(inputs: Inputs, plan: Plan) -> Prediction:
-    framework = next(framework for framework in inputs.frameworks if framework.name == plan.framework)
-    return predict_plan(inputs.problem, plan, framework)
-
-
-def _final_value(problem: Problem, prediction: Prediction) -> float:
-    if problem.objective.minimize == "time" or prediction.gpu_dollars is None:
-        return prediction.step_seconds
-    return prediction.gpu_dollars + (prediction.egress_dollars or 0.0)
-
-
-def _baseline(inputs: Inputs, found: Scan, ranked: list[RankedPlan]) -> RankedPlan | None:
-    """The best plan that stays in one zone; the winner itself where it does."""
-    if ranked and len(ranked[0].plan.zones) == 1:
-        return ranked[0]
-
-    def stays(layout: Layout) -> bool:
-        return len({zone_of(inputs, pool) for chain in layout.chains for pool in chain}) == 1
-
-    alone = _ranked(inputs, _shortlist(inputs, found, stays)[: MOST_SIMULATED // 4])
-    return alone[0] if alone else None
-
-
-def _explained(inputs: Inputs, ranked: list[RankedPlan], baseline: RankedPlan | None) -> tuple[RankedPlan, ...]:
-    best = ranked[0] if ranked else None
-    return tuple(
-        RankedPlan(plan=one.plan, prediction=one.prediction, reasons=reasons(inputs, one, best, baseline))
-        for one in ranked
-    )
 
 
 def _nothing_expressible(problem: Problem) -> Finding:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.tables import Floats, Ints, PlanTable, ReplicaTable, StageTable
+from crosszone.core.tables import Floats, Ints
 from crosszone.cost.collectives import all_gather_seconds, all_reduce_seconds
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.traffic import ring_latency_seconds, ring_link_bytes
 from crosszone.timeline.boundaries import achieved_bytes_per_second
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageColumns, group_path
+from crosszone.timeline.rows import Tables
+from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView, group_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,33 +27,30 @@ class PoolAgreement:
     num_buckets: Floats
 
 
-def pool_agreement(
-    inputs: Inputs, plans: PlanTable, replicas: ReplicaTable, stages: StageTable, columns: StageColumns
-) -> PoolAgreement:
+def pool_agreement(view: StageView, tables: Tables) -> PoolAgreement:
     """Time of the collectives among a pool's replicas, per stage.
 
     Unsharded: one all-reduce. Sharded over n_s ranks and replicated n_r times: reduce-scatter over n_s, all-reduce of the
     shard over n_r, all-gather of the weights over n_s. Weights sharded too: gradients were scattered with every
     microbatch, only the all-reduce over n_r is left. Source: Rajbhandari et al. 2020, sec. 7; Zhao et al. 2023, sec. 3.2.2.
     """
-    view = plans.take(replicas.plan[stages.replica])
+    inputs, plans, pool = view.inputs, view.plans, view.stages.pool
     sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
-    gradient, weight = columns.parameters * sizes.gradient, columns.parameters * sizes.gathered_weight
-    ranks = (replicas.num_replicas[stages.replica] * view.cp).astype(float)
-    shards = np.where(view.shard > 0, np.minimum(columns.num_shards, ranks), 1.0)
-    per_domain = np.clip(inputs.hardware.domain_size[stages.pool] // view.tp, 1.0, None)
-    path = group_path(stages.pool, inputs)
+    gradient, weight = view.parameters * sizes.gradient, view.parameters * sizes.gathered_weight
+    ranks = (tables.replicas.num_replicas[view.stages.replica] * plans.cp).astype(float)
+    shards = np.where(plans.shard > 0, np.minimum(view.num_shards, ranks), 1.0)
+    per_domain = np.clip(inputs.hardware.domain_size[pool] // plans.tp, 1.0, None)
+    path = group_path(inputs, pool)
     copies = ranks / shards
     copies_per_domain = np.clip(per_domain // shards, 1.0, None)
     across = all_reduce_seconds(copies, np.minimum(copies_per_domain, copies), gradient / shards, path)
     scatter = all_gather_seconds(shards, np.minimum(per_domain, shards), gradient, path)
     gather = all_gather_seconds(shards, np.minimum(per_domain, shards), weight, path)
-    shards_state = (view.shard == OPTIMIZER) | (view.shard == GRADIENTS)
-    buckets = np.array([framework.gradient_bucket_bytes for framework in inputs.frameworks])[view.framework]
+    shards_state = (plans.shard == OPTIMIZER) | (plans.shard == GRADIENTS)
     return PoolAgreement(
         reduce_seconds=across + shards_state * scatter,
         gather_seconds=shards_state * gather,
-        num_buckets=np.maximum(np.ceil(gradient / buckets), 1.0),
+        num_buckets=np.maximum(np.ceil(gradient / view.fact("gradient_bucket_bytes")), 1.0),
     )
 
 
@@ -69,18 +67,14 @@ class ZoneAgreement:
 
 
 def zone_agreement(
-    inputs: Inputs,
-    layouts: Sequence[Layout],
-    plans: PlanTable,
-    replicas: ReplicaTable,
-    gradient_bytes: float,
-    weight_bytes: float,
+    inputs: Inputs, tables: Tables, *, gradient_bytes: float, weight_bytes: float
 ) -> ZoneAgreement:
     """Exchange of the whole model's gradient (`gradient_bytes`) between the zones of each plan.
 
     Shards that stay in a zone replicate across: one all-reduce of everything. Shards that span zones: a reduce-scatter of
     gradients and an all-gather of weights; with sharded weights, two gathers and a scatter for every microbatch.
     """
+    plans, replicas, layouts = tables.plans, tables.replicas, tables.layouts
     num_zones = np.array([len(layout.ring) for layout in layouts])[plans.layout]
     starts = np.searchsorted(replicas.plan, np.arange(len(plans)))
     fewest = np.minimum.reduceat(replicas.num_replicas, starts)

@@ -4,64 +4,86 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable, offsets
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.network import link_bytes_per_second
 from crosszone.cost.traffic import boundary_bytes
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rows import Tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryColumns:
-    """One value per row of a StageTable."""
+    """One value per row of a StageTable; "the boundary" is the one from the run's last stage to the next run.
+
+    With virtual stages the last run of a chain goes on to the first: the wrap.
+    """
 
     message_bytes: Floats
     """Of one microbatch of one replica, all tensor- and context-parallel ranks together."""
     inner_seconds: Floats
     """Delay of one boundary inside the run."""
     outer_seconds: Floats
-    """Delay of the boundary to the next run; 0 after the last stage."""
-    outer_transfer_seconds: Floats
-    """Time that the link of that boundary is taken by one microbatch of every replica; 0 inside a zone."""
+    """Delay of the boundary; 0 at the end of the chain."""
+    wrap_seconds: Floats
+    """Delay of the wrap, in the last row of a chain; 0 elsewhere and without virtual stages."""
+    one_transfer_seconds: Floats
+    """Time that the zone link of the boundary or wrap is taken by one message of every replica; 0 inside a zone."""
+    transfer_seconds: Floats
+    """The same for all messages of one microbatch that share the link one way."""
     crosses: Bools
-    """That boundary lies between zones."""
+    """The boundary or wrap lies between zones."""
+    num_crossings: Ints
+    """Times that a microbatch passes the boundary or wrap forward: v, or v - 1 at the wrap."""
     next_pool: Ints
-    """Pool of the next run; the own one where there is none."""
+    """Pool on the other side; the own one where there is none."""
 
 
-def boundary_columns(
-    inputs: Inputs, plans: PlanTable, replicas: ReplicaTable, stages: StageTable
-) -> BoundaryColumns:
-    """All columns of `stages`."""
-    view = plans.take(replicas.plan[stages.replica])
+def boundary_columns(inputs: Inputs, tables: Tables) -> BoundaryColumns:
+    """All columns of the stage rows of `tables`."""
+    stages, replicas = tables.stages, tables.replicas
+    view = tables.plans.take(replicas.plan[stages.replica])
+    num_replicas = replicas.num_replicas[stages.replica]
+    message = _message_bytes(inputs, view)
+    is_last = np.append(stages.replica[1:] != stages.replica[:-1], True)
+    starts = offsets(stages.replica, len(replicas))
+    wraps = is_last & (view.num_virtual_stages > 1)
+    next_pool = np.where(is_last, stages.pool[starts][stages.replica], np.append(stages.pool[1:], 0))
+    next_pool = np.where(is_last & ~wraps, stages.pool, next_pool)
+    per_rank = message / (view.tp * view.cp)
+    inner = _inside_seconds(inputs, view, num_replicas, stages.pool, per_rank)
+    delay = np.where(stages.pool == next_pool, inner, _between_pools_seconds(inputs, stages.pool, next_pool, per_rank))
+    zone = inputs.hardware.zone
+    crosses = zone[stages.pool] != zone[next_pool]
+    transfer = np.zeros(len(stages))
+    if crosses.any():
+        flows = num_replicas * view.cp * view.tp
+        latency, rate = zone_link_columns(inputs, stages.pool, next_pool, flows, crosses)
+        transfer = np.where(crosses, message * num_replicas / rate, 0.0)
+        delay = np.where(crosses, latency + transfer, delay)
+    times = view.num_virtual_stages - is_last
+    # A wrap between the same two zones as a boundary shares its link: its backward goes where the other's forward goes.
+    shared = np.where(view.num_virtual_stages > 1, 2 * view.num_virtual_stages - 1, 1)
+    return BoundaryColumns(
+        message_bytes=message,
+        inner_seconds=inner,
+        outer_seconds=np.where(is_last, 0.0, delay),
+        wrap_seconds=np.where(wraps, delay, 0.0),
+        one_transfer_seconds=transfer,
+        transfer_seconds=transfer * shared,
+        crosses=crosses,
+        num_crossings=times,
+        next_pool=next_pool,
+    )
+
+
+def _message_bytes(inputs: Inputs, view: PlanTable) -> Floats:
+    """Hidden states of one microbatch; every tensor-parallel rank sends all of them unless the framework splits them."""
     workload, model = inputs.problem.workload, inputs.problem.model
     element_bytes = DTYPE_BYTES[workload.dtypes.activations]
     message = boundary_bytes(view.microbatch_size, workload.sequence_length, model.hidden_size, element_bytes)
     scatters = np.array([framework.scatters_pipeline_send for framework in inputs.frameworks])[view.framework]
-    message = message * np.where(scatters, 1, view.tp)
-    has_next = np.append(stages.replica[1:] == stages.replica[:-1], False)
-    next_pool = np.where(has_next, np.append(stages.pool[1:], 0), stages.pool)
-    per_rank = message / (view.tp * view.cp)
-    inner = _inside_seconds(inputs, view, replicas.num_replicas[stages.replica], stages.pool, per_rank)
-    between = _between_pools_seconds(inputs, stages.pool, next_pool, per_rank)
-    outer = np.where(stages.pool == next_pool, inner, between)
-    zone = inputs.hardware.zone
-    crosses = has_next & (zone[stages.pool] != zone[next_pool])
-    transfer = np.zeros(len(stages))
-    if crosses.any():
-        num_replicas = replicas.num_replicas[stages.replica]
-        flows = num_replicas * view.cp * view.tp
-        latency, rate = zone_link_columns(inputs, stages.pool, next_pool, flows, crosses)
-        transfer = np.where(crosses, message * num_replicas / rate, 0.0)
-        outer = np.where(crosses, latency + transfer, outer)
-    return BoundaryColumns(
-        message_bytes=message,
-        inner_seconds=inner,
-        outer_seconds=np.where(has_next, outer, 0.0),
-        outer_transfer_seconds=transfer,
-        crosses=crosses,
-        next_pool=next_pool,
-    )
+    return message * np.where(scatters, 1, view.tp)
 
 
 def zone_link_columns(

@@ -7,8 +7,9 @@ import numpy as np
 
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Ints
-from crosszone.timeline.evaluate import Evaluation, Tables
+from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rows import Tables
 from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds
 
 
@@ -23,10 +24,15 @@ class Makespans:
     without_delay: float
 
 
-def slowest_chain(inputs: Inputs, tables: Tables, evaluation: Evaluation, plan: int = 0) -> Makespans:
-    """Simulate every replica group of the plan in row `plan`; the slowest counts. Tables hold a row per stage."""
-    groups = np.flatnonzero(tables.replicas.plan == plan)
-    spans = [_makespans(inputs, tables, evaluation, int(group)) for group in groups]
+def chain_seconds(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> float:
+    """Simulated seconds of the slowest replica group of the one plan in `tables`."""
+    groups = range(len(tables.replicas))
+    return max(makespan_seconds(chain_pipeline(inputs, tables, evaluation, group)) for group in groups)
+
+
+def slowest_chain(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> Makespans:
+    """Simulate every replica group of the one plan in `tables`, a row per stage; the slowest counts."""
+    spans = [_makespans(inputs, tables, evaluation, group) for group in range(len(tables.replicas))]
     return max(spans, key=lambda spans: spans.total)
 
 
@@ -38,8 +44,8 @@ def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, repli
         schedule=SCHEDULES[int(plan.schedule[0])],
         num_microbatches=int(tables.replicas.num_microbatches[replica]),
         num_virtual_stages=int(plan.num_virtual_stages[0]),
-        forward_seconds=tuple(evaluation.stage.forward_seconds[rows].tolist()),
-        backward_seconds=tuple(evaluation.stage.backward_seconds[rows].tolist()),
+        forward_seconds=tuple(evaluation.seconds.forward[rows].tolist()),
+        backward_seconds=tuple(evaluation.seconds.backward[rows].tolist()),
         boundaries=_boundaries(inputs, tables, evaluation, rows, wraps=int(plan.num_virtual_stages[0]) > 1),
     )
 
@@ -47,17 +53,13 @@ def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, repli
 def _boundaries(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, rows: Ints, *, wraps: bool
 ) -> tuple[Boundary, ...]:
-    boundary, zone, pool = evaluation.boundary, inputs.hardware.zone, tables.stages.pool
-    found = [
-        _boundary(
-            float(boundary.outer_seconds[row]),
-            float(boundary.outer_transfer_seconds[row]),
-            (int(zone[pool[row]]), int(zone[boundary.next_pool[row]])),
-        )
-        for row in rows[:-1]
-    ]
-    if wraps and found:  # virtual stages go on from the last rank to the first: no nearer than the farthest boundary
-        found.append(max(found, key=lambda hop: hop.delay_seconds + hop.transfer_seconds))
+    """One per pair of neighbours, and last the wrap from the last rank to the first where stages are virtual."""
+    boundary, zone = evaluation.boundary, inputs.hardware.zone
+    found = []
+    for row in rows if wraps else rows[:-1]:
+        ends = int(zone[tables.stages.pool[row]]), int(zone[boundary.next_pool[row]])
+        delay = float(boundary.outer_seconds[row] + boundary.wrap_seconds[row])
+        found.append(_boundary(delay, float(boundary.one_transfer_seconds[row]), ends))
     return tuple(found)
 
 

@@ -1,10 +1,11 @@
 """The distinct combinations that per-layer costs depend on, and the costs of each."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crosszone.core.tables import Floats, Ints, PlanTable, StageTable
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.cost.collectives import Path
 from crosszone.cost.layer import EdgeCost, LayerCost, LayerKeys, edge_cost, layer_cost
 from crosszone.cost.memory import ActivationBytes, activation_bytes, logit_buffer_bytes
@@ -22,19 +23,45 @@ class KeyCosts:
     logit_bytes: Floats
 
 
-def key_costs(inputs: Inputs, plans: PlanTable, stages: StageTable, plan_of_stage: Ints) -> tuple[KeyCosts, Ints]:
-    """Costs by key, and the key of every stage row."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed:
+    """Costs by key, and the key of any (plan, pool)."""
+
+    costs: KeyCosts
+    codes: Ints
+    """Per plan."""
+    position: Ints
+    """Per pool of the cluster: its place among the pools that have keys."""
+    num_pools: int
+
+    def key(self, plan: Ints, pool: Ints) -> Ints:
+        """Row of `costs` for each pair."""
+        return np.asarray(self.codes[plan] * self.num_pools + self.position[pool])
+
+    def take(self, rows: Bools | slice) -> "Keyed":
+        """The same costs for fewer plans."""
+        return replace(self, codes=self.codes[rows])
+
+
+def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
+    """Costs of every distinct combination among `plans` on each of `pools`."""
     fields = (plans.framework, plans.tp, plans.cp, plans.ep, plans.microbatch_size, plans.sequence_parallel)
-    codes, first_plan = _codes(fields)
-    num_pools = len(inputs.pools)
-    stage_codes = codes[plan_of_stage] * num_pools + stages.pool
-    used, key_of_stage = _compact(stage_codes, (int(codes.max(initial=0)) + 1) * num_pools)
-    rows, pool = first_plan[used // num_pools], used % num_pools
-    keys = _layer_keys(inputs, plans.take(rows), pool)
+    codes, first = _codes(fields)
+    rows = np.repeat(first, len(pools))
+    pool = np.tile(np.array(pools, dtype=np.int64), len(first))
+    position = np.zeros(len(inputs.pools), dtype=np.int64)
+    position[list(pools)] = np.arange(len(pools))
+    costs = _key_costs(inputs, plans.take(rows), pool)
+    return Keyed(costs=costs, codes=codes, position=position, num_pools=len(pools))
+
+
+def _key_costs(inputs: Inputs, plans: PlanTable, pool: Ints) -> KeyCosts:
+    """One row per plan and pool."""
+    keys = _layer_keys(inputs, plans, pool)
     model, workload = inputs.problem.model, inputs.problem.workload
-    logit_bytes = np.array([framework.logit_bytes for framework in inputs.frameworks])[plans.framework[rows]]
+    logit_bytes = np.array([framework.logit_bytes for framework in inputs.frameworks])[plans.framework]
     shape = {"microbatch_size": keys.microbatch_size, "tp": keys.tp, "cp": keys.cp}
-    costs = KeyCosts(
+    return KeyCosts(
         keys=keys,
         layers=tuple(layer_cost(model, kind, workload, keys) for kind in inputs.kinds),
         activations=tuple(
@@ -44,7 +71,6 @@ def key_costs(inputs: Inputs, plans: PlanTable, stages: StageTable, plan_of_stag
         edge=edge_cost(model, workload, keys),
         logit_bytes=logit_buffer_bytes(model, workload, logit_bytes=logit_bytes, **shape),
     )
-    return costs, key_of_stage
 
 
 def _codes(columns: tuple[Ints | np.ndarray, ...]) -> tuple[Ints, Ints]:
@@ -55,16 +81,6 @@ def _codes(columns: tuple[Ints | np.ndarray, ...]) -> tuple[Ints, Ints]:
         mixed = mixed * (int(values.max(initial=0)) + 1) + values
     _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
     return codes, first
-
-
-def _compact(codes: Ints, num_codes: int) -> tuple[Ints, Ints]:
-    """The codes that occur, and each row's index among them; cheaper than sorting where codes are dense."""
-    occurs = np.zeros(num_codes, dtype=bool)
-    occurs[codes] = True
-    used = np.flatnonzero(occurs)
-    index = np.zeros(num_codes, dtype=np.int64)
-    index[used] = np.arange(len(used))
-    return used, index[codes]
 
 
 def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:

@@ -7,8 +7,9 @@ import numpy as np
 from crosszone.core.prediction import Link, LinkGroup, Term
 from crosszone.timeline.agreement import ring_links
 from crosszone.timeline.boundaries import achieved_bytes_per_second
-from crosszone.timeline.evaluate import Evaluation, Tables
+from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rows import Tables
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -32,9 +33,9 @@ def _add_boundaries(
     zone = inputs.hardware.zone
     for row in np.flatnonzero(boundary.crosses):
         group = stages.replica[row]
-        count = float(replicas.num_replicas[group] * replicas.num_microbatches[group])
-        moved = float(boundary.message_bytes[row]) * count
-        seconds = float(boundary.outer_transfer_seconds[row]) * float(replicas.num_microbatches[group])
+        times = float(replicas.num_microbatches[group] * boundary.num_crossings[row])
+        moved = float(boundary.message_bytes[row] * replicas.num_replicas[group]) * times
+        seconds = float(boundary.one_transfer_seconds[row]) * times
         ends = int(zone[stages.pool[row]]), int(zone[boundary.next_pool[row]])
         for pair in (ends, ends[::-1]):
             flows[pair].append(("pp", moved, seconds))

@@ -13,10 +13,13 @@ from crosszone.core.problem import Problem
 from crosszone.cost.flop import attention_flop, forward_flop, model_flop
 from crosszone.cost.memory import verdict
 from crosszone.cost.parameters import num_active_parameters, num_parameters
-from crosszone.timeline.chain import slowest_chain
-from crosszone.timeline.evaluate import Evaluation, Tables, evaluate
+from crosszone.timeline.chain import chain_seconds, slowest_chain
+from crosszone.timeline.evaluate import Evaluation, evaluate, memory
 from crosszone.timeline.inputs import Inputs, inputs
+from crosszone.timeline.keys import keyed
 from crosszone.timeline.links import plan_links
+from crosszone.timeline.rows import Tables
+from crosszone.timeline.stages import StageBytes
 from crosszone.timeline.tabulate import tabulate
 from crosszone.timeline.terms import BUBBLE, COMMUNICATION, COMPUTE, OTHER, terms
 
@@ -25,22 +28,29 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
     """Everything that is known of `plan` before it runs, whether it fits or not."""
     prepared = inputs(problem, (framework,))
     tables = tabulate(prepared, plan)
-    evaluation = evaluate(prepared, tables)
+    keys = keyed(prepared, tables.plans, range(len(prepared.pools)))
+    evaluation = evaluate(prepared, tables, keys)
     found = terms(prepared, tables, evaluation, slowest_chain(prepared, tables, evaluation))
-    step_seconds = sum(term.exposed_seconds for term in found)
+    seconds = sum(term.exposed_seconds for term in found)
     return _Report(
-        problem=problem, plan=plan, inputs=prepared, tables=tables, evaluation=evaluation, terms=found,
-        step_seconds=step_seconds, ideal_seconds=_one_zone_seconds(problem, plan, framework, step_seconds),
-    ).prediction()  # fmt: skip
+        problem=problem,
+        plan=plan,
+        inputs=prepared,
+        tables=tables,
+        evaluation=evaluation,
+        bytes=memory(prepared, tables, keys),
+        terms=found,
+        step_seconds=seconds,
+        ideal_seconds=_one_zone_seconds(problem, plan, framework, seconds),
+    ).prediction()
 
 
-def step_seconds(problem: Problem, plan: Plan, framework: Framework) -> float:
-    """Only the step of `plan`."""
-    prepared = inputs(problem, (framework,))
-    tables = tabulate(prepared, plan)
-    evaluation = evaluate(prepared, tables)
-    spans = slowest_chain(prepared, tables, evaluation)
-    return sum(term.exposed_seconds for term in terms(prepared, tables, evaluation, spans))
+def plan_step_seconds(inputs: Inputs, plan: Plan) -> float:
+    """Only the step of `plan`, whose framework is among those of `inputs`: `predict_plan`'s, in less time."""
+    tables = tabulate(inputs, plan)
+    evaluation = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
+    agreement = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds + evaluation.optimizer_seconds
+    return chain_seconds(inputs, tables, evaluation) + float(agreement[0])
 
 
 def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, known_seconds: float) -> float:
@@ -51,7 +61,7 @@ def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, known_
     links = tuple(_ideal(link, problem) for link in cluster.links)
     zones = tuple(dataclasses.replace(zone, uplink_bytes_per_second=None) for zone in cluster.zones)
     ideal = dataclasses.replace(problem, cluster=dataclasses.replace(cluster, links=links, zones=zones))
-    return step_seconds(ideal, plan, framework)
+    return plan_step_seconds(inputs(ideal, (framework,)), plan)
 
 
 def _ideal(link: ZoneLink, problem: Problem) -> ZoneLink:
@@ -72,6 +82,8 @@ class _Report:
     inputs: Inputs
     tables: Tables
     evaluation: Evaluation
+    bytes: StageBytes
+    """One value per row of the StageTable."""
     terms: tuple[Term, ...]
     step_seconds: float
     ideal_seconds: float
@@ -144,9 +156,9 @@ class _Report:
         return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds
 
     def _memory(self) -> Memory:
-        columns, stages = self.evaluation.stage, self.tables.stages
+        columns, stages = self.bytes, self.tables.stages
         capacity = self.inputs.hardware.memory_bytes[stages.pool]
-        total = columns.total_bytes
+        total = columns.total
         worst = int(np.argmax(total / capacity))
         rows = tuple(self._stage_memory(row, float(capacity[row])) for row in range(len(stages)))
         return Memory(
@@ -158,7 +170,7 @@ class _Report:
         )
 
     def _stage_memory(self, row: int, capacity_bytes: float) -> StageMemory:
-        columns, stages = self.evaluation.stage, self.tables.stages
+        columns, stages = self.bytes, self.tables.stages
         pool = self.inputs.pools[int(stages.pool[row])]
         names = ("weight", "gradient", "optimizer", "activation", "buffer", "overhead", "total")
         return StageMemory(
@@ -167,13 +179,13 @@ class _Report:
             gpu=pool.node_group.gpu.name,
             num_layers=int(stages.num_layers[row]),
             capacity_bytes=capacity_bytes,
-            **{f"{name}_bytes": float(getattr(columns, f"{name}_bytes")[row]) for name in names},
+            **{f"{name}_bytes": float(getattr(columns, name)[row]) for name in names},
         )
 
     def _host_memory_bytes(self) -> float:
         """Offloaded state of the ranks of one node, at the fullest."""
         per_node = self.inputs.hardware.gpus_per_node[self.tables.stages.pool]
-        return float(np.max(self.evaluation.stage.host_bytes * per_node))
+        return float(np.max(self.bytes.host * per_node))
 
     def _train_seconds(self) -> float | None:
         total = self.problem.workload.train_tokens

@@ -1,14 +1,20 @@
 """Event simulation of one pipeline: every action of every rank in its schedule's order, links first come first served."""
 
+import functools
 import heapq
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from crosszone.core.schedules import schedule
 from crosszone.core.schedules.action import Action
 
-EXACT_EVENTS = 40_000
-"""Actions up to which every microbatch is simulated; beyond, the steady state is extended (see `makespan_seconds`)."""
+EXACT_EVENTS = 4_000
+"""Actions up to which every microbatch is simulated; beyond, a steady state is extended (see `makespan_seconds`)."""
+REPEATS = {"1f1b": 2, "interleaved_1f1b": 3}
+"""Microbatches (1f1b) or rounds of p microbatches that go around the loop of two neighbours: a steady state repeats after
+these. GPipe is in none, as it does the same thing twice."""
+SAME = 1e-9
+"""Relative difference that rounding may leave between two times that are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,113 +56,155 @@ class Event:
 def makespan_seconds(pipeline: Pipeline) -> float:
     """Time from the first forward to the last backward.
 
-    A long pipeline repeats itself: past `EXACT_EVENTS` actions it is simulated for 6p and 8p microbatches and extended by
-    the difference for each further 2p, which is exact once the steady state is reached (a test compares).
+    A long pipeline repeats itself. Past `EXACT_EVENTS` actions it is simulated for four spans of q microbatches, q the
+    smallest multiple of both p and the schedule's own period. Where every microbatch of the third span ends as long after
+    its like in the second, the steady state is reached, and each further span adds that long; otherwise all is simulated.
     """
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
-    if 2 * m * p * v <= EXACT_EVENTS or m <= 8 * p:
-        return max(event.end_seconds for event in simulate(pipeline))
-    first, last = 6 * p + m % (2 * p), 8 * p + m % (2 * p)
-    short, long = (
-        max(event.end_seconds for event in simulate(_with_microbatches(pipeline, count))) for count in (first, last)
-    )
-    return short + (long - short) * (m - first) / (2 * p)
+    span = _span(pipeline)
+    if 2 * m * p * v <= EXACT_EVENTS or span is None or m < 6 * span:
+        return _last_end(_played(pipeline))
+    done = _played(replace(pipeline, num_microbatches=4 * span + m % span))
+    ends = sorted(end for task, _, end in done if p * v * (4 * span + m % span) <= task < (p * v + 1) * (4 * span + m % span))
+    steps = [later - earlier for earlier, later in zip(ends[span : 2 * span], ends[2 * span : 3 * span], strict=True)]
+    if max(steps) - min(steps) > SAME * ends[-1]:
+        return _last_end(_played(pipeline))
+    return _last_end(done) + steps[0] * (m // span - 4)
 
 
 def simulate(pipeline: Pipeline) -> list[Event]:
     """Every action with its start and end, in order of end. Deterministic: ties go to the lower rank."""
-    return _Run(pipeline).events()
+    p, m = len(pipeline.forward_seconds), pipeline.num_microbatches
+    num_positions = p * pipeline.num_virtual_stages
+    events = []
+    for task, start, end in _played(pipeline):
+        node, microbatch = divmod(task, m)
+        virtual_stage, rank = divmod(node % num_positions, p)
+        action = Action(node < num_positions, microbatch, virtual_stage)
+        events.append(Event(rank=rank, action=action, start_seconds=start, end_seconds=end))
+    return events
 
 
-def _with_microbatches(pipeline: Pipeline, num_microbatches: int) -> Pipeline:
-    return Pipeline(
-        schedule=pipeline.schedule,
-        num_microbatches=num_microbatches,
-        num_virtual_stages=pipeline.num_virtual_stages,
-        forward_seconds=pipeline.forward_seconds,
-        backward_seconds=pipeline.backward_seconds,
-        boundaries=pipeline.boundaries,
+class _Node(NamedTuple):
+    """The forward or the backward of one position: what is the same for all microbatches.
+
+    Positions are p * virtual stage + rank: 0 .. pv - 1. Node n < pv is the forward of position n, node pv + n its backward,
+    and task n * m + i is what node n does to microbatch i: whole numbers, because many of them are looked up.
+    """
+
+    seconds: float
+    waits: bool
+    """It needs a message before it can start."""
+    target: int | None
+    """Node that its result goes to."""
+    target_rank: int
+    delay_seconds: float
+    transfer_seconds: float
+    link: str | None
+
+
+def _last_end(done: list[tuple[int, float, float]]) -> float:
+    return done[-1][2]
+
+
+def _played(pipeline: Pipeline) -> list[tuple[int, float, float]]:
+    """(task, start, end) of every action in order of end.
+
+    The heap holds what each rank is at work on. When that ends, its result is sent and the rank goes on; a rank whose next
+    task lacks its message stands until that arrives.
+    """
+    p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
+    nodes = _nodes(pipeline)
+    upcoming = [iter(tasks) for tasks in _tasks(pipeline.schedule, p, m, v)]
+    current = [next(tasks) for tasks in upcoming]
+    arrived: list[float | None] = [None if node.waits else 0.0 for node in nodes for _ in range(m)]
+    link_free = dict.fromkeys((node.link for node in nodes), 0.0)
+    started, stands_since = [0.0] * p, [0.0] * p
+    running: list[tuple[float, int]] = []
+    done: list[tuple[int, float, float]] = []
+
+    def begin(rank: int, free: float) -> None:
+        arrival = arrived[current[rank]]
+        if arrival is None:
+            stands_since[rank] = free
+        else:
+            started[rank] = start = max(arrival, free)
+            heapq.heappush(running, (start + nodes[current[rank] // m].seconds, rank))
+
+    for rank in range(p):
+        begin(rank, 0.0)
+    while running:
+        end, rank = heapq.heappop(running)
+        task = current[rank]
+        done.append((task, started[rank], end))
+        current[rank] = next(upcoming[rank], -1)
+        node, microbatch = divmod(task, m)
+        _, _, target, target_rank, delay, transfer, link = nodes[node]
+        if target is not None:
+            sent = end + transfer
+            if link is not None:  # a link takes one message at a time
+                sent = link_free[link] = max(end, link_free[link]) + transfer
+            message = target * m + microbatch
+            arrived[message] = sent + delay
+            if current[target_rank] == message and target_rank != rank:  # it stood for this one
+                begin(target_rank, stands_since[target_rank])
+        if current[rank] >= 0:
+            begin(rank, end)
+    assert len(done) == len(nodes) * m, "the schedule waits for itself"
+    return done
+
+
+@functools.lru_cache(maxsize=8)
+def _tasks(name: str, num_stages: int, num_microbatches: int, num_virtual_stages: int) -> tuple[tuple[int, ...], ...]:
+    """The tasks of each rank in its schedule's order; kept, as one plan is simulated with and without its delays."""
+    order, m, num_positions = schedule(name).order, num_microbatches, num_stages * num_virtual_stages
+    return tuple(
+        tuple(
+            ((0 if is_forward else num_positions) + virtual_stage * num_stages + rank) * m + microbatch
+            for is_forward, microbatch, virtual_stage in order(rank, num_stages, m, num_virtual_stages)
+        )
+        for rank in range(num_stages)
     )
 
 
-class _Run:
-    """State of one simulation."""
+def _nodes(pipeline: Pipeline) -> list[_Node]:
+    """The first position's forward waits for nobody; the last position's backward follows its own forward."""
+    p, v = len(pipeline.forward_seconds), pipeline.num_virtual_stages
+    last = p * v - 1
+    forwards, backwards = [], []
+    for position in range(last + 1):
+        rank = position % p
+        there = _hop(pipeline, rank) if position < last else None
+        back = _hop(pipeline, rank - 1) if position > 0 else None
+        forwards.append(
+            _Node(
+                seconds=pipeline.forward_seconds[rank] / v,
+                waits=position > 0,
+                target=position + 1 if there else None,
+                target_rank=(rank + 1) % p,
+                delay_seconds=there.delay_seconds if there else 0.0,
+                transfer_seconds=there.transfer_seconds if there else 0.0,
+                link=there.forward_link if there else None,
+            )
+        )
+        backwards.append(
+            _Node(
+                seconds=pipeline.backward_seconds[rank] / v,
+                waits=position < last,
+                target=last + position if back else None,
+                target_rank=(rank - 1) % p,
+                delay_seconds=back.delay_seconds if back else 0.0,
+                transfer_seconds=back.transfer_seconds if back else 0.0,
+                link=back.backward_link if back else None,
+            )
+        )
+    return forwards + backwards
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        p, v = len(pipeline.forward_seconds), pipeline.num_virtual_stages
-        order = schedule(pipeline.schedule).order
-        self.pipeline = pipeline
-        self.num_ranks, self.num_virtual = p, v
-        self.orders = [order(rank, p, pipeline.num_microbatches, v) for rank in range(p)]
-        self.position = [0] * p
-        self.free_at = [0.0] * p
-        self.arrived: dict[tuple[int, Action], float] = {}
-        self.waiting: dict[tuple[int, Action], int] = {}
-        self.link_free: defaultdict[str, float] = defaultdict(float)
-        self.running: list[tuple[float, int, float]] = []
 
-    def events(self) -> list[Event]:
-        done: list[Event] = []
-        for rank in range(self.num_ranks):
-            self._advance(rank)
-        while self.running:
-            end, rank, start = heapq.heappop(self.running)
-            action = self.orders[rank][self.position[rank]]
-            done.append(Event(rank=rank, action=action, start_seconds=start, end_seconds=end))
-            self.position[rank] += 1
-            self.free_at[rank] = end
-            self._deliver(rank, action, end)
-            self._advance(rank)
-        assert not self.waiting, "the schedule waits for itself"
-        return done
-
-    def _advance(self, rank: int) -> None:
-        """Start the rank's next action, or note what it waits for."""
-        if self.position[rank] == len(self.orders[rank]):
-            return
-        action = self.orders[rank][self.position[rank]]
-        needs_message = not self._is_source(rank, action)
-        key = (rank, action)
-        if needs_message and key not in self.arrived:
-            self.waiting[key] = rank
-            return
-        self._start(rank, action, self.arrived.pop(key, 0.0))
-
-    def _start(self, rank: int, action: Action, arrival: float) -> None:
-        seconds = (self.pipeline.forward_seconds if action.is_forward else self.pipeline.backward_seconds)[rank]
-        start = max(self.free_at[rank], arrival)
-        heapq.heappush(self.running, (start + seconds / self.num_virtual, rank, start))
-
-    def _is_source(self, rank: int, action: Action) -> bool:
-        """The first stage's forward waits for nobody; the last stage's backward follows its own forward."""
-        if action.is_forward:
-            return rank == 0 and action.virtual_stage == 0
-        return rank == self.num_ranks - 1 and action.virtual_stage == self.num_virtual - 1
-
-    def _deliver(self, rank: int, action: Action, end: float) -> None:
-        """Send the action's result to the rank that goes on with it."""
-        step = 1 if action.is_forward else -1
-        position = action.virtual_stage * self.num_ranks + rank + step
-        if not 0 <= position < self.num_ranks * self.num_virtual:
-            return
-        virtual_stage, target = divmod(position, self.num_ranks)
-        boundary = self.pipeline.boundaries[min(rank, target) if abs(rank - target) == 1 else -1]
-        if self.num_ranks == 2 and self.num_virtual > 1 and (rank > target) == action.is_forward:
-            boundary = self.pipeline.boundaries[-1]
-        arrival = self._sent(boundary, action.is_forward, end) + boundary.delay_seconds
-        key = (target, Action(action.is_forward, action.microbatch, virtual_stage))
-        if self.waiting.pop(key, None) is None:
-            self.arrived[key] = arrival
-        else:
-            self._start(target, key[1], arrival)
-
-    def _sent(self, boundary: Boundary, is_forward: bool, end: float) -> float:
-        """When the message has left: links take one message at a time."""
-        link = boundary.forward_link if is_forward else boundary.backward_link
-        if link is None:
-            return end + boundary.transfer_seconds
-        sent = max(end, self.link_free[link]) + boundary.transfer_seconds
-        self.link_free[link] = sent
-        return sent
+def _hop(pipeline: Pipeline, rank: int) -> Boundary:
+    """The boundary after `rank`; after the last rank, and before the first, the way around."""
+    if len(pipeline.forward_seconds) == 1:
+        return Boundary(delay_seconds=0.0)  # virtual stages of one rank hand over in place
+    return pipeline.boundaries[rank]

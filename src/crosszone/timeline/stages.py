@@ -6,7 +6,7 @@ import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS
 from crosszone.core.schedules import schedule
-from crosszone.core.tables import Floats, Ints, PlanTable, ReplicaTable, StageTable
+from crosszone.core.tables import Floats, Ints, PlanTable, StageTable
 from crosszone.cost.collectives import Path, all_gather_seconds
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import (
@@ -17,7 +17,8 @@ from crosszone.cost.parameters import (
     token_table_parameters,
 )
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.keys import KeyCosts
+from crosszone.timeline.keys import KeyCosts, Keyed
+from crosszone.timeline.rows import Tables
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer", "gradients", "parameters"))
@@ -26,76 +27,92 @@ GATHERED_UNITS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageColumns:
-    """One value per row of a StageTable, of one rank, microbatch and the run's fullest stage."""
-
-    forward_seconds: Floats
-    backward_seconds: Floats
-    """With recomputation, loss and what gathering weights adds."""
-    mean_seconds: Floats
-    """Forward and backward of the run's average stage."""
-    gather_exposed_seconds: Floats
-    """Part of forward and backward in which weights were waited for."""
-    parameters: Floats
-    """Held by the rank before any sharding over data-parallel ranks."""
-    num_shards: Floats
-    """Ranks over which `shard` divides."""
-    weight_bytes: Floats
-    gradient_bytes: Floats
-    optimizer_bytes: Floats
-    activation_bytes: Floats
-    buffer_bytes: Floats
-    overhead_bytes: Floats
-    host_bytes: Floats
-    """Offloaded state of the rank."""
-
-    @property
-    def total_bytes(self) -> Floats:
-        """Peak memory of the rank."""
-        state = self.weight_bytes + self.gradient_bytes + self.optimizer_bytes
-        return state + self.activation_bytes + self.buffer_bytes + self.overhead_bytes
-
-
-def stage_columns(
-    inputs: Inputs, plans: PlanTable, replicas: ReplicaTable, stages: StageTable, costs: KeyCosts, key: Ints
-) -> StageColumns:
-    """All columns of `stages`; `key` is the row of `costs` that each stage row uses."""
-    replica, plan = stages.replica, replicas.plan[stages.replica]
-    view = _View(inputs=inputs, plans=plans.take(plan), stages=stages, costs=costs, key=key)
-    layers = _layers_by_kind(inputs, stages)
-    dense, expert = _parameters(view, layers)
-    data_ranks = view.plans.dp_shard * view.plans.cp
-    num_shards = np.where(view.plans.shard > 0, data_ranks, 1).astype(float)
-    expert_shards = np.maximum(num_shards * np.where(view.plans.ep > 1, view.plans.tp / view.plans.ep, 1.0), 1.0)
-    forward, backward, wait = _seconds(view, layers, dense + expert, num_shards)
-    whole = stages.num_layers * stages.num_stages
-    thinner = np.where(whole > 0, stages.run_layers / np.maximum(whole, 1), 1.0)
-    edges = _edge_seconds(view)
-    memory = _memory(view, layers, dense, expert, num_shards, expert_shards, replicas.num_microbatches[replica])
-    return StageColumns(
-        forward_seconds=forward,
-        backward_seconds=backward,
-        mean_seconds=(forward + backward - edges) * thinner + edges,
-        gather_exposed_seconds=wait,
-        parameters=dense + expert,
-        num_shards=num_shards,
-        **memory,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
-    """Everything of one stage row side by side; `plans` has a row per stage row."""
+class StageView:
+    """Rows of a StageTable with all that their costs depend on, side by side."""
 
     inputs: Inputs
     plans: PlanTable
+    """A row per stage row."""
     stages: StageTable
+    num_microbatches: Ints
     costs: KeyCosts
     key: Ints
+    layers: tuple[Floats, ...]
+    """Per kind of layer: how many the fullest stage of the run holds."""
+    dense: Floats
+    """Parameters of one rank outside routed experts, before any sharding."""
+    expert: Floats
+    """The same in routed experts."""
+    num_shards: Floats
+    """Ranks over which `shard` divides."""
+    expert_shards: Floats
+
+    @property
+    def parameters(self) -> Floats:
+        """Held by one rank before any sharding over data-parallel ranks."""
+        return self.dense + self.expert
 
     def fact(self, name: str) -> Floats:
+        """A number of each row's framework."""
         values = np.array([getattr(framework, name) for framework in self.inputs.frameworks])
         return values[self.plans.framework]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSeconds:
+    """One value per stage row, of one rank and microbatch."""
+
+    forward: Floats
+    """Of the run's fullest stage."""
+    backward: Floats
+    """With recomputation, loss and what gathering weights adds."""
+    mean: Floats
+    """Forward and backward of the run's average stage."""
+    gather_exposed: Floats
+    """Part of forward and backward in which weights were waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageBytes:
+    """One value per stage row: peak memory of a rank of the run's fullest stage."""
+
+    weight: Floats
+    gradient: Floats
+    optimizer: Floats
+    activation: Floats
+    buffer: Floats
+    overhead: Floats
+    host: Floats
+    """Offloaded state, which is not in `total`."""
+
+    @property
+    def total(self) -> Floats:
+        """Peak memory of the rank."""
+        return self.weight + self.gradient + self.optimizer + self.activation + self.buffer + self.overhead
+
+
+def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
+    """Put side by side what the costs of each stage row depend on."""
+    stages, replica = tables.stages, tables.stages.replica
+    plan = tables.replicas.plan[replica]
+    plans = tables.plans.take(plan)
+    layers = _layers_by_kind(inputs, stages)
+    dense, expert = _parameters(inputs, plans, stages, layers)
+    num_shards = np.where(plans.shard > 0, plans.dp_shard * plans.cp, 1).astype(float)
+    spread = np.where(plans.ep > 1, plans.tp / plans.ep, 1.0)
+    return StageView(
+        inputs=inputs,
+        plans=plans,
+        stages=stages,
+        num_microbatches=tables.replicas.num_microbatches[replica],
+        costs=keys.costs,
+        key=keys.key(plan, stages.pool),
+        layers=layers,
+        dense=dense,
+        expert=expert,
+        num_shards=num_shards,
+        expert_shards=np.maximum(num_shards * spread, 1.0),
+    )
 
 
 def _layers_by_kind(inputs: Inputs, stages: StageTable) -> tuple[Floats, ...]:
@@ -107,72 +124,71 @@ def _layers_by_kind(inputs: Inputs, stages: StageTable) -> tuple[Floats, ...]:
     return tuple((before[end] - before[stages.first_layer]) * scale for before in inputs.layers_before)
 
 
-def _parameters(view: _View, layers: tuple[Floats, ...]) -> tuple[Floats, Floats]:
+def _parameters(
+    inputs: Inputs, plans: PlanTable, stages: StageTable, layers: tuple[Floats, ...]
+) -> tuple[Floats, Floats]:
     """Parameters of one rank outside and inside routed experts. Source: `cost.parameters` says what divides what."""
-    model, plans = view.inputs.problem.model, view.plans
+    model = inputs.problem.model
     expert_ways = np.where(plans.ep > 1, plans.ep, plans.tp)
     dense, expert = np.zeros(len(plans)), np.zeros(len(plans))
-    for kind, count in zip(view.inputs.kinds, layers, strict=True):
+    for kind, count in zip(inputs.kinds, layers, strict=True):
         layer = layer_parameters(model, kind)
         dense += count * (layer.sharded / plans.tp + layer.replicated)
         expert += count * (layer.expert / expert_ways)
     head = head_parameters(model) / plans.tp + final_norm_parameters(model)
     if model.tied_embeddings:  # the last stage holds its own copy of the table unless it is also the first
-        head = head + np.where(view.stages.has_embedding, 0.0, token_table_parameters(model) / plans.tp)
-    dense += view.stages.has_embedding * (embedding_parameters(model) / plans.tp) + view.stages.has_head * head
+        head = head + np.where(stages.has_embedding, 0.0, token_table_parameters(model) / plans.tp)
+    dense += stages.has_embedding * (embedding_parameters(model) / plans.tp) + stages.has_head * head
     return dense, expert
 
 
-def _edge_seconds(view: _View) -> Floats:
-    edge, key = view.costs.edge, view.key
-    embedding = edge.embedding_forward + edge.embedding_backward
-    head = edge.head_forward + edge.head_backward + edge.loss
-    return view.stages.has_embedding * embedding[key] + view.stages.has_head * head[key]
-
-
-def _seconds(
-    view: _View, layers: tuple[Floats, ...], parameters: Floats, num_shards: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Forward and backward of one microbatch, and how long of it gathered weights were waited for."""
-    plans, key, edge = view.plans, view.key, view.costs.edge
+def stage_seconds(view: StageView) -> StageSeconds:
+    """Forward and backward of one microbatch through one stage of each row."""
+    plans, key, edge, stages = view.plans, view.key, view.costs.edge, view.stages
     forward, backward = np.zeros(len(plans)), np.zeros(len(plans))
-    for cost, count in zip(view.costs.layers, layers, strict=True):
-        again = (plans.recompute == FULL) * cost.forward.total[key]
-        again = again + (plans.recompute == SELECTIVE) * cost.attention_again[key]
-        forward += count * cost.forward.total[key]
-        backward += count * (cost.backward.total[key] + again)
-    wait_forward, wait_backward = _gather_waits(view, parameters, num_shards, forward, backward)
-    forward += view.stages.has_embedding * edge.embedding_forward[key] + view.stages.has_head * edge.head_forward[key]
-    backward += view.stages.has_embedding * edge.embedding_backward[key]
-    backward += view.stages.has_head * (edge.head_backward + edge.loss)[key]
-    return forward + wait_forward, backward + wait_backward, wait_forward + wait_backward
-
-
-def group_path(view_pool: Ints, inputs: Inputs) -> Path:
-    """Path of a group whose ranks lie in these pools."""
-    hardware = inputs.hardware
-    return Path(
-        fabric_bytes_per_second=hardware.fabric_bytes_per_second[view_pool],
-        network_bytes_per_second=hardware.network_bytes_per_second[view_pool],
-        fabric_latency_seconds=hardware.collective_latency_seconds[view_pool],
-        network_latency_seconds=hardware.network_latency_seconds[view_pool],
+    for cost, count in zip(view.costs.layers, view.layers, strict=True):
+        there, back = cost.forward.total[key], cost.backward.total[key]
+        again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * cost.attention_again[key]
+        forward += count * there
+        backward += count * (back + again)
+    wait_forward, wait_backward = _gather_waits(view, forward, backward)
+    first = stages.has_embedding * edge.embedding_forward[key] + stages.has_head * edge.head_forward[key]
+    last = stages.has_embedding * edge.embedding_backward[key]
+    last = last + stages.has_head * (edge.head_backward + edge.loss)[key]
+    layers = forward + backward + wait_forward + wait_backward
+    thinner = stages.run_layers / (stages.num_layers * stages.num_stages)
+    return StageSeconds(
+        forward=forward + wait_forward + first,
+        backward=backward + wait_backward + last,
+        mean=layers * thinner + first + last,
+        gather_exposed=wait_forward + wait_backward,
     )
 
 
-def _gather_waits(
-    view: _View, parameters: Floats, num_shards: Floats, forward: Floats, backward: Floats
-) -> tuple[Floats, Floats]:
+def group_path(inputs: Inputs, pool: Ints) -> Path:
+    """Path of a group whose ranks lie in these pools."""
+    hardware = inputs.hardware
+    return Path(
+        fabric_bytes_per_second=hardware.fabric_bytes_per_second[pool],
+        network_bytes_per_second=hardware.network_bytes_per_second[pool],
+        fabric_latency_seconds=hardware.collective_latency_seconds[pool],
+        network_latency_seconds=hardware.network_latency_seconds[pool],
+    )
+
+
+def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[Floats, Floats]:
     """What gathering sharded weights adds to a microbatch: what of it compute does not hide.
 
     Forward gathers every layer once; backward gathers again and reduce-scatters the gradients. Layers are prefetched one
     ahead, so that only the excess over compute is waited for. Source: Zhao et al. 2023 (PyTorch FSDP), sec. 4.2.
     """
+    num_shards, parameters = view.num_shards, view.parameters
     gathers = (view.plans.shard == PARAMETERS) & (num_shards > 1)
     if not gathers.any():
         return np.zeros(len(forward)), np.zeros(len(forward))
     workload = view.inputs.problem.workload
     sizes = state_bytes(workload, weights_are_master=False)
-    path, domain = group_path(view.stages.pool, view.inputs), view.inputs.hardware.domain_size[view.stages.pool]
+    path, domain = group_path(view.inputs, view.stages.pool), view.inputs.hardware.domain_size[view.stages.pool]
     per_domain = np.clip(domain // view.plans.tp, 1.0, num_shards)
     gather = all_gather_seconds(num_shards, per_domain, parameters * sizes.gathered_weight, path)
     scatter = all_gather_seconds(num_shards, per_domain, parameters * sizes.gradient, path)
@@ -182,85 +198,81 @@ def _gather_waits(
     return gathers * wait_forward, gathers * wait_backward
 
 
-def _memory(
-    view: _View,
-    layers: tuple[Floats, ...],
-    dense: Floats,
-    expert: Floats,
-    num_shards: Floats,
-    expert_shards: Floats,
-    num_microbatches: Ints,
-) -> dict[str, Floats]:
+def stage_bytes(view: StageView) -> StageBytes:
+    """Peak memory of one rank of each stage row."""
     workload, plans = view.inputs.problem.workload, view.plans
     copies = state_bytes(workload, weights_are_master=False)
     master = state_bytes(workload, weights_are_master=True)
     is_master = view.fact("weights_are_master").astype(bool)
-    weight, optimizer = np.where(is_master, master.weight, copies.weight), np.where(is_master, master.optimizer, copies.optimizer)
-
-    def held(size: Floats | float, level: int) -> Floats:
-        divided = plans.shard >= level
-        return size * (dense / np.where(divided, num_shards, 1.0) + expert / np.where(divided, expert_shards, 1.0))
-
-    optimizer_bytes = held(optimizer, OPTIMIZER)
-    host = np.where(plans.offloads_optimizer, optimizer_bytes, 0.0)
-    activation, working = _activations(view, layers, num_microbatches)
-    tensors = held(weight, PARAMETERS) + held(copies.gradient, GRADIENTS) + optimizer_bytes - host + activation
-    buffers = _buffers(view, dense + expert, num_shards, copies.gathered_weight, copies.gradient) + working
-    overhead = view.fact("overhead_bytes") + view.fact("fragmentation_fraction") * (tensors + buffers)
-    return {
-        "weight_bytes": held(weight, PARAMETERS),
-        "gradient_bytes": held(copies.gradient, GRADIENTS),
-        "optimizer_bytes": optimizer_bytes - host,
-        "activation_bytes": activation,
-        "buffer_bytes": buffers,
-        "overhead_bytes": overhead,
-        "host_bytes": host,
-    }
+    weight = _held(view, np.where(is_master, master.weight, copies.weight), PARAMETERS)
+    gradient = _held(view, copies.gradient, GRADIENTS)
+    states = _held(view, np.where(is_master, master.optimizer, copies.optimizer), OPTIMIZER)
+    host = np.where(plans.offloads_optimizer, states, 0.0)
+    activation, working = _activations(view)
+    buffers = _buffers(view, copies.gathered_weight, copies.gradient) + working
+    tensors = weight + gradient + states - host + activation + buffers
+    return StageBytes(
+        weight=weight,
+        gradient=gradient,
+        optimizer=states - host,
+        activation=activation,
+        buffer=buffers,
+        overhead=view.fact("overhead_bytes") + view.fact("fragmentation_fraction") * tensors,
+        host=host,
+    )
 
 
-def _activations(view: _View, layers: tuple[Floats, ...], num_microbatches: Ints) -> tuple[Floats, Floats]:
+def _held(view: StageView, size: Floats | float, level: int) -> Floats:
+    """Bytes of a state of `size` bytes a parameter that sharding from `level` on divides."""
+    divided = view.plans.shard >= level
+    dense = view.dense / np.where(divided, view.num_shards, 1.0)
+    return np.asarray(size * (dense + view.expert / np.where(divided, view.expert_shards, 1.0)))
+
+
+def _activations(view: StageView) -> tuple[Floats, Floats]:
     """Kept by all microbatches in flight; and the working set of recomputation plus the logits of one microbatch."""
     plans, key = view.plans, view.key
     kept, working = np.zeros(len(plans)), np.zeros(len(plans))
-    for cost, count in zip(view.costs.activations, layers, strict=True):
+    for cost, count in zip(view.costs.activations, view.layers, strict=True):
         per_layer = np.stack(cost.kept)[plans.recompute, key]
         kept += count * per_layer
         working = np.maximum(working, (cost.working[key] - per_layer) * (count > 0))
-    return kept * _in_flight(view, num_microbatches), working + view.stages.has_head * view.costs.logit_bytes[key]
+    return kept * _in_flight(view), working + view.stages.has_head * view.costs.logit_bytes[key]
 
 
-def _in_flight(view: _View, num_microbatches: Ints) -> Floats:
+def _in_flight(view: StageView) -> Floats:
     plans, result = view.plans, np.zeros(len(view.plans))
     for code, name in enumerate(SCHEDULES):
         rows = plans.schedule == code
         if rows.any():
-            count = schedule(name).in_flight(view.stages.stage, plans.pp, num_microbatches, plans.num_virtual_stages)
+            count = schedule(name).in_flight(
+                view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
+            )
             result = np.where(rows, count, result)
     return result
 
 
-def _buffers(view: _View, parameters: Floats, num_shards: Floats, weight_size: float, gradient_size: float) -> Floats:
+def _buffers(view: StageView, weight_size: float, gradient_size: float) -> Floats:
     """A bucket of gradients being reduced; whole layers where weights are gathered, with one layer's whole gradient."""
+    parameters = view.parameters
     bucket = np.minimum(view.fact("gradient_bucket_bytes"), parameters * gradient_size)
     num_layers = np.maximum(view.stages.num_layers, 1.0)
     gathered = parameters / num_layers * (GATHERED_UNITS * weight_size + gradient_size)
-    gathers = (view.plans.shard == PARAMETERS) & (num_shards > 1)
+    gathers = (view.plans.shard == PARAMETERS) & (view.num_shards > 1)
     reduces = view.plans.dp * view.plans.cp > 1
     return np.where(gathers, gathered, np.where(reduces, bucket, 0.0))
 
 
-def optimizer_seconds(inputs: Inputs, plans: PlanTable, columns: StageColumns, pool: Ints) -> Floats:
+def optimizer_seconds(view: StageView) -> Floats:
     """Optimizer step of one rank: gradient read, states read and written, weight written, at memory bandwidth.
 
-    `plans` has a row per stage row. Offloaded states stay on the host: gradients go down and weights come up over PCIe,
-    the host's own update is taken as hidden behind that (ZeRO-Offload, Ren et al. 2021, sec. 4.2).
+    Offloaded states stay on the host: gradients go down and weights come up over PCIe, the host's own update is taken as
+    hidden behind that (ZeRO-Offload, Ren et al. 2021, sec. 4.2).
     """
-    sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
+    hardware, pool = view.inputs.hardware, view.stages.pool
+    sizes = state_bytes(view.inputs.problem.workload, weights_are_master=False)
     traffic = sizes.gradient + 2.0 * sizes.optimizer + sizes.weight
-    factors = np.array([framework.optimizer_traffic_factor for framework in inputs.frameworks])[plans.framework]
-    held = columns.parameters / columns.num_shards
-    on_gpu = held * traffic * factors / inputs.hardware.memory_bytes_per_second[pool]
-    over_host = held * (sizes.gradient + sizes.weight) / inputs.hardware.host_bytes_per_second[pool]
-    return np.where(plans.offloads_optimizer, over_host, on_gpu)
-
-
+    held = view.parameters / view.num_shards
+    on_gpu = held * traffic * view.fact("optimizer_traffic_factor") / hardware.memory_bytes_per_second[pool]
+    over_host = held * (sizes.gradient + sizes.weight) / hardware.host_bytes_per_second[pool]
+    return np.where(view.plans.offloads_optimizer, over_host, on_gpu)

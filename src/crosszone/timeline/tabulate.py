@@ -5,9 +5,9 @@ import numpy as np
 from crosszone.core.layout import Layout
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan
 from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
-from crosszone.timeline.evaluate import Tables
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_ring
+from crosszone.timeline.rows import Tables
 
 
 def tabulate(inputs: Inputs, plan: Plan) -> Tables:

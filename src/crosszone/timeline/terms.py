@@ -6,8 +6,9 @@ from crosszone.core.plan import RECOMPUTES
 from crosszone.core.prediction import Input, Term
 from crosszone.core.tables import Floats
 from crosszone.timeline.chain import Makespans
-from crosszone.timeline.evaluate import Evaluation, Tables, exposed_agreement
+from crosszone.timeline.evaluate import Evaluation, exposed_agreement
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.rows import Tables
 
 COMPUTE = ("matrix_multiply", "attention", "memory_bound", "kernel_launch", "recompute", "embedding_head_loss")
 COMMUNICATION = (
@@ -49,7 +50,7 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
     Work is that of the busiest stage of the slowest chain; what the pipeline takes beyond is bubble and delay.
     """
     rows = np.flatnonzero(tables.stages.replica == spans.replica)
-    stage_seconds = (evaluation.stage.forward_seconds + evaluation.stage.backward_seconds)[rows]
+    stage_seconds = (evaluation.seconds.forward + evaluation.seconds.backward)[rows]
     row = int(rows[int(np.argmax(stage_seconds))])
     m = float(tables.replicas.num_microbatches[spans.replica])
     exposed, overlapped = _work(inputs, tables, evaluation, row, m)
@@ -61,7 +62,7 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
     exposed["zone_agreement"] = float(evaluation.zone_exposed_seconds[0])
     exposed["optimizer"] = float(evaluation.optimizer_seconds[0])
     raw = evaluation.pool_agreement.reduce_seconds + evaluation.pool_agreement.gather_seconds
-    hidden = raw - exposed_agreement(inputs, tables, evaluation.stage, evaluation.pool_agreement)
+    hidden = raw - exposed_agreement(evaluation.view, evaluation.seconds, evaluation.pool_agreement)
     overlapped["gradient_agreement"] = float(hidden.max())
     overlapped["zone_agreement"] = float(evaluation.zone_agreement.seconds[0]) - exposed["zone_agreement"]
     shared = (Input(name="num_microbatches", value=m), Input(name="stage", value=float(tables.stages.stage[row])))
@@ -82,12 +83,12 @@ def _work(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, row: int, num_microbatches: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Exposed and overlapped seconds of the busiest stage's own work over all its microbatches."""
-    key, recompute = int(evaluation.key[row]), RECOMPUTES[int(tables.plans.recompute[0])]
+    key, recompute = int(evaluation.view.key[row]), RECOMPUTES[int(tables.plans.recompute[0])]
     exposed: dict[str, float] = dict.fromkeys(COMPUTE, 0.0)
     exposed |= {"tensor_parallel": 0.0, "context_parallel": 0.0, "expert_parallel": 0.0}
     overlapped = {"tensor_parallel": 0.0}
     first, count = int(tables.stages.first_layer[row]), int(tables.stages.num_layers[row])
-    for cost, before in zip(evaluation.costs.layers, inputs.layers_before, strict=True):
+    for cost, before in zip(evaluation.view.costs.layers, inputs.layers_before, strict=True):
         num = float(before[first + count] - before[first]) * num_microbatches
         again = recompute == "full"
         for one in (cost.forward, cost.backward, *((cost.forward,) if again else ())):
@@ -102,13 +103,13 @@ def _work(
             exposed["kernel_launch"] += num * _at(one.launch, key)
         exposed["recompute"] += num * (_at(cost.forward.compute, key) if again else 0.0)
         exposed["recompute"] += num * (_at(cost.attention_again, key) if recompute == "selective" else 0.0)
-    edge = evaluation.costs.edge
+    edge = evaluation.view.costs.edge
     if tables.stages.has_embedding[row]:
         exposed["embedding_head_loss"] += num_microbatches * _at(edge.embedding_forward + edge.embedding_backward, key)
     if tables.stages.has_head[row]:
         head = edge.head_forward + edge.head_backward + edge.loss
         exposed["embedding_head_loss"] += num_microbatches * _at(head, key)
-    exposed["weight_gather"] = num_microbatches * float(evaluation.stage.gather_exposed_seconds[row])
+    exposed["weight_gather"] = num_microbatches * float(evaluation.seconds.gather_exposed[row])
     return exposed, overlapped
 
 

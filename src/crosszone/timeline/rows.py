@@ -1,0 +1,60 @@
+"""Candidates as three tables that belong together, and reductions from child to parent."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosszone.core.layout import Layout
+from crosszone.core.tables import Bools, Floats, PlanTable, ReplicaTable, StageTable, offsets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Plans, their replica groups, their stages. Child rows are sorted by parent."""
+
+    layouts: tuple[Layout, ...]
+    plans: PlanTable
+    replicas: ReplicaTable
+    stages: StageTable
+
+    def take(self, keep: Bools) -> "Tables":
+        """The plans where `keep` holds, with their rows, renumbered."""
+        replica_keep = keep[self.replicas.plan]
+        stage_keep = replica_keep[self.stages.replica]
+        replicas, stages = self.replicas.take(replica_keep), self.stages.take(stage_keep)
+        new_plan, new_replica = np.cumsum(keep) - 1, np.cumsum(replica_keep) - 1
+        return Tables(
+            layouts=self.layouts,
+            plans=self.plans.take(keep),
+            replicas=replace(replicas, plan=new_plan[replicas.plan]),
+            stages=replace(stages, replica=new_replica[stages.replica]),
+        )
+
+
+    def rows(self, start: int, stop: int) -> "Tables":
+        """The plans `start` to `stop` - 1 with their rows, renumbered; cheaper than `take`."""
+        replicas = slice(*np.searchsorted(self.replicas.plan, [start, stop]))
+        stages = slice(*np.searchsorted(self.stages.replica, [replicas.start, replicas.stop]))
+        replica, stage = self.replicas.take(replicas), self.stages.take(stages)
+        return Tables(
+            layouts=self.layouts,
+            plans=self.plans.take(slice(start, stop)),
+            replicas=replace(replica, plan=replica.plan - start),
+            stages=replace(stage, replica=stage.replica - replicas.start),
+        )
+
+    def per_replica(self, function: np.ufunc, values: Floats) -> Floats:
+        """Values of stage rows, reduced to replica groups by `np.add` or `np.maximum`."""
+        return np.asarray(function.reduceat(values, offsets(self.stages.replica, len(self.replicas))))
+
+    def per_plan(self, function: np.ufunc, values: Floats) -> Floats:
+        """Values of replica groups, reduced to plans."""
+        return np.asarray(function.reduceat(values, offsets(self.replicas.plan, len(self.plans))))
+
+    def most(self, values: Floats) -> Floats:
+        """Largest value of each plan's stage rows."""
+        return self.per_plan(np.maximum, self.per_replica(np.maximum, values))
+
+    def total(self, values: Floats) -> Floats:
+        """Sum over each plan's stage rows."""
+        return self.per_plan(np.add, self.per_replica(np.add, values))
