@@ -1,7 +1,8 @@
-"""Event simulation of one pipeline: every action of every rank in its schedule's order, links first come first served."""
+"""Event simulation of one pipeline: every rank in its schedule's order, links first come first served."""
 
 import functools
 import heapq
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,11 +11,11 @@ from crosszone.core.schedules.action import Action
 
 EXACT_EVENTS = 4_000
 """Actions up to which every microbatch is simulated; beyond, a steady state is extended (see `makespan_seconds`)."""
-REPEATS = {"1f1b": 2, "interleaved_1f1b": 3}
-"""Microbatches (1f1b) or rounds of p microbatches that go around the loop of two neighbours: a steady state repeats after
-these. GPipe is in none, as it does the same thing twice."""
-SAME = 1e-9
-"""Relative difference that rounding may leave between two times that are one."""
+LOOPS = {"1f1b": 2, "interleaved_1f1b": 3}
+"""How many go around the loop of two neighbours (see `cost.pipeline.period_seconds`): microbatches, or rounds of p
+microbatches. The steady state repeats after as many. GPipe has none: its forwards end before its backwards begin."""
+ROUNDING = 1e-9
+"""Relative difference that arithmetic may leave between two times that are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +57,23 @@ class Event:
 def makespan_seconds(pipeline: Pipeline) -> float:
     """Time from the first forward to the last backward.
 
-    A long pipeline repeats itself. Past `EXACT_EVENTS` actions it is simulated for four spans of q microbatches, q the
-    smallest multiple of both p and the schedule's own period. Where every microbatch of the third span ends as long after
-    its like in the second, the steady state is reached, and each further span adds that long; otherwise all is simulated.
+    A long pipeline repeats itself. Past `EXACT_EVENTS` actions it is simulated for four spans of microbatches, a span
+    being a multiple of p and of what repeats. Where every microbatch of the third span ends as long after its like in the
+    second, the steady state is reached, and each further span adds that long; otherwise every microbatch is simulated.
     """
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
-    span = _span(pipeline)
-    if 2 * m * p * v <= EXACT_EVENTS or span is None or m < 6 * span:
+    loop = LOOPS.get(pipeline.schedule)
+    span = 0 if loop is None else loop * p if v > 1 else math.lcm(loop, p)
+    if not span or m < 6 * span or 2 * m * p * v <= EXACT_EVENTS:
         return _last_end(_played(pipeline))
-    done = _played(replace(pipeline, num_microbatches=4 * span + m % span))
-    ends = sorted(end for task, _, end in done if p * v * (4 * span + m % span) <= task < (p * v + 1) * (4 * span + m % span))
+    count = 4 * span + m % span
+    done = _played(replace(pipeline, num_microbatches=count))
+    last_backwards = range(p * v * count, (p * v + 1) * count)
+    ends = [end for task, _, end in done if task in last_backwards]
     steps = [later - earlier for earlier, later in zip(ends[span : 2 * span], ends[2 * span : 3 * span], strict=True)]
-    if max(steps) - min(steps) > SAME * ends[-1]:
+    if max(steps) - min(steps) > ROUNDING * ends[-1]:
         return _last_end(_played(pipeline))
     return _last_end(done) + steps[0] * (m // span - 4)
 
@@ -90,8 +94,8 @@ def simulate(pipeline: Pipeline) -> list[Event]:
 class _Node(NamedTuple):
     """The forward or the backward of one position: what is the same for all microbatches.
 
-    Positions are p * virtual stage + rank: 0 .. pv - 1. Node n < pv is the forward of position n, node pv + n its backward,
-    and task n * m + i is what node n does to microbatch i: whole numbers, because many of them are looked up.
+    Positions are p * virtual stage + rank: 0 .. pv - 1. Node n < pv is the forward of position n, node pv + n its
+    backward, and task n * m + i is what node n does to microbatch i: whole numbers, because many are looked up.
     """
 
     seconds: float
@@ -112,8 +116,8 @@ def _last_end(done: list[tuple[int, float, float]]) -> float:
 def _played(pipeline: Pipeline) -> list[tuple[int, float, float]]:
     """(task, start, end) of every action in order of end.
 
-    The heap holds what each rank is at work on. When that ends, its result is sent and the rank goes on; a rank whose next
-    task lacks its message stands until that arrives.
+    The heap holds what each rank is at work on. When that ends, its result is sent and the rank goes on; a rank whose
+    next task lacks its message stands until that arrives.
     """
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     nodes = _nodes(pipeline)
