@@ -58,8 +58,8 @@ def makespan_seconds(pipeline: Pipeline) -> float:
     """Time from the first forward to the last backward.
 
     A long pipeline repeats itself. Past `EXACT_EVENTS` actions it is simulated for four spans of microbatches, a span
-    being a multiple of p and of what repeats. Where every microbatch of the third span ends as long after its like in the
-    second, the steady state is reached, and each further span adds that long; otherwise every microbatch is simulated.
+    being a multiple of p and of what repeats. Where every microbatch of the third span ends as long after its like in
+    the second, the steady state is reached, and each further span adds that long; otherwise all of it is simulated.
     """
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
