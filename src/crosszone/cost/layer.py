@@ -21,9 +21,14 @@ GROUPED_GEMM_FRACTION = 0.70
 """Rate of a grouped product over experts against one product of the same size; fitted to published MoE runs (H100)."""
 PERMUTATION_BYTES = 24.0
 """Bytes moved per routed token and hidden element: gather, scatter, weighting and their backward, 2-byte elements."""
-UNFUSED_SCORE_PASSES = (6.5, 9.5)
-"""Reads and writes of the 2-byte score matrix forward and backward: product out, masked softmax in and out, dropout in
-and out with its mask, product in. Derived by counting those of Megatron's fused-softmax path (Korthikanti et al. 2022)."""
+UNFUSED_SCORE_PASSES = (6.0, 8.5)
+"""Reads and writes of the 2-byte score matrix. Forward: product out 1, causal softmax in 0.5 (the lower half) and out 1,
+dropout in 1, out 1 and its 1-byte mask 0.5, product in 1. Backward: values' gradient in 1, product out 1, dropout in 1,
+out 1 and mask 0.5, softmax in 0.5 twice and out 1, two products in 2. Counted in Megatron-LM v2's fused causal softmax
+(megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
+NARROW_CAST_BYTES = 4.0
+"""Per element of a product's 16-bit operand that becomes fp8 or fp4: read 2, write 1 by rows and 1 by columns, because
+the backward products need the transpose. Source: NVIDIA, Transformer Engine user guide, "Using FP8"."""
 BACKWARD_LAUNCH_RATIO = 1.2
 """CPU time to issue a layer's backward over its forward; fitted to launch-bound runs of small models."""
 LAUNCH_NORM = 4.0
@@ -108,6 +113,9 @@ def layer_cost(model: Model, kind: LayerKind, workload: Workload, keys: LayerKey
     backward_gemm = sum(_backward_seconds(gemm, keys, element_bytes) for gemm in gemms)
     attention = _attention_seconds(model, kind, workload, keys)
     elementwise = _elementwise_seconds(model, kind, keys, tokens, element_bytes)
+    if DTYPE_BYTES[workload.dtypes.compute] < element_bytes:
+        casts = _cast_seconds(model, kind, keys, tokens)
+        elementwise = elementwise[0] + casts[0], elementwise[1] + casts[1]
     exchange = _exchange_seconds(model, kind, keys, tokens, element_bytes)
     ring = _context_seconds(model, keys, tokens, element_bytes)
     forward, backward = (
@@ -215,6 +223,22 @@ def _elementwise_seconds(
     forward = scale * (20.0 * h + forward_f * f + 4.0 * qkv / keys.tp + permutation)
     backward = scale * (28.0 * h + backward_f * f + 4.0 * qkv / keys.tp + permutation)
     return forward, backward
+
+
+def _cast_seconds(model: Model, kind: LayerKind, keys: LayerKeys, tokens: Floats) -> tuple[Floats, Floats]:
+    """Casting the operands of narrow products: inputs forward, gradients of outputs backward.
+
+    Forward 2h + v + f elements a token (inputs of qkv, FFN up, attention output, FFN down), backward 2h + qkv + f or 2f
+    (gated); the parts in h are divided by tp only with sequence parallelism. Weights are cast once a step: left out.
+    """
+    h = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
+    value = model.num_heads * value_head_size(model) / keys.tp
+    qkv = model.num_heads * model.head_size + model.num_kv_heads * (model.head_size + value_head_size(model))
+    routed = model.experts_per_token * model.expert_ffn_size + model.shared_expert_ffn_size
+    f = (routed if kind.is_moe else model.ffn_size) / keys.tp
+    branches = 2.0 if model.gated_ffn else 1.0
+    scale = NARROW_CAST_BYTES * tokens / keys.memory_bytes_per_second
+    return scale * (2.0 * h + value + f), scale * (2.0 * h + qkv / keys.tp + branches * f)
 
 
 def _exchange_seconds(

@@ -4,7 +4,7 @@ import dataclasses
 
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
-from crosszone.errors import Finding, InfeasiblePlan
+from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
@@ -26,22 +26,36 @@ DEFAULTS = {
 def complete(problem: Problem) -> Plan:
     """The plan of `problem`, every stage and replica placed; whether it fits is for the prediction to say.
 
-    Without a `plan` in the job file: the plan that the search ranks first. Errors: InfeasiblePlan where no framework at
-    hand can express it.
+    Every GPU works but those under `idle_gpus` and those of excluded zones. Without a `plan` in the job file: the plan
+    that the search ranks first, or that lacks least memory. Errors: SpecError where no degrees use all GPUs,
+    InfeasiblePlan where no framework at hand can express them.
     """
     if problem.plan == PlanRequest():
         answer = search(problem, top=1)
-        if answer.plans:
-            return answer.plans[0].plan
-        if answer.rejected:
-            return answer.rejected[0].plan
+        return answer.plans[0].plan if answer.plans else answer.rejected[0].plan
     fixed = dataclasses.replace(problem, plan=_with_defaults(problem.plan))
-    prepared = inputs(fixed, tuple(framework_facts(name) for name in allowed_frameworks(fixed)))
-    found = scan(prepared, layouts(prepared, fixed.constraints.exclude_zones), options(prepared))
-    plan = best_plan(prepared, found)
-    if plan is None:
-        raise InfeasiblePlan(_not_expressible(fixed))
-    return plan
+    plain = dataclasses.replace(fixed.plan, shard="none", dp_shard=None) if fixed.plan.shard is None else fixed.plan
+    world_size = _world_size(fixed)
+    for request in dict.fromkeys((plain, fixed.plan)):
+        plan = _best(dataclasses.replace(fixed, plan=request), world_size)
+        if plan is not None:
+            return plan
+    idling = _best(fixed, None)
+    raise SpecError(_idles(fixed, world_size, idling)) if idling else InfeasiblePlan(_not_expressible(fixed))
+
+
+def _best(problem: Problem, world_size: int | None) -> Plan | None:
+    """The best plan that uses `world_size` ranks (None: any number); where none fits, the best of those that do not."""
+    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+    free = options(prepared, world_size=world_size)
+    where = layouts(prepared, problem.constraints.exclude_zones)
+    plan = best_plan(prepared, scan(prepared, where, free))
+    return plan or best_plan(prepared, scan(prepared, where, free, must_fit=False))
+
+
+def _world_size(problem: Problem) -> int:
+    zones = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
+    return sum(zone.num_gpus for zone in zones) - sum(idle.num_gpus for idle in problem.plan.idle_gpus or ())
 
 
 def _with_defaults(request: PlanRequest) -> PlanRequest:
@@ -54,9 +68,17 @@ def _with_defaults(request: PlanRequest) -> PlanRequest:
         absent["tp"] = 1
     elif request.pp is None and request.dp is None:
         absent["pp"] = 1
-    if request.shard is None and request.dp_shard is None:
-        absent["shard"] = "none"
     return dataclasses.replace(request, **absent)
+
+
+def _idles(problem: Problem, world_size: int, plan: Plan) -> Finding:
+    degrees = f"tp={plan.tp}, pp={plan.pp}, cp={plan.cp}, dp={plan.dp}"
+    return Finding(
+        code="idle_gpus",
+        message=f"No plan with these degrees uses {world_size} GPUs; the nearest ({degrees}) uses {plan.world_size}.",
+        where="plan",
+        hint=f"Change a degree, or name the other {world_size - plan.world_size} GPUs under plan.idle_gpus.",
+    )
 
 
 def _not_expressible(problem: Problem) -> Finding:

@@ -26,11 +26,11 @@ class Options:
     num_virtual_stages: Ints
     recompute: Ints
     shard: Ints
-    sequence_parallel: tuple[bool, ...]
-    """Empty: on wherever tp > 1."""
+    world_size: int | None
+    """Ranks that a plan must use; None: any number."""
 
 
-def options(inputs: Inputs) -> Options:
+def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
     """Candidates for the problem of `inputs`."""
     problem = inputs.problem
     request, model, workload = problem.plan, problem.model, problem.workload
@@ -52,7 +52,7 @@ def options(inputs: Inputs) -> Options:
         num_virtual_stages=_only(request.num_virtual_stages, per_layer),
         recompute=_only(None if request.recompute is None else RECOMPUTES.index(request.recompute), range(len(RECOMPUTES))),
         shard=_only(None if request.shard is None else SHARDS.index(request.shard), range(len(SHARDS))),
-        sequence_parallel=() if request.sequence_parallel is None else (request.sequence_parallel,),
+        world_size=world_size,
     )
 
 

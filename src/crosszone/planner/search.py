@@ -90,11 +90,8 @@ def objective(problem: Problem, step_seconds: Floats, dollars: Floats) -> Floats
 
 
 def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
-    """The best plan of a scan; the one that lacks least memory where none fits; None where there is none at all."""
-    ranked = _ranked(inputs, found)
-    if ranked:
-        return ranked[0]
-    return to_plan(inputs, found.misses[0].tables, 0) if found.misses else None
+    """The best plan of a scan, simulated; None where nothing was timed."""
+    return next(iter(_ranked(inputs, found)), None)
 
 
 def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
@@ -109,7 +106,7 @@ def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
     timed.sort(key=lambda pair: pair[0])
     seen: dict[tuple[object, ...], Plan] = {}
     for value, plan in timed:
-        look = (plan.framework, plan.tp, plan.cp, plan.pp, plan.dp, len(plan.zones), plan.zone_axis, f"{value:.4g}")
+        look = (plan.framework, plan.tp, plan.cp, plan.pp, plan.dp, len(plan.zones), plan.zone_axis, f"{value:.3g}")
         seen.setdefault(look, plan)
     return list(seen.values())
 

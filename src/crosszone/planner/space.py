@@ -70,6 +70,8 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
     keep = (num_replicas >= 1).all(axis=1) & ~repeats & _interleaves(inputs, shape, row, virtual, share, is_unequal)
     if inputs.problem.plan.dp:
         keep &= num_replicas.sum(axis=1) == inputs.problem.plan.dp
+    if options.world_size:
+        keep &= (shape.tp * shape.cp * shape.pp)[row] * num_replicas.sum(axis=1) == options.world_size
     rows = np.flatnonzero(keep)
     pick, shard, dp_shard, ep = _sharded(inputs, layout, options, shape, row[rows], num_replicas[rows])
     rows = rows[pick]

@@ -11,7 +11,7 @@ from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.keys import keyed
+from crosszone.timeline.keys import Keyed, keyed
 from crosszone.timeline.rows import Tables
 
 CHUNK = 8192
@@ -61,8 +61,8 @@ class Scan:
     num_pruned: int
 
 
-def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options) -> Scan:
-    """Time every candidate that a framework can express and that fits.
+def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, must_fit: bool = True) -> Scan:
+    """Time every candidate that a framework can express and, where it `must_fit`, that fits.
 
     Recomputation only costs time, so that of plans alike but for it the one that fits with the least of it is timed.
     """
@@ -72,7 +72,7 @@ def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options) -> Scan:
     for layout in layouts:
         space = candidates(inputs, layout, options)
         for framework in range(len(inputs.frameworks)):
-            found, miss, pruned = _scan_framework(inputs, space, framework, options)
+            found, miss, pruned = _scan_framework(inputs, space, framework, options, must_fit)
             scored += found
             misses += miss if not found else []
             num_pruned += pruned
@@ -85,22 +85,27 @@ def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options) -> Scan:
 
 
 def _scan_framework(
-    inputs: Inputs, space: Space, framework: int, options: Options
+    inputs: Inputs, space: Space, framework: int, options: Options, must_fit: bool
 ) -> tuple[list[Scored], list[Miss], int]:
     """Candidates of one framework that fit, the nearest of those that do not, and how many were not timed."""
-    found, misses = [], []
-    left = np.arange(len(space.plans))
-    num_rows = len(left) * len(options.recompute)
-    for recompute in np.sort(options.recompute):
-        rows = left[_expressible(inputs, space, left, framework, int(recompute))]
-        if not len(rows):
-            continue
-        fits, part, miss = _score(inputs, space, rows, framework, int(recompute))
+    found: list[Scored] = []
+    misses: list[Miss] = []
+    num_rows = len(space.plans) * len(options.recompute)
+    lightest = int(options.recompute.min())
+    left = np.flatnonzero(_expressible(inputs, space, np.arange(len(space.plans)), framework, lightest))
+    keys = keyed(inputs, space.filled(left, framework=framework, recompute=lightest), space.pools)
+    for recompute in np.sort(options.recompute).tolist():
+        if not len(left):
+            break
+        can = _expressible(inputs, space, left, framework, recompute)
+        rows = left[can]
+        fits = np.zeros(len(left), dtype=np.bool_)
+        fits[can], part, miss = _score(inputs, space, rows, keys.take(can), framework, recompute, must_fit)
         if len(part.rows):
             found.append(part)
         if miss is not None:
             misses.append(miss)
-        left = np.setdiff1d(left, rows[fits], assume_unique=True)
+        left, keys = left[~fits], keys.take(~fits)
     return found, misses, num_rows - sum(len(part.rows) for part in found)
 
 
@@ -115,32 +120,31 @@ def _expressible(inputs: Inputs, space: Space, rows: Ints, framework: int, recom
 
 
 def _score(
-    inputs: Inputs, space: Space, rows: Ints, framework: int, recompute: int
+    inputs: Inputs, space: Space, rows: Ints, keys: Keyed, framework: int, recompute: int, must_fit: bool
 ) -> tuple[Bools, Scored, Miss | None]:
-    """Which of `rows` fit, those with their times, and the one that lacks least where none fits."""
-    keys = keyed(inputs, space.filled(rows, framework=framework, recompute=recompute), space.pools)
-    margins, times, dollars = [], [], []
+    """Which of `rows` fit (or need not), those with their times, and the one that lacks least where none fits."""
+    margins, times, dollars = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         tables = space.tables(rows[part], framework=framework, recompute=recompute)
         margin = memory_margin(inputs, tables, keys.take(part))
-        fits = margin >= 0.0
+        fits = margin >= (0.0 if must_fit else -np.inf)
         margins.append(margin)
         if fits.any():
             evaluation = evaluate(inputs, tables.take(fits), keys.take(part).take(fits))
             times.append(evaluation.step_seconds)
             dollars.append(_dollars(evaluation))
     margin = np.concatenate(margins)
-    fits = margin >= 0.0
+    fits = margin >= (0.0 if must_fit else -np.inf)
     scored = Scored(
         space=space,
         framework=framework,
         recompute=recompute,
         rows=rows[fits],
-        step_seconds=np.concatenate([np.zeros(0), *times]),
-        dollars=np.concatenate([np.zeros(0), *dollars]),
+        step_seconds=np.concatenate(times),
+        dollars=np.concatenate(dollars),
     )
-    return fits, scored, None if fits.any() else _nearest(space, rows, margin, framework, recompute)
+    return fits, scored, None if fits.any() or not len(rows) else _nearest(space, rows, margin, framework, recompute)
 
 
 def _nearest(space: Space, rows: Ints, margin: Floats, framework: int, recompute: int) -> Miss:

@@ -26,13 +26,13 @@ class Makespans:
 
 def chain_seconds(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> float:
     """Simulated seconds of the slowest replica group of the one plan in `tables`."""
-    groups = range(len(tables.replicas))
+    groups = _distinct(tables)
     return max(makespan_seconds(chain_pipeline(inputs, tables, evaluation, group)) for group in groups)
 
 
 def slowest_chain(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> Makespans:
     """Simulate every replica group of the one plan in `tables`, a row per stage; the slowest counts."""
-    spans = [_makespans(inputs, tables, evaluation, group) for group in range(len(tables.replicas))]
+    spans = [_makespans(inputs, tables, evaluation, group) for group in _distinct(tables)]
     return max(spans, key=lambda spans: spans.total)
 
 
@@ -48,6 +48,17 @@ def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, repli
         backward_seconds=tuple(evaluation.seconds.backward[rows].tolist()),
         boundaries=_boundaries(inputs, tables, evaluation, rows, wraps=int(plan.num_virtual_stages[0]) > 1),
     )
+
+
+def _distinct(tables: Tables) -> list[int]:
+    """Replica groups that may be slowest: of those on the same pools, the one with most microbatches."""
+    chains: dict[tuple[int, ...], int] = {}
+    counts = tables.replicas.num_microbatches
+    for group in range(len(counts)):
+        pools = tuple(tables.stages.pool[tables.stages.replica == group].tolist())
+        if counts[group] > counts[chains.setdefault(pools, group)]:
+            chains[pools] = group
+    return list(chains.values())
 
 
 def _boundaries(

@@ -70,6 +70,8 @@ class StageSeconds:
     """Forward and backward of the run's average stage."""
     gather_exposed: Floats
     """Part of forward and backward in which weights were waited for."""
+    gather: Floats
+    """All of gathering weights and scattering gradients, hidden or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,7 @@ def stage_seconds(view: StageView) -> StageSeconds:
         again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * cost.attention_again[key]
         forward += count * there
         backward += count * (back + again)
-    wait_forward, wait_backward = _gather_waits(view, forward, backward)
+    wait_forward, wait_backward, gather = _gather_waits(view, forward, backward)
     first = stages.has_embedding * edge.embedding_forward[key] + stages.has_head * edge.head_forward[key]
     last = stages.has_embedding * edge.embedding_backward[key]
     last = last + stages.has_head * (edge.head_backward + edge.loss)[key]
@@ -162,6 +164,7 @@ def stage_seconds(view: StageView) -> StageSeconds:
         backward=backward + wait_backward + last,
         mean=layers * thinner + first + last,
         gather_exposed=wait_forward + wait_backward,
+        gather=gather,
     )
 
 
@@ -176,8 +179,8 @@ def group_path(inputs: Inputs, pool: Ints) -> Path:
     )
 
 
-def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[Floats, Floats]:
-    """What gathering sharded weights adds to a microbatch: what of it compute does not hide.
+def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[Floats, Floats, Floats]:
+    """What gathering sharded weights adds to forward and backward of a microbatch, and how long it takes in all.
 
     Forward gathers every layer once; backward gathers again and reduce-scatters the gradients. Layers are prefetched one
     ahead, so that only the excess over compute is waited for. Source: Zhao et al. 2023 (PyTorch FSDP), sec. 4.2.
@@ -185,7 +188,7 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
     num_shards, parameters = view.num_shards, view.parameters
     gathers = (view.plans.shard == PARAMETERS) & (num_shards > 1)
     if not gathers.any():
-        return np.zeros(len(forward)), np.zeros(len(forward))
+        return (np.zeros(len(forward)),) * 3
     workload = view.inputs.problem.workload
     sizes = state_bytes(workload, weights_are_master=False)
     path, domain = group_path(view.inputs, view.stages.pool), view.inputs.hardware.domain_size[view.stages.pool]
@@ -195,7 +198,7 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
     overlap = view.fact("overlaps_weight_gather")
     wait_forward = np.where(overlap, np.maximum(gather - forward, 0.0), gather)
     wait_backward = np.where(overlap, np.maximum(gather + scatter - backward, 0.0), gather + scatter)
-    return gathers * wait_forward, gathers * wait_backward
+    return gathers * wait_forward, gathers * wait_backward, gathers * (2.0 * gather + scatter)
 
 
 def stage_bytes(view: StageView) -> StageBytes:

@@ -110,6 +110,7 @@ def _work(
         head = edge.head_forward + edge.head_backward + edge.loss
         exposed["embedding_head_loss"] += num_microbatches * _at(head, key)
     exposed["weight_gather"] = num_microbatches * float(evaluation.seconds.gather_exposed[row])
+    overlapped["weight_gather"] = num_microbatches * float(evaluation.seconds.gather[row]) - exposed["weight_gather"]
     return exposed, overlapped
 
 
