@@ -97,10 +97,14 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
     slowest = np.maximum(np.where(stages.num_stages > 1, boundary.inner_seconds, 0.0), boundary.outer_seconds)
     busiest = tables.per_replica(np.maximum, seconds.forward + seconds.backward)
     crossing = tables.per_replica(np.add, inner + boundary.outer_seconds)
+    wrap = tables.per_replica(np.add, boundary.wrap_seconds)
+    worst = tables.per_replica(np.maximum, slowest)
+    is_worst = slowest == worst[stages.replica]
     period = period_seconds(
         busiest_stage_seconds=busiest,
-        slowest_boundary_seconds=np.where(plans.schedule == GPIPE, 0.0, tables.per_replica(np.maximum, slowest)),
-        round_trip_seconds=crossing + tables.per_replica(np.add, boundary.wrap_seconds),
+        slowest_boundary_seconds=np.where(plans.schedule == GPIPE, 0.0, worst),
+        sum_boundary_seconds=crossing,
+        wrap_seconds=wrap,
         transfer_seconds=tables.per_replica(np.maximum, boundary.transfer_seconds),
         num_virtual_stages=plans.num_virtual_stages,
         pp=plans.pp,
@@ -108,10 +112,13 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
     return pipeline_seconds(
         num_microbatches=replicas.num_microbatches,
         num_virtual_stages=plans.num_virtual_stages,
+        pp=plans.pp,
         sum_stage_seconds=tables.per_replica(np.add, seconds.mean * stages.num_stages),
         busiest_stage_seconds=busiest,
         period=period,
         sum_boundary_seconds=crossing,
+        wrap_seconds=wrap,
+        slowest_boundary=tables.per_replica(np.maximum, is_worst * (stages.stage + stages.num_stages - 1)),
     )
 
 
