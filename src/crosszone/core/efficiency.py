@@ -9,7 +9,11 @@ class Efficiency:
 
     generation: str
     gemm_fraction: float
-    """Of the dense peak, by a large GEMM in its main loop."""
+    """Of the dense peak, by a large GEMM in its main loop, 16 bits and wider."""
+    fp8_gemm_fraction: float
+    """The same in fp8, of the fp8 peak."""
+    fp4_gemm_fraction: float
+    """The same in fp4, of the fp4 peak."""
     gemm_overhead_depth: float
     """K elements that the prologue and epilogue of one tile cost."""
     attention_fraction: float
@@ -31,3 +35,8 @@ class Efficiency:
     source: str
     is_assumed: bool = False
     """True where no run of this generation was studied and another generation's shares stand in."""
+
+    def main_loop_fraction(self, precision: str) -> float:
+        """Share of the peak of `precision` that a large GEMM reaches."""
+        narrow = {"fp8": self.fp8_gemm_fraction, "fp4": self.fp4_gemm_fraction}
+        return narrow.get(precision, self.gemm_fraction)

@@ -41,7 +41,7 @@ def period_seconds(
     w = np.minimum(c, wrap_seconds)
     two = (v - 1.0 / 3.0) * w + (5.0 / 9.0 + 1.0 / (9.0 * v)) * t
     around = np.select([p == 2.0, p == 3.0], [two, (5.0 * t + 6.0 * v * w) / 8.0], 0.0)
-    return np.maximum(bound, np.where((v > 1.0) & (w > 0.0), around, 0.0))
+    return np.asarray(np.maximum(bound, np.where((v > 1.0) & (w > 0.0), around, 0.0)))
 
 
 def pipeline_seconds(
@@ -73,4 +73,4 @@ def pipeline_seconds(
     pairs = np.floor(np.maximum(m + 1.0 - p + slowest_boundary, 0.0) / 2.0)
     plain = total + boundaries + (m - 1.0) * t + 2.0 * pairs * (period - t)
     rounds = total + boundaries + wraps + (p - 1.0) * t / v + (m - p) * period
-    return np.where(v > 1.0, np.maximum(rounds, m * t + (total - t) / v), plain)
+    return np.asarray(np.where(v > 1.0, np.maximum(rounds, m * t + (total - t) / v), plain))

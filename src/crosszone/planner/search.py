@@ -98,7 +98,8 @@ def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
     """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest."""
     classes: dict[tuple[bool, bool], list[Candidate]] = {}
     for part in found.scored:
-        crosses = (part.layout.crosses_pp, len(part.layout.ring) > 1)
+        layout = part.rows.layout
+        crosses = (layout.crosses_pp, len(layout.ring) > 1)
         classes.setdefault(crosses, []).extend(_best_rows(inputs, part))
     timed: list[tuple[float, Plan]] = []
     for listed in classes.values():
@@ -120,7 +121,8 @@ def _best_rows(inputs: Inputs, part: Scored) -> list[Candidate]:
 
 def _order(candidate: Candidate) -> tuple[float, ...]:
     """By value to five digits, then the simpler plan."""
-    plans, row = candidate.scored.space.plans, candidate.scored.rows[candidate.index]
+    rows = candidate.scored.rows
+    plans, row = rows.space.plans, rows.row[candidate.index]
     simpler = (plans.cp, plans.pp, plans.tp, plans.shard, plans.num_virtual_stages, plans.microbatch_size)
     return (float(f"{candidate.value:.5g}"), *(float(column[row]) for column in simpler))
 
@@ -132,7 +134,7 @@ def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Pla
     for candidate in listed:
         if candidate.value > ESTIMATE_MARGIN * best:
             break
-        plan = to_plan(inputs, candidate.scored.tables(candidate.index), 0)
+        plan = to_plan(inputs, candidate.scored.rows.take(np.array([candidate.index])).tables(), 0)
         seconds = plan_step_seconds(inputs, plan)
         estimate = float(candidate.scored.step_seconds[candidate.index])
         dollars = float(candidate.scored.dollars[candidate.index]) * seconds / estimate

@@ -35,12 +35,11 @@ class Space:
         """Pools that these plans may use."""
         return tuple(sorted({pool for chain in self.layout.chains for pool in chain}))
 
-    def filled(self, rows: Ints, *, framework: int, recompute: int) -> PlanTable:
-        """The plans in `rows` for one framework and way to recompute."""
-        codes = {"framework": np.full(len(rows), framework), "recompute": np.full(len(rows), recompute)}
-        return replace(self.plans.take(rows), **codes)
+    def filled(self, rows: Ints, framework: Ints, recompute: int) -> PlanTable:
+        """The plans in `rows`, each for its `framework`, all with one way to recompute."""
+        return replace(self.plans.take(rows), framework=framework, recompute=np.full(len(rows), recompute))
 
-    def tables(self, rows: Ints, *, framework: int, recompute: int) -> Tables:
+    def tables(self, rows: Ints, framework: Ints, recompute: int) -> Tables:
         """The same with their replica groups and stages."""
         num_chains = self.num_replicas.shape[1]
         replicas = ReplicaTable(
@@ -50,7 +49,7 @@ class Space:
         )
         return Tables(
             layouts=(self.layout,),
-            plans=self.filled(rows, framework=framework, recompute=recompute),
+            plans=self.filled(rows, framework, recompute),
             replicas=replicas,
             stages=_stages(self.shapes, self.shape[rows], num_chains),
         )

@@ -1,15 +1,15 @@
 """All candidates of a problem: filtered by what frameworks can express, then by memory, then timed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.tables import Bools, Floats, Ints
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.frameworks import expressible
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
-from crosszone.timeline.evaluate import Evaluation, evaluate, memory_margin
+from crosszone.timeline.evaluate import evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed
 from crosszone.timeline.rows import Tables
@@ -19,31 +19,49 @@ CHUNK = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """Candidates of one layout, framework and way to recompute that fit. One value per row."""
+class Rows:
+    """Candidates of one space: its rows, each with a framework, all with one way to recompute."""
 
     space: Space
-    framework: int
+    row: Ints
+    framework: Ints
+    """Index among the search's frameworks."""
     recompute: int
-    rows: Ints
-    """In `space`."""
-    step_seconds: Floats
-    dollars: Floats
-    """Per step; NaN where a price is unknown."""
+
+    def __len__(self) -> int:
+        return len(self.row)
 
     @property
     def layout(self) -> Layout:
         """Where these candidates lie."""
         return self.space.layout
 
-    def tables(self, index: int) -> Tables:
-        """The candidate at `index` as tables of one plan."""
-        return self.space.tables(self.rows[[index]], framework=self.framework, recompute=self.recompute)
+    def take(self, index: Ints | Bools | slice) -> "Rows":
+        """Some of them."""
+        return replace(self, row=self.row[index], framework=self.framework[index])
+
+    def plans(self) -> PlanTable:
+        """Their plans as columns."""
+        return self.space.filled(self.row, self.framework, self.recompute)
+
+    def tables(self) -> Tables:
+        """Their plans, replica groups and stages."""
+        return self.space.tables(self.row, self.framework, self.recompute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Candidates that were timed. One value per row."""
+
+    rows: Rows
+    step_seconds: Floats
+    dollars: Floats
+    """Per step; NaN where a price is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Miss:
-    """The candidate of one layout, framework and way to recompute that lacks least memory."""
+    """The candidate of one layout and way to recompute that lacks least memory where none fits."""
 
     tables: Tables
     lacking_bytes: float
@@ -55,7 +73,7 @@ class Scan:
 
     scored: tuple[Scored, ...]
     misses: tuple[Miss, ...]
-    """Nearest first; only of layouts and frameworks where nothing fits."""
+    """Nearest first."""
     num_candidates: int
     """Timed by the full cost model: expressible, fitting, not dominated."""
     num_pruned: int
@@ -68,90 +86,79 @@ def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, must_
     """
     scored: list[Scored] = []
     misses: list[Miss] = []
-    num_pruned = 0
+    num_rows = 0
     for layout in layouts:
         space = candidates(inputs, layout, options)
-        for framework in range(len(inputs.frameworks)):
-            found, miss, pruned = _scan_framework(inputs, space, framework, options, must_fit)
-            scored += found
-            misses += miss if not found else []
-            num_pruned += pruned
+        num_rows += len(space.plans) * len(options.recompute) * len(inputs.frameworks)
+        found, missed = _scan_space(inputs, space, np.sort(options.recompute).tolist(), must_fit=must_fit)
+        scored += found
+        misses += missed
+    num_candidates = sum(len(part.rows) for part in scored)
     return Scan(
         scored=tuple(scored),
         misses=tuple(sorted(misses, key=lambda miss: miss.lacking_bytes)),
-        num_candidates=sum(len(part.rows) for part in scored),
-        num_pruned=num_pruned,
+        num_candidates=num_candidates,
+        num_pruned=num_rows - num_candidates,
     )
 
 
-def _scan_framework(
-    inputs: Inputs, space: Space, framework: int, options: Options, must_fit: bool
-) -> tuple[list[Scored], list[Miss], int]:
-    """Candidates of one framework that fit, the nearest of those that do not, and how many were not timed."""
+def _scan_space(
+    inputs: Inputs, space: Space, recomputes: list[int], *, must_fit: bool
+) -> tuple[list[Scored], list[Miss]]:
+    """Timed candidates of one space, from the least recomputation to the most; what fits goes no further."""
+    can = _expressible(inputs, space, recomputes)
+    framework, row = np.nonzero(can.any(axis=0))
+    left = Rows(space=space, row=row, framework=framework, recompute=recomputes[0])
+    keys = keyed(inputs, left.plans(), space.pools)
     found: list[Scored] = []
     misses: list[Miss] = []
-    num_rows = len(space.plans) * len(options.recompute)
-    lightest = int(options.recompute.min())
-    left = np.flatnonzero(_expressible(inputs, space, np.arange(len(space.plans)), framework, lightest))
-    keys = keyed(inputs, space.filled(left, framework=framework, recompute=lightest), space.pools)
-    for recompute in np.sort(options.recompute).tolist():
-        if not len(left):
-            break
-        can = _expressible(inputs, space, left, framework, recompute)
-        rows = left[can]
-        fits = np.zeros(len(left), dtype=np.bool_)
-        fits[can], part, miss = _score(inputs, space, rows, keys.take(can), framework, recompute, must_fit)
-        if len(part.rows):
-            found.append(part)
-        if miss is not None:
-            misses.append(miss)
-        left, keys = left[~fits], keys.take(~fits)
-    return found, misses, num_rows - sum(len(part.rows) for part in found)
+    for index, recompute in enumerate(recomputes):
+        left = replace(left, recompute=recompute)
+        asked = np.flatnonzero(can[index, left.framework, left.row])
+        margin = _margins(inputs, left.take(asked), keys.take(asked))
+        fits = asked[margin >= (0.0 if must_fit else -np.inf)]
+        if len(fits):
+            found.append(_timed(inputs, left.take(fits), keys.take(fits)))
+        elif len(asked):
+            nearest = asked[[int(np.argmax(margin))]]
+            misses.append(Miss(tables=left.take(nearest).tables(), lacking_bytes=-float(margin.max())))
+        remains = np.ones(len(left), dtype=np.bool_)
+        remains[fits] = False
+        left, keys = left.take(remains), keys.take(remains)
+    return found, misses if not found else []
 
 
-def _expressible(inputs: Inputs, space: Space, rows: Ints, framework: int, recompute: int) -> Bools:
-    return expressible(
-        inputs.frameworks[framework].name,
-        space.filled(rows, framework=framework, recompute=recompute),
-        num_layers=inputs.problem.model.num_layers,
-        num_microbatches=space.num_microbatches[rows].min(axis=1),
-        num_like_replicas=np.gcd.reduce(space.num_replicas[rows], axis=1),
-    )
+def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
+    """[recomputes, frameworks, rows of the space]: what can be expressed."""
+    everyone = np.arange(len(space.plans))
+    if not len(everyone):
+        return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
+    fewest, alike = space.num_microbatches.min(axis=1), np.gcd.reduce(space.num_replicas, axis=1)
+    tables = [space.filled(everyone, np.zeros_like(everyone), recompute) for recompute in recomputes]
+    num_layers = inputs.problem.model.num_layers
+    rows = [
+        expressible(framework.name, plans, num_layers=num_layers, num_microbatches=fewest, num_like_replicas=alike)
+        for plans in tables
+        for framework in inputs.frameworks
+    ]
+    return np.stack(rows).reshape(len(recomputes), len(inputs.frameworks), len(everyone))
 
 
-def _score(
-    inputs: Inputs, space: Space, rows: Ints, keys: Keyed, framework: int, recompute: int, must_fit: bool
-) -> tuple[Bools, Scored, Miss | None]:
-    """Which of `rows` fit (or need not), those with their times, and the one that lacks least where none fits."""
-    margins, times, dollars = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
-        tables = space.tables(rows[part], framework=framework, recompute=recompute)
-        margin = memory_margin(inputs, tables, keys.take(part))
-        fits = margin >= (0.0 if must_fit else -np.inf)
-        margins.append(margin)
-        if fits.any():
-            evaluation = evaluate(inputs, tables.take(fits), keys.take(part).take(fits))
-            times.append(evaluation.step_seconds)
-            dollars.append(_dollars(evaluation))
-    margin = np.concatenate(margins)
-    fits = margin >= (0.0 if must_fit else -np.inf)
-    scored = Scored(
-        space=space,
-        framework=framework,
-        recompute=recompute,
-        rows=rows[fits],
-        step_seconds=np.concatenate(times),
+def _margins(inputs: Inputs, rows: Rows, keys: Keyed) -> Floats:
+    """Bytes left on the fullest rank of each candidate."""
+    parts = [memory_margin(inputs, rows.take(part).tables(), keys.take(part)) for part in _chunks(len(rows))]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _timed(inputs: Inputs, rows: Rows, keys: Keyed) -> Scored:
+    parts = [evaluate(inputs, rows.take(part).tables(), keys.take(part)) for part in _chunks(len(rows))]
+    dollars = [part.gpu_dollars_per_second * part.step_seconds + part.egress_dollars for part in parts]
+    return Scored(
+        rows=rows,
+        step_seconds=np.concatenate([part.step_seconds for part in parts]),
         dollars=np.concatenate(dollars),
     )
-    return fits, scored, None if fits.any() or not len(rows) else _nearest(space, rows, margin, framework, recompute)
 
 
-def _nearest(space: Space, rows: Ints, margin: Floats, framework: int, recompute: int) -> Miss:
-    best = int(np.argmax(margin))
-    tables = space.tables(rows[[best]], framework=framework, recompute=recompute)
-    return Miss(tables=tables, lacking_bytes=-float(margin[best]))
-
-
-def _dollars(evaluation: Evaluation) -> Floats:
-    return evaluation.gpu_dollars_per_second * evaluation.step_seconds + evaluation.egress_dollars
+def _chunks(size: int) -> list[slice]:
+    return [slice(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK)]

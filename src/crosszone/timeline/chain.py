@@ -26,8 +26,9 @@ class Makespans:
 
 def chain_seconds(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> float:
     """Simulated seconds of the slowest replica group of the one plan in `tables`."""
-    groups = _distinct(tables)
-    return max(makespan_seconds(chain_pipeline(inputs, tables, evaluation, group)) for group in groups)
+    return max(makespan_seconds(pipeline) for pipeline in {
+        chain_pipeline(inputs, tables, evaluation, group) for group in _distinct(tables)
+    })  # fmt: skip
 
 
 def slowest_chain(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> Makespans:

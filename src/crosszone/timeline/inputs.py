@@ -104,7 +104,7 @@ def _pool_row(problem: Problem, pool: Pool, share: Efficiency) -> dict[str, floa
     price = group.dollars_per_gpu_second
     network = group.network_bytes_per_second / group.gpus_per_node / max(pool.zone.oversubscription, 1.0)
     return {
-        "gemm_flop_per_second": peak * share.gemm_fraction,
+        "gemm_flop_per_second": peak * share.main_loop_fraction(precision),
         "wide_flop_per_second": wide * share.gemm_fraction,
         # The tile's prologue is bound by memory, not by the narrower format's faster main loop.
         "gemm_overhead_depth": share.gemm_overhead_depth * peak / wide,

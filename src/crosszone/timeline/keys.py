@@ -38,7 +38,7 @@ class Keyed:
         """Row of `costs` for each pair."""
         return np.asarray(self.codes[plan] * self.num_pools + self.position[pool])
 
-    def take(self, rows: Bools | slice) -> "Keyed":
+    def take(self, rows: Ints | Bools | slice) -> "Keyed":
         """The same costs for fewer plans."""
         return replace(self, codes=self.codes[rows])
 

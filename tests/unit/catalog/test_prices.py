@@ -8,7 +8,7 @@ import pytest
 from crosszone.catalog import prices, regions
 
 FOLDER = resources.files("crosszone.catalog").joinpath("data/providers")
-PER_GB = 1e-9
+PER_BILLION_BYTES = 1e-9
 
 
 def rows_of(table: str) -> list[dict[str, str]]:
@@ -19,7 +19,7 @@ def rows_of(table: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "dollars_per_gb", "date"),
+    ("start", "end", "dollars", "date"),
     [
         # Skyplane grid of February 2023.
         ("aws:us-east-1", "aws:us-east-2", 0.01, "2023-02-06"),
@@ -36,10 +36,10 @@ def rows_of(table: str) -> list[dict[str, str]]:
         ("aws:us-gov-east-1", "aws:af-south-1", 0.03, "2022-12"),
     ],
 )
-def test_published_prices_of_a_pair(start: str, end: str, dollars_per_gb: float, date: str) -> None:
+def test_published_prices_of_a_pair(start: str, end: str, dollars: float, date: str) -> None:
     fact = prices.egress(start, end)
     assert fact is not None
-    assert (fact.value, fact.unit) == (pytest.approx(dollars_per_gb * PER_GB), "dollars_per_byte")
+    assert (fact.value, fact.unit) == (pytest.approx(dollars * PER_BILLION_BYTES), "dollars_per_byte")
     assert fact.date == date
     assert "http" in fact.source
 
@@ -49,12 +49,12 @@ def test_the_sender_pays() -> None:
     to_sydney = prices.egress("aws:us-east-1", "aws:ap-southeast-2")
     assert from_sydney is not None
     assert to_sydney is not None
-    assert from_sydney.value == pytest.approx(0.098 * PER_GB)
-    assert to_sydney.value == pytest.approx(0.02 * PER_GB)
+    assert from_sydney.value == pytest.approx(0.098 * PER_BILLION_BYTES)
+    assert to_sydney.value == pytest.approx(0.02 * PER_BILLION_BYTES)
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "dollars_per_gb"),
+    ("start", "end", "dollars"),
     [
         ("aws:us-east-1", "gcp:us-central1", 0.09),
         ("aws:us-east-1", "alibaba:cn-beijing", 0.09),
@@ -63,10 +63,10 @@ def test_the_sender_pays() -> None:
         ("azure:brazilsouth", "gcp:us-east1", 0.181),
     ],
 )
-def test_another_provider_is_reached_at_the_price_to_the_internet(start: str, end: str, dollars_per_gb: float) -> None:
+def test_another_provider_is_reached_at_the_price_to_the_internet(start: str, end: str, dollars: float) -> None:
     fact = prices.egress(start, end)
     assert fact is not None
-    assert fact.value == pytest.approx(dollars_per_gb * PER_GB)
+    assert fact.value == pytest.approx(dollars * PER_BILLION_BYTES)
     assert fact.note.startswith("To the internet")
 
 
@@ -76,12 +76,12 @@ def test_the_price_to_the_internet_is_not_used_inside_a_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "dollars_per_gb"), [("gcp:us-central1", 0.01), ("aws:us-west-2", 0.01), ("azure:eastus", 0.0)]
+    ("region", "dollars"), [("gcp:us-central1", 0.01), ("aws:us-west-2", 0.01), ("azure:eastus", 0.0)]
 )
-def test_between_zones_of_one_region(region: str, dollars_per_gb: float) -> None:
+def test_between_zones_of_one_region(region: str, dollars: float) -> None:
     fact = prices.egress(region, region)
     assert fact is not None
-    assert fact.value == pytest.approx(dollars_per_gb * PER_GB)
+    assert fact.value == pytest.approx(dollars * PER_BILLION_BYTES)
     assert fact.note.startswith("Between zones of one region")
 
 
@@ -115,7 +115,7 @@ def test_egress_prices_name_catalogued_regions_once_and_are_per_byte() -> None:
     ends = {end for pair in pairs for end in pair} - {"internet", *regions.providers()}
     assert [end for end in ends if regions.region(end) is None] == []
     # Per GB by mistake would be a billion times more.
-    assert all(float(row["dollars_per_byte"]) < 0.2 * PER_GB for row in rows)
+    assert all(float(row["dollars_per_byte"]) < 0.2 * PER_BILLION_BYTES for row in rows)
 
 
 # --- GPUs
