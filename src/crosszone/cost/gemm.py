@@ -40,9 +40,7 @@ def gemm_seconds(
     m, n, k = (np.asarray(size, dtype=float) for size in (m, n, k))
     num_sms = np.asarray(num_sms, dtype=float)
     depth = 2.0 * (k + overhead_depth) * num_sms / flop_per_second
-    per_tile = [
-        _waves(m, n, rows, columns, num_sms) * (rows * columns / rate) * depth for rows, columns, rate in TILES
-    ]
+    per_tile = [_waves(m, n, rows, columns, num_sms) * (rows * columns / rate) * depth for rows, columns, rate in TILES]
     compute = np.minimum.reduce(per_tile) * _alignment_factor(m, n, k)
     memory = (m * k + k * n + m * n) * element_bytes / memory_bytes_per_second
     return np.maximum(compute, memory)

@@ -22,10 +22,10 @@ GROUPED_GEMM_FRACTION = 0.70
 PERMUTATION_BYTES = 24.0
 """Bytes moved per routed token and hidden element: gather, scatter, weighting and their backward, 2-byte elements."""
 UNFUSED_SCORE_PASSES = (6.0, 8.5)
-"""Reads and writes of the 2-byte score matrix. Forward: product out 1, causal softmax in 0.5 (the lower half) and out 1,
-dropout in 1, out 1 and its 1-byte mask 0.5, product in 1. Backward: values' gradient in 1, product out 1, dropout in 1,
-out 1 and mask 0.5, softmax in 0.5 twice and out 1, two products in 2. Counted in Megatron-LM v2's fused causal softmax
-(megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
+"""Reads and writes of the 2-byte score matrix. Forward: product out 1, causal softmax in 0.5 (the lower half) and
+out 1, dropout in 1, out 1 and its 1-byte mask 0.5, product in 1. Backward: values' gradient in 1, product out 1, dropout
+in 1, out 1 and mask 0.5, softmax in 0.5 twice and out 1, two products in 2. Counted in Megatron-LM v2's fused causal
+softmax (megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
 NARROW_CAST_BYTES = 4.0
 """Per element of a product's 16-bit operand that becomes fp8 or fp4: read 2, write 1 by rows and 1 by columns, because
 the backward products need the transpose. Source: NVIDIA, Transformer Engine user guide, "Using FP8"."""
@@ -181,9 +181,7 @@ def _gemm(m: Floats, n: Floats, k: Floats, rate: Floats, keys: LayerKeys, elemen
     )
 
 
-def _attention_seconds(
-    model: Model, kind: LayerKind, workload: Workload, keys: LayerKeys
-) -> tuple[Floats, Floats]:
+def _attention_seconds(model: Model, kind: LayerKind, workload: Workload, keys: LayerKeys) -> tuple[Floats, Floats]:
     """Scores, softmax and weighted values, forward and backward.
 
     Flash: FLOP of the unmasked pairs at the fused kernel's rate, backward 2.5 times the FLOP. Unfused: the products run
@@ -209,8 +207,8 @@ def _elementwise_seconds(
     """Norms, residuals, activation functions, rotations: bytes over memory bandwidth.
 
     Counted per token at 2 bytes an element, each fused kernel reading and writing once. Forward: 20h for two norms,
-    residual additions and dropout; 6f (gated) or 4f for the activation; 4(q + 2kv) for rotation and layout. Backward: 28h
-    and 10f or 6f and the same for q, k, v. Only sequence parallelism divides the parts in h; tp divides the others.
+    residual additions and dropout; 6f (gated) or 4f for the activation; 4(q + 2kv) for rotation and layout. Backward:
+    28h and 10f or 6f and the same for q, k, v. Only sequence parallelism divides the parts in h; tp divides the others.
     `elementwise_factor` is what the framework's kernels move over that count.
     """
     h = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
@@ -258,9 +256,7 @@ def _exchange_seconds(
     return tp, ep
 
 
-def _context_seconds(
-    model: Model, keys: LayerKeys, tokens: Floats, element_bytes: float
-) -> tuple[Floats, Floats]:
+def _context_seconds(model: Model, keys: LayerKeys, tokens: Floats, element_bytes: float) -> tuple[Floats, Floats]:
     """Keys and values travel around the cp ring once forward; with their gradients, twice that backward.
 
     Hidden behind attention as far as that lasts. Source: Liu, Zaharia, Abbeel 2023 (Ring Attention), sec. 3.
@@ -285,7 +281,7 @@ class EdgeCost:
 
 
 def edge_cost(model: Model, workload: Workload, keys: LayerKeys) -> EdgeCost:
-    """Embedding (bytes only), LM head (a product of tokens x vocabulary/tp x hidden, 16-bit) and loss (bytes per logit)."""
+    """Embedding (bytes only), LM head (tokens x vocabulary/tp x hidden, 16-bit) and loss (bytes per logit)."""
     tokens = keys.microbatch_size * workload.sequence_length / keys.cp
     element_bytes = DTYPE_BYTES[workload.dtypes.activations]
     h, width = model.hidden_size * np.ones_like(tokens), model.vocab_size / keys.tp
