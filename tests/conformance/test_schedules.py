@@ -49,8 +49,9 @@ def test_an_unknown_schedule_has_no_module() -> None:
 
 
 def test_a_schedule_has_the_name_it_is_found_by(name: str) -> None:
-    assert schedule(name).NAME == name
-    assert schedule(name).__doc__
+    module = schedule(name)
+    assert module.NAME == name
+    assert module.__doc__
 
 
 def test_each_rank_does_every_action_once(name: str) -> None:

@@ -10,7 +10,8 @@ def drawn(actions: tuple[Action, ...]) -> str:
     """F0 B0 ... with one letter more for the virtual stage (a, b, ...), as figures label their boxes."""
     several = any(action.virtual_stage for action in actions)
     return " ".join(
-        f"{'F' if one.is_forward else 'B'}{one.microbatch}{'ab'[one.virtual_stage] if several else ''}" for one in actions
+        f"{'F' if one.is_forward else 'B'}{one.microbatch}{'ab'[one.virtual_stage] if several else ''}"
+        for one in actions
     )
 
 
