@@ -38,11 +38,11 @@ def gemm_seconds(
     Source: NVIDIA, Matrix Multiplication Background User's Guide (tile and wave quantisation); Williams et al. 2009.
     """
     m, n, k = (np.asarray(size, dtype=float) for size in (m, n, k))
-    num_sms = np.asarray(num_sms, dtype=float)
-    depth = 2.0 * (k + overhead_depth) * num_sms / flop_per_second
+    num_sms, overhead_depth = np.asarray(num_sms, dtype=float), np.asarray(overhead_depth, dtype=float)
+    depth = 2.0 * (k + overhead_depth) * num_sms / np.asarray(flop_per_second, dtype=float)
     per_tile = [_waves(m, n, rows, columns, num_sms) * (rows * columns / rate) * depth for rows, columns, rate in TILES]
     compute = np.minimum.reduce(per_tile) * _alignment_factor(m, n, k)
-    memory = (m * k + k * n + m * n) * element_bytes / memory_bytes_per_second
+    memory = (m * k + k * n + m * n) * element_bytes / np.asarray(memory_bytes_per_second, dtype=float)
     return np.maximum(compute, memory)
 
 

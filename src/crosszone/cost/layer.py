@@ -23,9 +23,9 @@ PERMUTATION_BYTES = 24.0
 """Bytes moved per routed token and hidden element: gather, scatter, weighting and their backward, 2-byte elements."""
 UNFUSED_SCORE_PASSES = (6.0, 8.5)
 """Reads and writes of the 2-byte score matrix. Forward: product out 1, causal softmax in 0.5 (the lower half) and
-out 1, dropout in 1, out 1 and its 1-byte mask 0.5, product in 1. Backward: values' gradient in 1, product out 1, dropout
-in 1, out 1 and mask 0.5, softmax in 0.5 twice and out 1, two products in 2. Counted in Megatron-LM v2's fused causal
-softmax (megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
+out 1, dropout in 1, out 1 and its 1-byte mask 0.5, product in 1. Backward: values' gradient in 1, product out 1,
+dropout in 1, out 1 and mask 0.5, softmax in 0.5 twice and out 1, two products in 2. Counted in Megatron-LM v2's fused
+causal softmax (megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
 NARROW_CAST_BYTES = 4.0
 """Per element of a product's 16-bit operand that becomes fp8 or fp4: read 2, write 1 by rows and 1 by columns, because
 the backward products need the transpose. Source: NVIDIA, Transformer Engine user guide, "Using FP8"."""
@@ -109,8 +109,8 @@ def layer_cost(model: Model, kind: LayerKind, workload: Workload, keys: LayerKey
     tokens = keys.microbatch_size * workload.sequence_length / keys.cp
     gemms = layer_gemms(model, kind, tokens=tokens, tp=keys.tp, ep=keys.ep)
     element_bytes = DTYPE_BYTES[workload.dtypes.activations]
-    forward_gemm = sum(_forward_seconds(gemm, keys, element_bytes) for gemm in gemms)
-    backward_gemm = sum(_backward_seconds(gemm, keys, element_bytes) for gemm in gemms)
+    forward_gemm = sum((_forward_seconds(gemm, keys, element_bytes) for gemm in gemms), start=np.zeros(()))
+    backward_gemm = sum((_backward_seconds(gemm, keys, element_bytes) for gemm in gemms), start=np.zeros(()))
     attention = _attention_seconds(model, kind, workload, keys)
     elementwise = _elementwise_seconds(model, kind, keys, tokens, element_bytes)
     if DTYPE_BYTES[workload.dtypes.compute] < element_bytes:
