@@ -50,7 +50,7 @@ def test_an_unknown_schedule_has_no_module() -> None:
 
 def test_a_schedule_has_the_name_it_is_found_by(name: str) -> None:
     module = schedule(name)
-    assert module.NAME == name
+    assert name == module.NAME
     assert module.__doc__
 
 
