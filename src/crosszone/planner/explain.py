@@ -29,6 +29,9 @@ def reasons(
     """Sentences on one ranked plan: zones, memory, time, batch, idle GPUs, and its distance from the best."""
     found = [*_zone_reasons(inputs, one), _memory_reason(one.prediction), *_time_reasons(one.prediction)]
     found += _share_reasons(one.plan)
+    if one.plan.offload != "none":
+        host = units.format_bytes(one.prediction.host_memory_bytes)
+        found.append(f"Only with the {one.plan.offload}'s states in host memory does it fit: {host} a node.")
     if best is not None and one is not best:
         slower = one.prediction.step_seconds / best.prediction.step_seconds - 1.0
         found.append(f"{units.format_fraction(slower)} slower than the first plan.")

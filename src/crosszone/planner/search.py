@@ -19,7 +19,7 @@ from crosszone.planner.table import Scan, Scored, scan
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
-PER_CLASS = 12
+PER_CLASS = 8
 """Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so that
 an error of the estimate that one class shares cannot hide another."""
 ESTIMATE_MARGIN = 1.15
@@ -39,10 +39,14 @@ class Candidate:
 def search(problem: Problem, *, top: int) -> Answer:
     """Ranked plans for `problem`, with the best plan of one zone beside them. `plans` is empty where nothing fits.
 
+    Where nothing fits otherwise, plans that keep the optimizer's states in host memory are tried.
     Errors: InfeasiblePlan where no framework at hand can express any plan that the job file leaves open.
     """
-    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
-    found = scan(prepared, layouts(prepared, problem.constraints.exclude_zones), options(prepared))
+    prepared, found = _scanned(problem)
+    if not found.scored and problem.plan.offload is None:
+        offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
+        with_host, saved = _scanned(offloading)
+        prepared, found = (with_host, saved) if saved.scored else (prepared, found)
     if not found.scored and not found.misses:
         raise InfeasiblePlan(_nothing_expressible(problem))
     plans = _ranked(prepared, found)
@@ -87,6 +91,11 @@ def objective(problem: Problem, step_seconds: Floats, dollars: Floats) -> Floats
     if goal.budget_dollars is not None:
         value = np.where(dollars * num_steps > goal.budget_dollars, np.inf, value)
     return value
+
+
+def _scanned(problem: Problem) -> tuple[Inputs, Scan]:
+    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+    return prepared, scan(prepared, layouts(prepared, problem.constraints.exclude_zones), options(prepared))
 
 
 def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
