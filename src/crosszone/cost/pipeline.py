@@ -26,7 +26,7 @@ def period_seconds(
     1F1B hides no delay between neighbours: T = t + c. Interleaved T = 2/3 (t + v c) hides delays up to u/2.
 
     With virtual stages the wrap w from the last rank to the first lengthens loops, but not where a microbatch turns
-    round at the last virtual stage. Beside a boundary as slow (p = 3, v > 2) the loops of k = 1 and k = 2 alternate,
+    round at the last virtual stage. Beside a boundary as slow (p = 3) the loops of k = 1 and k = 2 alternate,
     v (5u + 6c) / 8; with p = 2 they follow each other, v ((1 - 1/3v) c + (5/9 + 1/9v) u), read off simulations.
 
     Assumes: every rank is as busy as the busiest; for p > 3 no slow boundary is beside a slow wrap (else 13 % too low).
@@ -40,7 +40,7 @@ def period_seconds(
     bound = np.maximum(np.maximum(t, np.asarray(transfer_seconds)), np.where(c > 0.0, np.maximum(near, line), 0.0))
     w = np.minimum(c, wrap_seconds)
     two = (v - 1.0 / 3.0) * w + (5.0 / 9.0 + 1.0 / (9.0 * v)) * t
-    around = np.select([p == 2.0, (p == 3.0) & (v > 2.0)], [two, (5.0 * t + 6.0 * v * w) / 8.0], 0.0)
+    around = np.select([p == 2.0, p == 3.0], [two, (5.0 * t + 6.0 * v * w) / 8.0], 0.0)
     return np.asarray(np.maximum(bound, np.where((v > 1.0) & (w > 0.0), around, 0.0)))
 
 

@@ -172,7 +172,7 @@ def test_closed_form_of_interleaving_is_near_the_simulation(v: int) -> None:
             "interleaved_1f1b", p, m, v, delay=delay * chunk, near=near * chunk, transfer=transfer * chunk
         )
         errors.append(abs(closed(pipeline) / makespan_seconds(pipeline) - 1.0))
-    assert max(errors) < 0.08
+    assert max(errors) < 0.1
     assert np.mean(errors) < 0.02
 
 
