@@ -43,7 +43,7 @@ def gemm_seconds(
     per_tile = [_waves(m, n, rows, columns, num_sms) * (rows * columns / rate) * depth for rows, columns, rate in TILES]
     compute = np.minimum.reduce(per_tile) * _alignment_factor(m, n, k)
     memory = (m * k + k * n + m * n) * element_bytes / np.asarray(memory_bytes_per_second, dtype=float)
-    return np.maximum(compute, memory)
+    return np.asarray(np.maximum(compute, memory))
 
 
 def _waves(m: Floats, n: Floats, rows: int, columns: int, num_sms: Floats) -> Floats:

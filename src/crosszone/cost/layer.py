@@ -34,6 +34,10 @@ BACKWARD_LAUNCH_RATIO = 1.2
 LAUNCH_NORM = 4.0
 """Exponent that joins GPU time g and CPU time c, (g^4 + c^4)^(1/4): the larger wins, near a tie they add a little."""
 
+KERNEL_GAP_FRACTION = 0.25
+"""GPU time lost between dependent kernels (drain, start, fill: about 2 us each), over the CPU time to issue them (about
+8 us each); lost even where the GPU is the slower of the two. Checked on launch-bound runs of small models."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerKeys:
@@ -71,7 +75,7 @@ class Pass:
     attention: Floats
     elementwise: Floats
     launch: Floats
-    """What the CPU adds where it issues kernels more slowly than the GPU runs them."""
+    """What the CPU adds where it issues kernels more slowly than the GPU runs them, and the gaps between kernels."""
     tp: Floats
     """Tensor-parallel communication that is exposed."""
     tp_overlapped: Floats
@@ -139,7 +143,7 @@ def _one_pass(
     exposed_cp = np.maximum(ring - attention, 0.0)
     busy = gemm + attention + elementwise + exposed_tp + exposed_cp + ep
     issue = keys.launch_seconds * launch_ratio
-    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy
+    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy + KERNEL_GAP_FRACTION * issue
     return Pass(
         gemm=gemm,
         attention=attention,
