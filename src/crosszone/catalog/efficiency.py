@@ -1,4 +1,4 @@
-"""Achievable shares of the peaks, by GPU generation."""
+"""Achievable shares of the peaks, by GPU generation, and by part where a part is limited by its power."""
 
 import functools
 import tomllib
@@ -10,11 +10,15 @@ from crosszone.core.efficiency import Efficiency
 
 
 def efficiency(gpu: Gpu) -> Efficiency:
-    """Shares for this GPU's generation; the default table's, marked assumed, where the generation was not studied."""
+    """Shares for this GPU: its generation's, with what its own table says otherwise.
+
+    A generation that was not studied gets the default table, marked assumed.
+    """
     tables = _tables()
     generation = gpu.generation.split("(")[0].strip().lower().replace(" ", "-")
     known = generation in tables
-    return Efficiency(generation=generation, is_assumed=not known, **tables[generation if known else "default"])
+    shares = tables[generation if known else "default"] | tables.get(gpu.name, {})
+    return Efficiency(generation=generation, is_assumed=not known, **shares)
 
 
 @functools.cache
