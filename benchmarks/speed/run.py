@@ -3,8 +3,8 @@
     python benchmarks/speed/run.py            # prints
     python benchmarks/speed/run.py --write    # also rewrites benchmarks/speed/results.txt
 
-Whole-process rows are wall seconds, median and range of RUNS runs after one that warms the file cache. The candidate rates
-time the full cost model on one core, tables of candidates built included.
+Whole-process rows are wall seconds, median and range of RUNS runs after one that warms the file cache. The candidate
+rates time the full cost model on one core, tables of candidates built included.
 """
 
 import argparse

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Numeric = float | NDArray[np.float64] | NDArray[np.int64]
+"""One number, or one per row: cost functions take either and broadcast."""
 
 
 class Columns:
@@ -95,6 +97,11 @@ class StageTable(Columns):
     """Layers of the fullest stage of the run."""
     has_embedding: Bools
     has_head: Bools
+
+
+def floats(*values: Numeric) -> tuple[Floats, ...]:
+    """Each value as an array of floats."""
+    return tuple(np.asarray(value, dtype=float) for value in values)
 
 
 def offsets(parents: Ints, num_parents: int) -> NDArray[np.intp]:

@@ -7,64 +7,80 @@ reduce-scatter or after an all-gather. All arguments are numbers or arrays and b
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """What a rank of the group can use. `network_bytes_per_second` is its own share of the node's network."""
 
-    fabric_bytes_per_second: ArrayLike
-    network_bytes_per_second: ArrayLike
-    fabric_latency_seconds: ArrayLike
-    network_latency_seconds: ArrayLike
+    fabric_bytes_per_second: Numeric
+    network_bytes_per_second: Numeric
+    fabric_latency_seconds: Numeric
+    network_latency_seconds: Numeric
 
 
-def all_gather_seconds(num_ranks: ArrayLike, ranks_per_domain: ArrayLike, message_bytes: ArrayLike, path: Path) -> Floats:
+def all_gather_seconds(num_ranks: Numeric, ranks_per_domain: Numeric, message_bytes: Numeric, path: Path) -> Floats:
     """Time until every rank holds all `message_bytes`; a reduce-scatter takes the same.
 
     Each rank receives (n-1)/n of the message over its fabric port. Across q domains, the r ranks of a domain each carry
-    1/r of the traffic over their own network share, and both levels are pipelined (as rings over all rails do):
-        T = max((n-1)/n * S / fabric, [q > 1] (n-1)/n * S / r / network) + log2(r) * a_fabric + (q-1 -> log2 q) * a_net
-    Latency counts one round per doubling: libraries switch to trees where rounds would dominate.
+    1/r of the traffic over their own network share, and both levels are pipelined, as rings over all rails do:
+        T = max((n-1)/n * S / fabric, [q > 1] (n-1)/n * S / r / network) + log2(r) * a_fabric + (q-1) * a_network
 
-    Assumes: equal ranks per domain; reduction is free.
-    Source: Thakur, Rabenseifner, Gropp 2005, sec. 4; NCCL's multi-rail rings and double binary trees (Jeaugey 2019).
+    Assumes: equal ranks per domain; reduction is free; a ring between domains, one latency per hop.
+    Source: Thakur, Rabenseifner, Gropp 2005, sec. 4; multi-rail rings: NCCL (Jeaugey 2019).
     """
-    n = np.asarray(num_ranks, dtype=float)
-    r = np.minimum(np.asarray(ranks_per_domain, dtype=float), n)
-    q = n / np.maximum(r, 1.0)
-    moved = (n - 1.0) / np.maximum(n, 1.0) * message_bytes
-    inside = np.where(r > 1.0, moved / path.fabric_bytes_per_second, 0.0)
-    across = np.where(q > 1.0, moved / np.maximum(r, 1.0) / path.network_bytes_per_second, 0.0)
-    latency = np.ceil(np.log2(np.maximum(r, 1.0))) * path.fabric_latency_seconds
-    latency = latency + np.ceil(np.log2(np.maximum(q, 1.0))) * path.network_latency_seconds
-    return np.where(n > 1.0, np.maximum(inside, across) + latency, 0.0)
+    n, r, q = _levels(num_ranks, ranks_per_domain)
+    latency = _fabric_latency(r, path) + (q - 1.0) * path.network_latency_seconds
+    return np.where(n > 1.0, _moved_seconds(n, r, q, message_bytes, path) + latency, 0.0)
 
 
-def all_reduce_seconds(num_ranks: ArrayLike, ranks_per_domain: ArrayLike, message_bytes: ArrayLike, path: Path) -> Floats:
-    """Reduce-scatter, then all-gather: twice `all_gather_seconds`. Source: Thakur et al. 2005, sec. 4.4."""
-    return 2.0 * all_gather_seconds(num_ranks, ranks_per_domain, message_bytes, path)
+def all_reduce_seconds(num_ranks: Numeric, ranks_per_domain: Numeric, message_bytes: Numeric, path: Path) -> Floats:
+    """Reduce-scatter, then all-gather, with the latency of a tree between domains where that has fewer rounds:
+
+        T = 2 * (bandwidth part of all_gather_seconds + log2(r) * a_fabric + ceil(log2 q) * a_network)
+
+    Source: Thakur et al. 2005, sec. 4.4; double binary trees: Sanders, Speck, Traeff 2009 (NCCL since 2.4).
+    """
+    n, r, q = _levels(num_ranks, ranks_per_domain)
+    latency = _fabric_latency(r, path) + np.ceil(np.log2(q)) * path.network_latency_seconds
+    return np.where(n > 1.0, 2.0 * (_moved_seconds(n, r, q, message_bytes, path) + latency), 0.0)
 
 
-def all_to_all_seconds(num_ranks: ArrayLike, ranks_per_domain: ArrayLike, message_bytes: ArrayLike, path: Path) -> Floats:
+def all_to_all_seconds(num_ranks: Numeric, ranks_per_domain: Numeric, message_bytes: Numeric, path: Path) -> Floats:
     """Time to exchange `message_bytes` per rank, equal parts to each of the n ranks.
 
     (r-1)/n of it stays in the domain, (n-r)/n leaves through the rank's network share; both at once:
         T = max((r-1)/n * S / fabric, (n-r)/n * S / network) + latencies
     Source: pairwise exchange, Thakur et al. 2005, sec. 4.3.
     """
-    n = np.asarray(num_ranks, dtype=float)
-    r = np.minimum(np.asarray(ranks_per_domain, dtype=float), n)
-    q = n / np.maximum(r, 1.0)
+    n, r, q = _levels(num_ranks, ranks_per_domain)
     inside = (r - 1.0) / n * message_bytes / path.fabric_bytes_per_second
     across = np.where(q > 1.0, (n - r) / n * message_bytes / path.network_bytes_per_second, 0.0)
     latency = np.where(q > 1.0, path.network_latency_seconds, path.fabric_latency_seconds)
     return np.where(n > 1.0, np.maximum(inside, across) + latency, 0.0)
 
 
-def send_seconds(message_bytes: ArrayLike, bytes_per_second: ArrayLike, latency_seconds: ArrayLike) -> Floats:
+def send_seconds(message_bytes: Numeric, bytes_per_second: Numeric, latency_seconds: Numeric) -> Floats:
     """Point to point: T = latency + bytes / bandwidth."""
     return np.asarray(latency_seconds + np.asarray(message_bytes, dtype=float) / bytes_per_second)
+
+
+def _levels(num_ranks: Numeric, ranks_per_domain: Numeric) -> tuple[Floats, Floats, Floats]:
+    """n, r and q = n / r as arrays."""
+    n = np.asarray(num_ranks, dtype=float)
+    r = np.maximum(np.minimum(np.asarray(ranks_per_domain, dtype=float), n), 1.0)
+    return n, r, np.maximum(n / r, 1.0)
+
+
+def _moved_seconds(n: Floats, r: Floats, q: Floats, message_bytes: Numeric, path: Path) -> Floats:
+    moved = (n - 1.0) / np.maximum(n, 1.0) * message_bytes
+    inside = np.where(r > 1.0, moved / path.fabric_bytes_per_second, 0.0)
+    across = np.where(q > 1.0, moved / r / path.network_bytes_per_second, 0.0)
+    return np.maximum(inside, across)
+
+
+def _fabric_latency(r: Floats, path: Path) -> Floats:
+    """One round per doubling: inside a domain libraries switch to trees or direct exchange for small messages."""
+    return np.asarray(np.ceil(np.log2(r)) * path.fabric_latency_seconds)

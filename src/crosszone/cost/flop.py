@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from crosszone.core.model import LayerKind, Model
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric, floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +25,15 @@ def value_head_size(model: Model) -> int:
     return model.value_head_size or model.head_size
 
 
-def layer_gemms(model: Model, kind: LayerKind, *, tokens: ArrayLike, tp: ArrayLike, ep: ArrayLike) -> tuple[Gemm, ...]:
+def layer_gemms(model: Model, kind: LayerKind, *, tokens: Numeric, tp: Numeric, ep: Numeric) -> tuple[Gemm, ...]:
     """Products of one layer's forward on one rank for `tokens` tokens of a microbatch; arguments broadcast.
 
     Tensor parallelism divides the heads and the FFN width (Shoeybi et al. 2019, sec. 3). Experts: `ep` ranks hold
     num_experts/ep experts each; with ep > 1 an expert is whole and the tp ranks split the tokens, otherwise tp divides
     each expert's width. Routing is taken as balanced: an expert gets tokens * experts_per_token / num_experts.
     """
-    tokens, tp, ep = (np.asarray(value, dtype=float) for value in (tokens, tp, ep))
-    return _attention_gemms(model, tokens, tp) + _ffn_gemms(model, kind, tokens, tp, ep)
+    rows, heads_over, experts_over = floats(tokens, tp, ep)
+    return _attention_gemms(model, rows, heads_over) + _ffn_gemms(model, kind, rows, heads_over, experts_over)
 
 
 def _attention_gemms(model: Model, tokens: Floats, tp: Floats) -> tuple[Gemm, ...]:

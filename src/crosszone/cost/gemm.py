@@ -1,9 +1,8 @@
 """Time of a matrix multiplication by its shape."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric, floats
 
 TILES = ((256, 128, 1.0), (128, 128, 0.93), (128, 64, 0.80), (64, 64, 0.60))
 """(rows, columns, rate of the main loop relative to the largest tile) of the output tiles that vendor libraries pick
@@ -16,14 +15,14 @@ Multiplication Background User's Guide, sec. 4). The size is fitted to published
 
 
 def gemm_seconds(
-    m: ArrayLike,
-    n: ArrayLike,
-    k: ArrayLike,
+    m: Numeric,
+    n: Numeric,
+    k: Numeric,
     *,
-    flop_per_second: ArrayLike,
-    num_sms: ArrayLike,
-    overhead_depth: ArrayLike,
-    memory_bytes_per_second: ArrayLike,
+    flop_per_second: Numeric,
+    num_sms: Numeric,
+    overhead_depth: Numeric,
+    memory_bytes_per_second: Numeric,
     element_bytes: float,
 ) -> Floats:
     """Time of one (m x k)(k x n) product; arguments broadcast. `flop_per_second` is what the main loop reaches.
@@ -37,13 +36,17 @@ def gemm_seconds(
     Assumes: no split of k; operands come from memory once.
     Source: NVIDIA, Matrix Multiplication Background User's Guide (tile and wave quantisation); Williams et al. 2009.
     """
-    m, n, k = (np.asarray(size, dtype=float) for size in (m, n, k))
-    num_sms, overhead_depth = np.asarray(num_sms, dtype=float), np.asarray(overhead_depth, dtype=float)
-    depth = 2.0 * (k + overhead_depth) * num_sms / np.asarray(flop_per_second, dtype=float)
-    per_tile = [_waves(m, n, rows, columns, num_sms) * (rows * columns / rate) * depth for rows, columns, rate in TILES]
+    rates = floats(flop_per_second, num_sms, overhead_depth, memory_bytes_per_second)
+    return _seconds(*floats(m, n, k), *rates, size=element_bytes)
+
+
+def _seconds(
+    m: Floats, n: Floats, k: Floats, rate: Floats, sms: Floats, overhead: Floats, memory_rate: Floats, *, size: float
+) -> Floats:
+    depth = 2.0 * (k + overhead) * sms / rate
+    per_tile = [_waves(m, n, rows, columns, sms) * (rows * columns / share) * depth for rows, columns, share in TILES]
     compute = np.minimum.reduce(per_tile) * _alignment_factor(m, n, k)
-    memory = (m * k + k * n + m * n) * element_bytes / np.asarray(memory_bytes_per_second, dtype=float)
-    return np.asarray(np.maximum(compute, memory))
+    return np.asarray(np.maximum(compute, (m * k + k * n + m * n) * size / memory_rate))
 
 
 def _waves(m: Floats, n: Floats, rows: int, columns: int, num_sms: Floats) -> Floats:

@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from crosszone.core.model import LayerKind, Model
-from crosszone.core.tables import Bools, Floats
+from crosszone.core.tables import Bools, Floats, Numeric
 from crosszone.core.workload import DTYPE_BYTES, OPTIMIZER_MOMENTS, Workload
 from crosszone.cost.flop import value_head_size
 
 NORM_STATISTICS_BYTES = 8.0
 """Mean and inverse deviation that a fused attention or norm keeps per token and head or row, fp32."""
 TIGHT_FRACTION = 0.92
-"""Above this share of the capacity a plan is called tight: published runs that ran and runs that failed overlap there."""
+"""Above this share of the capacity a plan is called tight: there runs that ran and runs that failed overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +27,11 @@ class StateBytes:
 
 
 def state_bytes(workload: Workload, *, weights_are_master: bool) -> StateBytes:
-    """bf16 training with AdamW: 2 + 4 + (4 + 4 + 4) bytes, or 4 + 4 + 8 where the fp32 weights are themselves the master.
+    """bf16 training with AdamW: 2 + 4 + (4 + 4 + 4) bytes, or 4 + 4 + 8 where the fp32 weights are themselves the
+    master.
 
-    Source: Rajbhandari et al. 2020 (ZeRO), sec. 3.1, with fp32 gradients (Megatron-LM's main_grad, FSDP's reduce dtype).
+    Source: Rajbhandari et al. 2020 (ZeRO), sec. 3.1, with fp32 gradients (Megatron-LM's main_grad, FSDP's reduce
+    dtype).
     """
     dtypes = workload.dtypes
     moments = OPTIMIZER_MOMENTS[workload.optimizer] * DTYPE_BYTES[dtypes.moments]
@@ -58,19 +59,19 @@ def activation_bytes(
     kind: LayerKind,
     workload: Workload,
     *,
-    microbatch_size: ArrayLike,
-    tp: ArrayLike,
-    cp: ArrayLike,
+    microbatch_size: Numeric,
+    tp: Numeric,
+    cp: Numeric,
     sequence_parallel: Bools,
 ) -> ActivationBytes:
     """What one layer keeps of one microbatch.
 
     Per token, in elements: inputs of both norms and of both blocks 4h (divided by tp only with sequence parallelism);
-    q, k, v and the attention's output q + k + v + v'; the FFN's hidden tensors 3f gated (up, gate, product) or 2f. Heads
-    and f are divided by tp. Unfused attention adds per head and pair of tokens softmax, dropout mask and output:
+    q, k, v and the attention's output q + k + v + v'; the FFN's hidden tensors 3f gated (up, gate, product) or 2f.
+    Heads and f are divided by tp. Unfused attention adds per head and pair of tokens softmax, dropout mask and output:
     2.5 elements of 2 bytes; selective recomputation drops exactly those. Full keeps the layer's input h.
-    For h = q = k = v = f/4 without gate this is Korthikanti et al. 2022, eq. 1-4: sbh(34 + 5 a s / h), less the masks of
-    dropout outside attention (2sbh), which current models do not use.
+    For h = q = k = v = f/4 without gate this is Korthikanti et al. 2022, eq. 1-4: sbh(34 + 5 a s / h), less the masks
+    of dropout outside attention (2sbh), which current models do not use.
     """
     size = DTYPE_BYTES[workload.dtypes.activations]
     tokens = np.asarray(microbatch_size, dtype=float) * workload.sequence_length / np.asarray(cp)
@@ -93,7 +94,7 @@ def activation_bytes(
 
 
 def logit_buffer_bytes(
-    model: Model, workload: Workload, *, microbatch_size: ArrayLike, tp: ArrayLike, cp: ArrayLike, logit_bytes: ArrayLike
+    model: Model, workload: Workload, *, microbatch_size: Numeric, tp: Numeric, cp: Numeric, logit_bytes: Numeric
 ) -> Floats:
     """Logits of one microbatch at the loss: tokens x vocabulary/tp, `logit_bytes` each for all live copies."""
     tokens = np.asarray(microbatch_size, dtype=float) * workload.sequence_length / np.asarray(cp)

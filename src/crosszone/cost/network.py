@@ -1,10 +1,9 @@
 """What the flows of a job achieve on a link between zones."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from crosszone.core.cluster import ZoneLink
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric
 
 MATHIS_CONSTANT = 1.22
 """sqrt(3/2), for one acknowledgement per segment. Source: Mathis, Semke, Mahdavi, Ott 1997, eq. 3."""
@@ -16,7 +15,8 @@ def flow_bytes_per_second(link: ZoneLink) -> float:
     """What one flow can carry: the least of its cap, window / RTT, and the loss limit; infinite where none is known.
 
     A flow has at most `window_bytes` on the way, so that rate <= window / RTT (RFC 7323, sec. 1.1). Loss p bounds a
-    Reno or CUBIC flow at MSS / RTT * 1.22 / sqrt(p) (Mathis et al. 1997); BBR is not bound by loss (Cardwell et al. 2016).
+    Reno or CUBIC flow at MSS / RTT * 1.22 / sqrt(p) (Mathis et al. 1997); BBR is not bound by loss (Cardwell et al.
+    2016).
     """
     rtt_seconds = 2.0 * link.latency_seconds
     caps = [link.flow_bytes_per_second or np.inf]
@@ -28,11 +28,11 @@ def flow_bytes_per_second(link: ZoneLink) -> float:
     return min(caps)
 
 
-def link_bytes_per_second(link: ZoneLink, *, num_nodes: ArrayLike, num_flows: ArrayLike) -> Floats:
+def link_bytes_per_second(link: ZoneLink, *, num_nodes: Numeric, num_flows: Numeric) -> Floats:
     """What all flows of the job achieve together, one direction.
 
-    The least of the path's bandwidth, `num_nodes` * cap per node, and `num_flows` * cap per flow. `num_nodes` counts the
-    nodes that send on the smaller side. NaN where no cap is known.
+    The least of the path's bandwidth, `num_nodes` * cap per node, and `num_flows` * cap per flow. `num_nodes` counts
+    the nodes that send on the smaller side. NaN where no cap is known.
     """
     streams = link.num_streams or 1
     caps = [

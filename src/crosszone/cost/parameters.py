@@ -48,7 +48,7 @@ def layer_parameters(model: Model, kind: LayerKind) -> LayerParameters:
 
 
 def norm_parameters(model: Model) -> int:
-    """Parameters of one norm of width h: a weight and a bias, each where the model has one (only LayerNorm has both)."""
+    """Parameters of one norm of width h: weight and bias, each where the model has it (only LayerNorm has both)."""
     return model.hidden_size * (int(model.norm_weight) + int(model.norm_bias))
 
 

@@ -1,20 +1,19 @@
 """Closed forms of a pipelined step. The event simulation in `timeline` is the exact counterpart."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric
 
 
 def period_seconds(
     *,
-    busiest_stage_seconds: ArrayLike,
-    slowest_boundary_seconds: ArrayLike,
-    sum_boundary_seconds: ArrayLike,
-    wrap_seconds: ArrayLike,
-    transfer_seconds: ArrayLike,
-    num_virtual_stages: ArrayLike,
-    pp: ArrayLike,
+    busiest_stage_seconds: Numeric,
+    slowest_boundary_seconds: Numeric,
+    sum_boundary_seconds: Numeric,
+    wrap_seconds: Numeric,
+    transfer_seconds: Numeric,
+    num_virtual_stages: Numeric,
+    pp: Numeric,
 ) -> Floats:
     """Time from one microbatch to the next in the steady state of 1F1B, interleaved or not.
 
@@ -46,15 +45,15 @@ def period_seconds(
 
 def pipeline_seconds(
     *,
-    num_microbatches: ArrayLike,
-    num_virtual_stages: ArrayLike,
-    pp: ArrayLike,
-    sum_stage_seconds: ArrayLike,
-    busiest_stage_seconds: ArrayLike,
-    period: ArrayLike,
-    sum_boundary_seconds: ArrayLike,
-    wrap_seconds: ArrayLike,
-    slowest_boundary: ArrayLike,
+    num_microbatches: Numeric,
+    num_virtual_stages: Numeric,
+    pp: Numeric,
+    sum_stage_seconds: Numeric,
+    busiest_stage_seconds: Numeric,
+    period: Numeric,
+    sum_boundary_seconds: Numeric,
+    wrap_seconds: Numeric,
+    slowest_boundary: Numeric,
 ) -> Floats:
     """Time from the first forward to the last backward of 1F1B (num_virtual_stages = 1), interleaved 1F1B, or GPipe.
 

@@ -1,12 +1,11 @@
 """Bytes between zones, per step and link."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from crosszone.core.tables import Bools, Floats
+from crosszone.core.tables import Bools, Floats, Numeric
 
 
-def boundary_bytes(microbatch_size: ArrayLike, sequence_length: int, hidden_size: int, element_bytes: float) -> Floats:
+def boundary_bytes(microbatch_size: Numeric, sequence_length: int, hidden_size: int, element_bytes: float) -> Floats:
     """Hidden states of one microbatch at a stage boundary: b*s*h elements; the gradients on the way back are as many.
 
     Source: Narayanan et al. 2021, sec. 3.2.
@@ -16,27 +15,27 @@ def boundary_bytes(microbatch_size: ArrayLike, sequence_length: int, hidden_size
 
 def ring_link_bytes(
     *,
-    num_zones: ArrayLike,
-    num_ranks: ArrayLike,
+    num_zones: Numeric,
+    num_ranks: Numeric,
     is_flat: Bools,
-    all_reduce_bytes: ArrayLike,
-    half_bytes: ArrayLike,
+    all_reduce_bytes: Numeric,
+    half_bytes: Numeric,
 ) -> Floats:
     """Bytes on each directed link of a ring of Z zones, all groups together.
 
     `all_reduce_bytes` are reduced and given back: two rounds of the ring. `half_bytes` are only gathered or only
-    scattered: one round. Once per zone (hierarchical) a round moves (Z-1)/Z of the message over each link; a flat ring of
-    n ranks that crosses each link once moves (n-1)/n of it.
-    Source: Thakur et al. 2005, sec. 4.4; hierarchical form as in NeMo's multi-data-centre training (reduce-scatter in the
-    zone, exchange, all-gather in the zone).
+    scattered: one round. Once per zone (hierarchical) a round moves (Z-1)/Z of the message over each link; a flat
+    ring of n ranks that crosses each link once moves (n-1)/n of it. Source: Thakur et al. 2005, sec. 4.4;
+    hierarchical form as in NeMo's multi-data-centre training (reduce-scatter in the zone, exchange, all-gather in the
+    zone).
     """
     members = np.where(is_flat, num_ranks, num_zones).astype(float)
     share = np.where(np.asarray(num_zones) > 1, (members - 1.0) / np.maximum(members, 1.0), 0.0)
-    return share * (2.0 * np.asarray(all_reduce_bytes) + np.asarray(half_bytes))
+    return np.asarray(share * (2.0 * np.asarray(all_reduce_bytes) + half_bytes))
 
 
 def ring_latency_seconds(
-    *, num_zones: ArrayLike, num_ranks: ArrayLike, is_flat: Bools, slowest_latency_seconds: ArrayLike
+    *, num_zones: Numeric, num_ranks: Numeric, is_flat: Bools, slowest_latency_seconds: Numeric
 ) -> Floats:
     """Latency of an all-reduce over zones: 2(Z-1) rounds, each as long as its slowest hop; flat: 2(n-1) rounds.
 

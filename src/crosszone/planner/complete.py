@@ -1,6 +1,7 @@
 """The plan of a job file, completed: what the person left out follows, takes its default, or is placed best."""
 
 import dataclasses
+from typing import Any
 
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
@@ -10,6 +11,7 @@ from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
 from crosszone.planner.search import allowed_frameworks, best_plan, search
 from crosszone.planner.table import scan
+from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import inputs
 
 DEFAULTS = {
@@ -33,6 +35,8 @@ def complete(problem: Problem) -> Plan:
     if problem.plan == PlanRequest():
         answer = search(problem, top=1)
         return answer.plans[0].plan if answer.plans else answer.rejected[0].plan
+    if is_written(problem.plan):
+        return best_written(problem, allowed_frameworks(problem))
     fixed = dataclasses.replace(problem, plan=_with_defaults(problem.plan))
     plain = dataclasses.replace(fixed.plan, shard="none", dp_shard=None) if fixed.plan.shard is None else fixed.plan
     world_size = _world_size(fixed)
@@ -59,7 +63,7 @@ def _world_size(problem: Problem) -> int:
 
 
 def _with_defaults(request: PlanRequest) -> PlanRequest:
-    absent = {name: value for name, value in DEFAULTS.items() if getattr(request, name) is None}
+    absent: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if getattr(request, name) is None}
     if request.tp is None and request.pp is None:
         absent |= {"tp": 1, "pp": 1}
     elif request.tp is None and request.dp is not None:

@@ -18,14 +18,14 @@ from crosszone.planner.table import Scan
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.predict import predict_plan
 
+ZONE_TERMS = ("zone_pipeline_send", "zone_agreement")
+"""Terms that links between zones cause."""
 MOST_MISSES = 3
 NOTABLE_FRACTION = 0.05
 """Share of the step from which a term is worth a sentence."""
 
 
-def reasons(
-    inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: RankedPlan | None
-) -> tuple[str, ...]:
+def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: RankedPlan | None) -> tuple[str, ...]:
     """Sentences on one ranked plan: zones, memory, time, batch, idle GPUs, and its distance from the best."""
     found = [*_zone_reasons(inputs, one), _memory_reason(one.prediction), *_time_reasons(one.prediction)]
     found += _share_reasons(one.plan)
@@ -49,14 +49,14 @@ def verdict(inputs: Inputs, found: Scan, best: RankedPlan | None, baseline: Rank
     if len(inputs.problem.cluster.zones) == 1:
         return f"The best plan takes {seconds} a step."
     if len(best.plan.zones) == 1:
-        return (
-            f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step, and no plan over several zones is faster."
-        )
+        return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; nothing over several is faster."
     names = ", ".join(best.plan.zones)
     if baseline is None:
         return f"Span zones: {names} together take {seconds} a step; no zone alone has the memory."
     alone = units.format_seconds(baseline.prediction.step_seconds)
-    return f"Span zones: {names} together take {seconds} a step, the best zone alone ({baseline.plan.zones[0]}) {alone}."
+    return (
+        f"Span zones: {names} together take {seconds} a step, the best zone alone ({baseline.plan.zones[0]}) {alone}."
+    )
 
 
 def rejected(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
@@ -85,7 +85,7 @@ def _zone_reasons(inputs: Inputs, one: RankedPlan) -> list[str]:
     ours, theirs = ("PP", "DP") if "pp" in plan.zone_axis else ("DP", "PP")
     sentence = f"{ours} across zones moves {units.format_bytes(moved)} a step over the busiest link, "
     sentence += f"{theirs} would move {units.format_bytes(other)}."
-    exposed = max((link.exposed_seconds for link in one.prediction.links), default=0.0)
+    exposed = sum(term.exposed_seconds for term in one.prediction.terms if term.name in ZONE_TERMS)
     return [sentence, f"Zone links cost {units.format_seconds(exposed)} of the step."]
 
 
@@ -95,9 +95,11 @@ def _other_axis_bytes(inputs: Inputs, plan: Plan) -> float:
     workload, model = problem.workload, problem.model
     if "pp" in plan.zone_axis:
         gradient = num_parameters(model) * state_bytes(workload, weights_are_master=False).gradient
-        zones, flat = np.array([len(plan.zones)]), np.array([False])
-        shape = {"num_zones": zones, "num_ranks": zones, "is_flat": flat, "half_bytes": 0.0}
-        return float(ring_link_bytes(all_reduce_bytes=gradient, **shape)[0])
+        zones = np.array([len(plan.zones)])
+        once = ring_link_bytes(
+            num_zones=zones, num_ranks=zones, is_flat=zones < 0, all_reduce_bytes=gradient, half_bytes=0.0
+        )
+        return float(once[0])
     size = DTYPE_BYTES[workload.dtypes.activations]
     return float(boundary_bytes(workload.global_batch_size, workload.sequence_length, model.hidden_size, size))
 
@@ -105,10 +107,8 @@ def _other_axis_bytes(inputs: Inputs, plan: Plan) -> float:
 def _memory_reason(prediction: Prediction) -> str:
     memory = prediction.memory
     fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
-    return (
-        f"Memory {memory.verdict}: {units.format_bytes(memory.peak_bytes)} of {units.format_bytes(memory.capacity_bytes)} "
-        f"on stage {fullest.stage} in {fullest.zone}."
-    )
+    peak, capacity = units.format_bytes(memory.peak_bytes), units.format_bytes(memory.capacity_bytes)
+    return f"Memory {memory.verdict}: {peak} of {capacity} on stage {fullest.stage} in {fullest.zone}."
 
 
 def _time_reasons(prediction: Prediction) -> list[str]:

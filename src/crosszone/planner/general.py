@@ -1,11 +1,15 @@
 """A candidate row as a `Plan` in its general form."""
 
+from typing import Any
+
 import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.tables import Ints
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rows import Tables
+
+DEGREES = ("tp", "pp", "cp", "ep", "dp", "dp_shard")
 
 
 def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:
@@ -15,7 +19,7 @@ def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:
     stage_rows = [np.flatnonzero(tables.stages.replica == group) for group in groups]
     layers = _layers_by_stage(tables, stage_rows[0])
     chains = [_pools_by_stage(tables, rows) for rows in stage_rows]
-    one = {name: int(getattr(plans, name)[0]) for name in ("tp", "pp", "cp", "ep", "dp", "dp_shard")}
+    one: dict[str, Any] = {name: int(getattr(plans, name)[0]) for name in DEGREES}
     request = inputs.problem.plan
     return Plan(
         framework=inputs.frameworks[int(plans.framework[0])].name,

@@ -35,7 +35,9 @@ def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
     problem = inputs.problem
     request, model, workload = problem.plan, problem.model, problem.workload
     most_gpus = int(inputs.hardware.num_gpus.max())
-    heads = [tp for tp in divisors(model.num_heads) if tp <= min(MOST_TP, most_gpus) and _splits_kv(model.num_kv_heads, tp)]
+    heads = [
+        tp for tp in divisors(model.num_heads) if tp <= min(MOST_TP, most_gpus) and _splits_kv(model.num_kv_heads, tp)
+    ]
     context = [
         cp
         for cp in powers_of_two(most_gpus)
@@ -50,7 +52,9 @@ def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
         ep=_only(request.ep, [ep for ep in experts if ep <= most_gpus]),
         microbatch_size=_only(request.microbatch_size, batch),
         num_virtual_stages=_only(request.num_virtual_stages, per_layer),
-        recompute=_only(None if request.recompute is None else RECOMPUTES.index(request.recompute), range(len(RECOMPUTES))),
+        recompute=_only(
+            None if request.recompute is None else RECOMPUTES.index(request.recompute), range(len(RECOMPUTES))
+        ),
         shard=_only(None if request.shard is None else SHARDS.index(request.shard), range(len(SHARDS))),
         world_size=world_size,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from crosszone.core.answer import Answer, RankedPlan, Search
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
-from crosszone.core.problem import Problem
+from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.tables import Floats
 from crosszone.errors import Finding, InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
@@ -16,12 +16,13 @@ from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
 from crosszone.planner.table import Scan, Scored, scan
+from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
 PER_CLASS = 8
-"""Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so that
-an error of the estimate that one class shares cannot hide another."""
+"""Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so
+that an error of the estimate that one class shares cannot hide another."""
 ESTIMATE_MARGIN = 1.15
 """A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
 
@@ -42,6 +43,8 @@ def search(problem: Problem, *, top: int) -> Answer:
     Where nothing fits otherwise, plans that keep the optimizer's states in host memory are tried.
     Errors: InfeasiblePlan where no framework at hand can express any plan that the job file leaves open.
     """
+    if is_written(problem.plan):
+        return _written_answer(problem)
     prepared, found = _scanned(problem)
     if not found.scored and problem.plan.offload is None:
         offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
@@ -54,19 +57,33 @@ def search(problem: Problem, *, top: int) -> Answer:
     ranked = [one for one in ranked if _within_egress(prepared, one.prediction)]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     baseline = next((one for one in ranked if one.plan == alone), _full(prepared, alone) if alone else None)
+    return _answer(prepared, found, ranked[:top], baseline)
+
+
+def _answer(inputs: Inputs, found: Scan, ranked: list[RankedPlan], baseline: RankedPlan | None) -> Answer:
     best = ranked[0] if ranked else None
     return Answer(
-        problem=problem,
-        plans=tuple(replace(one, reasons=reasons(prepared, one, best, baseline)) for one in ranked[:top]),
+        problem=inputs.problem,
+        plans=tuple(replace(one, reasons=reasons(inputs, one, best, baseline)) for one in ranked),
         baseline=baseline,
-        verdict=verdict(prepared, found, best, baseline),
+        verdict=verdict(inputs, found, best, baseline),
         search=Search(
             num_candidates=found.num_candidates,
             num_pruned=found.num_pruned,
             num_feasible=sum(len(part.rows) for part in found.scored),
         ),
-        rejected=rejected(prepared, best.plan) if best else misses(prepared, found),
+        rejected=rejected(inputs, best.plan) if best else misses(inputs, found),
     )
+
+
+def _written_answer(problem: Problem) -> Answer:
+    """The plan that a person wrote stage by stage, beside the best one-zone plan of the same cluster."""
+    plan = best_written(problem, allowed_frameworks(problem))
+    prepared, found = _scanned(replace(problem, plan=PlanRequest()))
+    alone = next((other for other in _ranked(prepared, found) if len(other.zones) == 1), None)
+    written = _full(prepared, plan)
+    ranked = [written] if written.prediction.memory.fits else []
+    return _answer(prepared, found, ranked, _full(prepared, alone) if alone else None)
 
 
 def allowed_frameworks(problem: Problem) -> tuple[str, ...]:

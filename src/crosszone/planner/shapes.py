@@ -1,6 +1,7 @@
 """Ways to lay pipelines on the pools of a layout: blocks of tp*cp GPUs, stages per pool, layers per stage."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,9 @@ class Shapes:
     @property
     def is_uneven(self) -> Bools:
         """Some stages hold more layers than others."""
-        slimmest = np.where(self.num_stages > 0, self.run_layers // np.maximum(self.num_stages, 1), np.iinfo(np.int64).max)
+        slimmest = np.where(
+            self.num_stages > 0, self.run_layers // np.maximum(self.num_stages, 1), np.iinfo(np.int64).max
+        )
         return np.asarray(self.fullest.max(axis=1) != slimmest.min(axis=1))
 
 
@@ -79,8 +82,10 @@ def shapes(inputs: Inputs, layout: Layout, options: Options) -> Shapes:
 
 
 def _take(shapes: Shapes, keep: Bools) -> Shapes:
-    static = {"pool": shapes.pool, "chain": shapes.chain}
-    rows = {name: getattr(shapes, name)[keep] for name in Shapes.__dataclass_fields__ if name not in static}
+    static: dict[str, Any] = {"pool": shapes.pool, "chain": shapes.chain}
+    rows: dict[str, Any] = {
+        name: getattr(shapes, name)[keep] for name in Shapes.__dataclass_fields__ if name not in static
+    }
     return Shapes(**rows, **static)
 
 
@@ -125,7 +130,9 @@ def _crossed(tp: Ints, cp: Ints, degrees: Ints) -> tuple[Ints, Ints, Ints]:
 def _depths(inputs: Inputs) -> list[int]:
     """Depths worth trying: divisors of the layers, of a pool's nodes and a node's GPUs, powers of two, up to 7."""
     numbers = [inputs.problem.model.num_layers]
-    numbers += [number for pool in inputs.pools for number in (pool.node_group.num_nodes, pool.node_group.gpus_per_node)]
+    numbers += [
+        number for pool in inputs.pools for number in (pool.node_group.num_nodes, pool.node_group.gpus_per_node)
+    ]
     most = min(inputs.problem.model.num_layers, int(inputs.hardware.num_gpus.max()))
     found = {value for number in numbers for value in divisors(number)} | set(powers_of_two(most)) | {3, 5, 6, 7}
     return sorted(value for value in found if value <= most)
@@ -134,7 +141,7 @@ def _depths(inputs: Inputs) -> list[int]:
 def _proportional(total: Ints, weights: Ints) -> Ints:
     """Whole shares of `total` in proportion to `weights`, [n, pools]; rows sum to `total`."""
     edges = np.cumsum(weights, axis=1) * total[:, None] / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    return np.diff(np.round(edges).astype(np.int64), axis=1, prepend=0)
+    return np.asarray(np.diff(np.round(edges).astype(np.int64), axis=1, prepend=0))
 
 
 def _usable(inputs: Inputs, pool: int, tp: Ints) -> Ints:

@@ -75,8 +75,8 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
     pick, shard, dp_shard, ep = _sharded(inputs, layout, options, shape, row[rows], num_replicas[rows])
     rows = rows[pick]
     plans = _plans(
-        inputs, layout, shape, row[rows], num_replicas[rows], is_unequal[rows],
-        {"microbatch_size": size[rows], "num_virtual_stages": virtual[rows], "shard": shard, "dp_shard": dp_shard, "ep": ep},
+        inputs, layout, shape, row[rows], num_replicas[rows], is_unequal[rows], {"microbatch_size": size[rows],
+        "num_virtual_stages": virtual[rows], "shard": shard, "dp_shard": dp_shard, "ep": ep},
     )  # fmt: skip
     return Space(
         layout=layout, shapes=shape, plans=plans, shape=row[rows], num_replicas=num_replicas[rows],
@@ -139,13 +139,11 @@ def _chain_speed(inputs: Inputs, chain: tuple[int, ...]) -> float:
     return float(np.mean(inputs.hardware.gemm_flop_per_second[list(chain)]))
 
 
-def _interleaves(
-    inputs: Inputs, shape: Shapes, row: Ints, virtual: Ints, share: Ints, is_unequal: Bools
-) -> Bools:
+def _interleaves(inputs: Inputs, shape: Shapes, row: Ints, virtual: Ints, share: Ints, is_unequal: Bools) -> Bools:
     """Virtual stages are whole layers, and microbatches come in whole rounds of the pipeline's ranks."""
     per_stage = inputs.problem.model.num_layers // shape.pp[row]
     whole = (per_stage % virtual == 0) & (share[:, 0] % shape.pp[row] == 0) & ~is_unequal
-    return (virtual == 1) | whole
+    return np.asarray((virtual == 1) | whole)
 
 
 def _sharded(

@@ -11,9 +11,9 @@ BISECTIONS = 40
 def split_layers(num_layers: int, counts: Ints, layer_seconds: Floats, extra_seconds: Floats) -> Ints:
     """Layers of each run of stages so that the busiest stage is least busy. Arrays are [plans, runs].
 
-    A stage of run i takes n_i * layer_seconds_i + extra_seconds_i; a run has counts_i stages (0: the run is absent) of at
-    least one layer each. The least bottleneck T is found by bisection on sum(counts * floor((T - extra) / seconds)) >= L;
-    what the rounding gives too much is taken from the earliest runs, whose memory is fullest.
+    A stage of run i takes n_i * layer_seconds_i + extra_seconds_i; a run has counts_i stages (0: the run is absent)
+    of at least one layer each. The least bottleneck T is found by bisection on sum(counts * floor((T - extra) /
+    seconds)) >= L; what the rounding gives too much is taken from the earliest runs, whose memory is fullest.
 
     Returns the layers of all stages of each run together, [plans, runs]; rows sum to num_layers where
     sum(counts) <= num_layers.
@@ -45,4 +45,4 @@ def split_microbatches(num_microbatches: Ints, num_replicas: Ints, speed: Floats
     Rounded up, so that the replicas together take at least all; the general form takes the excess back one by one.
     """
     share = num_microbatches[:, None] * speed / np.sum(num_replicas * speed, axis=1, keepdims=True)
-    return np.maximum(np.ceil(share - 1e-9), 1.0).astype(np.int64)
+    return np.asarray(np.maximum(np.ceil(share - 1e-9), 1.0), dtype=np.int64)

@@ -24,8 +24,6 @@ LATER = {
     "cluster.default_link.jitter": "A link is predicted at its mean round trip.",
     "cluster.links[].shared": "Each link is predicted to have its bandwidth for itself.",
     "cluster.default_link.shared": "Each link is predicted to have its bandwidth for itself.",
-    "plan.stages": "Their number sets pp; which layers lie where is searched.",
-    "plan.replicas": "Their number sets dp; where they lie and what they work off is searched.",
     "plan.rank_order": "The framework's own order is predicted.",
     "plan.sync.every": "Zones are predicted to agree in every step.",
     "plan.sync.codecs": "What crosses zones is predicted uncompressed.",

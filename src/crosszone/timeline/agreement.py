@@ -30,9 +30,10 @@ class PoolAgreement:
 def pool_agreement(view: StageView, tables: Tables) -> PoolAgreement:
     """Time of the collectives among a pool's replicas, per stage.
 
-    Unsharded: one all-reduce. Sharded over n_s ranks and replicated n_r times: reduce-scatter over n_s, all-reduce of the
-    shard over n_r, all-gather of the weights over n_s. Weights sharded too: gradients were scattered with every
-    microbatch, only the all-reduce over n_r is left. Source: Rajbhandari et al. 2020, sec. 7; Zhao et al. 2023, sec. 3.2.2.
+    Unsharded: one all-reduce. Sharded over n_s ranks and replicated n_r times: reduce-scatter over n_s, all-reduce of
+    the shard over n_r, all-gather of the weights over n_s. Weights sharded too: gradients were scattered with every
+    microbatch, only the all-reduce over n_r is left. Source: Rajbhandari et al. 2020, sec. 7; Zhao et al. 2023, sec.
+    3.2.2.
     """
     inputs, plans, pool = view.inputs, view.plans, view.stages.pool
     sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
@@ -66,13 +67,12 @@ class ZoneAgreement:
     """Per step; NaN where a link's price is unknown."""
 
 
-def zone_agreement(
-    inputs: Inputs, tables: Tables, *, gradient_bytes: float, weight_bytes: float
-) -> ZoneAgreement:
+def zone_agreement(inputs: Inputs, tables: Tables, *, gradient_bytes: float, weight_bytes: float) -> ZoneAgreement:
     """Exchange of the whole model's gradient (`gradient_bytes`) between the zones of each plan.
 
-    Shards that stay in a zone replicate across: one all-reduce of everything. Shards that span zones: a reduce-scatter of
-    gradients and an all-gather of weights; with sharded weights, two gathers and a scatter for every microbatch.
+    Shards that stay in a zone replicate across: one all-reduce of everything. Shards that span zones: a
+    reduce-scatter of gradients and an all-gather of weights; with sharded weights, two gathers and a scatter for
+    every microbatch.
     """
     plans, replicas, layouts = tables.plans, tables.replicas, tables.layouts
     num_zones = np.array([len(layout.ring) for layout in layouts])[plans.layout]

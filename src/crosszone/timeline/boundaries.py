@@ -78,7 +78,7 @@ def boundary_columns(inputs: Inputs, tables: Tables) -> BoundaryColumns:
 
 
 def _message_bytes(inputs: Inputs, view: PlanTable) -> Floats:
-    """Hidden states of one microbatch; every tensor-parallel rank sends all of them unless the framework splits them."""
+    """Hidden states of one microbatch; every tensor-parallel rank sends all unless the framework splits them."""
     workload, model = inputs.problem.workload, inputs.problem.model
     element_bytes = DTYPE_BYTES[workload.dtypes.activations]
     message = boundary_bytes(view.microbatch_size, workload.sequence_length, model.hidden_size, element_bytes)
@@ -115,12 +115,11 @@ def achieved_bytes_per_second(inputs: Inputs, pool_pair: tuple[int, int], num_fl
     rate = link_bytes_per_second(link, num_nodes=num_nodes, num_flows=num_flows)
     network = min(group.node_group.network_bytes_per_second for group in (start, end))
     uplinks = [pool.zone.uplink_bytes_per_second for pool in (start, end)]
-    return np.minimum.reduce([rate, num_nodes * network, *(np.full(len(rate), cap) for cap in uplinks if cap)])
+    caps = [np.full(len(rate), cap) for cap in uplinks if cap]
+    return np.asarray(np.minimum.reduce([rate, num_nodes * network, *caps]))
 
 
-def _inside_seconds(
-    inputs: Inputs, view: PlanTable, num_replicas: Ints, pool: Ints, per_rank: Floats
-) -> Floats:
+def _inside_seconds(inputs: Inputs, view: PlanTable, num_replicas: Ints, pool: Ints, per_rank: Floats) -> Floats:
     """A boundary inside a pool: over the fabric where neighbouring stages share a domain, else over the network.
 
     Ranks are laid out tp, cp, dp, pp from the inside, so that a stage's neighbour is tp*cp*dp ranks away.
@@ -128,9 +127,7 @@ def _inside_seconds(
     hardware = inputs.hardware
     shares_domain = view.tp * view.cp * num_replicas < hardware.domain_size[pool]
     rate = np.where(shares_domain, hardware.fabric_bytes_per_second[pool], hardware.network_bytes_per_second[pool])
-    latency = np.where(
-        shares_domain, hardware.collective_latency_seconds[pool], hardware.network_latency_seconds[pool]
-    )
+    latency = np.where(shares_domain, hardware.collective_latency_seconds[pool], hardware.network_latency_seconds[pool])
     return latency + per_rank / rate
 
 

@@ -79,9 +79,7 @@ def _boundary(delay: float, transfer: float, zones: tuple[int, int]) -> Boundary
     if zones[0] == zones[1]:
         return Boundary(delay_seconds=delay)
     there, back = (f"{start}>{end}" for start, end in (zones, zones[::-1]))
-    return Boundary(
-        delay_seconds=delay - transfer, transfer_seconds=transfer, forward_link=there, backward_link=back
-    )
+    return Boundary(delay_seconds=delay - transfer, transfer_seconds=transfer, forward_link=there, backward_link=back)
 
 
 def _makespans(inputs: Inputs, tables: Tables, evaluation: Evaluation, replica: int) -> Makespans:

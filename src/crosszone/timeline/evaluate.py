@@ -187,4 +187,3 @@ def _gpus(tables: Tables, view: StageView) -> Ints:
     """GPUs of each stage row: all stages of the run, all replicas of the group."""
     num_replicas = tables.replicas.num_replicas[tables.stages.replica]
     return np.asarray(view.plans.tp * view.plans.cp * num_replicas * tables.stages.num_stages)
-

@@ -1,6 +1,7 @@
 """What a search computes once: hardware per pool, links between pools, the model's layers by kind."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _pool_columns(problem: Problem, flat: tuple[Pool, ...], efficiencies: tuple[
     zones = {zone.name: index for index, zone in enumerate(problem.cluster.zones)}
     for row, pool in zip(rows, flat, strict=True):
         row["zone"] = zones[pool.zone.name]
-    columns = {
+    columns: dict[str, Any] = {
         name: np.array([row[name] for row in rows], dtype=np.int64 if name in integers else np.float64)
         for name in rows[0]
     }

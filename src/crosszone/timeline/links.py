@@ -95,6 +95,10 @@ def _exposed(
 def _merged(flows: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
     names = dict.fromkeys(name for name, _, _ in flows)
     return [
-        (name, sum(size for other, size, _ in flows if other == name), sum(time for other, _, time in flows if other == name))
+        (
+            name,
+            sum(size for other, size, _ in flows if other == name),
+            sum(time for other, _, time in flows if other == name),
+        )
         for name in names
     ]

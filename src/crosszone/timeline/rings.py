@@ -24,7 +24,7 @@ def best_ring(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) 
 
 
 def best_path(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[int, ...]:
-    """The zones in the order whose slowest hop is fastest, without a way back: where the ring is cut at its worst hop."""
+    """The zones in the order whose slowest hop is fastest, without a way back: the ring, cut at its worst hop."""
     ring = best_ring(links, zones)
     if len(ring) < 3:
         return ring

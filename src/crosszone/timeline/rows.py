@@ -30,7 +30,6 @@ class Tables:
             stages=replace(stages, replica=new_replica[stages.replica]),
         )
 
-
     def rows(self, start: int, stop: int) -> "Tables":
         """The plans `start` to `stop` - 1 with their rows, renumbered; cheaper than `take`."""
         replicas = slice(*np.searchsorted(self.replicas.plan, [start, stop]))

@@ -182,8 +182,8 @@ def group_path(inputs: Inputs, pool: Ints) -> Path:
 def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[Floats, Floats, Floats]:
     """What gathering sharded weights adds to forward and backward of a microbatch, and how long it takes in all.
 
-    Forward gathers every layer once; backward gathers again and reduce-scatters the gradients. Layers are prefetched one
-    ahead, so that only the excess over compute is waited for. Source: Zhao et al. 2023 (PyTorch FSDP), sec. 4.2.
+    Forward gathers every layer once; backward gathers again and reduce-scatters the gradients. Layers are prefetched
+    one ahead, so that only the excess over compute is waited for. Source: Zhao et al. 2023 (PyTorch FSDP), sec. 4.2.
     """
     num_shards, parameters = view.num_shards, view.parameters
     gathers = (view.plans.shard == PARAMETERS) & (num_shards > 1)
@@ -269,8 +269,8 @@ def _buffers(view: StageView, weight_size: float, gradient_size: float) -> Float
 def optimizer_seconds(view: StageView) -> Floats:
     """Optimizer step of one rank: gradient read, states read and written, weight written, at memory bandwidth.
 
-    Offloaded states stay on the host: gradients go down and weights come up over PCIe, the host's own update is taken as
-    hidden behind that (ZeRO-Offload, Ren et al. 2021, sec. 4.2).
+    Offloaded states stay on the host: gradients go down and weights come up over PCIe, the host's own update is taken
+    as hidden behind that (ZeRO-Offload, Ren et al. 2021, sec. 4.2).
     """
     hardware, pool = view.inputs.hardware, view.stages.pool
     sizes = state_bytes(view.inputs.problem.workload, weights_are_master=False)

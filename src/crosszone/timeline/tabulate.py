@@ -1,5 +1,7 @@
 """One plan in its general form as tables with one row per stage."""
 
+from typing import Any
+
 import numpy as np
 
 from crosszone.core.layout import Layout
@@ -40,7 +42,7 @@ def _layout(inputs: Inputs, plan: Plan) -> Layout:
 def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
     names = [framework.name for framework in inputs.frameworks]
     layers = {stage.num_layers for stage in plan.stages}
-    integers = {
+    integers: dict[str, Any] = {
         "layout": 0,
         "framework": names.index(plan.framework),
         "tp": plan.tp,
@@ -55,7 +57,7 @@ def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
         "recompute": RECOMPUTES.index(plan.recompute),
         "shard": SHARDS.index(plan.shard),
     }
-    flags = {
+    flags: dict[str, Any] = {
         "sequence_parallel": plan.sequence_parallel,
         "offloads_optimizer": plan.offload != "none",
         "is_uneven": len(layers) > 1,
@@ -65,8 +67,8 @@ def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
         "is_flat": plan.sync.method == "flat",
     }
     return PlanTable(
-        **{name: np.array([value], dtype=np.int64) for name, value in integers.items()},
-        **{name: np.array([value], dtype=np.bool_) for name, value in flags.items()},
+        **{name: np.array([value], dtype=np.int64) for name, value in integers.items()},  # type: ignore[arg-type]
+        **{name: np.array([value], dtype=np.bool_) for name, value in flags.items()},  # type: ignore[arg-type]
     )
 
 

@@ -1,10 +1,9 @@
 """Interleaved 1F1B: each rank holds several virtual stages. Source: Narayanan et al. 2021 (SC21), sec. 2.2.2."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from crosszone.core.schedules.action import Action, backward, forward
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric
 
 NAME = "interleaved_1f1b"
 
@@ -27,13 +26,11 @@ def order(stage: int, num_stages: int, num_microbatches: int, num_virtual_stages
     return tuple(actions + backwards[total - warm_up :])
 
 
-def in_flight(
-    stage: ArrayLike, num_stages: ArrayLike, num_microbatches: ArrayLike, num_virtual_stages: ArrayLike
-) -> Floats:
+def in_flight(stage: Numeric, num_stages: Numeric, num_microbatches: Numeric, num_virtual_stages: Numeric) -> Floats:
     """The warm-up and the one at work, in virtual stages of 1/v of a rank's layers each; at most all of them."""
     p, v = np.asarray(num_stages, dtype=float), np.asarray(num_virtual_stages, dtype=float)
     units = 2.0 * (p - 1.0 - np.asarray(stage)) + (v - 1.0) * p + 1.0
-    return np.minimum(np.asarray(num_microbatches, dtype=float), units / v)
+    return np.asarray(np.minimum(np.asarray(num_microbatches, dtype=float), units / v))
 
 
 def _unit(index: int, num_stages: int, num_virtual_stages: int) -> tuple[int, int]:

@@ -1,0 +1,204 @@
+"""A plan whose stages or replicas a person wrote: placed as written, without a search."""
+
+import dataclasses
+from collections import Counter
+
+from crosszone.core.plan import RANK_ORDER, IdleGpus, Plan, Replica, Stage, Sync
+from crosszone.core.pools import Pool, pools
+from crosszone.core.problem import PlanRequest, Problem, ReplicaRequest, StageRequest
+from crosszone.errors import Finding, InfeasiblePlan, SpecError
+from crosszone.frameworks import framework_facts, supports
+from crosszone.timeline.inputs import inputs
+from crosszone.timeline.predict import plan_step_seconds
+
+Place = tuple[str, int]
+"""Zone and index of one of its node groups."""
+
+
+def is_written(request: PlanRequest) -> bool:
+    """Whether stages or replicas are fixed one by one."""
+    return bool(request.stages or request.replicas)
+
+
+def written_plan(problem: Problem, framework: str) -> Plan:
+    """The plan of `problem` for `framework`; degrees that are absent are 1, dp fills the GPUs of the fullest zone.
+
+    Errors: SpecError where a zone has fewer GPUs than the stages placed in it need, or microbatches do not add up.
+    """
+    request = problem.plan
+    tp, cp, pp = request.tp or 1, request.cp or 1, _num_stages(request)
+    stages = request.stages or _even_stages(problem.model.num_layers, pp)
+    replicas = request.replicas or _one_chain(problem, stages, tp * cp)
+    size = request.microbatch_size or 1
+    groups = _groups(problem, stages, replicas, tp * cp)
+    dp = sum(replica.num_replicas for replica in replicas)
+    recompute = request.recompute or "none"
+    virtual = request.num_virtual_stages or 1
+    return Plan(
+        framework=framework,
+        tp=tp,
+        pp=pp,
+        cp=cp,
+        ep=request.ep or 1,
+        dp=dp,
+        dp_shard=request.dp_shard or (dp if (request.shard or "none") != "none" else 1),
+        num_virtual_stages=virtual,
+        microbatch_size=size,
+        schedule=request.schedule or ("interleaved_1f1b" if virtual > 1 else "1f1b"),
+        sequence_parallel=tp > 1 if request.sequence_parallel is None else request.sequence_parallel,
+        shard=request.shard or "none",
+        recompute=recompute,
+        offload=request.offload or "none",
+        rank_order=request.rank_order or RANK_ORDER,
+        sync=request.sync or Sync(),
+        bucket_bytes=request.bucket_bytes,
+        prefetch=request.prefetch,
+        stages=_stages(stages, groups, tp, dp, recompute),
+        replicas=_replicas(problem, replicas, groups, size),
+        idle_gpus=_idle(problem, replicas, groups, tp * cp),
+    )
+
+
+def best_written(problem: Problem, frameworks: tuple[str, ...]) -> Plan:
+    """The written plan for the framework that runs it fastest of `frameworks`.
+
+    Errors: InfeasiblePlan with every reason where none can express it; SpecError as `written_plan`.
+    """
+    plan = written_plan(problem, frameworks[0])
+    plans = [dataclasses.replace(plan, framework=name) for name in frameworks]
+    reasons = {plan.framework: supports(plan.framework, plan) for plan in plans}
+    able = [plan for plan in plans if not reasons[plan.framework]]
+    if not able:
+        every = [why for one in reasons.values() for why in one]
+        raise InfeasiblePlan(*(Finding(code="not_expressible", message=why, where="plan") for why in every))
+    prepared = inputs(problem, tuple(framework_facts(plan.framework) for plan in able))
+    return min(able, key=lambda plan: plan_step_seconds(prepared, plan))
+
+
+def _num_stages(request: PlanRequest) -> int:
+    if request.stages:
+        return len(request.stages)
+    longest = max(len(replica.zones) for replica in request.replicas or ())
+    return request.pp or longest
+
+
+def _even_stages(num_layers: int, pp: int) -> tuple[StageRequest, ...]:
+    """Layers spread evenly, later stages taking what is left over."""
+    short = pp - num_layers % pp
+    return tuple(StageRequest(num_layers=num_layers // pp + (index >= short)) for index in range(pp))
+
+
+def _one_chain(problem: Problem, stages: tuple[StageRequest, ...], block: int) -> tuple[ReplicaRequest, ...]:
+    """One kind of replica through the zones of the stages, as many as the fullest zone has room for."""
+    first = problem.cluster.zones[0].name
+    zones = tuple(stage.zone or first for stage in stages)
+    room = [problem.cluster.zone(name).num_gpus // (block * count) for name, count in Counter(zones).items()]
+    return (ReplicaRequest(num_replicas=problem.plan.dp or max(min(room), 1), zones=zones),)
+
+
+def _groups(
+    problem: Problem, stages: tuple[StageRequest, ...], replicas: tuple[ReplicaRequest, ...], block: int
+) -> list[list[Place]]:
+    """(zone, node group) of every stage of every replica group: the first node group of the zone with room."""
+    left = {(pool.zone.name, pool.node_group_index): pool.node_group.num_gpus for pool in pools(problem.cluster)}
+    placed: list[list[Place]] = []
+    lacking: list[Finding] = []
+    for index, replica in enumerate(replicas):
+        zones = replica.zones * len(stages) if len(replica.zones) == 1 else replica.zones
+        chain: list[Place] = []
+        for zone, stage in zip(zones, stages, strict=True):
+            need = block * replica.num_replicas
+            place = _place(left, zone, stage.node_group, need)
+            if place is None:
+                has = sum(count for (name, _), count in left.items() if name == zone)
+                lacking.append(_lacking(index, zone, need, has))
+                place = (zone, stage.node_group or 0)
+            left[place] -= need
+            chain.append(place)
+        placed.append(chain)
+    if lacking:
+        raise SpecError(*lacking)
+    return placed
+
+
+def _place(left: dict[Place, int], zone: str, node_group: int | None, need: int) -> Place | None:
+    places = [place for place in left if place[0] == zone and node_group in (None, place[1])]
+    return next((place for place in places if left[place] >= need), None)
+
+
+def _lacking(index: int, zone: str, need: int, has: int) -> Finding:
+    return Finding(
+        code="too_few_gpus",
+        message=f"a stage needs tp*cp*replicas = {need} GPUs in {zone}, which has {max(has, 0)} left for it.",
+        where=f"plan.replicas[{index}]",
+        hint="Place fewer replicas or stages there, or lower tp.",
+    )
+
+
+def _stages(
+    stages: tuple[StageRequest, ...], groups: list[list[Place]], tp: int, dp: int, recompute: str
+) -> tuple[Stage, ...]:
+    found, first = [], 0
+    for index, stage in enumerate(stages):
+        places = {chain[index] for chain in groups}
+        zone, group = places.pop() if len(places) == 1 else (None, None)
+        found.append(
+            Stage(
+                first_layer=first,
+                num_layers=stage.num_layers,
+                zone=zone,
+                node_group=group,
+                tp=stage.tp or tp,
+                dp=stage.dp or dp,
+                recompute=stage.recompute or recompute,
+            )
+        )
+        first += stage.num_layers
+    return tuple(found)
+
+
+def _replicas(
+    problem: Problem, replicas: tuple[ReplicaRequest, ...], groups: list[list[Place]], microbatch_size: int
+) -> tuple[Replica, ...]:
+    """Replica groups with their microbatches: as written, the rest of the batch shared evenly by the others."""
+    total = problem.workload.global_batch_size // microbatch_size
+    written = sum(replica.num_replicas * (replica.num_microbatches or 0) for replica in replicas)
+    free = sum(replica.num_replicas for replica in replicas if replica.num_microbatches is None)
+    if (free == 0 and written != total) or (free and (written >= total or (total - written) % free)):
+        raise SpecError(_wrong_share(total, written, free))
+    share = (total - written) // free if free else 0
+    return tuple(
+        Replica(
+            num_replicas=replica.num_replicas,
+            zones=tuple(zone for zone, _ in chain),
+            node_groups=tuple(group for _, group in chain),
+            num_microbatches=replica.num_microbatches or share,
+            weight=replica.num_replicas * (replica.num_microbatches or share) / total,
+        )
+        for replica, chain in zip(replicas, groups, strict=True)
+    )
+
+
+def _wrong_share(total: int, written: int, free: int) -> Finding:
+    rest = f", and {total - written} cannot be shared evenly by the other {free} replicas" if free else ""
+    return Finding(
+        code="wrong_sum",
+        message=f"a step has {total} microbatches, the replicas name {written}{rest}.",
+        where="plan.replicas",
+        hint="Make num_replicas * num_microbatches add up to the batch.",
+    )
+
+
+def _idle(
+    problem: Problem, replicas: tuple[ReplicaRequest, ...], groups: list[list[Place]], block: int
+) -> tuple[IdleGpus, ...]:
+    used: Counter[Place] = Counter()
+    for replica, chain in zip(replicas, groups, strict=True):
+        for place in chain:
+            used[place] += block * replica.num_replicas
+    return tuple(_left_over(pool, used) for pool in pools(problem.cluster) if _left_over(pool, used).num_gpus)
+
+
+def _left_over(pool: Pool, used: Counter[Place]) -> IdleGpus:
+    place = (pool.zone.name, pool.node_group_index)
+    return IdleGpus(zone=place[0], node_group=place[1], num_gpus=pool.node_group.num_gpus - used[place])
