@@ -57,12 +57,14 @@ def test_the_ranks_of_a_node_carry_its_traffic_together() -> None:
     assert float(all_gather_seconds(32, 8, ONE_GIGA, fast)) == pytest.approx(31 / 32 * ONE_GIGA / 100e9)
 
 
-def test_latency_counts_a_round_for_every_doubling() -> None:
+def test_latency_counts_rounds() -> None:
     slow = path(fabric_latency_seconds=1.0, network_latency_seconds=100.0)
+    # Inside a fabric one round for every doubling.
     assert float(all_gather_seconds(8, 8, 0.0, slow)) == 3.0
     assert float(all_gather_seconds(5, 8, 0.0, slow)) == 3.0
-    assert float(all_gather_seconds(32, 8, 0.0, slow)) == 3.0 + 2 * 100.0
-    assert float(all_reduce_seconds(32, 8, 0.0, slow)) == 2 * 203.0
+    # A gather goes around the ring of 16 nodes, an all-reduce up and down a tree of them.
+    assert float(all_gather_seconds(128, 8, 0.0, slow)) == 3.0 + 15 * 100.0
+    assert float(all_reduce_seconds(128, 8, 0.0, slow)) == 2 * (3.0 + 4 * 100.0)
 
 
 def test_all_to_all_sends_each_other_rank_its_part() -> None:
