@@ -13,7 +13,7 @@ from crosszone.core.tables import Bools, Floats
 from crosszone.core.workload import DTYPE_BYTES, Workload
 from crosszone.cost.collectives import Path, all_gather_seconds, all_reduce_seconds, all_to_all_seconds
 from crosszone.cost.flop import Gemm, attention_flop, layer_gemms, value_head_size
-from crosszone.cost.gemm import gemm_seconds
+from crosszone.cost.gemm import ALIGNMENT, gemm_seconds
 
 FLASH_BACKWARD_FLOP_RATIO = 2.5
 """Five products against two, one of them the recomputed scores. Source: Dao 2023 (FlashAttention-2), sec. 4.1."""
@@ -21,11 +21,14 @@ GROUPED_GEMM_FRACTION = 0.70
 """Rate of a grouped product over experts against one product of the same size; fitted to published MoE runs (H100)."""
 PERMUTATION_BYTES = 24.0
 """Bytes moved per routed token and hidden element: gather, scatter, weighting and their backward, 2-byte elements."""
-UNFUSED_SCORE_PASSES = (6.0, 8.5)
-"""Reads and writes of the 2-byte score matrix. Forward: product out 1, causal softmax in 0.5 (the lower half) and
-out 1, dropout in 1, out 1 and its 1-byte mask 0.5, product in 1. Backward: values' gradient in 1, product out 1,
-dropout in 1, out 1 and mask 0.5, softmax in 0.5 twice and out 1, two products in 2. Counted in Megatron-LM v2's fused
-causal softmax (megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
+UNFUSED_PRODUCTS = (2.0, 4.0)
+"""Batched products that write or read the score matrix once: scores and weighted values forward, two gradients of each
+backward."""
+UNFUSED_SCORE_PASSES = (4.0, 4.5)
+"""Reads and writes of the 2-byte score matrix between those products. Forward: causal softmax in 0.5 (the lower half)
+and out 1, dropout in 1, out 1 and its 1-byte mask 0.5. Backward: dropout in 1, out 1 and mask 0.5, softmax in 0.5 twice
+and out 1. Counted in Megatron-LM v2's fused causal softmax
+(megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
 NARROW_CAST_BYTES = 4.0
 """Per element of a product's 16-bit operand that becomes fp8 or fp4: read 2, write 1 by rows and 1 by columns, because
 the backward products need the transpose. Source: NVIDIA, Transformer Engine user guide, "Using FP8"."""
@@ -188,8 +191,9 @@ def _gemm(m: Floats, n: Floats, k: Floats, rate: Floats, keys: LayerKeys, elemen
 def _attention_seconds(model: Model, kind: LayerKind, workload: Workload, keys: LayerKeys) -> tuple[Floats, Floats]:
     """Scores, softmax and weighted values, forward and backward.
 
-    Flash: FLOP of the unmasked pairs at the fused kernel's rate, backward 2.5 times the FLOP. Unfused: the products run
-    over the whole square and every pass over the scores costs memory time. Context parallelism divides both evenly.
+    Flash: FLOP of the unmasked pairs at the fused kernel's rate, backward 2.5 times the FLOP. Unfused: each product
+    runs over the whole square with heads padded to whole tiles, bound by its FLOP or by its pass over the scores;
+    softmax and dropout are further passes. Context parallelism divides all evenly.
     """
     sequences = keys.microbatch_size / (keys.tp * keys.cp)
     if workload.attention == "flash":
@@ -197,12 +201,16 @@ def _attention_seconds(model: Model, kind: LayerKind, workload: Workload, keys: 
         forward = flop / keys.attention_flop_per_second
         backward = FLASH_BACKWARD_FLOP_RATIO * flop / keys.attention_backward_flop_per_second
         return forward, backward
-    square = float(workload.sequence_length) ** 2
-    flop = sequences * 2.0 * square * model.num_heads * (model.head_size + value_head_size(model))
-    score_seconds = sequences * square * model.num_heads * 2.0 / keys.memory_bytes_per_second
-    product = flop / keys.unfused_attention_flop_per_second
-    passes_forward, passes_backward = UNFUSED_SCORE_PASSES
-    return product + passes_forward * score_seconds, 2.0 * product + passes_backward * score_seconds
+    scores = sequences * float(workload.sequence_length) ** 2 * model.num_heads
+    pass_seconds = scores * 2.0 / keys.memory_bytes_per_second
+    padded_head_size = ALIGNMENT * np.ceil((model.head_size + value_head_size(model)) / 2.0 / ALIGNMENT)
+    product_seconds = 2.0 * scores * padded_head_size / keys.unfused_attention_flop_per_second
+    product_seconds = np.maximum(product_seconds, pass_seconds)
+    forward, backward = (
+        products * product_seconds + passes * pass_seconds
+        for products, passes in zip(UNFUSED_PRODUCTS, UNFUSED_SCORE_PASSES, strict=True)
+    )
+    return forward, backward
 
 
 def _elementwise_seconds(
