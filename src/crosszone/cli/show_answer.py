@@ -41,7 +41,7 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
     if answer.rejected:
         yield heading("Turned down")
         best = answer.plans[0].plan if answer.plans else None
-        rejected = tuple(_rejected_line(plan, best) for plan in answer.rejected)
+        rejected = tuple(_rejected_line(plan, best, is_verbose=is_verbose) for plan in answer.rejected)
         yield bullets(shortened(rejected, len(rejected) if is_verbose else NUM_REJECTED))
     warnings = answer.plans[0].prediction.warnings if answer.plans else _notices(answer)
     if warnings:
@@ -115,12 +115,14 @@ def _baseline_line(baseline: RankedPlan) -> str:
     )
 
 
-def _rejected_line(rejected: RejectedPlan, best: Plan | None) -> str:
-    """Only what makes the plan another than the best, and why that cannot be."""
+def _rejected_line(rejected: RejectedPlan, best: Plan | None, *, is_verbose: bool) -> str:
+    """Only what makes the plan another than the best, and why that cannot be: one reason, or all if verbose."""
     parts = [degrees(rejected.plan), *plan_parts(rejected.plan)]
     same = {degrees(best), *plan_parts(best)} if best is not None else set()
     other = [part for part in parts if part not in same] or parts
-    reasons = " ".join(rejected.reasons)
+    reasons = " ".join(rejected.reasons if is_verbose else rejected.reasons[:1])
+    if not is_verbose and len(rejected.reasons) > 1:
+        reasons += f" (+{len(rejected.reasons) - 1} more reasons)"
     # What a framework cannot do already starts with its name.
     return reasons if other == [rejected.plan.framework] else f"{', '.join(other)}: {reasons}"
 

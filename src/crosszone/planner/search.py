@@ -133,7 +133,7 @@ def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
     timed.sort(key=lambda pair: pair[0])
     seen: dict[tuple[object, ...], Plan] = {}
     for value, plan in timed:
-        look = (plan.framework, plan.tp, plan.cp, plan.pp, plan.dp, len(plan.zones), plan.zone_axis, f"{value:.3g}")
+        look = (plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis, f"{value:.3g}")
         seen.setdefault(look, plan)
     return list(seen.values())
 

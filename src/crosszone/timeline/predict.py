@@ -160,7 +160,11 @@ class _Report:
         capacity = self.inputs.hardware.memory_bytes[stages.pool]
         total = columns.total
         worst = int(np.argmax(total / capacity))
-        rows = tuple(self._stage_memory(row, float(capacity[row])) for row in range(len(stages)))
+        # Replicas that differ in their microbatches alone are one row: the fullest of them.
+        places: dict[tuple[int, int], int] = {}
+        for row in np.argsort(total, kind="stable").tolist():
+            places[int(stages.stage[row]), int(stages.pool[row])] = row
+        rows = tuple(self._stage_memory(row, float(capacity[row])) for row in sorted(places.values()))
         return Memory(
             peak_bytes=float(total[worst]),
             capacity_bytes=float(capacity[worst]),
