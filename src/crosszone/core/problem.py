@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from crosszone.core.calibration import Calibration
 from crosszone.core.cluster import Cluster
 from crosszone.core.model import Model
 from crosszone.core.plan import IdleGpus, Sync
@@ -100,5 +101,7 @@ class Problem:
     plan: PlanRequest = PlanRequest()
     objective: Objective = Objective()
     constraints: Constraints = Constraints()
+    calibration: Calibration | None = None
+    """Learnt from own runs; no key of the job file."""
     assumed: tuple[Notice, ...] = ()
     warnings: tuple[Notice, ...] = ()

@@ -44,6 +44,8 @@ class PoolColumns:
     zone: Ints
     dollars_per_gpu_second: Floats
     """NaN where unknown."""
+    compute_seconds_ratio: Floats
+    """Of the calibration; 1 without. The rates above are already divided by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +105,18 @@ def _pool_row(problem: Problem, pool: Pool, share: Efficiency) -> dict[str, floa
     peak = peak if peak is not None else np.nan  # the reader of the job file has refused a precision the GPU lacks
     wide = wide if wide is not None else peak
     price = group.dollars_per_gpu_second
+    ratio = _compute_seconds_ratio(problem, gpu.name)
     network = group.network_bytes_per_second / group.gpus_per_node / max(pool.zone.oversubscription, 1.0)
     return {
-        "gemm_flop_per_second": peak * share.main_loop_fraction(precision),
-        "wide_flop_per_second": wide * share.gemm_fraction,
+        "gemm_flop_per_second": peak * share.main_loop_fraction(precision) / ratio,
+        "wide_flop_per_second": wide * share.gemm_fraction / ratio,
         # The tile's prologue is bound by memory, not by the narrower format's faster main loop.
         "gemm_overhead_depth": share.gemm_overhead_depth * peak / wide,
         "num_sms": gpu.num_sms or 100,
-        "attention_flop_per_second": wide * share.attention_fraction,
-        "attention_backward_flop_per_second": wide * share.attention_backward_fraction,
-        "unfused_attention_flop_per_second": wide * share.unfused_attention_fraction,
-        "memory_bytes_per_second": gpu.memory_bytes_per_second * share.memory_fraction,
+        "attention_flop_per_second": wide * share.attention_fraction / ratio,
+        "attention_backward_flop_per_second": wide * share.attention_backward_fraction / ratio,
+        "unfused_attention_flop_per_second": wide * share.unfused_attention_fraction / ratio,
+        "memory_bytes_per_second": gpu.memory_bytes_per_second * share.memory_fraction / ratio,
         "memory_bytes": gpu.memory_bytes,
         "domain_size": max(group.fabric.num_gpus, 1),
         "fabric_bytes_per_second": group.fabric.bytes_per_second * share.fabric_fraction,
@@ -125,7 +128,13 @@ def _pool_row(problem: Problem, pool: Pool, share: Efficiency) -> dict[str, floa
         "gpus_per_node": group.gpus_per_node,
         "zone": 0,
         "dollars_per_gpu_second": np.nan if price is None else price,
+        "compute_seconds_ratio": ratio,
     }
+
+
+def _compute_seconds_ratio(problem: Problem, gpu: str) -> float:
+    calibration = problem.calibration
+    return calibration.compute_seconds_ratio if calibration and calibration.gpu == gpu else 1.0
 
 
 def _link_matrix(problem: Problem) -> tuple[tuple[ZoneLink | None, ...], ...]:

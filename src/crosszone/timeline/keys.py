@@ -106,7 +106,7 @@ def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
         microbatch_size=plans.microbatch_size.astype(float),
         sequence_parallel=plans.sequence_parallel,
         elementwise_factor=fact("elementwise_factor"),
-        launch_seconds=fact("launch_seconds"),
+        launch_seconds=fact("launch_seconds") * hardware.compute_seconds_ratio[pool],
         logit_traffic_bytes=fact("logit_traffic_bytes"),
         tp_overlap_fraction=fact("tensor_parallel_overlap_fraction"),
         path=path,
