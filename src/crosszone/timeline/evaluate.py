@@ -60,7 +60,7 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     zone = _zone_agreement(inputs, tables)
     pipeline = tables.per_plan(np.maximum, _pipeline(tables, seconds, boundary))
     pool_exposed = tables.most(exposed_agreement(view, seconds, pool))
-    zone_exposed = _zone_exposed(inputs, tables, seconds, pool, zone)
+    zone_exposed = _zone_exposed(view, tables, seconds, pool, zone)
     update = tables.most(optimizer_seconds(view))
     price = inputs.hardware.dollars_per_gpu_second[tables.stages.pool]
     return Evaluation(
@@ -128,13 +128,16 @@ def exposed_agreement(view: StageView, seconds: StageSeconds, pool: PoolAgreemen
     Buckets are reduced while the last microbatch's backward runs, all but the last one; weights are gathered while the
     next forward runs. Stages further back start their agreement earlier, by the backwards that are still to come.
     """
+    gather = np.maximum(pool.gather_seconds - view.fact("overlaps_weight_gather") * seconds.forward, 0.0)
+    return _exposed_reduce(view, seconds, pool) + gather
+
+
+def _exposed_reduce(view: StageView, seconds: StageSeconds, pool: PoolAgreement) -> Floats:
     stage = view.stages.stage
     head_start = stage * seconds.backward / view.plans.num_virtual_stages
-    hidden_reduce = head_start + view.fact("overlaps_gradient_reduce") * seconds.backward
+    hidden = head_start + view.fact("overlaps_gradient_reduce") * seconds.backward
     left_over = np.where(stage > 0, 0.0, pool.reduce_seconds / pool.num_buckets)
-    reduce = np.maximum(pool.reduce_seconds - hidden_reduce, left_over)
-    gather = np.maximum(pool.gather_seconds - view.fact("overlaps_weight_gather") * seconds.forward, 0.0)
-    return reduce + gather
+    return np.asarray(np.maximum(pool.reduce_seconds - hidden, left_over))
 
 
 def _zone_agreement(inputs: Inputs, tables: Tables) -> ZoneAgreement:
@@ -147,20 +150,22 @@ def _zone_agreement(inputs: Inputs, tables: Tables) -> ZoneAgreement:
 
 
 def _zone_exposed(
-    inputs: Inputs, tables: Tables, seconds: StageSeconds, pool: PoolAgreement, zone: ZoneAgreement
+    view: StageView, tables: Tables, seconds: StageSeconds, pool: PoolAgreement, zone: ZoneAgreement
 ) -> Floats:
     """What of the exchange between zones is not hidden.
 
     Each stage sends as soon as its gradients are there, so that all backwards of the drain hide it, but for the first
-    stage's where the framework reduces only after the backward. The last bucket is never hidden.
+    stage's where the framework reduces only after the backward. What already hides the reduction inside a pool, which
+    comes first, hides nothing else. The last bucket is never hidden.
     """
     if not (zone.seconds > 0.0).any():
         return np.zeros(len(tables.plans))
     plans = tables.plans
     drain = tables.per_replica(np.add, seconds.backward * tables.stages.num_stages)
     drain = tables.per_plan(np.minimum, drain) / plans.num_virtual_stages
-    overlaps = np.array([framework.overlaps_gradient_reduce for framework in inputs.frameworks])[plans.framework]
-    window = drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp)
+    overlaps = np.array([framework.overlaps_gradient_reduce for framework in view.inputs.frameworks])[plans.framework]
+    taken = -tables.most(_exposed_reduce(view, seconds, pool) - pool.reduce_seconds)
+    window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
     last = zone.seconds / (tables.most(pool.num_buckets) * plans.pp)
     return np.where(zone.seconds > 0.0, np.maximum(zone.seconds - window, last), 0.0)
 
