@@ -164,7 +164,7 @@ def _zone_exposed(
     drain = tables.per_replica(np.add, seconds.backward * tables.stages.num_stages)
     drain = tables.per_plan(np.minimum, drain) / plans.num_virtual_stages
     overlaps = np.array([framework.overlaps_gradient_reduce for framework in view.inputs.frameworks])[plans.framework]
-    taken = -tables.most(_exposed_reduce(view, seconds, pool) - pool.reduce_seconds)
+    taken = tables.most(pool.reduce_seconds) - tables.most(_exposed_reduce(view, seconds, pool))
     window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
     last = zone.seconds / (tables.most(pool.num_buckets) * plans.pp)
     return np.where(zone.seconds > 0.0, np.maximum(zone.seconds - window, last), 0.0)
