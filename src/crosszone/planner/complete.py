@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from crosszone.core.plan import Plan
-from crosszone.core.problem import PlanRequest, Problem
+from crosszone.core.problem import Objective, PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.layouts import layouts
@@ -23,6 +23,7 @@ DEFAULTS = {
     "offload": "none",
 }
 """What a key of `plan` means where it is absent from a plan that a person fixed."""
+INTERLEAVED = "interleaved_1f1b"
 
 
 def complete(problem: Problem) -> Plan:
@@ -33,12 +34,12 @@ def complete(problem: Problem) -> Plan:
     InfeasiblePlan where no framework at hand can express them.
     """
     if problem.plan == PlanRequest():
-        answer = search(problem, top=1)
-        return answer.plans[0].plan if answer.plans else answer.rejected[0].plan
+        return _searched(problem)
     if is_written(problem.plan):
         return best_written(problem, allowed_frameworks(problem))
     fixed = dataclasses.replace(problem, plan=_with_defaults(problem.plan))
-    plain = dataclasses.replace(fixed.plan, shard="none", dp_shard=None) if fixed.plan.shard is None else fixed.plan
+    is_plain = fixed.plan.shard is None and fixed.plan.dp_shard is None
+    plain = dataclasses.replace(fixed.plan, shard="none") if is_plain else fixed.plan
     world_size = _world_size(fixed)
     for request in dict.fromkeys((plain, fixed.plan)):
         plan = _best(dataclasses.replace(fixed, plan=request), world_size)
@@ -46,6 +47,15 @@ def complete(problem: Problem) -> Plan:
             return plan
     idling = _best(fixed, None)
     raise SpecError(_idles(fixed, world_size, idling)) if idling else InfeasiblePlan(_not_expressible(fixed))
+
+
+def _searched(problem: Problem) -> Plan:
+    """The plan that the search ranks first; where none keeps the limits or has a price, the fastest."""
+    answer = search(problem, top=1)
+    if not answer.plans and answer.search.num_feasible:
+        free = dataclasses.replace(problem.constraints, max_egress_dollars=None)
+        answer = search(dataclasses.replace(problem, objective=Objective(), constraints=free), top=1)
+    return answer.plans[0].plan if answer.plans else answer.rejected[0].plan
 
 
 def _best(problem: Problem, world_size: int | None) -> Plan | None:
@@ -72,6 +82,9 @@ def _with_defaults(request: PlanRequest) -> PlanRequest:
         absent["tp"] = 1
     elif request.pp is None and request.dp is None:
         absent["pp"] = 1
+    if request.schedule == INTERLEAVED:
+        for name in ("pp", "num_virtual_stages"):  # at least 2: the best is searched
+            absent.pop(name, None)
     return dataclasses.replace(request, **absent)
 
 

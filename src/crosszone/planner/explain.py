@@ -8,12 +8,14 @@ from crosszone import units
 from crosszone.core.answer import RankedPlan, RejectedPlan
 from crosszone.core.plan import RECOMPUTES, Plan
 from crosszone.core.prediction import Prediction
+from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import num_parameters
 from crosszone.cost.traffic import boundary_bytes, ring_link_bytes
 from crosszone.frameworks import framework_names, supports
 from crosszone.planner.general import to_plan
+from crosszone.planner.limits import unmet, unpriced
 from crosszone.planner.table import Scan
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.predict import predict_plan
@@ -31,10 +33,12 @@ def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: 
     found += _share_reasons(one.plan)
     if one.plan.offload != "none":
         host = units.format_bytes(one.prediction.host_memory_bytes)
-        found.append(f"Only with the {one.plan.offload}'s states in host memory does it fit: {host} a node.")
+        if inputs.problem.plan.offload is None:
+            found.append(f"Only with the optimizer's states in host memory does it fit: {host} a node.")
+        else:
+            found.append(f"The optimizer's states wait in host memory: {host} a node.")
     if best is not None and one is not best:
-        slower = one.prediction.step_seconds / best.prediction.step_seconds - 1.0
-        found.append(f"{units.format_fraction(slower)} slower than the first plan.")
+        found.append(_distance(one.prediction, best.prediction))
     if baseline is not None and one is best and len(one.plan.zones) > 1:
         gain = baseline.prediction.step_seconds / one.prediction.step_seconds
         found.append(f"{gain:.2f} times as fast as the best plan of one zone ({baseline.plan.zones[0]}).")
@@ -42,21 +46,23 @@ def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: 
 
 
 def verdict(inputs: Inputs, found: Scan, best: RankedPlan | None, baseline: RankedPlan | None) -> str:
-    """One or two sentences: span zones or not, with both numbers; or how much memory is lacking."""
+    """A few sentences: span zones or not, with both numbers; or what is lacking; and which price is unknown."""
     if best is None:
-        return _nothing_fits(inputs, found)
-    seconds = units.format_seconds(best.prediction.step_seconds)
-    if len(inputs.problem.cluster.zones) == 1:
-        return f"The best plan takes {seconds} a step."
-    if len(best.plan.zones) == 1:
-        return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; nothing over several is faster."
-    names = ", ".join(best.plan.zones)
+        return unmet(inputs, found) if found.scored else _nothing_fits(inputs, found)
+    return f"{_choice(inputs.problem, best, baseline)} {unpriced(inputs)}".rstrip()
+
+
+def as_written(written: RankedPlan, baseline: RankedPlan | None) -> str:
+    """The verdict on a plan that a person wrote: what it takes or lacks, beside the best plan of one zone."""
+    prediction, memory = written.prediction, written.prediction.memory
+    text = f"As written, the plan takes {units.format_seconds(prediction.step_seconds)} a step"
+    if not memory.fits:
+        lacking = units.format_bytes(memory.peak_bytes - memory.capacity_bytes)
+        text = f"As written, the plan does not fit: it lacks {lacking} on its fullest GPU"
     if baseline is None:
-        return f"Span zones: {names} together take {seconds} a step; no zone alone has the memory."
+        return f"{text}."
     alone = units.format_seconds(baseline.prediction.step_seconds)
-    return (
-        f"Span zones: {names} together take {seconds} a step, the best zone alone ({baseline.plan.zones[0]}) {alone}."
-    )
+    return f"{text}; the best plan of one zone ({baseline.plan.zones[0]}) takes {alone} a step."
 
 
 def rejected(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
@@ -72,7 +78,44 @@ def rejected(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
 def misses(inputs: Inputs, found: Scan) -> tuple[RejectedPlan, ...]:
     """Where nothing fits: the plans that come nearest, each with the memory that it lacks."""
     plans = dict.fromkeys(to_plan(inputs, miss.tables, 0) for miss in found.misses[:MOST_MISSES])
-    return tuple(RejectedPlan(plan=plan, reasons=tuple(_memory_refusal(inputs, plan))) for plan in plans)
+    return tuple(one for plan in plans for one in refused(inputs, plan))
+
+
+def refused(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
+    """`plan` with the memory that it lacks."""
+    return (RejectedPlan(plan=plan, reasons=tuple(_memory_refusal(inputs, plan))),)
+
+
+def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> str:
+    seconds = units.format_seconds(best.prediction.step_seconds)
+    if len(problem.cluster.zones) - len(problem.constraints.exclude_zones) == 1:
+        return f"The best plan takes {seconds} a step."
+    is_timed = problem.objective.minimize == "time"
+    if len(best.plan.zones) == 1:
+        better = "faster" if is_timed else "cheaper"
+        return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; nothing over several is {better}."
+    together = f"Span zones: {', '.join(best.plan.zones)} together take {seconds} a step"
+    if baseline is None:
+        return f"{together}; {_why_none_alone(problem)}."
+    alone = units.format_seconds(baseline.prediction.step_seconds)
+    cheaper = "" if is_timed else ", and cost less"
+    return f"{together}, the best zone alone ({baseline.plan.zones[0]}) {alone}{cheaper}."
+
+
+def _why_none_alone(problem: Problem) -> str:
+    limits = (problem.objective.deadline_seconds, problem.objective.budget_dollars)
+    if limits != (None, None) or problem.objective.minimize != "time":
+        return "no zone alone has the memory and keeps the limits"
+    if problem.plan != PlanRequest():
+        return "no zone alone has room for what the job file fixes"
+    return "no zone alone has the memory"
+
+
+def _distance(prediction: Prediction, best: Prediction) -> str:
+    slower = prediction.step_seconds / best.step_seconds - 1.0
+    if slower >= 0.0:
+        return f"{units.format_fraction(slower)} slower than the first plan."
+    return f"{units.format_fraction(-slower)} less time than the first plan, but it costs more."
 
 
 def _zone_reasons(inputs: Inputs, one: RankedPlan) -> list[str]:
@@ -139,13 +182,16 @@ def _share_reasons(plan: Plan) -> list[str]:
         found.append(
             f"Replicas consume {shares[0]} to {shares[-1]} microbatches a step; gradients are weighted by tokens."
         )
-    found += [f"{idle.num_gpus} GPUs in {idle.zone} stay idle." for idle in plan.idle_gpus]
-    return found
+    idle: dict[str, int] = {}
+    for group in plan.idle_gpus:
+        idle[group.zone] = idle.get(group.zone, 0) + group.num_gpus
+    return found + [
+        f"{count} GPUs in {zone} stay idle." if count > 1 else f"1 GPU in {zone} stays idle."
+        for zone, count in idle.items()
+    ]
 
 
 def _nothing_fits(inputs: Inputs, found: Scan) -> str:
-    if not found.misses:
-        return "Plans fit in memory, but none meets the deadline, the budget or the limit on egress."
     plan = to_plan(inputs, found.misses[0].tables, 0)
     lacking = units.format_bytes(found.misses[0].lacking_bytes)
     return (

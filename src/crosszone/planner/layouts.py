@@ -8,7 +8,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_path, best_ring
 
 MOST_SUBSETS = 6
-"""Zones, and pools of one zone, up to which every subset is tried; beyond, the growing sets of the largest."""
+"""Zones, and pools of the cluster, up to which every subset is tried; beyond, the growing sets of the largest."""
 
 
 def layouts(inputs: Inputs, excluded_zones: Sequence[str] = ()) -> tuple[Layout, ...]:
@@ -45,14 +45,26 @@ def _subsets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
 
 
 def _pool_sets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
-    """Sets of pools with at least one of each zone."""
-    per_zone = []
-    for zone in zones:
-        pools = [pool.index for pool in inputs.pools if zone_of(inputs, pool.index) == zone]
-        sizes = range(1, len(pools) + 1) if len(pools) <= MOST_SUBSETS and len(zones) <= 3 else (len(pools),)
-        per_zone.append([subset for size in sizes for subset in itertools.combinations(pools, size)])
-    for choice in itertools.product(*per_zone):
-        yield tuple(pool for subset in choice for pool in subset)
+    """Sets of pools with at least one of each zone: all of them, or the fastest, the two fastest ... of each zone."""
+    per_zone = [[pool.index for pool in inputs.pools if zone_of(inputs, pool.index) == zone] for zone in zones]
+    if len(inputs.pools) <= MOST_SUBSETS:
+        choices = itertools.product(*(_nonempty_subsets(pools) for pools in per_zone))
+        yield from (tuple(pool for subset in choice for pool in subset) for choice in choices)
+        return
+    if len(zones) == 1:
+        yield from ((pool,) for pool in per_zone[0])
+    for size in range(1, max(len(pools) for pools in per_zone) + 1):
+        yield tuple(pool for pools in per_zone for pool in _fastest(pools, size, inputs))
+
+
+def _nonempty_subsets(pools: Sequence[int]) -> list[tuple[int, ...]]:
+    return [subset for size in range(1, len(pools) + 1) for subset in itertools.combinations(pools, size)]
+
+
+def _fastest(pools: Sequence[int], size: int, inputs: Inputs) -> list[int]:
+    """The pools that do most work together, in their order."""
+    work = inputs.hardware.gemm_flop_per_second * inputs.hardware.num_gpus
+    return sorted(sorted(pools, key=lambda pool: -work[pool])[:size])
 
 
 def _joined(pools: Sequence[int], inputs: Inputs) -> Iterator[Layout]:

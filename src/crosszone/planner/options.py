@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SHARDS
+from crosszone.core.problem import PlanRequest
 from crosszone.core.tables import Ints
 from crosszone.timeline.inputs import Inputs
 
@@ -51,11 +52,11 @@ def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
         cp=_only(request.cp, context or [1]),
         ep=_only(request.ep, [ep for ep in experts if ep <= most_gpus]),
         microbatch_size=_only(request.microbatch_size, batch),
-        num_virtual_stages=_only(request.num_virtual_stages, per_layer),
+        num_virtual_stages=_only(request.num_virtual_stages, _chunks(request, per_layer)),
         recompute=_only(
             None if request.recompute is None else RECOMPUTES.index(request.recompute), range(len(RECOMPUTES))
         ),
-        shard=_only(None if request.shard is None else SHARDS.index(request.shard), range(len(SHARDS))),
+        shard=_only(None if request.shard is None else SHARDS.index(request.shard), _shards(request)),
         world_size=world_size,
     )
 
@@ -73,6 +74,22 @@ def powers_of_two(most: int) -> list[int]:
 def _splits_kv(num_kv_heads: int, tp: int) -> bool:
     """Each rank holds whole key-value heads, or ranks share one."""
     return num_kv_heads % tp == 0 or tp % num_kv_heads == 0
+
+
+def _chunks(request: PlanRequest, per_layer: list[int]) -> list[int]:
+    """Virtual stages that the schedule, where it is fixed, allows: only interleaving has more than one."""
+    if request.schedule is None:
+        return per_layer
+    interleaves = request.schedule == "interleaved_1f1b"
+    return [chunks for chunks in per_layer if (chunks > 1) == interleaves]
+
+
+def _shards(request: PlanRequest) -> list[int]:
+    """What may be sharded: something where `dp_shard` is fixed above 1, nothing where it is fixed at 1."""
+    everything = list(range(len(SHARDS)))
+    if request.dp_shard is None:
+        return everything
+    return everything[1:] if request.dp_shard > 1 else everything[:1]
 
 
 def _is_smooth(size: int) -> bool:

@@ -6,14 +6,13 @@ import numpy as np
 
 from crosszone.core.answer import Answer, RankedPlan, Search
 from crosszone.core.plan import Plan
-from crosszone.core.prediction import Prediction
 from crosszone.core.problem import PlanRequest, Problem
-from crosszone.core.tables import Floats
 from crosszone.errors import Finding, InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
-from crosszone.planner.explain import misses, reasons, rejected, verdict
+from crosszone.planner.explain import as_written, misses, reasons, refused, rejected, verdict
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
+from crosszone.planner.limits import objective
 from crosszone.planner.options import options
 from crosszone.planner.table import Scan, Scored, scan
 from crosszone.planner.written import best_written, is_written
@@ -47,17 +46,15 @@ def search(problem: Problem, *, top: int) -> Answer:
         return _written_answer(problem)
     prepared, found = _scanned(problem)
     if not found.scored and problem.plan.offload is None:
-        offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
-        with_host, saved = _scanned(offloading)
-        prepared, found = (with_host, saved) if saved.scored else (prepared, found)
+        _, saved = _scanned(replace(problem, plan=replace(problem.plan, offload="optimizer")))
+        found = saved if saved.scored else found
     if not found.scored and not found.misses:
         raise InfeasiblePlan(_nothing_expressible(problem))
     plans = _ranked(prepared, found)
-    ranked = [_full(prepared, plan) for plan in plans[: max(top, 1)]]
-    ranked = [one for one in ranked if _within_egress(prepared, one.prediction)]
+    ranked = [_full(prepared, plan) for plan in plans[:top]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     baseline = next((one for one in ranked if one.plan == alone), _full(prepared, alone) if alone else None)
-    return _answer(prepared, found, ranked[:top], baseline)
+    return _answer(prepared, found, ranked, baseline)
 
 
 def _answer(inputs: Inputs, found: Scan, ranked: list[RankedPlan], baseline: RankedPlan | None) -> Answer:
@@ -72,18 +69,23 @@ def _answer(inputs: Inputs, found: Scan, ranked: list[RankedPlan], baseline: Ran
             num_pruned=found.num_pruned,
             num_feasible=sum(len(part.rows) for part in found.scored),
         ),
-        rejected=rejected(inputs, best.plan) if best else misses(inputs, found),
+        rejected=rejected(inputs, best.plan) if best else () if found.scored else misses(inputs, found),
     )
 
 
 def _written_answer(problem: Problem) -> Answer:
-    """The plan that a person wrote stage by stage, beside the best one-zone plan of the same cluster."""
+    """The plan that a person wrote stage by stage, beside the best one-zone plan of the same cluster.
+
+    No `plans` where it does not fit; `rejected` then says what it lacks.
+    """
     plan = best_written(problem, allowed_frameworks(problem))
     prepared, found = _scanned(replace(problem, plan=PlanRequest()))
     alone = next((other for other in _ranked(prepared, found) if len(other.zones) == 1), None)
-    written = _full(prepared, plan)
-    ranked = [written] if written.prediction.memory.fits else []
-    return _answer(prepared, found, ranked, _full(prepared, alone) if alone else None)
+    written, baseline = _full(prepared, plan), _full(prepared, alone) if alone else None
+    fits = written.prediction.memory.fits
+    answer = _answer(prepared, found, [written] if fits else [], baseline)
+    lacking = answer.rejected if fits else refused(prepared, plan)
+    return replace(answer, problem=problem, verdict=as_written(written, baseline), rejected=lacking)
 
 
 def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
@@ -91,23 +93,6 @@ def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
     if problem.framework:
         return (problem.framework,)
     return problem.constraints.frameworks or framework_names()
-
-
-def objective(problem: Problem, step_seconds: Floats, dollars: Floats) -> Floats:
-    """What is minimised: seconds, or dollars, per step. With the tokens fixed, throughput per dollar is cost.
-
-    Infinite where the deadline or the budget is missed, or a price that decides is unknown.
-    """
-    goal, tokens = problem.objective, problem.workload.train_tokens
-    value = step_seconds if goal.minimize == "time" else np.where(np.isnan(dollars), np.inf, dollars)
-    if tokens is None:
-        return value
-    num_steps = tokens / problem.workload.global_batch_tokens
-    if goal.deadline_seconds is not None:
-        value = np.where(step_seconds * num_steps > goal.deadline_seconds, np.inf, value)
-    if goal.budget_dollars is not None:
-        value = np.where(dollars * num_steps > goal.budget_dollars, np.inf, value)
-    return value
 
 
 def _scanned(problem: Problem) -> tuple[Inputs, Scan]:
@@ -139,7 +124,7 @@ def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
 
 
 def _best_rows(inputs: Inputs, part: Scored) -> list[Candidate]:
-    value = objective(inputs.problem, part.step_seconds, part.dollars)
+    value = objective(inputs.problem, part.step_seconds, part.dollars, part.egress_dollars)
     most = min(PER_CLASS, len(value))
     rows = np.argpartition(value, most - 1)[:most]
     return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
@@ -162,23 +147,24 @@ def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Pla
             break
         plan = to_plan(inputs, candidate.scored.rows.take(np.array([candidate.index])).tables(), 0)
         seconds = plan_step_seconds(inputs, plan)
-        estimate = float(candidate.scored.step_seconds[candidate.index])
-        dollars = float(candidate.scored.dollars[candidate.index]) * seconds / estimate
-        value = float(objective(inputs.problem, np.array([seconds]), np.array([dollars]))[0])
+        value = _simulated_value(inputs.problem, candidate, seconds)
         if np.isfinite(value):
             found.append((value, plan))
             best = min(best, value)
     return found
 
 
+def _simulated_value(problem: Problem, candidate: Candidate, seconds: float) -> float:
+    """The objective at the simulated time: rent grows with it, egress does not."""
+    scored, row = candidate.scored, slice(candidate.index, candidate.index + 1)
+    egress = scored.egress_dollars[row]
+    dollars = (scored.dollars[row] - egress) * seconds / scored.step_seconds[row] + egress
+    return float(objective(problem, np.array([seconds]), dollars, egress)[0])
+
+
 def _full(inputs: Inputs, plan: Plan) -> RankedPlan:
     framework = next(framework for framework in inputs.frameworks if framework.name == plan.framework)
     return RankedPlan(plan=plan, prediction=predict_plan(inputs.problem, plan, framework))
-
-
-def _within_egress(inputs: Inputs, prediction: Prediction) -> bool:
-    most = inputs.problem.constraints.max_egress_dollars
-    return most is None or prediction.egress_dollars is None or prediction.egress_dollars <= most
 
 
 def _nothing_expressible(problem: Problem) -> Finding:

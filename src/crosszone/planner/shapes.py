@@ -145,13 +145,25 @@ def _proportional(total: Ints, weights: Ints) -> Ints:
 
 
 def _usable(inputs: Inputs, pool: int, tp: Ints) -> Ints:
-    """GPUs of the pool in whole groups of tp: inside a node or fabric, or filling several whole nodes."""
+    """GPUs of the pool in whole groups of tp: inside a node or fabric, or filling several whole nodes.
+
+    Those that the job file wants idle are not among them.
+    """
     group = inputs.pools[pool].node_group
-    size, nodes = group.gpus_per_node, group.num_nodes
+    size, nodes, domain = group.gpus_per_node, group.num_nodes, max(group.fabric.num_gpus, 1)
     inside = nodes * (size // tp) * tp
     whole_nodes = np.where(tp % size == 0, nodes // np.maximum(tp // size, 1) * tp, 0)
-    across = np.where(tp <= group.fabric.num_gpus, nodes * size // tp * tp, whole_nodes)
-    return np.where(tp <= size, inside, across)
+    whole_fabrics, rest = divmod(group.num_gpus, domain)
+    in_fabrics = (whole_fabrics * (domain // tp) + rest // tp) * tp
+    across = np.where(tp <= domain, in_fabrics, whole_nodes)
+    most = (group.num_gpus - _num_idle(inputs, pool)) // tp * tp
+    return np.asarray(np.minimum(np.where(tp <= size, inside, across), most))
+
+
+def _num_idle(inputs: Inputs, pool: int) -> int:
+    """GPUs of the pool that the job file wants idle."""
+    place = (inputs.pools[pool].zone.name, inputs.pools[pool].node_group_index)
+    return sum(idle.num_gpus for idle in inputs.problem.plan.idle_gpus or () if (idle.zone, idle.node_group) == place)
 
 
 def _runs(layout: Layout, pp: Ints, pool_stages: Ints) -> tuple[Ints, Ints, Ints]:

@@ -64,7 +64,7 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
     shape = shapes(inputs, layout, options)
     row, size, virtual, evenly = _crossed(shape, options)
     total = inputs.problem.workload.global_batch_size // size
-    num_replicas, repeats = _thinned(shape.most_replicas[row], total, evenly)
+    num_replicas, repeats = _thinned(shape.most_replicas[row], total, evenly, inputs.problem.plan.dp)
     share, is_unequal = _shares(inputs, layout, total, num_replicas)
     keep = (num_replicas >= 1).all(axis=1) & ~repeats & _interleaves(inputs, shape, row, virtual, share, is_unequal)
     if inputs.problem.plan.dp:
@@ -92,13 +92,13 @@ def _crossed(shape: Shapes, options: Options) -> tuple[Ints, Ints, Ints, Bools]:
     return row[keep], size[keep], virtual[keep], evenly[keep]
 
 
-def _thinned(most: Ints, num_microbatches: Ints, evenly: Bools) -> tuple[Ints, Bools]:
-    """Replicas [n, chains], at most one per microbatch; where `evenly`, as many as divide the microbatches.
+def _thinned(most: Ints, num_microbatches: Ints, evenly: Bools, fixed: int | None = None) -> tuple[Ints, Bools]:
+    """Replicas [n, chains], at most one per microbatch and `fixed`; where `evenly`, as many as divide the microbatches.
 
     Also whether the even variant repeats the full one. Chains give up replicas in proportion, the last ones first.
     """
     total = most.sum(axis=1)
-    full = np.minimum(total, num_microbatches)
+    full = np.minimum(total, num_microbatches if fixed is None else np.minimum(num_microbatches, fixed))
     even = _largest_divisor(num_microbatches, full)
     wanted = np.where(evenly, even, full)
     repeats = evenly & (even == full)
@@ -151,19 +151,23 @@ def _sharded(
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """(index in the given rows, shard, ranks that share one copy, ep) of every way to shard and to place experts.
 
-    Groups that shard: all replicas of a zone (of the smallest chain), those of a fabric domain, or all of all zones.
+    Groups that shard: all replicas of a zone (of the smallest chain), those of a fabric domain, or all of all zones;
+    where the job file fixes their size, groups of that size that mix no zones, or all. What a job file wants sharded
+    may be sharded over one rank.
     """
     tp, cp = shape.tp[row], shape.cp[row]
     dp, whole = num_replicas.sum(axis=1), np.gcd.reduce(num_replicas, axis=1)
     domain = min(int(inputs.hardware.domain_size[pool]) for chain in layout.chains for pool in chain)
     inside = np.gcd(whole, np.maximum(domain // (tp * cp), 1))
     groups = [(whole, whole > 0), (inside, inside < whole), (dp, dp > whole)]
+    if inputs.problem.plan.dp_shard:
+        size = np.full_like(dp, inputs.problem.plan.dp_shard)
+        groups = [(size, (whole % size == 0) | (dp == size))]
     everyone = np.arange(len(row))
     found = [(everyone, np.zeros_like(row), np.ones_like(row))] if 0 in options.shard else []
-    fixed = inputs.problem.plan.dp_shard
+    may_be_alone = 0 not in options.shard
     for size, distinct in groups:
-        wanted = distinct & (size > 1) & (size == fixed if fixed else True)
-        index = np.flatnonzero(wanted)
+        index = np.flatnonzero(distinct & ((size > 1) | (may_be_alone & (dp == 1))))
         found += [(index, np.full(len(index), code), size[index]) for code in options.shard[options.shard > 0]]
     if not found:
         return (everyone[:0],) * 4

@@ -56,6 +56,8 @@ class Scored:
     rows: Rows
     step_seconds: Floats
     dollars: Floats
+    """Per step, egress among them; NaN where a price is unknown."""
+    egress_dollars: Floats
     """Per step; NaN where a price is unknown."""
 
 
@@ -152,12 +154,22 @@ def _margins(inputs: Inputs, rows: Rows, keys: Keyed) -> Floats:
 
 def _timed(inputs: Inputs, rows: Rows, keys: Keyed) -> Scored:
     parts = [evaluate(inputs, rows.take(part).tables(), keys.take(part)) for part in _chunks(len(rows))]
-    dollars = [part.gpu_dollars_per_second * part.step_seconds + part.egress_dollars for part in parts]
+    step_seconds = np.concatenate([part.step_seconds for part in parts])
+    egress_dollars = np.concatenate([part.egress_dollars for part in parts])
     return Scored(
         rows=rows,
-        step_seconds=np.concatenate([part.step_seconds for part in parts]),
-        dollars=np.concatenate(dollars),
+        step_seconds=step_seconds,
+        dollars=_rent_dollars_per_second(inputs, rows.layout) * step_seconds + egress_dollars,
+        egress_dollars=egress_dollars,
     )
+
+
+def _rent_dollars_per_second(inputs: Inputs, layout: Layout) -> float:
+    """Price of all GPUs of the layout's zones, as a prediction counts them: idle ones are paid for too."""
+    hardware = inputs.hardware
+    zones = hardware.zone[[pool for chain in layout.chains for pool in chain]]
+    paid = np.isin(hardware.zone, zones)
+    return float(np.sum((hardware.num_gpus * hardware.dollars_per_gpu_second)[paid]))
 
 
 def _chunks(size: int) -> list[slice]:
