@@ -15,7 +15,7 @@ import numpy as np
 
 from crosszone.catalog.frameworks import framework
 from crosszone.core.framework import Framework
-from crosszone.core.plan import Plan
+from crosszone.core.plan import Plan, Sync
 from crosszone.core.tables import Bools, Ints, PlanTable
 from crosszone.errors import UnknownName
 from crosszone.frameworks.rules import plan_expressed, table_expressed
@@ -59,16 +59,22 @@ def expressible(
     num_layers: int | Ints,
     num_microbatches: int | Ints,
     num_like_replicas: Ints | None = None,
+    sync: Sync | None = None,
 ) -> Bools:
     """Rows of `table` that the framework can express; `supports` of each row, without a loop over rows.
 
     `num_layers` is the model's, `num_microbatches` that of the row's replica with fewest, `num_like_replicas` the
-    greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it).
+    greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it), `sync` how
+    all of them agree across zones.
 
     Errors: UnknownName with the nearest names.
     """
     columns = table_expressed(
-        table, num_layers=num_layers, num_microbatches=num_microbatches, num_like_replicas=num_like_replicas
+        table,
+        num_layers=num_layers,
+        num_microbatches=num_microbatches,
+        num_like_replicas=num_like_replicas,
+        sync=sync,
     )
     can = np.ones(len(table), dtype=np.bool_)
     for rule in _module(name).RULES:

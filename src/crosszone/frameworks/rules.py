@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Plan
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Plan, Sync
 from crosszone.core.tables import Bools, Columns, Ints, PlanTable
 
 OFFLOADS = ("none", "optimizer", "parameters")
@@ -86,10 +86,11 @@ def table_expressed(
     num_layers: int | Ints,
     num_microbatches: int | Ints,
     num_like_replicas: Ints | None = None,
+    sync: Sync | None = None,
 ) -> Expressed:
     """The columns that rules read, of every row of `table`.
 
-    What a table does not hold is what the search never varies: stages alike, no codecs, hierarchical agreement. Where
+    What a table does not hold is what the search never varies: stages alike, and how zones agree, as in `sync`. Where
     `num_like_replicas` is not given, rows with unequal replicas count as having groups of one.
     """
     num_rows = len(table)
@@ -101,9 +102,9 @@ def table_expressed(
         num_microbatches=np.broadcast_to(np.asarray(num_microbatches, dtype=np.int64), num_rows),
         num_like_replicas=like,
         offload=table.offloads_optimizer.astype(np.int64) * OFFLOADS.index("optimizer"),
-        sync=np.full(num_rows, SYNC_METHODS.index("hierarchical")),
+        sync=np.full(num_rows, SYNC_METHODS.index((sync or Sync()).method)),
         is_mixed=no,
-        has_codecs=no,
+        has_codecs=np.full(num_rows, sync is not None and bool(sync.codecs)),
     )
 
 

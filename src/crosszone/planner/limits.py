@@ -77,16 +77,16 @@ def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, flo
     if goal.deadline_seconds is not None:
         least, most = _least([part.step_seconds for part in scored]) * steps, goal.deadline_seconds
         times = units.format_seconds(least), units.format_seconds(most)
-        found.append((f"the fastest takes {times[0]}, the deadline is {times[1]}", least, most))
+        found.append((f"the fastest takes about {times[0]}, the deadline is {times[1]}", least, most))
     if goal.budget_dollars is not None:
         least, most = _least([part.dollars for part in scored]) * steps, goal.budget_dollars
         sums = units.format_dollars(least), units.format_dollars(most)
-        found.append((f"the cheapest costs {sums[0]}, the budget is {sums[1]}", least, most))
+        found.append((f"the cheapest costs about {sums[0]}, the budget is {sums[1]}", least, most))
     if problem.constraints.max_egress_dollars is not None:
         least = _least([part.egress_dollars for part in scored]) * steps
         most = problem.constraints.max_egress_dollars
         sums = units.format_dollars(least), units.format_dollars(most)
-        found.append((f"the least egress costs {sums[0]}, the limit is {sums[1]}", least, most))
+        found.append((f"the least egress costs about {sums[0]}, the limit is {sums[1]}", least, most))
     return found
 
 

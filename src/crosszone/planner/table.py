@@ -137,9 +137,11 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
     fewest, alike = space.num_microbatches.min(axis=1), np.gcd.reduce(space.num_replicas, axis=1)
     tables = [space.filled(everyone, np.zeros_like(everyone), recompute) for recompute in recomputes]
-    num_layers = inputs.problem.model.num_layers
+    num_layers, sync = inputs.problem.model.num_layers, inputs.problem.plan.sync
     rows = [
-        expressible(framework.name, plans, num_layers=num_layers, num_microbatches=fewest, num_like_replicas=alike)
+        expressible(
+            framework.name, plans, num_layers=num_layers, num_microbatches=fewest, num_like_replicas=alike, sync=sync
+        )
         for plans in tables
         for framework in inputs.frameworks
     ]
