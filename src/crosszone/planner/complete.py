@@ -37,7 +37,7 @@ def complete(problem: Problem) -> Plan:
         return _searched(problem)
     if is_written(problem.plan):
         return best_written(problem, allowed_frameworks(problem))
-    fixed = dataclasses.replace(problem, plan=_with_defaults(problem.plan))
+    fixed = dataclasses.replace(_by_time(problem), plan=_with_defaults(problem.plan))
     is_plain = fixed.plan.shard is None and fixed.plan.dp_shard is None
     plain = dataclasses.replace(fixed.plan, shard="none") if is_plain else fixed.plan
     world_size = _world_size(fixed)
@@ -53,9 +53,14 @@ def _searched(problem: Problem) -> Plan:
     """The plan that the search ranks first; where none keeps the limits or has a price, the fastest."""
     answer = search(problem, top=1)
     if not answer.plans and answer.search.num_feasible:
-        free = dataclasses.replace(problem.constraints, max_egress_dollars=None)
-        answer = search(dataclasses.replace(problem, objective=Objective(), constraints=free), top=1)
+        answer = search(_by_time(problem), top=1)
     return answer.plans[0].plan if answer.plans else answer.rejected[0].plan
+
+
+def _by_time(problem: Problem) -> Problem:
+    """The same without limits and prices: what misses them is predicted all the same."""
+    constraints = dataclasses.replace(problem.constraints, max_egress_dollars=None)
+    return dataclasses.replace(problem, objective=Objective(), constraints=constraints)
 
 
 def _best(problem: Problem, world_size: int | None) -> Plan | None:
@@ -69,7 +74,9 @@ def _best(problem: Problem, world_size: int | None) -> Plan | None:
 
 def _world_size(problem: Problem) -> int:
     zones = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
-    return sum(zone.num_gpus for zone in zones) - sum(idle.num_gpus for idle in problem.plan.idle_gpus or ())
+    names = [zone.name for zone in zones]
+    idle = sum(idle.num_gpus for idle in problem.plan.idle_gpus or () if idle.zone in names)
+    return sum(zone.num_gpus for zone in zones) - idle
 
 
 def _with_defaults(request: PlanRequest) -> PlanRequest:
@@ -85,6 +92,8 @@ def _with_defaults(request: PlanRequest) -> PlanRequest:
     if request.schedule == INTERLEAVED:
         for name in ("pp", "num_virtual_stages"):  # at least 2: the best is searched
             absent.pop(name, None)
+    if request.sequence_parallel:
+        absent.pop("tp", None)
     return dataclasses.replace(request, **absent)
 
 

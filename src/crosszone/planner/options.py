@@ -36,8 +36,11 @@ def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
     problem = inputs.problem
     request, model, workload = problem.plan, problem.model, problem.workload
     most_gpus = int(inputs.hardware.num_gpus.max())
+    least_tp = 2 if request.sequence_parallel else 1
     heads = [
-        tp for tp in divisors(model.num_heads) if tp <= min(MOST_TP, most_gpus) and _splits_kv(model.num_kv_heads, tp)
+        tp
+        for tp in divisors(model.num_heads)
+        if least_tp <= tp <= min(MOST_TP, most_gpus) and _splits_kv(model.num_kv_heads, tp)
     ]
     context = [
         cp

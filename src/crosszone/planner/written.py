@@ -11,6 +11,7 @@ from crosszone.frameworks import framework_facts, supports
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.predict import plan_step_seconds
 
+INTERLEAVED = "interleaved_1f1b"
 Place = tuple[str, int]
 """Zone and index of one of its node groups."""
 
@@ -23,12 +24,16 @@ def is_written(request: PlanRequest) -> bool:
 def written_plan(problem: Problem, framework: str) -> Plan:
     """The plan of `problem` for `framework`; degrees that are absent are 1, dp fills the GPUs of the fullest zone.
 
-    Errors: SpecError where a zone has fewer GPUs than the stages placed in it need, or microbatches do not add up.
+    Errors: SpecError where a zone has fewer GPUs than the stages placed in it need or is excluded, or microbatches do
+    not add up, or stages are interleaved by an unknown number.
     """
     request = problem.plan
+    if request.schedule == INTERLEAVED and (request.num_virtual_stages or 1) == 1:
+        raise SpecError(_no_chunks())
     tp, cp, pp = request.tp or 1, request.cp or 1, _num_stages(request)
     stages = request.stages or _even_stages(problem.model.num_layers, pp)
     replicas = request.replicas or _one_chain(problem, stages, tp * cp)
+    _refuse_excluded(problem, replicas)
     size = request.microbatch_size or 1
     groups = _groups(problem, stages, replicas, tp * cp)
     dp = sum(replica.num_replicas for replica in replicas)
@@ -44,7 +49,7 @@ def written_plan(problem: Problem, framework: str) -> Plan:
         dp_shard=request.dp_shard or (dp if (request.shard or "none") != "none" else 1),
         num_virtual_stages=virtual,
         microbatch_size=size,
-        schedule=request.schedule or ("interleaved_1f1b" if virtual > 1 else "1f1b"),
+        schedule=request.schedule or (INTERLEAVED if virtual > 1 else "1f1b"),
         sequence_parallel=tp > 1 if request.sequence_parallel is None else request.sequence_parallel,
         shard=request.shard or "none",
         recompute=recompute,
@@ -75,6 +80,29 @@ def best_written(problem: Problem, frameworks: tuple[str, ...]) -> Plan:
     return min(able, key=lambda plan: plan_step_seconds(prepared, plan))
 
 
+def _no_chunks() -> Finding:
+    return Finding(
+        code="missing_key",
+        message=f"the schedule {INTERLEAVED} needs num_virtual_stages above 1 where stages are written one by one.",
+        where="plan.schedule",
+        hint="Write num_virtual_stages: 2, or schedule: 1f1b.",
+    )
+
+
+def _refuse_excluded(problem: Problem, replicas: tuple[ReplicaRequest, ...]) -> None:
+    excluded = set(problem.constraints.exclude_zones)
+    names = dict.fromkeys(zone for replica in replicas for zone in replica.zones if zone in excluded)
+    if names:
+        raise SpecError(
+            Finding(
+                code="conflict",
+                message=f"the plan uses {', '.join(names)}, which exclude_zones excludes.",
+                where="constraints.exclude_zones",
+                hint="Place those stages and replicas elsewhere, or do not exclude the zone.",
+            )
+        )
+
+
 def _num_stages(request: PlanRequest) -> int:
     if request.stages:
         return len(request.stages)
@@ -90,17 +118,30 @@ def _even_stages(num_layers: int, pp: int) -> tuple[StageRequest, ...]:
 
 def _one_chain(problem: Problem, stages: tuple[StageRequest, ...], block: int) -> tuple[ReplicaRequest, ...]:
     """One kind of replica through the zones of the stages, as many as the fullest zone has room for."""
-    first = problem.cluster.zones[0].name
+    excluded = problem.constraints.exclude_zones
+    first = next(zone.name for zone in problem.cluster.zones if zone.name not in excluded)
     zones = tuple(stage.zone or first for stage in stages)
-    room = [problem.cluster.zone(name).num_gpus // (block * count) for name, count in Counter(zones).items()]
-    return (ReplicaRequest(num_replicas=problem.plan.dp or max(min(room), 1), zones=zones),)
+    free: Counter[str] = Counter()
+    for (zone, _), count in _free_gpus(problem).items():
+        free[zone] += count
+    room = [free[name] // (block * count) for name, count in Counter(zones).items()]
+    most = problem.workload.global_batch_size // (problem.plan.microbatch_size or 1)
+    return (ReplicaRequest(num_replicas=problem.plan.dp or max(min(*room, most), 1), zones=zones),)
+
+
+def _free_gpus(problem: Problem) -> dict[Place, int]:
+    """GPUs of each node group that are not wanted idle."""
+    free = {(pool.zone.name, pool.node_group_index): pool.node_group.num_gpus for pool in pools(problem.cluster)}
+    for idle in problem.plan.idle_gpus or ():
+        free[idle.zone, idle.node_group] -= idle.num_gpus
+    return free
 
 
 def _groups(
     problem: Problem, stages: tuple[StageRequest, ...], replicas: tuple[ReplicaRequest, ...], block: int
 ) -> list[list[Place]]:
     """(zone, node group) of every stage of every replica group: the first node group of the zone with room."""
-    left = {(pool.zone.name, pool.node_group_index): pool.node_group.num_gpus for pool in pools(problem.cluster)}
+    left = _free_gpus(problem)
     placed: list[list[Place]] = []
     lacking: list[Finding] = []
     for index, replica in enumerate(replicas):
@@ -160,27 +201,41 @@ def _stages(
 def _replicas(
     problem: Problem, replicas: tuple[ReplicaRequest, ...], groups: list[list[Place]], microbatch_size: int
 ) -> tuple[Replica, ...]:
-    """Replica groups with their microbatches: as written, the rest of the batch shared evenly by the others."""
+    """Replica groups with their microbatches: as written, the rest of the batch shared by the others.
+
+    Where it cannot be shared evenly, the first of the others do one more.
+    """
     total = problem.workload.global_batch_size // microbatch_size
     written = sum(replica.num_replicas * (replica.num_microbatches or 0) for replica in replicas)
     free = sum(replica.num_replicas for replica in replicas if replica.num_microbatches is None)
-    if (free == 0 and written != total) or (free and (written >= total or (total - written) % free)):
+    if (free == 0 and written != total) or (free and total - written < free):
         raise SpecError(_wrong_share(total, written, free))
-    share = (total - written) // free if free else 0
-    return tuple(
-        Replica(
-            num_replicas=replica.num_replicas,
-            zones=tuple(zone for zone, _ in chain),
-            node_groups=tuple(group for _, group in chain),
-            num_microbatches=replica.num_microbatches or share,
-            weight=replica.num_replicas * (replica.num_microbatches or share) / total,
-        )
-        for replica, chain in zip(replicas, groups, strict=True)
+    share, more = divmod(total - written, free) if free else (0, 0)
+    found = []
+    for replica, chain in zip(replicas, groups, strict=True):
+        if replica.num_microbatches is not None:
+            found.append(_replica(chain, replica.num_replicas, replica.num_microbatches, total))
+            continue
+        busier = min(more, replica.num_replicas)
+        more -= busier
+        for num, count in ((busier, share + 1), (replica.num_replicas - busier, share)):
+            if num:
+                found.append(_replica(chain, num, count, total))
+    return tuple(found)
+
+
+def _replica(chain: list[Place], num_replicas: int, num_microbatches: int, total: int) -> Replica:
+    return Replica(
+        num_replicas=num_replicas,
+        zones=tuple(zone for zone, _ in chain),
+        node_groups=tuple(group for _, group in chain),
+        num_microbatches=num_microbatches,
+        weight=num_replicas * num_microbatches / total,
     )
 
 
 def _wrong_share(total: int, written: int, free: int) -> Finding:
-    rest = f", and {total - written} cannot be shared evenly by the other {free} replicas" if free else ""
+    rest = f", and the {total - written} left are too few for the other {free} replicas" if free else ""
     return Finding(
         code="wrong_sum",
         message=f"a step has {total} microbatches, the replicas name {written}{rest}.",
