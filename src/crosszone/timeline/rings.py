@@ -1,7 +1,7 @@
 """In which order zones stand on the ring over which they agree."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from crosszone.core.cluster import ZoneLink
 
@@ -24,17 +24,30 @@ def best_ring(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) 
 
 
 def best_path(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[int, ...]:
-    """The zones in the order whose slowest hop is fastest, without a way back: the ring, cut at its worst hop."""
-    ring = best_ring(links, zones)
-    if len(ring) < 3:
-        return ring
-    cuts = (ring[start:] + ring[:start] for start in range(len(ring)))
-    return max(cuts, key=lambda path: min(_hop_merit(links, a, b) for a, b in itertools.pairwise(path)))
+    """The zones in the order whose slowest hop, of both directions, is fastest. Many zones: the best ring, cut."""
+    if len(zones) < 3:
+        return tuple(zones)
+    ways: Iterable[tuple[int, ...]]
+    if len(zones) <= MOST_PERMUTED:
+        place = {zone: index for index, zone in enumerate(zones)}
+        ways = (path for path in itertools.permutations(zones) if place[path[0]] < place[path[-1]])
+    else:
+        ring = best_ring(links, zones)
+        ways = (ring[start:] + ring[:start] for start in range(len(ring)))
+    merit = {(a, b): _hop_merit(links, a, b) for a, b in itertools.permutations(zones, 2)}
+    return max(
+        ways, key=lambda path: _worst(merit[hop] for a, b in itertools.pairwise(path) for hop in ((a, b), (b, a)))
+    )
 
 
 def _merit(links: Sequence[Sequence[ZoneLink | None]], ring: Sequence[int]) -> tuple[float, float]:
-    hops = [_hop_merit(links, start, end) for start, end in zip(ring, [*ring[1:], ring[0]], strict=True)]
-    return min(rate for rate, _ in hops), min(latency for _, latency in hops)
+    return _worst(_hop_merit(links, start, end) for start, end in zip(ring, [*ring[1:], ring[0]], strict=True))
+
+
+def _worst(hops: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """The lowest bandwidth and the longest latency."""
+    found = list(hops)
+    return min(rate for rate, _ in found), min(latency for _, latency in found)
 
 
 def _hop_merit(links: Sequence[Sequence[ZoneLink | None]], start: int, end: int) -> tuple[float, float]:
