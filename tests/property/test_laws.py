@@ -60,7 +60,7 @@ def planned(problem: Any, zones: Any, request: dict[str, Any]) -> tuple[Problem,
 
 @functools.cache
 def _planned(problem: Any, zones: Any, request: tuple[tuple[str, Any], ...]) -> tuple[Problem, Plan] | None:
-    for framework in ("megatron", "fsdp"):
+    for framework in ("megatron", "fsdp", "torchtitan"):
         try:
             found = problem(zones, dict(request), framework=framework)
             return found, complete(found)
