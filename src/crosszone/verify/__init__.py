@@ -1,0 +1,1 @@
+"""Predicted against measured: tables of runs, read, predicted and scored."""

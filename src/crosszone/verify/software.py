@@ -1,0 +1,139 @@
+"""What ran: the framework's facts, number formats, attention kernel, recomputation and sharding of a row."""
+
+import dataclasses
+import functools
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+from crosszone.catalog.frameworks import framework
+from crosszone.core.cluster import Gpu
+from crosszone.core.framework import Framework
+from crosszone.core.plan import RECOMPUTES, SHARDS
+from crosszone.core.workload import Dtypes, standard_dtypes
+from crosszone.errors import SpecError
+from crosszone.verify.row import Row
+
+PRECISIONS = (
+    ("fp4", r"fp4"),
+    ("fp8", r"fp8|float8|e4m3"),
+    ("bf16", r"bf16|bfloat"),
+    ("fp16", r"fp16|float16|half"),
+    ("tf32", r"tf32"),
+    ("fp32", r"fp32|float32|single"),
+)
+"""(compute precision, what is found in the row's text); the first that is found counts."""
+HALF_ONLY = ("volta", "turing", "pascal")
+"""GPU generations before bf16: fp16 is what they train in."""
+UNFUSED = re.compile(r"^(no|none|false|0|torch|math|eager|unfused|megatron_fused)\b|unfused", re.IGNORECASE)
+SHARD_TEXTS = (
+    ("gradients", r"shard_grad_op|zero-?2"),
+    ("parameters", r"full[_ ]shard|fsdp|zero-?3|shard in node"),
+    ("optimizer", r"distributed optimizer|zero-?1"),
+)
+"""(what is sharded, what `fsdp_mode` says)"""
+GROUP = re.compile(r"sharding group (\d+)", re.IGNORECASE)
+IN_NODE = re.compile(r"hsdp|shard in node|hybrid shard", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """A framework as a row names it."""
+
+    facts: Framework
+    gradients: str | None
+    """Number format of gradients where the framework differs from the precision's own."""
+
+
+def software_of(row: Row) -> Software:
+    """The framework of `row`; one that no entry of `frameworks.toml` knows is stood for by the nearest in kind."""
+    text = " ".join((row.text("framework"), row.text("fw_version"))).strip()
+    year = row.number("year")
+    for entry in _entries():
+        is_old_enough = year is None or year <= entry.get("until_year", year)
+        if text and is_old_enough and re.search(entry["pattern"], text, re.IGNORECASE):
+            if entry.get("stands_in"):
+                row.assume("framework", entry["sheet"], f'its facts stand for "{row.text("framework")[:60]}"')
+            return Software(facts=framework(entry["sheet"]), gradients=entry.get("gradients"))
+    is_sharded = shard_of(row) == "parameters"
+    sheet = "fsdp" if is_sharded and (row.count("tp") or 1) * (row.count("pp") or 1) == 1 else "megatron"
+    row.assume("framework", sheet, f'"{text[:60]}" is unknown' if text else "not stated")
+    return Software(facts=framework(sheet), gradients=None)
+
+
+def dtypes_of(row: Row, gpu: Gpu, software: Software) -> Dtypes:
+    """Number formats. Errors: SpecError where the GPU has no such rate, or the text names no known precision."""
+    text = row.text("precision")
+    if text:
+        precision = next((name for name, pattern in PRECISIONS if re.search(pattern, text, re.IGNORECASE)), None)
+        if precision is None:
+            raise SpecError.of(f'precision is "{text[:40]}", which is none of {", ".join(p for p, _ in PRECISIONS)}.')
+    else:
+        precision = "fp16" if gpu.generation.split()[0].lower() in HALF_ONLY else "bf16"
+        row.assume("precision", precision, f"that of the {gpu.generation} generation")
+    if gpu.peak(precision) is None:
+        raise SpecError.of(f"{gpu.name} has no {precision} rate.")
+    dtypes = standard_dtypes(precision)
+    if software.gradients is not None:
+        return dataclasses.replace(dtypes, gradients=software.gradients, gradient_reduction=software.gradients)
+    if "pure" in row.text("fsdp_mode").lower():
+        # Everything in 16 bits: weights, gradients and their reduction; no second copy is kept.
+        return dataclasses.replace(dtypes, gradients=dtypes.weights, gradient_reduction=dtypes.weights)
+    return dtypes
+
+
+def attention_of(row: Row) -> str:
+    """flash | unfused"""
+    text = row.text("flash_attention") or row.text("attention_kernel")
+    if not text:
+        row.assume("attention", "flash")
+        return "flash"
+    return "unfused" if UNFUSED.search(text) else "flash"
+
+
+def recompute_of(row: Row) -> str:
+    """none | selective | full"""
+    text = row.text("recompute").lower()
+    if not text:
+        row.assume("recompute", "none")
+        return "none"
+    if text in ("no", "false", "disabled"):
+        return "none"
+    found = next((name for name in RECOMPUTES if text.startswith(name)), None)
+    if found is None:
+        raise SpecError.of(f'recompute is "{text[:40]}", which is none of {", ".join(RECOMPUTES)}.')
+    return found
+
+
+def shard_of(row: Row) -> str:
+    """What data-parallel ranks divide: by `zero_stage`, else by `fsdp_mode`; none where neither says."""
+    stage, text = row.count("zero_stage", least=0), row.text("fsdp_mode")
+    if stage is not None:
+        if stage >= len(SHARDS):
+            raise SpecError.of(f"zero_stage is {stage}; it goes from 0 to 3.")
+        return SHARDS[stage]
+    found = next((shard for shard, pattern in SHARD_TEXTS if re.search(pattern, text, re.IGNORECASE)), None)
+    if found is None:
+        row.assume("shard", "none")
+    return found or "none"
+
+
+def shard_degree(row: Row, *, dp: int, ranks_per_node: int) -> int:
+    """Data-parallel ranks that share one copy, where something is sharded; a divisor of `dp`."""
+    text = row.text("fsdp_mode")
+    group = GROUP.search(text)
+    if group is not None:
+        return _divisor(dp, int(group[1]))
+    return _divisor(dp, ranks_per_node) if IN_NODE.search(text) else dp
+
+
+def _divisor(dp: int, wanted: int) -> int:
+    """The largest divisor of `dp` that is `wanted` at most."""
+    return next(degree for degree in range(max(min(dp, wanted), 1), 0, -1) if dp % degree == 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _entries() -> tuple[dict, ...]:  # type: ignore[type-arg]
+    text = resources.files("crosszone.verify").joinpath("frameworks.toml").read_text(encoding="utf-8")
+    return tuple(tomllib.loads(text)["framework"])
