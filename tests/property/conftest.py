@@ -24,7 +24,7 @@ def problem() -> Callable[..., Problem]:
         bandwidth: str = "10 Gbit/s",
         rtt: str = "20 ms",
         model: dict[str, Any] | None = None,
-        sequences: int = 16,
+        sequences: int = 48,
         framework: str | None = "megatron",
         gpus: Sequence[str] = (),
         **more: Any,

@@ -22,7 +22,7 @@ from crosszone.timeline.predict import predict_plan
 
 FEW, SOME = settings(max_examples=15), settings(max_examples=40)
 
-CLUSTERS = ((4,), (8,), ((2, 8),), (4, 4), (8, 8), ((2, 4), 8), (4, 4, 4), (8, 4, (2, 4)))
+CLUSTERS = ((4,), (8,), ((2, 8),), (4, 4), (8, 8), ((2, 4), 8), (4, 4, 4), (4, (2, 4), 4))
 """GPUs of each zone, (nodes, GPUs per node) where there are several nodes."""
 PLANS = tuple(
     {"tp": tp, "pp": pp, "microbatch_size": size, **more}
