@@ -70,11 +70,19 @@ def shapes(inputs: Inputs, layout: Layout, options: Options) -> Shapes:
     rows = np.concatenate([even, balanced])
     is_even = np.arange(len(rows)) < len(even)
     num_stages, pool, chain = _runs(layout, pp[rows], pool_stages[rows])
-    layers = _layers(inputs, pp[rows], is_even, num_stages, pool, chain)
     starts = np.r_[True, chain[1:] != chain[:-1]]
+    stage = _since_chain_start(num_stages, starts)
+    layers = num_stages * (model_layers // pp[rows])[:, None]
+    if len(balanced):
+        uneven = num_stages[~is_even]
+        layers[~is_even] = (
+            _cut_alike(inputs, pp[balanced], stage[~is_even], uneven)
+            if len(layout.chains) > 1
+            else _balanced(inputs, uneven, pool)
+        )
     found = Shapes(
         tp=tp[rows], cp=cp[rows], pp=pp[rows], most_replicas=replicas[rows], num_stages=num_stages,
-        run_layers=layers, stage=_since_chain_start(num_stages, starts),
+        run_layers=layers, stage=stage,
         first_layer=_since_chain_start(layers, starts), is_even=is_even, pool=pool, chain=chain,
     )  # fmt: skip
     # Balanced that came out even repeats the even row.
@@ -181,23 +189,34 @@ def _runs(layout: Layout, pp: Ints, pool_stages: Ints) -> tuple[Ints, Ints, Ints
     return np.stack(counts, axis=1), np.array(pools), np.array(chains)
 
 
-def _layers(inputs: Inputs, pp: Ints, is_even: Bools, num_stages: Ints, pool: Ints, chain: Ints) -> Ints:
-    """Layers of each run: even where asked, else so that the busiest stage is least busy.
+def _balanced(inputs: Inputs, num_stages: Ints, pool: Ints) -> Ints:
+    """Layers of each run of a chain so that its busiest stage is least busy: pools differ in speed."""
+    seconds = np.broadcast_to(1.0 / inputs.hardware.gemm_flop_per_second[pool], num_stages.shape)
+    extra = np.zeros(num_stages.shape)
+    extra[:, -1] = _head_in_layers(inputs) * seconds[:, -1]
+    return split_layers(inputs.problem.model.num_layers, num_stages, seconds, extra)
 
-    Chains that are balanced take the split of the first one: replicas must cut the model at the same layers.
+
+def _cut_alike(inputs: Inputs, pp: Ints, stage: Ints, num_stages: Ints) -> Ints:
+    """Layers of each run where chains must cut the model at the same layers, which they exchange gradients of.
+
+    Every chain is cut like one of equal GPUs: a first stage, those between, and a last one with the LM head. Runs lie
+    differently in chains of different pools; each gets what its stages hold.
     """
-    num_layers = inputs.problem.model.num_layers
-    layers = num_stages * (num_layers // pp)[:, None]
-    balanced = np.flatnonzero(~is_even)
-    first = np.flatnonzero(chain == 0)
-    if len(balanced):
-        seconds = np.broadcast_to(1.0 / inputs.hardware.gemm_flop_per_second[pool[first]], (len(balanced), len(first)))
-        extra = np.zeros(seconds.shape)
-        extra[:, -1] = _head_in_layers(inputs) * seconds[:, -1]
-        split = split_layers(num_layers, num_stages[np.ix_(balanced, first)], seconds, extra)
-        for index in range(int(chain.max()) + 1):
-            layers[np.ix_(balanced, np.flatnonzero(chain == index))] = split
-    return layers
+    num_layers, between = inputs.problem.model.num_layers, pp - 2
+    counts = np.stack([np.ones_like(pp), between, np.ones_like(pp)], axis=1)
+    extra = np.zeros(counts.shape)
+    extra[:, -1] = _head_in_layers(inputs)
+    first, middle, _ = split_layers(num_layers, counts, np.ones(counts.shape), extra).T
+    each, left_over = np.divmod(middle, np.maximum(between, 1))
+
+    def layers_before(stages: Ints) -> Ints:
+        inner = stages - 1
+        ones_more = np.maximum(inner - (between - left_over)[:, None], 0)  # later stages take what is left over
+        before = first[:, None] + inner * each[:, None] + ones_more
+        return np.where(stages == 0, 0, np.where(stages == pp[:, None], num_layers, before))
+
+    return layers_before(stage + num_stages) - layers_before(stage)
 
 
 def _head_in_layers(inputs: Inputs) -> float:
