@@ -187,3 +187,18 @@ def test_the_search_is_never_worse_than_brute_force(problem: Any, seed: int) -> 
 @pytest.mark.parametrize("seed", range(10, 200))
 def test_the_search_is_never_worse_than_brute_force_for_long(problem: Any, seed: int) -> None:
     check(drawn(problem, seed))
+
+
+def test_replicas_far_slower_than_others_still_share_the_whole_batch(problem: Any) -> None:
+    # Eight slow replicas take one microbatch each, more than their share: the fast ones give back several.
+    for sequences in (16, 32, 64):
+        uneven = problem(
+            (8, 4), None, framework=None, constraints={"frameworks": ["ddp", "fsdp"]}, bandwidth="100 Gbit/s",
+            rtt="0.2 ms", sequences=sequences, gpus=["l4-24gb", "h100-sxm5-80gb"],
+        )  # fmt: skip
+        for ranked in search(uneven, top=5).plans:
+            plan = ranked.plan
+            shares = [(replica.num_replicas, replica.num_microbatches) for replica in plan.replicas]
+            assert sum(count * share for count, share in shares) * plan.microbatch_size == sequences
+            assert all(share >= 1 for _, share in shares)
+            assert sum(count for count, _ in shares) == plan.dp

@@ -82,22 +82,25 @@ def _stages(
 def _replicas(
     inputs: Inputs, tables: Tables, groups: Ints, chains: list[list[int]], microbatch_size: int
 ) -> tuple[Replica, ...]:
-    """Replica groups; where the table's rounding up gives too many microbatches, some replicas do one less.
+    """Replica groups; where the table's rounding up gives too many microbatches, some replicas do fewer.
 
-    The slowest chains give back first: they would finish last.
+    The first chains give back first, one microbatch of each replica in turn as long as each keeps one.
     """
     total = inputs.problem.workload.global_batch_size // microbatch_size
     counts = tables.replicas.num_replicas[groups]
-    shares = tables.replicas.num_microbatches[groups]
-    excess = int(np.sum(counts * shares)) - total
-    found = []
-    for index in range(len(groups)):
-        fewer = min(excess, int(counts[index])) if shares[index] > 1 else 0
-        excess -= fewer
-        for num, share in ((int(counts[index]) - fewer, int(shares[index])), (fewer, int(shares[index]) - 1)):
-            if num:
-                found.append(_replica(inputs, chains[index], num, share, total))
+    shares = counts * tables.replicas.num_microbatches[groups]
+    excess = int(np.sum(shares)) - total
+    while excess > 0:
+        given = np.minimum(counts, shares - counts)
+        given = np.clip(excess - (np.cumsum(given) - given), 0, given)
+        assert given.any(), "there are fewer microbatches than replicas"
+        shares, excess = shares - given, excess - int(given.sum())
     assert excess == 0, "the microbatches of all replicas do not add up to the batch"
+    found = []
+    for chain, count, share in zip(chains, counts.tolist(), shares.tolist(), strict=True):
+        least, more = divmod(share, count)
+        pairs = ((more, least + 1), (count - more, least))
+        found += [_replica(inputs, chain, num, size, total) for num, size in pairs if num]
     return tuple(found)
 
 
