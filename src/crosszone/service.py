@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from crosszone.core.answer import Answer, RankedPlan
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
+    from crosszone.core.validation import QuantityScores, Validation
 
 CATALOGS = ("gpus", "models", "regions", "frameworks")
 DEFAULT_TOP = 5
@@ -92,6 +93,44 @@ def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
     return dataclasses.replace(answer, search=dataclasses.replace(answer.search, elapsed_seconds=elapsed_seconds))
 
 
+def validate(
+    table: str | Path,
+    *,
+    all_qualities: bool = False,
+    on_progress: Callable[[float], None] | None = None,
+) -> Validation:
+    """Predict every run of the CSV file `table` and compare with what was measured.
+
+    Rows graded C count only with `all_qualities`. `on_progress` is told the fraction that is done. SpecError where
+    the file cannot be read or lacks a column; a row that cannot be expressed is listed as skipped, with the reason.
+    """
+    path = Path(table)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        message = f'cannot read the table "{path}": {error.strerror or error}.'
+        raise SpecError.of(message, code="unreadable") from None
+    return validate_bytes(data, where=str(path), all_qualities=all_qualities, on_progress=on_progress)
+
+
+def validate_bytes(
+    data: bytes,
+    *,
+    where: str = "",
+    all_qualities: bool = False,
+    on_progress: Callable[[float], None] | None = None,
+) -> Validation:
+    """`validate` for the content of a file; `where` is what to call it. SpecError."""
+    from crosszone.verify.validate import validate_table
+
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8."
+        raise SpecError.of(message, where=where, hint="Save the table as CSV, UTF-8.") from None
+    return validate_table(text, all_qualities=all_qualities, on_progress=on_progress or (lambda fraction: None))
+
+
 def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:
     """Every entry of one of `CATALOGS`, or the one called `name` (regions: also all of a provider). UnknownName."""
     entries = {"gpus": _gpus, "models": _models, "regions": _regions, "frameworks": _frameworks}
@@ -152,6 +191,33 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     from crosszone.core.codec import to_json
 
     return {**to_json(plan), "world_size": plan.world_size, "zone_axis": plan.zone_axis}
+
+
+def validation_json(validation: Validation) -> dict[str, Any]:
+    """Validate JSON: rows, skipped rows, and the summary with the scores of the first quantity at its top."""
+    from crosszone.core.codec import to_json
+
+    quantities = {name: _scores_json(scores) for name, scores in validation.quantities.items()}
+    first = next(iter(quantities), None)
+    headline = {"quantity": first, **quantities[first]} if first else {"quantity": None, "num_rows": 0, "by_source": {}}
+    return {
+        "schema_version": 1,
+        "rows": to_json(validation.rows),
+        "skipped": to_json(validation.skipped),
+        "summary": {
+            **headline,
+            "num_table_rows": validation.num_table_rows,
+            "num_skipped": len(validation.skipped),
+            "quantities": quantities,
+        },
+    }
+
+
+def _scores_json(scores: QuantityScores) -> dict[str, Any]:
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(scores)
+    return {**value.pop("total"), **value}
 
 
 def _ranked_json(ranked: RankedPlan) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from crosszone.cli.init import init
 from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.plan import plan
 from crosszone.cli.predict import predict
+from crosszone.cli.validate import validate
 
 app = typer.Typer(
     add_completion=False,
@@ -16,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes as long to load as everything else together
 )
-for verb in (init, predict, plan, catalog):
+for verb in (init, predict, plan, validate, catalog):
     app.command()(verb)
 
 
@@ -39,7 +40,7 @@ def root(
 ) -> None:
     """Plan and predict the training of one large language model over GPUs in several zones.
 
-    Exit codes: 0 ok; 1 failed; 2 bad usage or input; 3 nothing fits.
+    Exit codes: 0 ok; 1 failed; 2 bad usage or input; 3 nothing fits; 5 verification failed.
     """
     if context.invoked_subcommand is not None:
         return

@@ -204,12 +204,16 @@ def _sequence_parallel(row: Row, tp: int) -> bool:
 
 
 def _stages(model: Model, pp: int, tp: int, dp: int, recompute: str) -> tuple[Stage, ...]:
-    stages, first = [], 0
-    for count in spread_layers(model.num_layers, pp):
-        stages.append(
-            Stage(
-                first_layer=first, num_layers=count, zone=ZONE, node_group=0, tp=tp, dp=dp, recompute=recompute
-            )  # fmt: skip
+    counts = spread_layers(model.num_layers, pp)
+    return tuple(
+        Stage(
+            first_layer=sum(counts[:stage]),
+            num_layers=count,
+            zone=ZONE,
+            node_group=0,
+            tp=tp,
+            dp=dp,
+            recompute=recompute,
         )
-        first += count
-    return tuple(stages)
+        for stage, count in enumerate(counts)
+    )

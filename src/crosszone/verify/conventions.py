@@ -102,9 +102,7 @@ def convention(text: str) -> Convention | None:
     return next((known for known in CONVENTIONS if re.search(known.pattern, squeezed)), None)
 
 
-def step_flop(
-    known: Convention, model: Model, sequence_length: int, batch: int, *, kind: str, recompute: str
-) -> float:
+def step_flop(known: Convention, model: Model, sequence_length: int, batch: int, *, kind: str, recompute: str) -> float:
     """FLOP of one step as `known` counts them.
 
     `kind` is what the table says of the figure. "hardware" figures of a formula without recomputation count full

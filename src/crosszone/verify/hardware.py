@@ -16,14 +16,16 @@ from crosszone.verify.row import Row
 
 ZONE = "zone"
 MAX_GPUS = 10_000_000
+UNKNOWN_NETWORK = "1x100 Gbit/s"
+"""Of a node whose GPU has no standard system in the catalog and whose table says nothing."""
+UNKNOWN_FABRIC = "63 GB/s"
+"""PCI Express 5.0 with 16 lanes, one direction: where the catalog knows no fabric of the GPU."""
 BRACKETS = re.compile(r"[(\[].*?[)\]]")
 COUNT = re.compile(r"(?<=\d)x\s*\d+$|^\d+\s*x\s*(?=[a-z])", re.IGNORECASE)
 """How many there are: `GH-96x16`, `8x A100`."""
 FAMILIES = {"gh": "gh200"}
 """Short names of a family that no sheet has as an alias."""
-RAILS = re.compile(
-    r"(?:(\d+)\s*x\s*(?:[A-Za-z][\w-]*\s+){0,2})?(\d+(?:\.\d+)?)\s*([TG])b(?:it)?(?:/s|ps)?(?![A-Za-z])"
-)
+RAILS = re.compile(r"(?:(\d+)\s*x\s*(?:[A-Za-z][\w-]*\s+){0,2})?(\d+(?:\.\d+)?)\s*([TG])b(?:it)?(?:/s|ps)?(?![A-Za-z])")
 """A rate in bits with its number of rails: `8x200Gb`, `400 Gb/s`, `2 Tb/s`. `GB/s` is bytes, of a fabric, and is not
 one."""
 PER_GPU = re.compile(r"per\s+(gpu|accelerator|rank)", re.IGNORECASE)
@@ -98,7 +100,14 @@ def site_of(row: Row, gpu: Gpu, num_gpus: int) -> Site:
     network = network_text(row.text("network"), per_node)
     if network and UNSURE.search(row.text("network")):
         row.assume("network", network, "the table gives it as not printed by the source")
-    site = _site(gpu.name, num_gpus // per_node, per_node, network)
+    elif network is None and gpu.system_network_bytes_per_second is None:
+        network = UNKNOWN_NETWORK
+        row.assume("network", network, f"the catalog knows no standard system of {gpu.name}")
+    fabric = None
+    if gpu.fabric_bytes_per_second is None and gpu.pcie_bytes_per_second is None:
+        fabric = UNKNOWN_FABRIC
+        row.assume("fabric", fabric, f"the catalog knows none of {gpu.name}")
+    site = _site(gpu.name, num_gpus // per_node, per_node, network, fabric)
     row.assumed.extend(f"{_place(notice.where)}: {notice.message}" for notice in site.assumed)
     return site
 
@@ -138,11 +147,13 @@ def _bare(family: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _site(gpu: str, num_nodes: int, gpus_per_node: int, network: str | None) -> Site:
+def _site(gpu: str, num_nodes: int, gpus_per_node: int, network: str | None, fabric: str | None) -> Site:
     """Read as a job file is, so that fabric and network are those of `crosszone predict`. SpecError."""
     nodes: dict[str, object] = {"count": num_nodes, "gpu": gpu, "gpus_per_node": gpus_per_node}
     if network is not None:
         nodes["network"] = network
+    if fabric is not None:
+        nodes["fabric"] = {"kind": "pcie", "bandwidth": fabric}
     job = {
         "model": "gpt3-small",
         "workload": {"sequence_length": 1, "global_batch_size": 1},

@@ -11,7 +11,8 @@ from crosszone.verify.row import Row
 
 STEP, MEMORY, FITS = "step_seconds", "peak_memory_bytes", "fits"
 UNITS = {STEP: "s", MEMORY: "bytes", FITS: "boolean"}
-BYTES_PER_GIB = 2**30
+BINARY_GIGA = 2**30
+"""Bytes in one GiB."""
 RAN, FAILED = ("ran", "ok", "fits"), ("oom", "oom_or_crash", "out of memory")
 USABLE_LABELS = ("explicit", "supported")
 """What `label_check` starts with where `status` is sure to say something about memory."""
@@ -108,7 +109,7 @@ def _memory(row: Row) -> Measured | None:
     value = row.number("peak_memory_GiB")
     if value is None:
         return None
-    return Measured(quantity=MEMORY, value=value * BYTES_PER_GIB, column="peak_memory_GiB")
+    return Measured(quantity=MEMORY, value=value * BINARY_GIGA, column="peak_memory_GiB")
 
 
 def _fits(row: Row) -> Measured | None:
@@ -119,7 +120,9 @@ def _fits(row: Row) -> Measured | None:
     if label and not label.startswith(USABLE_LABELS):
         if any(row.text(column) for column in ("iter_time_s", "tokens_per_sec_per_gpu", "peak_memory_GiB")):
             return None
-        raise SpecError.of(f'label_check is "{label.partition(":")[0]}": the status may have another cause than memory.')
+        raise SpecError.of(
+            f'label_check is "{label.partition(":")[0]}": the status may have another cause than memory.'
+        )
     if status not in RAN + FAILED:
         raise SpecError.of(f'status is "{status[:40]}"; write ran or oom.')
     return Measured(quantity=FITS, value=status in RAN, column="status")

@@ -45,7 +45,9 @@ class Forecast:
     @property
     def is_finite(self) -> bool:
         """Whether time and memory are numbers at all; absurd rows overflow."""
-        return math.isfinite(self.step_seconds) and self.step_seconds > 0.0 and all(map(math.isfinite, self.total_bytes))
+        return (
+            math.isfinite(self.step_seconds) and self.step_seconds > 0.0 and all(map(math.isfinite, self.total_bytes))
+        )
 
     def peak_bytes(self, *, kind: str, scope: str) -> float:
         """Peak memory as a tool counts it that a table calls `kind`, on the ranks that it calls `scope`.
@@ -122,7 +124,10 @@ def _pipeline_seconds(prepared: Inputs, tables: Tables, evaluation: Evaluation) 
     plans, found = tables.plans, evaluation.pipeline_seconds.copy()
     counts = tables.replicas.num_microbatches
     events = 2.0 * counts * plans.pp * plans.num_virtual_stages
-    for row in np.flatnonzero((plans.pp > 1) & (events <= MAX_EVENTS)).tolist():
+    rows = np.flatnonzero((plans.pp > 1) & (events <= MAX_EVENTS))
+    # Rows with the same order of work follow each other: the simulation keeps the orders that it used last.
+    ordered = rows[np.lexsort((counts[rows], plans.num_virtual_stages[rows], plans.pp[rows]))]
+    for row in ordered.tolist():
         found[row] = makespan_seconds(chain_pipeline(prepared, tables, evaluation, row))
     return found
 

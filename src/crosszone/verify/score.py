@@ -5,8 +5,8 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from crosszone.core.validation import Confusion, QuantityScores, Score, ValidatedRow
 from crosszone.verify.measured import FITS, MEMORY, STEP
-from crosszone.verify.report import Confusion, QuantityScores, Score, ValidatedRow
 
 LEAST_PER_GROUP = 3
 """Rows in a group from which regret says something: among fewer there is little to choose."""
@@ -83,7 +83,7 @@ def _by(rows: list[ValidatedRow], key: Callable[[ValidatedRow], str]) -> dict[st
 def _score(rows: list[ValidatedRow]) -> Score:
     errors = [row.relative_error for row in rows if row.relative_error is not None]
     sizes = [abs(error) for error in errors]
-    null = [row.null_model / row.measured - 1.0 for row in rows if row.null_model is not None]
+    null = [row.null_model_seconds / row.measured - 1.0 for row in rows if row.null_model_seconds is not None]
     lost = regrets(rows) if rows[0].quantity == STEP else []
     confusion = _confusion(rows) if rows[0].quantity == FITS else None
     return Score(

@@ -26,7 +26,13 @@ FLAGS = (("gated_ffn", "gated_mlp"), ("tied_embeddings", "tied_embeddings"))
 NOT_ATTENTION = re.compile(r"mamba|hybrid|linear|sparse|ssm|rwkv", re.IGNORECASE)
 LATENT = re.compile(r"mla\s*\((.*)\)", re.IGNORECASE)
 WINDOW = re.compile(r"window\D{0,3}(\d+)", re.IGNORECASE)
-PLAIN_BIASES = {"norm": "layernorm", "norm_bias": True, "qkv_bias": True, "attention_output_bias": True, "ffn_bias": True}
+PLAIN_BIASES = {
+    "norm": "layernorm",
+    "norm_bias": True,
+    "qkv_bias": True,
+    "attention_output_bias": True,
+    "ffn_bias": True,
+}
 """What a model with a plain FFN has beside it where the catalog does not know better: GPT's norms and biases."""
 
 

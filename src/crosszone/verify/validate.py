@@ -1,16 +1,17 @@
 """`validate`: a table of measured runs against what the model predicts of each."""
 
+import functools
 import re
 from collections.abc import Callable
 
 from crosszone.core.model import Model
+from crosszone.core.validation import SkippedRow, ValidatedRow, Validation
 from crosszone.cost.flop import model_flop
 from crosszone.errors import SpecError
 from crosszone.verify.case import Case, case_of
 from crosszone.verify.conventions import FULL_RECOMPUTE_RATIO
 from crosszone.verify.measured import MEMORY, STEP, UNITS, Measured
 from crosszone.verify.predicted import Forecast, forecasts
-from crosszone.verify.report import SkippedRow, ValidatedRow, Validation
 from crosszone.verify.row import Row, read_rows
 from crosszone.verify.score import middle_of_repeats, quantity_scores
 
@@ -47,9 +48,7 @@ def validate_table(
     found = list(zip(cases, forecasts(cases, advance), strict=True))
     nowhere = [case.row for case, forecast in found if not forecast.is_finite]
     skipped += [SkippedRow(id=row.id, reason="the cost model has no finite answer for this row.") for row in nowhere]
-    pairs = [
-        (case, forecast, measured) for case, forecast in found if forecast.is_finite for measured in case.measured
-    ]
+    pairs = [(case, forecast, measured) for case, forecast in found if forecast.is_finite for measured in case.measured]
     counted = _counted(pairs, all_qualities=all_qualities)
     validated = tuple(
         _validated(case, forecast, measured, is_counted=index in counted)
@@ -107,7 +106,7 @@ def _validated(case: Case, forecast: Forecast, measured: Measured, *, is_counted
         framework=case.framework.name,
         family=_family(problem.model),
         group=_group(case, gpu),
-        null_model=_null_model_seconds(case) if measured.quantity == STEP else None,
+        null_model_seconds=_null_model_seconds(case) if measured.quantity == STEP else None,
     )
 
 
@@ -134,9 +133,14 @@ def _group(case: Case, gpu: str) -> str:
 def _null_model_seconds(case: Case) -> float:
     """Step at a constant fraction of the precision's peak, the forward counted twice where all is recomputed."""
     workload, plan = case.problem.workload, case.plan
-    flop = model_flop(case.problem.model, workload.sequence_length) * workload.global_batch_size
+    flop = _sequence_flop(case.problem.model, workload.sequence_length) * workload.global_batch_size
     if plan.recompute == "full":
         flop *= FULL_RECOMPUTE_RATIO
     peak = case.problem.cluster.zones[0].node_groups[0].gpu.peak(workload.dtypes.compute)
     assert peak is not None, "a row whose GPU lacks its precision was turned down before"
     return flop / (NULL_MODEL_FRACTION * peak * plan.world_size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sequence_flop(model: Model, sequence_length: int) -> float:
+    return model_flop(model, sequence_length)

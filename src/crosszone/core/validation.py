@@ -32,7 +32,7 @@ class ValidatedRow:
     """Family of the model."""
     group: str
     """Rows of one group differ in their plan alone: same source, model, GPUs, sequence and batch."""
-    null_model: float | None
+    null_model_seconds: float | None
     """Step at a constant fraction of peak; None for other quantities."""
 
 

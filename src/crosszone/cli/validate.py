@@ -1,0 +1,84 @@
+"""`crosszone validate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crosszone.cli.options import AsJson, IsVerbose
+
+if TYPE_CHECKING:
+    from crosszone.core.validation import Validation
+
+EXIT_VERIFICATION_FAILED = 5
+
+
+def validate(
+    table: Annotated[str, typer.Argument(metavar="TABLE.csv", help='Measured runs; "-" is standard input.')],
+    fail_above: Annotated[
+        float | None,
+        typer.Option(metavar="FRACTION", min=0.0, help="Exit with 5 where the mean error over sources is above it."),
+    ] = None,
+    all_qualities: Annotated[
+        bool, typer.Option("--all-qualities", help="Count rows of quality C too.", show_default=False)
+    ] = False,
+    as_json: AsJson = False,
+    is_verbose: IsVerbose = False,
+) -> None:
+    """Compare predictions with the measured runs in TABLE.csv.
+
+    Each row is one run: model, GPUs, plan, and its step time, tokens per second, MFU, TFLOP/s, peak memory or
+    whether it ran. Errors are shown by source, GPU, framework and model family.
+    """
+    from crosszone import service
+    from crosszone.cli import console
+
+    with _progress() as advance:
+        if table == console.STDIN:
+            data = sys.stdin.buffer.read()
+            validation = service.validate_bytes(data, where=table, all_qualities=all_qualities, on_progress=advance)
+        else:
+            validation = service.validate(table, all_qualities=all_qualities, on_progress=advance)
+    if as_json:
+        console.write_json(service.validation_json(validation))
+    else:
+        from crosszone.cli.show_validation import validation_view
+
+        console.write(*validation_view(validation, is_verbose=is_verbose))
+    if fail_above is not None:
+        _check(validation, fail_above)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """A bar on standard error where that is a terminal; it is told the fraction that is done."""
+    if not sys.stderr.isatty():
+        yield lambda fraction: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Predicting", total=1.0)
+        yield lambda fraction: bar.update(task, completed=fraction)
+
+
+def _check(validation: Validation, fail_above: float) -> None:
+    """Exit 5 where the mean over sources is above the bound, or there is none."""
+    from crosszone import units
+    from crosszone.cli import console
+
+    headline = validation.headline
+    error = None if headline is None else headline.source_mape
+    if error is None:
+        console.note("verification failed: no row counts, so there is no error to hold against the bound.")
+    elif error > fail_above:
+        mean, bound = units.format_fraction(error), units.format_fraction(fail_above)
+        console.note(f"verification failed: the mean error over sources is {mean}, above {bound}.")
+    else:
+        return
+    raise typer.Exit(EXIT_VERIFICATION_FAILED)
