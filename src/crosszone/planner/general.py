@@ -6,6 +6,7 @@ import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.tables import Ints
+from crosszone.planner.split import exact_shares
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rows import Tables
 
@@ -82,20 +83,11 @@ def _stages(
 def _replicas(
     inputs: Inputs, tables: Tables, groups: Ints, chains: list[list[int]], microbatch_size: int
 ) -> tuple[Replica, ...]:
-    """Replica groups; where the table's rounding up gives too many microbatches, some replicas do fewer.
-
-    The first chains give back first, one microbatch of each replica in turn as long as each keeps one.
-    """
+    """Replica groups; where the table's rounding up gives too many microbatches, some replicas do fewer."""
     total = inputs.problem.workload.global_batch_size // microbatch_size
     counts = tables.replicas.num_replicas[groups]
-    shares = counts * tables.replicas.num_microbatches[groups]
-    excess = int(np.sum(shares)) - total
-    while excess > 0:
-        given = np.minimum(counts, shares - counts)
-        given = np.clip(excess - (np.cumsum(given) - given), 0, given)
-        assert given.any(), "there are fewer microbatches than replicas"
-        shares, excess = shares - given, excess - int(given.sum())
-    assert excess == 0, "the microbatches of all replicas do not add up to the batch"
+    shares = exact_shares(np.array([total]), counts[None, :], tables.replicas.num_microbatches[groups][None, :])[0]
+    assert int(shares.sum()) == total, "the microbatches of all replicas do not add up to the batch"
     found = []
     for chain, count, share in zip(chains, counts.tolist(), shares.tolist(), strict=True):
         least, more = divmod(share, count)

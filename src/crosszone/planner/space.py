@@ -9,7 +9,7 @@ from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Bools, Ints, PlanTable, ReplicaTable, StageTable
 from crosszone.planner.options import Options, divisors
 from crosszone.planner.shapes import Shapes, shapes
-from crosszone.planner.split import split_microbatches
+from crosszone.planner.split import exact_shares, split_microbatches
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rows import Tables
 
@@ -34,6 +34,16 @@ class Space:
     def pools(self) -> tuple[int, ...]:
         """Pools that these plans may use."""
         return tuple(sorted({pool for chain in self.layout.chains for pool in chain}))
+
+    def like_replicas(self, num_sequences: int) -> tuple[Ints, Ints]:
+        """(greatest common divisor of the sizes of groups of like replicas, microbatches of the replica with fewest).
+
+        Groups as the general form has them: replicas of a chain that do one more are a group of their own.
+        """
+        totals = exact_shares(num_sequences // self.plans.microbatch_size, self.num_replicas, self.num_microbatches)
+        fewest, busier = np.divmod(totals, self.num_replicas)
+        alike = np.gcd.reduce(np.gcd(busier, self.num_replicas - busier), axis=1)
+        return alike, fewest.min(axis=1)
 
     def filled(self, rows: Ints, framework: Ints, recompute: int) -> PlanTable:
         """The plans in `rows`, each for its `framework`, all with one way to recompute."""

@@ -46,3 +46,19 @@ def split_microbatches(num_microbatches: Ints, num_replicas: Ints, speed: Floats
     """
     share = num_microbatches[:, None] * speed / np.sum(num_replicas * speed, axis=1, keepdims=True)
     return np.asarray(np.maximum(np.ceil(share - 1e-9), 1.0), dtype=np.int64)
+
+
+def exact_shares(num_microbatches: Ints, num_replicas: Ints, shares: Ints) -> Ints:
+    """Microbatches of all replicas of each chain together, [plans, chains], so that they add up to the batch.
+
+    `shares` are those of one replica, rounded up. The first chains give back first, one microbatch of each replica in
+    turn as long as each keeps one.
+    """
+    totals = num_replicas * shares
+    excess = totals.sum(axis=1) - num_microbatches
+    while (excess > 0).any():
+        given = np.minimum(num_replicas, totals - num_replicas)
+        given = np.clip(excess[:, None] - (np.cumsum(given, axis=1) - given), 0, given)
+        assert given[excess > 0].any(axis=1).all(), "there are fewer microbatches than replicas"
+        totals, excess = totals - given, excess - given.sum(axis=1)
+    return np.asarray(totals)

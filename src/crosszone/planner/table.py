@@ -135,7 +135,7 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
     everyone = np.arange(len(space.plans))
     if not len(everyone):
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
-    fewest, alike = space.num_microbatches.min(axis=1), np.gcd.reduce(space.num_replicas, axis=1)
+    alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
     tables = [space.filled(everyone, np.zeros_like(everyone), recompute) for recompute in recomputes]
     num_layers, sync = inputs.problem.model.num_layers, inputs.problem.plan.sync
     rows = [

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica
 from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_ring
@@ -13,25 +13,32 @@ from crosszone.timeline.rows import Tables
 
 
 def tabulate(inputs: Inputs, plan: Plan) -> Tables:
-    """The tables of `plan`: one plan, a row per replica group, a row per group and stage."""
-    layout = _layout(inputs, plan)
+    """The tables of `plan`: one plan, a row per placement of replicas, a row per placement and stage.
+
+    Replicas that lie alike share links and agree with each other whatever their microbatches: one row, with the
+    microbatches of those that have most, who finish last.
+    """
+    placed: dict[tuple[Any, ...], list[Replica]] = {}
+    for replica in plan.replicas:
+        placed.setdefault((replica.zones, replica.node_groups), []).append(replica)
+    groups = list(placed.values())
+    layout = _layout(inputs, plan, [group[0] for group in groups])
     return Tables(
         layouts=(layout,),
         plans=_plan_row(inputs, plan, layout),
         replicas=ReplicaTable(
-            plan=np.zeros(len(plan.replicas), dtype=np.int64),
-            num_replicas=np.array([replica.num_replicas for replica in plan.replicas]),
-            num_microbatches=np.array([replica.num_microbatches for replica in plan.replicas]),
+            plan=np.zeros(len(groups), dtype=np.int64),
+            num_replicas=np.array([sum(replica.num_replicas for replica in group) for group in groups]),
+            num_microbatches=np.array([max(replica.num_microbatches for replica in group) for group in groups]),
         ),
         stages=_stage_rows(plan, layout),
     )
 
 
-def _layout(inputs: Inputs, plan: Plan) -> Layout:
+def _layout(inputs: Inputs, plan: Plan, replicas: list[Replica]) -> Layout:
     index = {(pool.zone.name, pool.node_group_index): pool.index for pool in inputs.pools}
     chains = tuple(
-        tuple(index[place] for place in zip(replica.zones, replica.node_groups, strict=True))
-        for replica in plan.replicas
+        tuple(index[place] for place in zip(replica.zones, replica.node_groups, strict=True)) for replica in replicas
     )
     crosses_dp = "dp" in plan.zone_axis
     zones = sorted({int(inputs.hardware.zone[pool]) for chain in chains for pool in chain}) if crosses_dp else []
@@ -73,7 +80,7 @@ def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
 
 
 def _stage_rows(plan: Plan, layout: Layout) -> StageTable:
-    num_groups, num_stages = len(plan.replicas), len(plan.stages)
+    num_groups, num_stages = len(layout.chains), len(plan.stages)
     layers = np.tile([stage.num_layers for stage in plan.stages], num_groups)
     ranks = np.tile(np.arange(num_stages), num_groups)
     return StageTable(
