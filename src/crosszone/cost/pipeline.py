@@ -51,25 +51,37 @@ def pipeline_seconds(
     sum_stage_seconds: Numeric,
     busiest_stage_seconds: Numeric,
     period: Numeric,
+    slowest_boundary_seconds: Numeric,
     sum_boundary_seconds: Numeric,
     wrap_seconds: Numeric,
+    transfer_seconds: Numeric,
     slowest_boundary: Numeric,
 ) -> Floats:
     """Time from the first forward to the last backward of 1F1B (num_virtual_stages = 1), interleaved 1F1B, or GPipe.
 
-    One microbatch alone takes S + 2vC + 2(v-1)w: all stages, v times every boundary, v-1 times the wrap, both ways.
+    One microbatch alone takes S + 2vC + 2(v-1)w: all stages, v times every boundary, v-1 times the wrap, both ways. The
+    others follow as fast as the busiest stage and the link let them, n = max(t, x).
     1F1B: the rank before the slowest boundary, at index s, has p-s microbatches on their way before it waits for the
-    first to return. So the others follow at t, and from then on in pairs at the period P:
-        T = S + 2C + (m-1) t + (P - t) * 2 floor(max(m - 1 - (p-s-2), 0) / 2)
-    Interleaved: the first p follow each other at t/v, the others at the period; without delay all ranks are busy:
-        T = max(S + 2vC + 2(v-1)w + (p-1) t/v + (m-p) P, m t + (S-t)/v)
+    first to return, and from then on pairs of them; the first rank has p on the whole line, and waits for every p-th:
+        T = S + 2C + (m-1) n + max(2 floor(max(m+1 - p+s, 0) / 2) (t + c - n),  p floor((m-1) / p) (t + 2C/p - n))
+    A slow link lets them in late, too, and the rank behind it returns none before it has its own: + (p-s-2) (n - t).
+    Interleaved: the first p follow each other chunk by chunk, the others at the period P; without delay all are busy,
+    and with slow links those are, each with 2v-1 messages of a microbatch one way:
+        T = max(S + 2vC + 2(v-1)w + (p-1) max(t/v, x/(2v-1)) + (m-p) P,  m t + (S-t)/v,  m x + 2C)
+    GPipe, which never waits: c = 0.
 
-    Without delay P = t, and both are m t + (S-t)/v: Narayanan et al. 2021 (SC21), sec. 2.2, bubble (p-1)(t_f+t_b)/v.
+    Without delay both are m t + (S-t)/v: Narayanan et al. 2021 (SC21), sec. 2.2, bubble (p-1)(t_f+t_b)/v.
     """
     m, v, p = (np.asarray(count, dtype=float) for count in (num_microbatches, num_virtual_stages, pp))
     t, total = np.asarray(busiest_stage_seconds, dtype=float), np.asarray(sum_stage_seconds, dtype=float)
-    boundaries, wraps = 2.0 * v * np.asarray(sum_boundary_seconds), 2.0 * (v - 1.0) * np.asarray(wrap_seconds)
-    pairs = np.floor(np.maximum(m + 1.0 - p + slowest_boundary, 0.0) / 2.0)
-    plain = total + boundaries + (m - 1.0) * t + 2.0 * pairs * (period - t)
-    rounds = total + boundaries + wraps + (p - 1.0) * t / v + (m - p) * period
-    return np.asarray(np.where(v > 1.0, np.maximum(rounds, m * t + (total - t) / v), plain))
+    c, line = np.asarray(slowest_boundary_seconds, dtype=float), np.asarray(sum_boundary_seconds, dtype=float)
+    x = np.asarray(transfer_seconds, dtype=float)
+    alone = total + 2.0 * v * line + 2.0 * (v - 1.0) * np.asarray(wrap_seconds)
+    follow = np.maximum(t, x)
+    pairs = 2.0 * np.floor(np.maximum(m + 1.0 - p + slowest_boundary, 0.0) / 2.0) * (t + c - follow)
+    turns = p * np.floor((m - 1.0) / p) * (t + 2.0 * line / p - follow)
+    late = np.clip(p - slowest_boundary - 2.0, 0.0, m - 1.0) * (follow - t)
+    waits = np.where(c > 0.0, np.maximum(np.maximum(pairs, turns), 0.0) + late, 0.0)
+    rounds = alone + (p - 1.0) * np.maximum(t / v, x / (2.0 * v - 1.0)) + (m - p) * period
+    split = np.maximum(np.maximum(rounds, m * t + (total - t) / v), m * x + 2.0 * line)
+    return np.asarray(np.where(v > 1.0, split, alone + (m - 1.0) * follow + waits))

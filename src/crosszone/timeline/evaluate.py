@@ -26,6 +26,8 @@ from crosszone.timeline.stages import (
 )
 
 GPIPE = SCHEDULES.index("gpipe")
+LATE = 1 << 30
+"""A stage later than any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +101,15 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
     crossing = tables.per_replica(np.add, inner + boundary.outer_seconds)
     wrap = tables.per_replica(np.add, boundary.wrap_seconds)
     worst = tables.per_replica(np.maximum, slowest)
-    is_worst = slowest == worst[stages.replica]
+    before = np.where(slowest == worst[stages.replica], stages.stage + stages.num_stages - 1, LATE)
+    slowest_seconds = np.where(plans.schedule == GPIPE, 0.0, worst)
+    transfer = tables.per_replica(np.maximum, boundary.transfer_seconds)
     period = period_seconds(
         busiest_stage_seconds=busiest,
-        slowest_boundary_seconds=np.where(plans.schedule == GPIPE, 0.0, worst),
+        slowest_boundary_seconds=slowest_seconds,
         sum_boundary_seconds=crossing,
         wrap_seconds=wrap,
-        transfer_seconds=tables.per_replica(np.maximum, boundary.transfer_seconds),
+        transfer_seconds=transfer,
         num_virtual_stages=plans.num_virtual_stages,
         pp=plans.pp,
     )
@@ -116,9 +120,11 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
         sum_stage_seconds=tables.per_replica(np.add, seconds.mean * stages.num_stages),
         busiest_stage_seconds=busiest,
         period=period,
+        slowest_boundary_seconds=slowest_seconds,
         sum_boundary_seconds=crossing,
         wrap_seconds=wrap,
-        slowest_boundary=tables.per_replica(np.maximum, is_worst * (stages.stage + stages.num_stages - 1)),
+        transfer_seconds=transfer,
+        slowest_boundary=tables.per_replica(np.minimum, before),
     )
 
 
