@@ -121,12 +121,11 @@ def _one_chain(problem: Problem, stages: tuple[StageRequest, ...], block: int) -
     excluded = problem.constraints.exclude_zones
     first = next(zone.name for zone in problem.cluster.zones if zone.name not in excluded)
     zones = tuple(stage.zone or first for stage in stages)
-    free: Counter[str] = Counter()
-    for (zone, _), count in _free_gpus(problem).items():
-        free[zone] += count
-    room = [free[name] // (block * count) for name, count in Counter(zones).items()]
-    most = problem.workload.global_batch_size // (problem.plan.microbatch_size or 1)
-    return (ReplicaRequest(num_replicas=problem.plan.dp or max(min(*room, most), 1), zones=zones),)
+    free = _free_gpus(problem)
+    num_microbatches = problem.workload.global_batch_size // (problem.plan.microbatch_size or 1)
+    most = min(max(free.values()) // block, num_microbatches)
+    fitting = (dp for dp in range(most, 1, -1) if None not in _chain(dict(free), zones, stages, block * dp))
+    return (ReplicaRequest(num_replicas=problem.plan.dp or next(fitting, 1), zones=zones),)
 
 
 def _free_gpus(problem: Problem) -> dict[Place, int]:
@@ -146,31 +145,39 @@ def _groups(
     lacking: list[Finding] = []
     for index, replica in enumerate(replicas):
         zones = replica.zones * len(stages) if len(replica.zones) == 1 else replica.zones
-        chain: list[Place] = []
-        for zone, stage in zip(zones, stages, strict=True):
-            need = block * replica.num_replicas
-            place = _place(left, zone, stage.node_group, need)
+        need = block * replica.num_replicas
+        chain = _chain(left, zones, stages, need)
+        for place, zone, stage in zip(chain, zones, stages, strict=True):
             if place is None:
-                has = sum(count for (name, _), count in left.items() if name == zone)
+                has = max(left[found] for found in _places(left, zone, stage.node_group))
                 lacking.append(_lacking(index, zone, need, has))
-                place = (zone, stage.node_group or 0)
-            left[place] -= need
-            chain.append(place)
-        placed.append(chain)
+        placed.append([place for place in chain if place is not None])
     if lacking:
         raise SpecError(*lacking)
     return placed
 
 
-def _place(left: dict[Place, int], zone: str, node_group: int | None, need: int) -> Place | None:
-    places = [place for place in left if place[0] == zone and node_group in (None, place[1])]
-    return next((place for place in places if left[place] >= need), None)
+def _chain(
+    left: dict[Place, int], zones: tuple[str, ...], stages: tuple[StageRequest, ...], need: int
+) -> list[Place | None]:
+    """Where each stage finds `need` GPUs, which are taken from `left`; None where it does not."""
+    chain: list[Place | None] = []
+    for zone, stage in zip(zones, stages, strict=True):
+        place = next((one for one in _places(left, zone, stage.node_group) if left[one] >= need), None)
+        if place is not None:
+            left[place] -= need
+        chain.append(place)
+    return chain
+
+
+def _places(left: dict[Place, int], zone: str, node_group: int | None) -> list[Place]:
+    return [place for place in left if place[0] == zone and node_group in (None, place[1])]
 
 
 def _lacking(index: int, zone: str, need: int, has: int) -> Finding:
     return Finding(
         code="too_few_gpus",
-        message=f"a stage needs tp*cp*replicas = {need} GPUs in {zone}, which has {max(has, 0)} left for it.",
+        message=f"a stage needs tp*cp*replicas = {need} GPUs in {zone}, where no node group has more than {has} left.",
         where=f"plan.replicas[{index}]",
         hint="Place fewer replicas or stages there, or lower tp.",
     )
