@@ -104,9 +104,10 @@ def site_of(row: Row, gpu: Gpu, num_gpus: int) -> Site:
         network = UNKNOWN_NETWORK
         row.assume("network", network, f"the catalog knows no standard system of {gpu.name}")
     fabric = None
-    if gpu.fabric_bytes_per_second is None and gpu.pcie_bytes_per_second is None:
+    has_fabric = gpu.fabric_num_gpus > 1 and gpu.fabric_bytes_per_second is not None
+    if not has_fabric and gpu.pcie_bytes_per_second is None:
         fabric = UNKNOWN_FABRIC
-        row.assume("fabric", fabric, f"the catalog knows none of {gpu.name}")
+        row.assume("fabric", fabric, f"the catalog knows none between GPUs like {gpu.name}")
     site = _site(gpu.name, num_gpus // per_node, per_node, network, fabric)
     row.assumed.extend(f"{_place(notice.where)}: {notice.message}" for notice in site.assumed)
     return site

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,8 +41,9 @@ class Row:
 
     @property
     def source(self) -> str:
-        """Family of the run: its id up to the first underscore."""
-        return self.id.partition("_")[0]
+        """Family of the run: its id up to the first underscore, or without one, up to the number at its end."""
+        prefix, underscore, _ = self.id.partition("_")
+        return prefix if underscore else re.sub(r"[-.#]?\d+$", "", self.id) or self.id
 
     def text(self, name: str) -> str:
         """The cell, trimmed; empty where it is blank or there is no such column."""
