@@ -1,0 +1,139 @@
+"""The plan of a job file, completed."""
+
+from typing import Any
+
+import pytest
+
+from crosszone.core.plan import Plan
+from crosszone.errors import InfeasiblePlan, SpecError
+from crosszone.frameworks import supports
+from crosszone.planner.complete import complete
+from crosszone.planner.search import search
+
+UNREACHABLE = {"minimize": "time", "deadline": "1 s"}
+
+
+def degrees(plan: Plan) -> tuple[int, int, int, int]:
+    return plan.tp, plan.pp, plan.cp, plan.dp
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ({"tp": 2}, (2, 1, 1, 4)),
+        ({"pp": 4}, (1, 4, 1, 2)),
+        ({"dp": 2, "tp": 2}, (2, 2, 1, 2)),
+        ({"dp": 2, "pp": 2}, (2, 2, 1, 2)),
+        ({"cp": 2}, (1, 1, 2, 4)),
+        ({"tp": 2, "pp": 2, "dp": 2}, (2, 2, 1, 2)),
+        ({"recompute": "full"}, (1, 1, 1, 8)),
+        ({"dp": 8}, (1, 1, 1, 8)),
+    ],
+)
+def test_degrees_that_are_absent_follow_from_the_gpus(
+    problem: Any, plan: dict[str, Any], expected: tuple[int, int, int, int]
+) -> None:
+    found = complete(problem(8, plan=plan, length=8192))
+    assert degrees(found) == expected
+    assert found.world_size == 8
+
+
+def test_what_is_absent_takes_its_default(problem: Any) -> None:
+    plan = complete(problem(8, plan={"tp": 2, "pp": 2}))
+    assert (plan.microbatch_size, plan.num_virtual_stages, plan.recompute) == (1, 1, "none")
+    assert (plan.shard, plan.dp_shard, plan.offload, plan.schedule) == ("none", 1, "none", "1f1b")
+    assert plan.sequence_parallel
+
+
+def test_nothing_is_sharded_unless_the_framework_cannot_do_without(problem: Any) -> None:
+    assert complete(problem(8, plan={"dp": 8}, framework={"name": "ddp"})).shard == "none"
+    sharded = complete(problem(8, plan={"dp": 8}, framework={"name": "fsdp"}))
+    assert sharded.shard in ("gradients", "parameters")
+    assert sharded.dp_shard == 8
+
+
+def test_a_shard_group_that_is_fixed_is_kept(problem: Any) -> None:
+    plan = complete(problem(8, plan={"dp_shard": 4}))
+    assert plan.dp_shard == 4
+    assert plan.shard != "none"
+
+
+@pytest.mark.parametrize("schedule", ["gpipe", "1f1b", "interleaved_1f1b"])
+def test_a_schedule_that_is_fixed_is_kept(problem: Any, schedule: str) -> None:
+    plan = complete(problem(8, plan={"schedule": schedule, "pp": 2}))
+    assert plan.schedule == schedule
+    assert (plan.num_virtual_stages > 1) == (schedule == "interleaved_1f1b")
+
+
+def test_sequence_parallelism_that_is_fixed_gets_ranks_to_split_over(problem: Any) -> None:
+    plan = complete(problem(8, plan={"sequence_parallel": True}))
+    assert plan.sequence_parallel
+    assert plan.tp > 1
+
+
+def test_gpus_named_idle_stay_idle_and_the_others_work(problem: Any) -> None:
+    plan = complete(problem(8, 4, plan={"tp": 4, "idle_gpus": [{"zone": "a", "num_gpus": 4}]}))
+    assert plan.world_size == 8
+    assert [(idle.zone, idle.num_gpus) for idle in plan.idle_gpus] == [("a", 4)]
+
+
+def test_zones_that_are_excluded_do_not_work_and_need_not_be_named_idle(problem: Any) -> None:
+    plan = complete(problem(8, 4, plan={"tp": 4}, constraints={"exclude_zones": ["b"]}))
+    assert plan.zones == ("a",)
+    assert plan.world_size == 8
+
+
+def test_gpus_that_no_plan_with_these_degrees_uses_are_told_with_both_numbers(problem: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        complete(problem(8, plan={"dp": 3}, sequences=15))
+    finding = caught.value.findings[0]
+    assert finding.code == "idle_gpus"
+    assert "8 GPUs" in finding.message
+    assert "uses 3" in finding.message
+    assert "5 GPUs" in finding.hint
+
+
+def test_degrees_that_no_framework_at_hand_has_are_told(problem: Any) -> None:
+    with pytest.raises(InfeasiblePlan) as caught:
+        complete(problem(8, plan={"tp": 2}, framework={"name": "ddp"}))
+    assert "tp=2" in caught.value.findings[0].message
+    assert "ddp" in caught.value.findings[0].message
+
+
+def test_a_plan_that_cannot_fit_is_completed_as_it_is_written(problem: Any) -> None:
+    plan = complete(problem(8, model="llama-2-70b", plan={"tp": 1, "pp": 1, "dp": 8}, framework={"name": "ddp"}))
+    assert degrees(plan) == (1, 1, 1, 8)
+    assert plan.recompute == "none"
+
+
+def test_without_a_plan_the_best_one_is_taken(problem: Any) -> None:
+    job = problem(4, 2)
+    assert complete(job) == search(job, top=1).plans[0].plan
+
+
+def test_where_nothing_fits_the_plan_that_lacks_least_is_taken(problem: Any) -> None:
+    job = problem(1, model="llama-2-70b")
+    assert complete(job) == search(job, top=1).rejected[0].plan
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"objective": UNREACHABLE},
+        {"objective": {"minimize": "cost"}},
+        {"objective": {"minimize": "time", "budget": "0.01 USD"}},
+        {"objective": UNREACHABLE, "plan": {"tp": 2}},
+    ],
+)
+def test_a_plan_that_misses_every_limit_or_has_no_price_is_completed_by_time(
+    problem: Any, nodes: Any, limits: dict[str, Any]
+) -> None:
+    group = nodes(4) if limits["objective"]["minimize"] == "cost" else nodes(4, price="2 USD/h")
+    plain = {key: value for key, value in limits.items() if key != "objective"}
+    assert complete(problem(group, work={"train_tokens": "1B"}, **limits)) == complete(problem(group, **plain))
+
+
+@pytest.mark.parametrize("sequences", [1, 7, 16, 61])
+def test_completed_plans_are_ones_that_their_framework_can_express(problem: Any, sequences: int) -> None:
+    plan = complete(problem(8, 4, sequences=sequences))
+    assert supports(plan.framework, plan) == ()
