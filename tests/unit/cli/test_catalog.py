@@ -34,6 +34,7 @@ def test_json_has_base_units_and_sources(run) -> None:
     assert value["schema_version"] == 1
     (gpu,) = value["gpus"]
     assert gpu["memory_bytes_per_second"] == 2.039e12
+    assert gpu["peak_flop_per_second"]["bf16"] == 312e12
     assert all(fact["source"] and fact["retrieved"] for fact in gpu["facts"])
 
 
