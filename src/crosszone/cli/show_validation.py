@@ -27,7 +27,8 @@ DIGITS = re.compile(r"\d+(\.\d+)?")
 def validation_view(validation: Validation, *, is_verbose: bool) -> Iterator[RenderableType]:
     """All tables, quantity by quantity."""
     for quantity, scores in validation.quantities.items():
-        yield heading(f"{TITLES[quantity]}: {_headline(scores)}")
+        yield heading(TITLES[quantity])
+        yield paragraph(_headline(scores))
         parts = (("source", scores.by_source), ("GPU", scores.by_gpu), ("framework", scores.by_framework))
         for name, by in (*parts, ("model family", scores.by_family)):
             yield _scores(name, by, scores.total if name == "source" else None, is_verdict=quantity == "fits")
@@ -44,11 +45,11 @@ def validation_view(validation: Validation, *, is_verbose: bool) -> Iterator[Ren
 
 def _headline(scores: QuantityScores) -> str:
     total = scores.total
-    rows = f"{total.num_rows} rows of {len(scores.by_source)} sources"
+    rows = f"rows: {total.num_rows}, sources: {len(scores.by_source)}"
     mean = units.format_fraction(scores.source_mape)
     if total.balanced_accuracy is not None:
-        return f"{units.format_fraction(total.balanced_accuracy)} balanced accuracy, {rows}"
-    return f"{mean} mean error over sources, {units.format_fraction(total.mape)} over rows, {rows}"
+        return f"{units.format_fraction(total.balanced_accuracy)} balanced accuracy; {rows}"
+    return f"{mean} mean error over sources, {units.format_fraction(total.mape)} over rows; {rows}"
 
 
 def _scores(name: str, by: dict[str, Score], total: Score | None, *, is_verdict: bool) -> RenderableType:

@@ -91,7 +91,7 @@ def test_numbers(text, value) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "inf", "1e999", "1e19", "abc", "1,5", "0x10"])
 def test_what_is_no_positive_number_is_told_with_its_text(text) -> None:
-    with pytest.raises(SpecError, match="^x is "):
+    with pytest.raises(SpecError, match=r"^x is "):
         cell(text).number("x")
 
 

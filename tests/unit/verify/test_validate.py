@@ -104,10 +104,11 @@ CELLS = st.one_of(
 
 
 COLUMNS = """
-    id year gpu n_gpus gpus_per_node network model layers hidden ffn_hidden heads kv_heads head_dim vocab seq_len attn_type
-    gated_mlp tied_embeddings moe_experts moe_topk moe_ffn_hidden moe_shared_ffn moe_dense_layers tp pp vpp dp cp ep
-    sequence_parallel zero_stage fsdp_mode micro_batch global_batch grad_accum recompute precision flash_attention
-    framework iter_time_s mfu_pct tflops_per_gpu tflops_formula peak_memory_GiB status label_check
+    id year gpu n_gpus gpus_per_node network model layers hidden ffn_hidden heads kv_heads head_dim
+    vocab seq_len attn_type gated_mlp tied_embeddings moe_experts moe_topk moe_ffn_hidden
+    moe_shared_ffn moe_dense_layers tp pp vpp dp cp ep sequence_parallel zero_stage fsdp_mode
+    micro_batch global_batch grad_accum recompute precision flash_attention framework iter_time_s
+    mfu_pct tflops_per_gpu tflops_formula peak_memory_GiB status label_check
 """.split()
 
 
