@@ -22,6 +22,8 @@ class StateBytes:
     weight: float
     gradient: float
     optimizer: float
+    reduction: float
+    """Of the gradient as it is sent to be reduced."""
     gathered_weight: float
     """Of the copy that computes, where weights are gathered or cast."""
 
@@ -35,13 +37,16 @@ def state_bytes(workload: Workload, *, weights_are_master: bool) -> StateBytes:
     """
     dtypes = workload.dtypes
     moments = OPTIMIZER_MOMENTS[workload.optimizer] * DTYPE_BYTES[dtypes.moments]
-    gradient, compute = DTYPE_BYTES[dtypes.gradients], DTYPE_BYTES[dtypes.weights]
-    if dtypes.master_weights is None:
-        return StateBytes(weight=compute, gradient=gradient, optimizer=moments, gathered_weight=compute)
-    master = DTYPE_BYTES[dtypes.master_weights]
-    if weights_are_master:
-        return StateBytes(weight=master, gradient=gradient, optimizer=moments, gathered_weight=compute)
-    return StateBytes(weight=compute, gradient=gradient, optimizer=master + moments, gathered_weight=compute)
+    compute = DTYPE_BYTES[dtypes.weights]
+    master = 0.0 if dtypes.master_weights is None else DTYPE_BYTES[dtypes.master_weights]
+    keeps_copy = master > 0.0 and not weights_are_master
+    return StateBytes(
+        weight=master if master > 0.0 and weights_are_master else compute,
+        gradient=DTYPE_BYTES[dtypes.gradients],
+        optimizer=moments + (master if keeps_copy else 0.0),
+        reduction=DTYPE_BYTES[dtypes.gradient_reduction],
+        gathered_weight=compute,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,7 +137,7 @@ def _other_axis_bytes(inputs: Inputs, plan: Plan) -> float:
     problem = inputs.problem
     workload, model = problem.workload, problem.model
     if "pp" in plan.zone_axis:
-        gradient = num_parameters(model) * state_bytes(workload, weights_are_master=False).gradient
+        gradient = num_parameters(model) * state_bytes(workload, weights_are_master=False).reduction
         zones = np.array([len(plan.zones)])
         once = ring_link_bytes(
             num_zones=zones, num_ranks=zones, is_flat=zones < 0, all_reduce_bytes=gradient, half_bytes=0.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.tables import Floats, Ints
+from crosszone.core.tables import Bools, Floats, Ints
 from crosszone.cost.collectives import all_gather_seconds, all_reduce_seconds
-from crosszone.cost.memory import state_bytes
+from crosszone.cost.memory import StateBytes, state_bytes
 from crosszone.cost.traffic import ring_latency_seconds, ring_link_bytes
 from crosszone.timeline.boundaries import achieved_bytes_per_second
 from crosszone.timeline.inputs import Inputs
@@ -35,24 +35,37 @@ def pool_agreement(view: StageView, tables: Tables) -> PoolAgreement:
     microbatch, only the all-reduce over n_r is left. Source: Rajbhandari et al. 2020, sec. 7; Zhao et al. 2023, sec.
     3.2.2.
     """
-    inputs, plans, pool = view.inputs, view.plans, view.stages.pool
-    sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
-    gradient, weight = view.parameters * sizes.gradient, view.parameters * sizes.gathered_weight
+    plans, domain = view.plans, view.inputs.hardware.domain_size[view.stages.pool]
     ranks = (tables.replicas.num_replicas[view.stages.replica] * plans.cp).astype(float)
-    shards = np.where(plans.shard > 0, np.minimum(view.num_shards, ranks), 1.0)
-    per_domain = np.clip(inputs.hardware.domain_size[pool] // plans.tp, 1.0, None)
-    path = group_path(inputs, pool)
-    copies = ranks / shards
-    copies_per_domain = np.clip(per_domain // shards, 1.0, None)
-    across = all_reduce_seconds(copies, np.minimum(copies_per_domain, copies), gradient / shards, path)
-    scatter = all_gather_seconds(shards, np.minimum(per_domain, shards), gradient, path)
-    gather = all_gather_seconds(shards, np.minimum(per_domain, shards), weight, path)
+    reduce, gather = _group_seconds(view, view.dense, ranks, view.num_shards, domain // plans.tp)
+    if view.expert.any():  # an expert's copies are fewer by ep and more by the tp ranks that hold it whole
+        spread = np.where(plans.ep > 1, plans.tp / plans.ep, 1.0)
+        inside = np.where(plans.ep > 1, domain // plans.ep, domain // plans.tp)
+        more = _group_seconds(view, view.expert, np.maximum(ranks * spread, 1.0), view.expert_shards, inside)
+        reduce, gather = reduce + more[0], gather + more[1]
+    buckets = view.parameters * _sizes(view).reduction / view.fact("gradient_bucket_bytes")
+    return PoolAgreement(reduce_seconds=reduce, gather_seconds=gather, num_buckets=np.maximum(np.ceil(buckets), 1.0))
+
+
+def _group_seconds(
+    view: StageView, parameters: Floats, ranks: Floats, num_shards: Floats, per_domain: Floats
+) -> tuple[Floats, Floats]:
+    """Reducing gradients and gathering weights of `parameters` that `ranks` ranks agree on."""
+    plans, sizes = view.plans, _sizes(view)
+    gradient, weight = parameters * sizes.reduction, parameters * sizes.gathered_weight
+    shards = np.where(plans.shard > 0, np.minimum(num_shards, ranks), 1.0)
+    inside = np.clip(per_domain, 1.0, None)
+    path, copies = group_path(view.inputs, view.stages.pool), ranks / shards
+    copies_inside = np.clip(inside // shards, 1.0, None)
+    across = all_reduce_seconds(copies, np.minimum(copies_inside, copies), gradient / shards, path)
+    scatter = all_gather_seconds(shards, np.minimum(inside, shards), gradient, path)
+    gather = all_gather_seconds(shards, np.minimum(inside, shards), weight, path)
     shards_state = (plans.shard == OPTIMIZER) | (plans.shard == GRADIENTS)
-    return PoolAgreement(
-        reduce_seconds=across + shards_state * scatter,
-        gather_seconds=shards_state * gather,
-        num_buckets=np.maximum(np.ceil(gradient / view.fact("gradient_bucket_bytes")), 1.0),
-    )
+    return across + shards_state * scatter, shards_state * gather
+
+
+def _sizes(view: StageView) -> StateBytes:
+    return state_bytes(view.inputs.problem.workload, weights_are_master=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +78,8 @@ class ZoneAgreement:
     """Of the slowest link, latency included."""
     egress_dollars: Floats
     """Per step; NaN where a link's price is unknown."""
+    is_per_microbatch: Bools
+    """Weights are gathered across zones with every microbatch, instead of once a step."""
 
 
 def zone_agreement(inputs: Inputs, tables: Tables, *, gradient_bytes: float, weight_bytes: float) -> ZoneAgreement:
@@ -90,11 +105,15 @@ def zone_agreement(inputs: Inputs, tables: Tables, *, gradient_bytes: float, wei
     flows = plans.tp * plans.pp * plans.cp * fewest
     rate, latency, price = _slowest_link(inputs, layouts, plans.layout, flows)
     rounds = ring_latency_seconds(slowest_latency_seconds=latency, **shape)
+    # Three collectives of half an all-reduce's rounds each, for every layer of a stage and every microbatch.
+    layers = inputs.problem.model.num_layers / plans.pp
+    rounds = rounds * np.where(gathers, 1.5 * layers * most_microbatches, 1.0)
     crosses = num_zones > 1
     return ZoneAgreement(
         link_bytes=link_bytes,
         seconds=np.where(crosses, link_bytes / rate + rounds, 0.0),
         egress_dollars=np.where(crosses, link_bytes * price, 0.0),
+        is_per_microbatch=gathers,
     )
 
 

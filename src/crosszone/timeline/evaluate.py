@@ -151,7 +151,7 @@ def _zone_agreement(inputs: Inputs, tables: Tables) -> ZoneAgreement:
     sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
     parameters = float(num_parameters(inputs.problem.model))
     return zone_agreement(
-        inputs, tables, gradient_bytes=parameters * sizes.gradient, weight_bytes=parameters * sizes.gathered_weight
+        inputs, tables, gradient_bytes=parameters * sizes.reduction, weight_bytes=parameters * sizes.gathered_weight
     )
 
 
@@ -162,7 +162,8 @@ def _zone_exposed(
 
     Each stage sends as soon as its gradients are there, so that all backwards of the drain hide it, but for the first
     stage's where the framework reduces only after the backward. What already hides the reduction inside a pool, which
-    comes first, hides nothing else. The last bucket is never hidden.
+    comes first, hides nothing else. The last bucket is never hidden. Weights that are gathered across zones with every
+    microbatch are prefetched one layer ahead: all compute may hide them.
     """
     if not (zone.seconds > 0.0).any():
         return np.zeros(len(tables.plans))
@@ -173,6 +174,9 @@ def _zone_exposed(
     taken = tables.most(pool.reduce_seconds) - tables.most(_exposed_reduce(view, seconds, pool))
     window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
     last = zone.seconds / (tables.most(pool.num_buckets) * plans.pp)
+    gathers = np.array([framework.overlaps_weight_gather for framework in view.inputs.frameworks])[plans.framework]
+    busy = tables.per_replica(np.maximum, seconds.forward + seconds.backward) * tables.replicas.num_microbatches
+    window = np.where(zone.is_per_microbatch, gathers * tables.per_plan(np.minimum, busy), window)
     return np.where(zone.seconds > 0.0, np.maximum(zone.seconds - window, last), 0.0)
 
 

@@ -194,7 +194,7 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
     path, domain = group_path(view.inputs, view.stages.pool), view.inputs.hardware.domain_size[view.stages.pool]
     per_domain = np.clip(domain // view.plans.tp, 1.0, num_shards)
     gather = all_gather_seconds(num_shards, per_domain, parameters * sizes.gathered_weight, path)
-    scatter = all_gather_seconds(num_shards, per_domain, parameters * sizes.gradient, path)
+    scatter = all_gather_seconds(num_shards, per_domain, parameters * sizes.reduction, path)
     overlap = view.fact("overlaps_weight_gather")
     wait_forward = np.where(overlap, np.maximum(gather - forward, 0.0), gather)
     wait_backward = np.where(overlap, np.maximum(gather + scatter - backward, 0.0), gather + scatter)
@@ -275,7 +275,7 @@ def optimizer_seconds(view: StageView) -> Floats:
     hardware, pool = view.inputs.hardware, view.stages.pool
     sizes = state_bytes(view.inputs.problem.workload, weights_are_master=False)
     traffic = sizes.gradient + 2.0 * sizes.optimizer + sizes.weight
-    held = view.parameters / view.num_shards
+    held = view.dense / view.num_shards + view.expert / view.expert_shards
     on_gpu = held * traffic * view.fact("optimizer_traffic_factor") / hardware.memory_bytes_per_second[pool]
     over_host = held * (sizes.gradient + sizes.weight) / hardware.host_bytes_per_second[pool]
     return np.where(view.plans.offloads_optimizer, over_host, on_gpu)
