@@ -15,7 +15,7 @@ def only(case):
     return measured
 
 
-def test_tflops_of_sc21_table_1(make_row) -> None:
+def test_flop_rate_of_sc21_table_1(make_row) -> None:
     measured = only(case_of(make_row()))
     flop = 96 * 1024 * 2048 * 40 * 6144**2 * (1 + 2048 / 36864 + 51200 / (16 * 40 * 6144))
     assert measured.quantity == "step_seconds"
@@ -79,7 +79,7 @@ def test_mfu_without_a_formula_is_palms_and_says_so(make_row) -> None:
     assert any(text.startswith("convention of MFU: 6N + 12lhs") for text in case.row.assumed)
 
 
-def test_tflops_of_an_unknown_convention_skip_the_row(make_row) -> None:
+def test_flop_rates_of_an_unknown_convention_skip_the_row(make_row) -> None:
     with pytest.raises(SpecError, match='how they count is not known: tflops_formula says "our own"'):
         case_of(make_row(tflops_formula="our own"))
 
