@@ -3,16 +3,19 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Objective, PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
+from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
 from crosszone.planner.search import allowed_frameworks, best_plan, search
 from crosszone.planner.table import scan
 from crosszone.planner.written import best_written, is_written
-from crosszone.timeline.inputs import inputs
+from crosszone.timeline.inputs import Inputs, inputs
 
 DEFAULTS = {
     "cp": 1,
@@ -45,7 +48,7 @@ def complete(problem: Problem) -> Plan:
         plan = _best(dataclasses.replace(fixed, plan=request), world_size)
         if plan is not None:
             return plan
-    idling = _best(fixed, None)
+    idling = _fullest(fixed)
     raise SpecError(_idles(fixed, world_size, idling)) if idling else InfeasiblePlan(_not_expressible(fixed))
 
 
@@ -63,13 +66,31 @@ def _by_time(problem: Problem) -> Problem:
     return dataclasses.replace(problem, objective=Objective(), constraints=constraints)
 
 
-def _best(problem: Problem, world_size: int | None) -> Plan | None:
-    """The best plan that uses `world_size` ranks (None: any number); where none fits, the best of those that do not."""
-    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+def _best(problem: Problem, world_size: int) -> Plan | None:
+    """The best plan that uses `world_size` ranks; where none fits, the best of those that do not."""
+    prepared = _prepared(problem)
     free = options(prepared, world_size=world_size)
     where = layouts(prepared, problem.constraints.exclude_zones)
     plan = best_plan(prepared, scan(prepared, where, free))
     return plan or best_plan(prepared, scan(prepared, where, free, must_fit=False))
+
+
+def _fullest(problem: Problem) -> Plan | None:
+    """A plan with as many ranks as any has, whether it fits or not; None where nothing can be expressed."""
+    prepared = _prepared(problem)
+    where = layouts(prepared, problem.constraints.exclude_zones)
+    most, fullest = 0, None
+    for part in scan(prepared, where, options(prepared), must_fit=False).scored:
+        plans = part.rows.plans()
+        world_size = plans.tp * plans.cp * plans.pp * plans.dp
+        row = int(np.argmax(world_size))
+        if world_size[row] > most:
+            most, fullest = int(world_size[row]), part.rows.take(np.array([row]))
+    return to_plan(prepared, fullest.tables(), 0) if fullest else None
+
+
+def _prepared(problem: Problem) -> Inputs:
+    return inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
 
 
 def _world_size(problem: Problem) -> int:

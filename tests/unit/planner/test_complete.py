@@ -93,6 +93,13 @@ def test_gpus_that_no_plan_with_these_degrees_uses_are_told_with_both_numbers(pr
     assert "5 GPUs" in finding.hint
 
 
+def test_the_nearest_plan_is_the_one_that_idles_fewest(problem: Any) -> None:
+    # Megatron's replicas all do the same: 12 microbatches are shared by 6 GPUs, not by 7.
+    with pytest.raises(SpecError) as caught:
+        complete(problem(7, plan={"tp": 1}, sequences=12, framework={"name": "megatron"}))
+    assert "uses 6." in caught.value.findings[0].message
+
+
 def test_degrees_that_no_framework_at_hand_has_are_told(problem: Any) -> None:
     with pytest.raises(InfeasiblePlan) as caught:
         complete(problem(8, plan={"tp": 2}, framework={"name": "ddp"}))
