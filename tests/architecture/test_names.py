@@ -126,7 +126,7 @@ def test_no_data_key_has_a_prefixed_unit(project_files, root):
         "peak_tflops",
         "peakTflops",
         "bus_bw_gbit",
-        "mfu_pct",
+        "load_pct",
         "train_hours",
         "distance_km",
         "gb_per_second",
