@@ -20,7 +20,7 @@ from crosszone.planner.table import Scan
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.predict import predict_plan
 
-ZONE_TERMS = ("zone_pipeline_send", "zone_agreement")
+ZONE_TERMS = ("zone_pipeline_send", "zone_agreement", "embedding_agreement")
 """Terms that links between zones cause."""
 MOST_MISSES = 3
 NOTABLE_FRACTION = 0.05
@@ -219,9 +219,10 @@ def _neighbours(inputs: Inputs, plan: Plan) -> list[Plan]:
 
 
 def _with_microbatch(plan: Plan, size: int) -> Plan | None:
-    """The plan with larger microbatches; None where a replica's share does not divide."""
+    """The plan with larger microbatches; None where a replica's share does not divide, or is no whole round."""
     factor = size // plan.microbatch_size
-    if any(replica.num_microbatches % factor for replica in plan.replicas):
+    rounds = factor * (plan.pp if plan.num_virtual_stages > 1 else 1)
+    if any(replica.num_microbatches % rounds for replica in plan.replicas):
         return None
     replicas = tuple(
         dataclasses.replace(replica, num_microbatches=replica.num_microbatches // factor) for replica in plan.replicas

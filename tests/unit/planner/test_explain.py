@@ -136,3 +136,11 @@ def test_neighbours_differ_in_one_choice(problem: Any) -> None:
     names = ("framework", "shard", "recompute", "microbatch_size", "tp", "pp", "cp", "ep", "dp", "schedule", "offload")
     for one in answer.rejected:
         assert sum(getattr(one.plan, name) != getattr(best, name) for name in names) == 1
+
+
+def test_neighbours_of_interleaved_plans_keep_whole_rounds(problem: Any) -> None:
+    # 4 microbatches for 4 stages: two larger ones would be half a round.
+    plan = {"pp": 4, "tp": 1, "dp": 1, "schedule": "interleaved_1f1b", "microbatch_size": 1}
+    answer = search(problem(4, plan=plan, sequences=4), top=1)
+    assert answer.plans[0].plan.num_virtual_stages > 1
+    assert all(one.plan.microbatch_size == 1 for one in answer.rejected)
