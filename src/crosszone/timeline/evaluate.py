@@ -24,6 +24,7 @@ from crosszone.timeline.stages import (
     stage_seconds,
     stage_view,
 )
+from crosszone.timeline.tie import TieColumns, tie_columns
 
 GPIPE = SCHEDULES.index("gpipe")
 LATE = 1 << 30
@@ -40,6 +41,8 @@ class Evaluation:
     """Of the slowest chain, by the closed form."""
     pool_exposed_seconds: Floats
     zone_exposed_seconds: Floats
+    tie_seconds: Floats
+    """First and last stage adding their parts of a tied table's gradient."""
     optimizer_seconds: Floats
     egress_dollars: Floats
     """Per step; NaN where a price is unknown."""
@@ -51,6 +54,8 @@ class Evaluation:
     boundary: BoundaryColumns
     pool_agreement: PoolAgreement
     zone_agreement: ZoneAgreement
+    tie: TieColumns
+    """Per replica group."""
 
 
 def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
@@ -63,21 +68,27 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     pipeline = tables.per_plan(np.maximum, _pipeline(tables, seconds, boundary))
     pool_exposed = tables.most(exposed_agreement(view, seconds, pool))
     zone_exposed = _zone_exposed(view, tables, seconds, pool, zone)
+    tie = tie_columns(view, tables)
+    tied = tables.per_plan(np.maximum, tie.seconds)
     update = tables.most(optimizer_seconds(view))
     price = inputs.hardware.dollars_per_gpu_second[tables.stages.pool]
     return Evaluation(
-        step_seconds=pipeline + pool_exposed + zone_exposed + update,
+        step_seconds=pipeline + pool_exposed + zone_exposed + tied + update,
         pipeline_seconds=pipeline,
         pool_exposed_seconds=pool_exposed,
         zone_exposed_seconds=zone_exposed,
+        tie_seconds=tied,
         optimizer_seconds=update,
-        egress_dollars=zone.egress_dollars + _boundary_dollars(inputs, tables, boundary),
+        egress_dollars=zone.egress_dollars
+        + _boundary_dollars(inputs, tables, boundary)
+        + _tie_dollars(inputs, tables, tie),
         gpu_dollars_per_second=tables.total(_gpus(tables, view) * price),
         view=view,
         seconds=seconds,
         boundary=boundary,
         pool_agreement=pool,
         zone_agreement=zone,
+        tie=tie,
     )
 
 
@@ -186,10 +197,23 @@ def _boundary_dollars(inputs: Inputs, tables: Tables, boundary: BoundaryColumns)
     if not boundary.crosses.any():
         return np.zeros(len(tables.plans))
     zone = inputs.hardware.zone
-    prices = np.array([[_price(link) for link in row] for row in inputs.links], dtype=float)
-    per_byte = (prices + prices.T)[zone[stages.pool], zone[boundary.next_pool]]
+    per_byte = _both_ways_dollars(inputs)[zone[stages.pool], zone[boundary.next_pool]]
     times = replicas.num_replicas[stages.replica] * replicas.num_microbatches[stages.replica] * boundary.num_crossings
     return tables.total(np.where(boundary.crosses, boundary.message_bytes * times * per_byte, 0.0))
+
+
+def _tie_dollars(inputs: Inputs, tables: Tables, tie: TieColumns) -> Floats:
+    if not tie.crosses.any():
+        return np.zeros(len(tables.plans))
+    zone = inputs.hardware.zone
+    per_byte = _both_ways_dollars(inputs)[zone[tie.first_pool], zone[tie.last_pool]]
+    return tables.per_plan(np.add, np.where(tie.crosses, tie.link_bytes * per_byte, 0.0))
+
+
+def _both_ways_dollars(inputs: Inputs) -> Floats:
+    """[zone, zone]: price of a byte there and one back."""
+    prices = np.array([[_price(link) for link in row] for row in inputs.links], dtype=float)
+    return np.asarray(prices + prices.T)
 
 
 def _price(link: ZoneLink | None) -> float:

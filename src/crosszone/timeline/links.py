@@ -21,6 +21,7 @@ def plan_links(
     flows: dict[tuple[int, int], list[tuple[str, float, float]]] = defaultdict(list)
     _add_boundaries(inputs, tables, evaluation, flows)
     _add_ring(inputs, tables, evaluation, flows)
+    _add_tie(inputs, evaluation, flows)
     exposed = {term.name: term.exposed_seconds for term in terms}
     return tuple(_link(inputs, pair, flows, exposed, step_seconds) for pair in sorted(flows))
 
@@ -53,6 +54,17 @@ def _add_ring(
         flows[int(zone[start]), int(zone[end])].append(("dp", moved, moved / rate))
 
 
+def _add_tie(
+    inputs: Inputs, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
+) -> None:
+    """The gradient of a tied table, once each way."""
+    tie, zone = evaluation.tie, inputs.hardware.zone
+    for group in np.flatnonzero(tie.crosses):
+        ends = int(zone[tie.first_pool[group]]), int(zone[tie.last_pool[group]])
+        for pair in (ends, ends[::-1]):
+            flows[pair].append(("embedding", float(tie.link_bytes[group]), float(tie.link_seconds[group])))
+
+
 def _link(
     inputs: Inputs,
     pair: tuple[int, int],
@@ -82,7 +94,7 @@ def _exposed(
     pair: tuple[int, int], flows: dict[tuple[int, int], list[tuple[str, float, float]]], exposed: dict[str, float]
 ) -> float:
     """Share of the exposed terms that this link causes: sends in proportion to their time, the ring as a whole."""
-    names = {"pp": "zone_pipeline_send", "dp": "zone_agreement"}
+    names = {"pp": "zone_pipeline_send", "dp": "zone_agreement", "embedding": "embedding_agreement"}
     total = 0.0
     for group, term in names.items():
         own = sum(time for name, _, time in flows[pair] if name == group)

@@ -20,27 +20,57 @@ COMMUNICATION = (
     "zone_pipeline_send",
     "gradient_agreement",
     "zone_agreement",
+    "embedding_agreement",
 )
 BUBBLE = ("pipeline_bubble",)
 OTHER = ("optimizer",)
 
+_MEGATRON = "Narayanan et al. 2021 (SC21), sec. 2.2 and 3"
 _FORMULAS = {
-    "matrix_multiply": ("m * layers * sum of gemm_seconds", "cost.gemm.gemm_seconds"),
-    "attention": ("m * layers * attention", "cost.layer._attention_seconds"),
-    "memory_bound": ("m * layers * bytes / memory bandwidth", "cost.layer._elementwise_seconds"),
-    "kernel_launch": ("m * layers * ((gpu^4 + cpu^4)^(1/4) - gpu)", "cost.layer.LAUNCH_NORM"),
-    "recompute": ("m * layers * forward that is done again", "core.plan.RECOMPUTES"),
-    "embedding_head_loss": ("m * (embedding + head + loss) of the busiest stage", "cost.layer.edge_cost"),
-    "tensor_parallel": ("m * layers * 2 all-reduces each way", "cost.collectives.all_reduce_seconds"),
-    "context_parallel": ("m * layers * max(ring - attention, 0)", "cost.layer._context_seconds"),
-    "expert_parallel": ("m * layers * 2 all-to-alls each way", "cost.collectives.all_to_all_seconds"),
-    "weight_gather": ("m * max(gather + scatter - compute, 0)", "timeline.stages._gather_waits"),
-    "pipeline_send": ("simulated step less the same without delays inside zones", "timeline.simulate.simulate"),
-    "zone_pipeline_send": ("simulated step less the same without delays between zones", "timeline.simulate.simulate"),
-    "gradient_agreement": ("max(reduce - hidden, last bucket) + max(gather - hidden, 0)", "cost.collectives"),
-    "zone_agreement": ("max(2(Z-1)/Z * gradient / link + rounds * latency - hidden, last bucket)", "cost.traffic"),
-    "pipeline_bubble": ("simulated pipeline without delays - m * busiest stage", "timeline.simulate.simulate"),
-    "optimizer": ("parameters / shards * state bytes / memory bandwidth", "timeline.stages.optimizer_seconds"),
+    "matrix_multiply": (
+        "m * layers * sum over products of waves * tile time, forward, input and weight gradient",
+        "NVIDIA, Matrix Multiplication Background User's Guide; rates: docs/decisions/0002",
+    ),
+    "attention": (
+        "m * layers * FLOP of unmasked pairs / attention rate (unfused: and passes over the scores)",
+        "Dao 2023 (FlashAttention-2), sec. 4.1; Korthikanti et al. 2022",
+    ),
+    "memory_bound": ("m * layers * bytes outside products / memory rate", "docs/decisions/0002"),
+    "kernel_launch": (
+        "m * layers * ((gpu^4 + cpu^4)^(1/4) - gpu + gaps between kernels)",
+        "fitted to launch-bound runs: docs/decisions/0002",
+    ),
+    "recompute": ("m * layers * forward compute that is done again", "Korthikanti et al. 2022, sec. 5"),
+    "embedding_head_loss": ("m * (embedding + head product + loss bytes / memory rate)", "docs/decisions/0002"),
+    "tensor_parallel": (
+        "m * layers * (1 - overlapped share) * 2 all-reduces each way",
+        "Shoeybi et al. 2019, sec. 3; Thakur et al. 2005, sec. 4.4",
+    ),
+    "context_parallel": ("m * layers * max(ring - attention, 0)", "Liu, Zaharia, Abbeel 2023 (Ring Attention), sec. 3"),
+    "expert_parallel": ("m * layers * 2 all-to-alls each way, none hidden", "Thakur et al. 2005, sec. 4.3"),
+    "weight_gather": (
+        "m * (max(gather - forward, 0) + max(gather + scatter - backward, 0))",
+        "Zhao et al. 2023 (PyTorch FSDP), sec. 4.2",
+    ),
+    "pipeline_send": ("simulated pipeline less the same without delays inside zones", _MEGATRON),
+    "zone_pipeline_send": (
+        "simulated pipeline less the same without delays between zones",
+        "CrossPipe (arXiv 2507.00217), sec. 3.4",
+    ),
+    "gradient_agreement": (
+        "max(reduce - hidden, last bucket) + max(gather - hidden, 0)",
+        "Rajbhandari et al. 2020 (ZeRO), sec. 7; Thakur et al. 2005, sec. 4.4",
+    ),
+    "zone_agreement": (
+        "max(bytes / slowest link + rounds * latency - hidden, last bucket), bytes = 2(Z-1)/Z * gradient",
+        "Thakur et al. 2005, sec. 4.4",
+    ),
+    "embedding_agreement": ("latency + table gradient / tp / network, each way at once", _MEGATRON),
+    "pipeline_bubble": ("simulated pipeline without delays - m * busiest stage", _MEGATRON),
+    "optimizer": (
+        "parameters / shards * (gradient + 2 * states + weight) bytes / memory rate",
+        "Rajbhandari et al. 2020 (ZeRO), sec. 3.1",
+    ),
 }
 
 
@@ -60,12 +90,13 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
     exposed["zone_pipeline_send"] = spans.total - spans.without_zone_delay
     exposed["gradient_agreement"] = float(evaluation.pool_exposed_seconds[0])
     exposed["zone_agreement"] = float(evaluation.zone_exposed_seconds[0])
+    exposed["embedding_agreement"] = float(evaluation.tie_seconds[0])
     exposed["optimizer"] = float(evaluation.optimizer_seconds[0])
     raw = evaluation.pool_agreement.reduce_seconds + evaluation.pool_agreement.gather_seconds
     hidden = raw - exposed_agreement(evaluation.view, evaluation.seconds, evaluation.pool_agreement)
     overlapped["gradient_agreement"] = float(hidden.max())
     overlapped["zone_agreement"] = float(evaluation.zone_agreement.seconds[0]) - exposed["zone_agreement"]
-    shared = (Input(name="num_microbatches", value=m), Input(name="stage", value=float(tables.stages.stage[row])))
+    numbers = _inputs(tables, evaluation, spans, row)
     return tuple(
         Term(
             name=name,
@@ -73,10 +104,41 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
             overlapped_seconds=max(overlapped.get(name, 0.0), 0.0),
             formula=_FORMULAS[name][0],
             source=_FORMULAS[name][1],
-            inputs=shared,
+            inputs=numbers.get(name, numbers["work"]),
         )
         for name in (*COMPUTE, *COMMUNICATION, *BUBBLE, *OTHER)
     )
+
+
+def _inputs(tables: Tables, evaluation: Evaluation, spans: Makespans, row: int) -> dict[str, tuple[Input, ...]]:
+    """The numbers that went into each term; `work` for those of the busiest stage."""
+    view, agreement, zone = evaluation.view, evaluation.pool_agreement, evaluation.zone_agreement
+    m = float(tables.replicas.num_microbatches[spans.replica])
+    numbers = {
+        "work": {
+            "num_microbatches": m,
+            "stage": tables.stages.stage[row],
+            "num_layers": tables.stages.num_layers[row],
+            "forward_seconds": evaluation.seconds.forward[row],
+            "backward_seconds": evaluation.seconds.backward[row],
+        },
+        "weight_gather": {"num_microbatches": m, "gather_and_scatter_seconds": evaluation.seconds.gather[row]},
+        "pipeline_bubble": {"num_microbatches": m, "pipeline_seconds": spans.without_delay},
+        "pipeline_send": {"with_seconds": spans.without_zone_delay, "without_seconds": spans.without_delay},
+        "zone_pipeline_send": {"with_seconds": spans.total, "without_seconds": spans.without_zone_delay},
+        "gradient_agreement": {
+            "reduce_seconds": agreement.reduce_seconds.max(),
+            "gather_seconds": agreement.gather_seconds.max(),
+            "num_buckets": agreement.num_buckets.max(),
+        },
+        "zone_agreement": {"link_bytes": zone.link_bytes[0], "seconds": zone.seconds[0]},
+        "embedding_agreement": {"seconds": evaluation.tie_seconds[0]},
+        "optimizer": {"parameters": view.parameters[row], "num_shards": view.num_shards[row]},
+    }
+    return {
+        term: tuple(Input(name=name, value=float(value)) for name, value in found.items())
+        for term, found in numbers.items()
+    }
 
 
 def _work(
