@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
+LISTED_KINDS = ("gpu", "model", "region", "framework")
+"""Kinds of names that `crosszone catalog` lists."""
 NEAREST_CUTOFF = 0.6  # difflib's own default: below it the suggestions look random
 
 
@@ -73,6 +75,17 @@ class SpecError(CrossZoneError):
     exit_code = 2
     default_code = "invalid"
 
+    @classmethod
+    def unreadable(cls, what: str, where: str, error: OSError) -> Self:
+        """The error for a file that cannot be opened; `what` says what it should have been, as "job file"."""
+        hints = {
+            FileNotFoundError: "Check the path; it is relative to where the program runs.",
+            IsADirectoryError: "Name a file in it.",
+            PermissionError: "Ask its owner for the right to read it, or name another file.",
+        }
+        hint = hints.get(type(error), "Name another file.")
+        return cls.of(f"cannot read the {what}: {error.strerror or error}.", where=where, hint=hint, code="unreadable")
+
 
 class UnknownName(SpecError):
     """A name that nothing has."""
@@ -82,7 +95,10 @@ class UnknownName(SpecError):
     @classmethod
     def among(cls, name: str, choices: Iterable[str], *, kind: str, where: str = "") -> Self:
         """The error for `name`, which is none of `choices`; `kind` says what it should have been, as "gpu"."""
-        return cls.of(f'unknown {kind} "{name}".', where=where, hint=nearest_hint(name, choices))
+        hint = nearest_hint(name, choices)
+        if kind in LISTED_KINDS:
+            hint = f"{hint} `crosszone catalog {kind}s` lists all.".lstrip()
+        return cls.of(f'unknown {kind} "{name}".', where=where, hint=hint)
 
 
 class UnitError(SpecError, ValueError):

@@ -108,8 +108,7 @@ def validate(
     try:
         data = path.read_bytes()
     except OSError as error:
-        message = f'cannot read the table "{path}": {error.strerror or error}.'
-        raise SpecError.of(message, code="unreadable") from None
+        raise SpecError.unreadable("table", str(path), error) from None
     return validate_bytes(data, where=str(path), all_qualities=all_qualities, on_progress=on_progress)
 
 
@@ -135,8 +134,13 @@ def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:
     """Every entry of one of `CATALOGS`, or the one called `name` (regions: also all of a provider). UnknownName."""
     entries = {"gpus": _gpus, "models": _models, "regions": _regions, "frameworks": _frameworks}
     if kind not in entries:
-        raise UnknownName.among(kind, CATALOGS, kind="catalog")
-    return entries[kind](name)
+        raise UnknownName.among(kind, CATALOGS, kind="catalog", where="catalog")
+    try:
+        return entries[kind](name)
+    except UnknownName as error:
+        # Below, nobody knows where the name was asked for.
+        where = f"catalog {kind}"
+        raise UnknownName(*(dataclasses.replace(finding, where=where) for finding in error.findings)) from None
 
 
 def catalog_json(entries: Iterable[CatalogEntry]) -> list[dict[str, Any]]:

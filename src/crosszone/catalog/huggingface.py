@@ -146,7 +146,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SpecError.of(f"cannot read the model config: {error.strerror}.", where=str(file)) from None
+        raise SpecError.unreadable("model config", str(file), error) from None
     except ValueError as error:
         raise SpecError.of(f"not JSON: {error}.", where=str(file)) from None
     if not isinstance(config, dict):

@@ -69,7 +69,8 @@ def _usage_error(error: BaseException) -> "CrossZoneError":
 
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "crosszone"
-    message = error.format_message()  # type: ignore[attr-defined]
+    # Typer lets pydantic's opening words through.
+    message = error.format_message().replace("Value error, ", "").replace("Invalid value for ", "")  # type: ignore[attr-defined]
     return SpecError.of(message, code="usage", hint=f"See: {path} --help")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
 import unicodedata
 from pathlib import Path
@@ -67,6 +68,17 @@ def write_json(value: Any) -> None:
 def write_text(text: str) -> None:
     """`text` on stdout, as it is."""
     sys.stdout.write(text)
+
+
+def check_can_write(path: Path) -> None:
+    """Before the work, not after it: `path` can become a file. SpecError."""
+    if path.is_dir():
+        raise SpecError.of("it is a folder.", where=str(path), hint="Name a file in it.", code="unwritable")
+    if not path.parent.is_dir():
+        message = f'there is no folder "{path.parent}".'
+        raise SpecError.of(message, where=str(path), hint="Make it first, or name another file.", code="unwritable")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SpecError.of("it may not be written.", where=str(path), hint="Name another file.", code="unwritable")
 
 
 def write_json_file(path: Path, value: Any) -> None:

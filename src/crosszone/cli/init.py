@@ -28,6 +28,7 @@ def init(
     if path is None or str(path) == console.STDIN:
         console.write_json({"path": None, "text": text}) if as_json else console.write_text(text)
         return
+    console.check_can_write(path)
     try:
         # "x" fails where the file exists: asking first would leave a moment in between.
         with path.open("w" if force else "x", encoding="utf-8") as file:

@@ -1,8 +1,34 @@
 """Options and arguments that several verbs share."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
+
+Number = TypeVar("Number", int, float)
+
+
+def number_from(low: Number, option: str, example: Number) -> Callable[[str], Number]:
+    """Reads the value of `option`, a number of the type of `low` from `low` on.
+
+    typer's own bounds speak of "input" and leave out what was written. SpecError.
+    """
+
+    def read(text: str) -> Number:
+        from crosszone.errors import SpecError
+
+        try:
+            number = type(low)(text)
+            is_legal = number >= low
+        except ValueError:
+            is_legal = False
+        if not is_legal:
+            kind = "whole number" if isinstance(low, int) else "number"
+            message = f'"{text}" is not a {kind} from {low:g} on.'
+            raise SpecError.of(message, where=option, hint=f"Write one, as {option} {example}.", code="usage")
+        return number
+
+    return read
 
 
 def _here_or_before_verb(context: typer.Context, parameter: typer.CallbackParam, value: bool) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, IsVerbose, Job
+from crosszone.cli.options import AsJson, IsVerbose, Job, number_from
 from crosszone.service import DEFAULT_TOP
 
 EXIT_NOTHING_FITS = 3
@@ -13,7 +13,10 @@ EXIT_NOTHING_FITS = 3
 
 def plan(
     job: Job,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many plans to show.")] = DEFAULT_TOP,
+    top: Annotated[
+        int,
+        typer.Option(metavar="N", parser=number_from(1, "--top", 5), help="How many plans to show."),
+    ] = DEFAULT_TOP,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PLANS.json", help="Also write the answer, as JSON, here.")
     ] = None,
@@ -29,6 +32,8 @@ def plan(
     from crosszone import service
     from crosszone.cli import console
 
+    if output is not None:
+        console.check_can_write(output)
     problem = console.read_job(job)
     answer = service.plan(problem, top=top)
     if output is not None:

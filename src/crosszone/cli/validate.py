@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, IsVerbose
+from crosszone.cli.options import AsJson, IsVerbose, number_from
 
 if TYPE_CHECKING:
     from crosszone.core.validation import Validation
@@ -21,7 +21,11 @@ def validate(
     table: Annotated[str, typer.Argument(metavar="TABLE.csv", help='Measured runs; "-" is standard input.')],
     fail_above: Annotated[
         float | None,
-        typer.Option(metavar="FRACTION", min=0.0, help="Exit with 5 where the mean error over sources is above it."),
+        typer.Option(
+            metavar="FRACTION",
+            parser=number_from(0.0, "--fail-above", 0.1),
+            help="Exit with 5 where the mean error over sources is above it.",
+        ),
     ] = None,
     all_qualities: Annotated[
         bool, typer.Option("--all-qualities", help="Count rows of quality C too.", show_default=False)
@@ -76,7 +80,7 @@ def _check(validation: Validation, fail_above: float) -> None:
     error = None if headline is None else headline.source_mape
     if error is None:
         console.note("verification failed: no row counts, so there is no error to hold against the bound.")
-    elif error > fail_above:
+    elif not error <= fail_above:
         mean, bound = units.format_fraction(error), units.format_fraction(fail_above)
         console.note(f"verification failed: the mean error over sources is {mean}, above {bound}.")
     else:

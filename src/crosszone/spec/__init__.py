@@ -57,6 +57,9 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         return data.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror or str(error)
-        raise SpecError.of(f'cannot read the job file "{path}": {reason}.', code="unreadable") from None
+    except OSError as error:
+        raise SpecError.unreadable("job file", str(path), error) from None
+    except ValueError as error:  # no UTF-8, or a path that cannot be one
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        message, hint = f"cannot read the job file: {reason}.", "Save it as UTF-8, or name another file."
+        raise SpecError.of(message, where=str(path), hint=hint, code="unreadable") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crosszone.core.problem import Notice
 from crosszone.errors import Finding, SpecError
@@ -36,7 +36,9 @@ class Report:
     def absorb(self, path: Path, error: SpecError) -> None:
         """Note the errors of something that was read at `path`."""
         for finding in error.findings:
-            self.add(path, finding)
+            # The place in the job file leads to the file that it names.
+            message = f"{finding.where}: {finding.message}" if finding.where else finding.message
+            self.add(path, replace(finding, message=message))
 
     def add(self, path: Path, finding: Finding) -> None:
         """Note an error that was found without its place."""

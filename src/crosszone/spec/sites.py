@@ -132,13 +132,7 @@ def _gpu(group: spec.NodeGroup, path: Path, report: Report) -> Gpu | None:
     try:
         return catalog_gpu(group.gpu)
     except UnknownName as error:
-        hint = error.findings[0].hint
-        report.refuse(
-            (*path, "gpu"),
-            "unknown_name",
-            f'unknown gpu "{group.gpu}".',
-            f"{hint} `crosszone catalog gpus` lists all.".lstrip(),
-        )
+        report.absorb((*path, "gpu"), error)
         return None
 
 

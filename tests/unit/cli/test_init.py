@@ -35,4 +35,4 @@ def test_json_names_the_path(run, tmp_path) -> None:
 
 
 def test_folder_that_is_not_there_fails(run, tmp_path) -> None:
-    assert run("init", str(tmp_path / "nowhere" / "job.yaml")).code == 1
+    assert run("init", str(tmp_path / "nowhere" / "job.yaml")).code == 2

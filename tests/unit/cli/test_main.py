@@ -20,7 +20,6 @@ HEAVY = ("numpy", "pydantic", "ruamel", "rich", "scipy", "torch", "crosszone.spe
         (("plann", "job.yaml"), "No such command 'plann'"),
         (("plan",), "Missing argument 'JOB'"),
         (("plan", "job.yaml", "--tpo", "3"), "No such option: --tpo"),
-        (("plan", "job.yaml", "--top", "0"), "Input should be greater than or equal to 1"),
         (("catalog", "gpu"), "'gpu' is not one of"),
         ((), "Missing command."),
     ],
@@ -34,6 +33,46 @@ def test_usage_errors_exit_2_also_as_json(run, arguments, message) -> None:
     assert error["code"] == "usage"
     assert message in error["message"]
     assert "--help" in error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("plan", "job.yaml", "--top", "0"), '"0" is not a whole number from 1 on.'),
+        (("plan", "job.yaml", "--top", "2.5"), '"2.5" is not a whole number from 1 on.'),
+        (("validate", "runs.csv", "--fail-above=-0.1"), '"-0.1" is not a number from 0 on.'),
+        (("validate", "runs.csv", "--fail-above", "nan"), '"nan" is not a number from 0 on.'),
+    ],
+)
+def test_numbers_of_options_are_told_as_they_were_written(run, arguments, message) -> None:
+    result = run(*arguments, "--json")
+    assert result.code == 2
+    (error,) = result.json["errors"]
+    assert error["message"] == message
+    assert error["where"] in ("--top", "--fail-above")
+    assert error["hint"].startswith(f"Write one, as {error['where']} ")
+
+
+def test_no_word_of_the_parser_gets_through(run) -> None:
+    assert "Value error" not in run("catalog", "gpu").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("predict", "/nowhere/job.yaml"), "/nowhere/job.yaml"),
+        (("plan", "/"), "/"),
+        (("validate", "/nowhere/runs.csv"), "/nowhere/runs.csv"),
+        (("catalog", "gpus", "nosuch"), "catalog gpus"),
+        (("catalog", "models", "nosuch"), "catalog models"),
+    ],
+)
+def test_what_cannot_be_read_or_found_has_a_place_and_a_hint(run, arguments, where) -> None:
+    result = run(*arguments, "--json")
+    assert result.code == 2
+    (error,) = result.json["errors"]
+    assert error["where"] == where
+    assert error["hint"]
 
 
 def test_bare_program_shows_its_help_on_stderr(run) -> None:

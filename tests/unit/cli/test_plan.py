@@ -35,12 +35,15 @@ def test_output_file_holds_the_same_json(run, answer, tmp_path) -> None:
     assert result.err == f"Wrote {path}\n"
 
 
-def test_output_file_that_cannot_be_written_fails_with_its_name(run, answer, tmp_path) -> None:
-    path = tmp_path / "nowhere" / "plans.json"
+@pytest.mark.parametrize("name", ["nowhere/plans.json", "."])
+def test_output_file_that_cannot_be_written_fails_before_the_search(run, answer, monkeypatch, tmp_path, name) -> None:
+    monkeypatch.setattr(service, "plan", lambda problem, top: pytest.fail("it searched first"))
+    path = tmp_path / name
     result = run("plan", "job.yaml", "--json", "-o", str(path))
-    assert result.code == 1
-    assert result.json["errors"][0]["where"] == str(path)
-    assert "No such file" in result.json["errors"][0]["message"]
+    assert result.code == 2
+    (error,) = result.json["errors"]
+    assert (error["where"], error["code"]) == (str(path), "unwritable")
+    assert error["hint"]
 
 
 @pytest.mark.parametrize("arguments", [("plan", "job.yaml"), ("plan", "job.yaml", "--json")])
