@@ -7,12 +7,26 @@ from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
 from crosszone.errors import SpecError
 from crosszone.verify.conventions import PALM, Convention, convention, step_flop
-from crosszone.verify.row import Row
+from crosszone.verify.row import MEASURED, Row
 
 STEP, MEMORY, FITS = "step_seconds", "peak_memory_bytes", "fits"
 UNITS = {STEP: "s", MEMORY: "bytes", FITS: "boolean"}
-BINARY_GIGA = 2**30
-"""Bytes in one GiB."""
+RATES = (
+    ("iter_time_s", "seconds", False),
+    ("step_seconds", "seconds", False),
+    ("tokens_per_sec_per_gpu", "tokens", True),
+    ("tokens_per_second_per_gpu", "tokens", True),
+    ("tokens_per_sec_total", "tokens", False),
+    ("tokens_per_second", "tokens", False),
+    ("samples_per_sec", "sequences", False),
+    ("samples_per_second", "sequences", False),
+    ("samples_per_sec_per_gpu", "sequences", True),
+)
+"""(column, what it counts, of one GPU): the first that is filled gives the step."""
+SHARES = (("mfu_pct", 0.01), ("mfu", 1.0))
+FLOP_RATES = (("tflops_per_gpu", 1e12), ("flop_per_second_per_gpu", 1.0))
+MEMORIES = (("peak_memory_GiB", float(2**30)), ("peak_memory_bytes", 1.0))
+"""(column, base units in one of its numbers)"""
 RAN, FAILED = ("ran", "ok", "fits"), ("oom", "oom_or_crash", "out of memory")
 USABLE_LABELS = ("explicit", "supported")
 """What `label_check` starts with where `status` is sure to say something about memory."""
@@ -44,46 +58,53 @@ def _step(row: Row, problem: Problem, plan: Plan) -> Measured | None:
     """Seconds per step: the time itself, else from tokens/s, samples/s, MFU, TFLOP/s, in this order."""
     batch, num_gpus = problem.workload.global_batch_size, plan.world_size
     tokens = float(problem.workload.global_batch_tokens)
-    rates = (
-        ("iter_time_s", None),
-        ("tokens_per_sec_per_gpu", tokens / num_gpus),
-        ("tokens_per_sec_total", tokens),
-        ("samples_per_sec", float(batch)),
-        ("samples_per_sec_per_gpu", batch / num_gpus),
-    )
-    for column, work in rates:
+    work = {"seconds": 1.0, "tokens": tokens, "sequences": float(batch)}
+    for column, what, is_per_gpu in RATES:
         if row.text(column) in ("", "0", "0.0"):  # a rate that was rounded down to nothing says nothing
             continue
         value = row.number(column)
         assert value is not None
-        return Measured(quantity=STEP, value=value if work is None else work / value, column=column)
+        share = work[what] / (num_gpus if is_per_gpu else 1)
+        return Measured(quantity=STEP, value=value if what == "seconds" else share / value, column=column)
     return _from_mfu(row, problem, plan) or _from_flop(row, problem, plan)
 
 
 def _from_mfu(row: Row, problem: Problem, plan: Plan) -> Measured | None:
     """MFU: model FLOP over time and peak. Without a stated formula it is PaLM's, who gave it the name."""
-    value = row.number("mfu_pct")
-    if value is None:
+    found, text = _scaled(row, SHARES), _formula(row)
+    if found is None:
         return None
-    text = row.text("tflops_formula")
     known = convention(text)
     if known is None:
         known = PALM
         row.assume("convention", "of MFU: 6N + 12lhs", "not stated; that of the paper which named it (PaLM)")
-    flop = _flop(row, known, problem, plan, kind="model")
+    flop = _flop(known, problem, plan, kind="model")
     peak = _peak_flop_per_second(text, problem)
-    return Measured(quantity=STEP, value=flop / (value / 100.0 * peak * plan.world_size), column="mfu_pct")
+    return Measured(quantity=STEP, value=flop / (found[1] * peak * plan.world_size), column=found[0])
 
 
 def _from_flop(row: Row, problem: Problem, plan: Plan) -> Measured | None:
-    value, known = row.number("tflops_per_gpu"), convention(row.text("tflops_formula"))
-    if value is None or known is None:
+    found, known = _scaled(row, FLOP_RATES), convention(_formula(row))
+    if found is None or known is None:
         return None
-    flop = _flop(row, known, problem, plan, kind=row.text("tflops_kind"))
-    return Measured(quantity=STEP, value=flop / (value * 1e12 * plan.world_size), column="tflops_per_gpu")
+    flop = _flop(known, problem, plan, kind=row.text("tflops_kind") or row.text("flop_kind"))
+    return Measured(quantity=STEP, value=flop / (found[1] * plan.world_size), column=found[0])
 
 
-def _flop(row: Row, known: Convention, problem: Problem, plan: Plan, *, kind: str) -> float:
+def _formula(row: Row) -> str:
+    return row.text("tflops_formula") or row.text("flop_formula")
+
+
+def _scaled(row: Row, columns: tuple[tuple[str, float], ...]) -> tuple[str, float] | None:
+    """The first of `columns` that is filled, with its value in base units."""
+    for column, unit in columns:
+        value = row.number(column)
+        if value is not None:
+            return column, value * unit
+    return None
+
+
+def _flop(known: Convention, problem: Problem, plan: Plan, *, kind: str) -> float:
     workload = problem.workload
     return step_flop(
         known,
@@ -106,10 +127,8 @@ def _peak_flop_per_second(text: str, problem: Problem) -> float:
 
 
 def _memory(row: Row) -> Measured | None:
-    value = row.number("peak_memory_GiB")
-    if value is None:
-        return None
-    return Measured(quantity=MEMORY, value=value * BINARY_GIGA, column="peak_memory_GiB")
+    found = _scaled(row, MEMORIES)
+    return None if found is None else Measured(quantity=MEMORY, value=found[1], column=found[0])
 
 
 def _fits(row: Row) -> Measured | None:
@@ -118,7 +137,7 @@ def _fits(row: Row) -> Measured | None:
         return None
     label = row.text("label_check").lower()
     if label and not label.startswith(USABLE_LABELS):
-        if any(row.text(column) for column in ("iter_time_s", "tokens_per_sec_per_gpu", "peak_memory_GiB")):
+        if any(row.text(column) for column in MEASURED if column != "status"):
             return None
         raise SpecError.of(
             f'label_check is "{label.partition(":")[0]}": the status may have another cause than memory.'
@@ -129,8 +148,7 @@ def _fits(row: Row) -> Measured | None:
 
 
 def _nothing(row: Row) -> str:
-    if row.text("tflops_per_gpu"):
-        formula = row.text("tflops_formula")
-        said = f'"{formula[:60]}"' if formula else "nothing"
-        return f"TFLOP/s are printed, and how they count is not known: tflops_formula says {said}."
+    if _scaled(row, FLOP_RATES) is not None:
+        said = f'"{_formula(row)[:60]}"' if _formula(row) else "nothing"
+        return f"FLOP/s are printed, and how they count is not known: the formula says {said}."
     return "nothing is measured: no step time, rate, memory or status."

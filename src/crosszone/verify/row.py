@@ -11,16 +11,23 @@ from crosszone.errors import Finding, SpecError
 
 MEASURED = (
     "iter_time_s",
+    "step_seconds",
     "tokens_per_sec_per_gpu",
+    "tokens_per_second_per_gpu",
     "tokens_per_sec_total",
+    "tokens_per_second",
     "samples_per_sec",
+    "samples_per_second",
     "samples_per_sec_per_gpu",
     "mfu_pct",
+    "mfu",
     "tflops_per_gpu",
+    "flop_per_second_per_gpu",
     "peak_memory_GiB",
+    "peak_memory_bytes",
     "status",
 )
-"""Columns that hold what was measured; a table has at least one of them."""
+"""Columns that hold what was measured, as published tables call them and in base units; a table has at least one."""
 NEEDED = (("gpu",), ("n_gpus",), ("seq_len",), ("global_batch", "grad_accum"), ("model", "layers"), MEASURED)
 """Of each group of columns a table has at least one."""
 BASE_UNITS = {
@@ -151,7 +158,9 @@ def _row(number: int, cells: dict[str, str]) -> Row:
 def _lacking(names: tuple[str, ...]) -> Finding:
     return Finding(
         code="missing_column",
-        message=f"the table has no column {' or '.join(names)}.",
+        message=f"the table has no column {' or '.join(names)}."
+        if names is not MEASURED
+        else "the table has no column of what was measured, as step_seconds or tokens_per_second_per_gpu.",
         hint="The first line names the columns; docs/reference/validate.md lists them.",
     )
 

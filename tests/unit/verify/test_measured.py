@@ -39,6 +39,26 @@ def test_each_metric_by_hand(make_row, column, text, seconds) -> None:
     assert (measured.column, measured.value) == (column, pytest.approx(seconds))
 
 
+@pytest.mark.parametrize(
+    ("published", "base"),
+    [
+        (("iter_time_s", "9.5"), ("step_seconds", "9.5")),
+        (("tokens_per_sec_per_gpu", "1000"), ("tokens_per_second_per_gpu", "1000")),
+        (("tokens_per_sec_total", "256000"), ("tokens_per_second", "256000")),
+        (("samples_per_sec", "128"), ("samples_per_second", "128")),
+        (("mfu_pct", "40"), ("mfu", "0.4")),
+        (("tflops_per_gpu", "135"), ("flop_per_second_per_gpu", "135e12")),
+        (("peak_memory_GiB", "2"), ("peak_memory_bytes", "2147483648")),
+    ],
+)
+def test_columns_in_base_units_say_the_same(make_row, published, base) -> None:
+    formula = "96Bslh^2"
+    one = only(case_of(make_row(**PRINTED | dict([published]), flop_formula=formula)))
+    other = only(case_of(make_row(**PRINTED | dict([base]), flop_formula=formula)))
+    assert (other.quantity, other.column) == (one.quantity, base[0])
+    assert other.value == pytest.approx(one.value)
+
+
 def test_metrics_are_taken_in_the_documented_order(make_row) -> None:
     order = {
         "iter_time_s": "9.5",
@@ -80,7 +100,7 @@ def test_mfu_without_a_formula_is_palms_and_says_so(make_row) -> None:
 
 
 def test_flop_rates_of_an_unknown_convention_skip_the_row(make_row) -> None:
-    with pytest.raises(SpecError, match='how they count is not known: tflops_formula says "our own"'):
+    with pytest.raises(SpecError, match='how they count is not known: the formula says "our own"'):
         case_of(make_row(tflops_formula="our own"))
 
 
