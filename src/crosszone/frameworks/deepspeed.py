@@ -7,7 +7,7 @@ Read in DeepSpeed 0.19.8:
 - runtime/config.py: `mics_shard_size` has been removed, so that every stage shards over all of dp (ZeRO++'s
   `zero_hpz_partition_size` keeps a second copy of the weights; it does not shrink the shard group).
 - runtime/zero/config.py: `offload_param` is valid with stage 3 only, `offload_optimizer` with stages 1 to 3.
-AutoTP, Ulysses and AutoEP exist beside these; they are not written by our renderer, so tp, cp and ep are 1 here.
+AutoTP, Ulysses and AutoEP exist beside these; CrossZone does not plan them, so tp, cp and ep are 1 here.
 """
 
 from crosszone.core.plan import RECOMPUTES, SHARDS
@@ -26,6 +26,7 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "DeepSpeed"
+PLANNED = "DeepSpeed as CrossZone plans it"
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 
 ZERO_WITH_PIPELINE = Rule(
@@ -69,9 +70,9 @@ OFFLOAD_WITH_PIPELINE = Rule(
 )
 
 RULES = (
-    lacks("tp", "our DeepSpeed renderer", hint="Set tp=1, or take megatron or torchtitan."),
-    lacks("cp", "our DeepSpeed renderer", hint="Set cp=1, or take megatron or torchtitan."),
-    lacks("ep", "our DeepSpeed renderer", hint="Set ep=1, or take megatron or torchtitan."),
+    lacks("tp", PLANNED, hint="Set tp=1, or take megatron or torchtitan."),
+    lacks("cp", PLANNED, hint="Set cp=1, or take megatron or torchtitan."),
+    lacks("ep", PLANNED, hint="Set ep=1, or take megatron or torchtitan."),
     SEQUENCE_PARALLEL_NEEDS_TP,
     schedules_only(TITLE, "1f1b"),
     VIRTUAL_STAGES_NEED_INTERLEAVING,

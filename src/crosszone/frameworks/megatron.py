@@ -11,7 +11,7 @@ Read in megatron-core 0.16.1 and 0.19.2:
   which is the distributed one.
 - core/model_parallel_config.py: experts with tensor parallelism need sequence parallelism.
 - core/num_microbatches_calculator.py: one number of microbatches for all ranks.
-Its own FSDP (--use-megatron-fsdp) would shard gradients and parameters; our renderer does not write it.
+Its own FSDP (--use-megatron-fsdp) would shard gradients and parameters; CrossZone does not plan it.
 """
 
 from crosszone.core.plan import SHARDS
@@ -64,7 +64,10 @@ RULES = (
     INTERLEAVED_GROUPS,
     EVERY_CHUNK_HAS_A_LAYER,
     shards_only(
-        "our Megatron renderer", "none", "optimizer", hint="Set shard=optimizer, or take torchtitan, fsdp or deepspeed."
+        "Megatron as CrossZone plans it",
+        "none",
+        "optimizer",
+        hint="Set shard=optimizer, or take torchtitan, fsdp or deepspeed.",
     ),
     offloads_only(TITLE, "optimizer", hint="Set offload=optimizer, or take deepspeed for parameters."),
     OFFLOAD_NEEDS_DISTRIBUTED_OPTIMIZER,

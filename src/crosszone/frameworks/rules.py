@@ -199,7 +199,7 @@ def own_mathematics_only(why: str) -> Rule:
         code="sync",
         violated=lambda of: ~_is_one_of(of.sync, SYNC_METHODS, SAME_MATHEMATICS),
         message=lambda plan: f"{why} agrees in every step and cannot do sync.method={plan.sync.method}.",
-        hint="Take ddp or fsdp, whose trainer is ours.",
+        hint="Set sync.method=hierarchical or flat, or take ddp or fsdp.",
     )
 
 

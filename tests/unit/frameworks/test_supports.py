@@ -327,3 +327,20 @@ def test_without_group_sizes_a_table_refuses_what_may_mix() -> None:
     even = plan(dp=8, dp_shard=4, shard="parameters")
     mask = expressible("fsdp", table([apart, even]), num_layers=LAYERS, num_microbatches=3)
     assert mask.tolist() == [False, True]
+
+
+def test_what_a_framework_has_but_crosszone_does_not_plan_is_said_so() -> None:
+    assert "deepspeed: DeepSpeed as CrossZone plans it has no tensor parallelism, but tp=2." in reason(
+        "deepspeed", tp=2
+    )
+    assert "Megatron as CrossZone plans it cannot do shard=parameters over dp=8." in reason(
+        "megatron", **SHARDED, shard="parameters"
+    )
+
+
+def test_no_reason_speaks_of_our_own_parts() -> None:
+    changes = [{"tp": 2}, {"cp": 2}, {"pp": 4}, {**SHARDED, "shard": "parameters"}, {"sync": Sync(method="diloco")}]
+    for name in framework_names():
+        for change in changes:
+            for why in supports(name, plan(**change)):  # type: ignore[arg-type]
+                assert not {"renderer", "our", "ours"} & set(why.split()), why
