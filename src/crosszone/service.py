@@ -7,6 +7,7 @@ imported where they are used, so that a program which needs one verb pays for th
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from crosszone.core.answer import Answer, RankedPlan
+    from crosszone.core.calibration import Calibration, CalibrationReport
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
     from crosszone.core.validation import QuantityScores, Validation
@@ -97,19 +99,22 @@ def validate(
     table: str | Path,
     *,
     all_qualities: bool = False,
+    calibrations: Sequence[Calibration] = (),
     on_progress: Callable[[float], None] | None = None,
 ) -> Validation:
     """Predict every run of the CSV file `table` and compare with what was measured.
 
-    Rows graded C count only with `all_qualities`. `on_progress` is told the fraction that is done. SpecError where
-    the file cannot be read or lacks a column; a row that cannot be expressed is listed as skipped, with the reason.
+    Rows graded C count only with `all_qualities`. Rows of a GPU that one of `calibrations` is of are predicted with
+    it. `on_progress` is told the fraction that is done. SpecError where the file cannot be read or lacks a column; a
+    row that cannot be expressed is listed as skipped, with the reason.
     """
-    path = Path(table)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SpecError.unreadable("table", str(path), error) from None
-    return validate_bytes(data, where=str(path), all_qualities=all_qualities, on_progress=on_progress)
+    return validate_bytes(
+        _table_bytes(table),
+        where=str(table),
+        all_qualities=all_qualities,
+        calibrations=calibrations,
+        on_progress=on_progress,
+    )
 
 
 def validate_bytes(
@@ -117,17 +122,71 @@ def validate_bytes(
     *,
     where: str = "",
     all_qualities: bool = False,
+    calibrations: Sequence[Calibration] = (),
     on_progress: Callable[[float], None] | None = None,
 ) -> Validation:
     """`validate` for the content of a file; `where` is what to call it. SpecError."""
     from crosszone.verify.validate import validate_table
 
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8."
-        raise SpecError.of(message, where=where, hint="Save the table as CSV, UTF-8.") from None
-    return validate_table(text, all_qualities=all_qualities, on_progress=on_progress or (lambda fraction: None))
+    return validate_table(
+        _table_text(data, where),
+        all_qualities=all_qualities,
+        calibrations=calibrations,
+        on_progress=on_progress or (lambda fraction: None),
+    )
+
+
+def calibrate(table: str | Path, *, on_progress: Callable[[float], None] | None = None) -> CalibrationReport:
+    """Learn one constant per GPU from the measured runs of the CSV file `table`, in the format of `validate`.
+
+    `on_progress` is told the fraction that is done. SpecError where the file cannot be read, no run can be used, or
+    one is further from its prediction than a constant can explain.
+    """
+    return calibrate_bytes(_table_bytes(table), where=Path(table).name, on_progress=on_progress)
+
+
+def calibrate_bytes(
+    data: bytes, *, where: str, on_progress: Callable[[float], None] | None = None
+) -> CalibrationReport:
+    """`calibrate` for the content of a file; `where` is what the calibrations give as their source. SpecError."""
+    from crosszone.verify.calibrate import calibrate_table
+
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    text = _table_text(data, where)
+    return calibrate_table(text, source=where, date=today, on_progress=on_progress or (lambda fraction: None))
+
+
+def read_calibrations(path: str | Path) -> tuple[Calibration, ...]:
+    """The calibrations in the file at `path`. SpecError, with everything that is wrong in it."""
+    from crosszone.verify.calibration_file import read_calibrations as read_text
+
+    where = str(path)
+    return read_text(_table_text(_table_bytes(path, "calibration file"), where, kind="JSON"), where=where)
+
+
+def calibrated(problem: Problem, calibrations: Sequence[Calibration]) -> Problem:
+    """`problem`, to be predicted and planned with those of `calibrations` that are of its GPUs.
+
+    Its predictions list them as assumed, and warn of those that are of other GPUs.
+    """
+    from crosszone.verify.calibration_file import apply
+
+    return apply(problem, calibrations)
+
+
+def calibrations_json(calibrations: Sequence[Calibration]) -> dict[str, Any]:
+    """What a calibration file holds."""
+    from crosszone.verify.calibration_file import calibrations_json as as_json
+
+    return as_json(calibrations)
+
+
+def calibration_report_json(report: CalibrationReport) -> dict[str, Any]:
+    """Calibrate JSON: what the file holds, the runs behind it, and the rows that were not used."""
+    from crosszone.core.codec import to_json
+
+    more: dict[str, Any] = to_json({"runs": report.runs, "unused": report.unused})
+    return {**calibrations_json(report.calibrations), **more}
 
 
 def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:
@@ -208,6 +267,7 @@ def validation_json(validation: Validation) -> dict[str, Any]:
         "schema_version": 1,
         "rows": to_json(validation.rows),
         "skipped": to_json(validation.skipped),
+        "warnings": to_json(validation.warnings),
         "summary": {
             **headline,
             "num_table_rows": validation.num_table_rows,
@@ -215,6 +275,21 @@ def validation_json(validation: Validation) -> dict[str, Any]:
             "quantities": quantities,
         },
     }
+
+
+def _table_bytes(table: str | Path, kind: str = "table") -> bytes:
+    try:
+        return Path(table).read_bytes()
+    except OSError as error:
+        raise SpecError.unreadable(kind, str(table), error) from None
+
+
+def _table_text(data: bytes, where: str, kind: str = "CSV") -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8."
+        raise SpecError.of(message, where=where, hint=f"Save it as {kind}, UTF-8.") from None
 
 
 def _scores_json(scores: QuantityScores) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from crosszone.cli.calibrate import calibrate
 from crosszone.cli.catalog import catalog
 from crosszone.cli.init import init
 from crosszone.cli.options import AsJson, IsVerbose
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes as long to load as everything else together
 )
-for verb in (init, predict, plan, validate, catalog):
+for verb in (init, predict, plan, validate, calibrate, catalog):
     app.command()(verb)
 
 

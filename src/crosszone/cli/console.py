@@ -44,19 +44,15 @@ def make_streams_safe() -> None:
             reconfigure(errors="crosszone")
 
 
-def read_job(path: str) -> Problem:
-    """The problem in the job file at `path`, or on standard input where it is "-". SpecError."""
+def read_job(path: str, calibration: Path | None = None) -> Problem:
+    """The problem in the job file at `path`, or on standard input where it is "-". SpecError.
+
+    It is to be predicted with the `calibration` file, where there is one.
+    """
     from crosszone import service
 
-    if path != STDIN:
-        return service.read(path)
-    # Bytes, because a job file is UTF-8 whatever the locale says.
-    data = sys.stdin.buffer.read()
-    try:
-        return service.read_text(data.decode("utf-8"), base=Path.cwd())
-    except UnicodeDecodeError as error:
-        message = f"byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8."
-        raise SpecError.of(message, where=STDIN, hint="Save the file as UTF-8.") from None
+    problem = _read_job(path)
+    return problem if calibration is None else service.calibrated(problem, service.read_calibrations(calibration))
 
 
 def write_json(value: Any) -> None:
@@ -113,6 +109,20 @@ def write_error(error: CrossZoneError, *, as_json: bool) -> None:
         note(f"error: {finding}")
     if len(error.findings) > 1:
         note(f"{len(error.findings)} problems")
+
+
+def _read_job(path: str) -> Problem:
+    from crosszone import service
+
+    if path != STDIN:
+        return service.read(path)
+    # Bytes, because a job file is UTF-8 whatever the locale says.
+    data = sys.stdin.buffer.read()
+    try:
+        return service.read_text(data.decode("utf-8"), base=Path.cwd())
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8."
+        raise SpecError.of(message, where=STDIN, hint="Save the file as UTF-8.") from None
 
 
 def _console() -> Console:

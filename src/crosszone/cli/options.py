@@ -1,6 +1,7 @@
 """Options and arguments that several verbs share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -52,3 +53,7 @@ IsVerbose = Annotated[
     typer.Option("--verbose", help="Log to stderr; show more.", callback=_start_log, show_default=False),
 ]
 Job = Annotated[str, typer.Argument(metavar="JOB", help='The job file; "-" is standard input.')]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option("--calibration", metavar="FILE", help="What `crosszone calibrate` learnt.", show_default=False),
+]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, IsVerbose, Job, number_from
+from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job, number_from
 from crosszone.service import DEFAULT_TOP
 
 EXIT_NOTHING_FITS = 3
@@ -20,6 +20,7 @@ def plan(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PLANS.json", help="Also write the answer, as JSON, here.")
     ] = None,
+    calibration: CalibrationFile = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
@@ -34,7 +35,7 @@ def plan(
 
     if output is not None:
         console.check_can_write(output)
-    problem = console.read_job(job)
+    problem = console.read_job(job, calibration)
     answer = service.plan(problem, top=top)
     if output is not None:
         console.write_json_file(output, service.answer_json(answer))

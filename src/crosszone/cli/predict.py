@@ -2,12 +2,14 @@
 
 import typer
 
-from crosszone.cli.options import AsJson, IsVerbose, Job
+from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job
 
 EXIT_DOES_NOT_FIT = 3
 
 
-def predict(job: Job, as_json: AsJson = False, is_verbose: IsVerbose = False) -> None:
+def predict(
+    job: Job, calibration: CalibrationFile = None, as_json: AsJson = False, is_verbose: IsVerbose = False
+) -> None:
     """Predict time, memory and money of the plan in JOB.
 
     A degree that follows from the others may be left out. Where the plan does not fit in memory, the prediction is
@@ -16,7 +18,7 @@ def predict(job: Job, as_json: AsJson = False, is_verbose: IsVerbose = False) ->
     from crosszone import service
     from crosszone.cli import console
 
-    problem = console.read_job(job)
+    problem = console.read_job(job, calibration)
     ranked = service.predict(problem)
     if as_json:
         console.write_json(service.prediction_json(ranked))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, IsVerbose, number_from
+from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, number_from
 
 if TYPE_CHECKING:
     from crosszone.core.validation import Validation
@@ -30,6 +29,7 @@ def validate(
     all_qualities: Annotated[
         bool, typer.Option("--all-qualities", help="Count rows of quality C too.", show_default=False)
     ] = False,
+    calibration: CalibrationFile = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
@@ -40,13 +40,17 @@ def validate(
     """
     from crosszone import service
     from crosszone.cli import console
+    from crosszone.cli.progress import progress
 
-    with _progress() as advance:
+    calibrations = () if calibration is None else service.read_calibrations(calibration)
+    with progress("Predicting") as advance:
         if table == console.STDIN:
-            data = sys.stdin.buffer.read()
-            validation = service.validate_bytes(data, where=table, all_qualities=all_qualities, on_progress=advance)
+            run = functools.partial(service.validate_bytes, sys.stdin.buffer.read(), where=table)
         else:
-            validation = service.validate(table, all_qualities=all_qualities, on_progress=advance)
+            run = functools.partial(service.validate, table)
+        validation = run(all_qualities=all_qualities, calibrations=calibrations, on_progress=advance)
+    for warning in validation.warnings:
+        console.note(f"warning: {warning}")
     if as_json:
         console.write_json(service.validation_json(validation))
     else:
@@ -55,20 +59,6 @@ def validate(
         console.write(*validation_view(validation, is_verbose=is_verbose))
     if fail_above is not None:
         _check(validation, fail_above)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float], None]]:
-    """A bar on standard error where that is a terminal; it is told the fraction that is done."""
-    if not sys.stderr.isatty():
-        yield lambda fraction: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Predicting", total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
 
 
 def _check(validation: Validation, fail_above: float) -> None:

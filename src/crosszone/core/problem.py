@@ -101,7 +101,7 @@ class Problem:
     plan: PlanRequest = PlanRequest()
     objective: Objective = Objective()
     constraints: Constraints = Constraints()
-    calibration: Calibration | None = None
-    """Learnt from own runs; no key of the job file."""
+    calibrations: tuple[Calibration, ...] = ()
+    """Learnt from own runs, at most one per GPU; no key of the job file."""
     assumed: tuple[Notice, ...] = ()
     warnings: tuple[Notice, ...] = ()

@@ -98,6 +98,8 @@ class Validation:
     quantities: dict[str, QuantityScores]
     num_table_rows: int
     """Rows of the table, the skipped ones too."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of all rows together."""
 
     @property
     def headline(self) -> QuantityScores | None:

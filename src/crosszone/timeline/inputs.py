@@ -133,8 +133,7 @@ def _pool_row(problem: Problem, pool: Pool, share: Efficiency) -> dict[str, floa
 
 
 def _compute_seconds_ratio(problem: Problem, gpu: str) -> float:
-    calibration = problem.calibration
-    return calibration.compute_seconds_ratio if calibration and calibration.gpu == gpu else 1.0
+    return next((each.compute_seconds_ratio for each in problem.calibrations if each.gpu == gpu), 1.0)
 
 
 def _link_matrix(problem: Problem) -> tuple[tuple[ZoneLink | None, ...], ...]:

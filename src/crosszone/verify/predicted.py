@@ -82,7 +82,7 @@ def forecasts(cases: Sequence[Case], on_progress: Callable[[int], None] = lambda
 def _key(problem: Problem) -> tuple[Any, ...]:
     """What the cost of a plan depends on besides the plan: not the batch, and not how many nodes there are."""
     workload = dataclasses.replace(problem.workload, global_batch_size=1)
-    return problem.model, workload, _one_node(problem.cluster)
+    return problem.model, workload, _one_node(problem.cluster), problem.calibrations
 
 
 def _one_node(cluster: Cluster) -> Cluster:

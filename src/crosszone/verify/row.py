@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crosszone.errors import Finding, SpecError
@@ -30,19 +30,7 @@ MEASURED = (
 """Columns that hold what was measured, as published tables call them and in base units; a table has at least one."""
 NEEDED = (("gpu",), ("n_gpus",), ("seq_len",), ("global_batch", "grad_accum"), ("model", "layers"), MEASURED)
 """Of each group of columns a table has at least one."""
-BASE_UNITS = {
-    "step_seconds": ("iter_time_s", 1.0),
-    "tokens_per_second_per_gpu": ("tokens_per_sec_per_gpu", 1.0),
-    "tokens_per_second": ("tokens_per_sec_total", 1.0),
-    "samples_per_second": ("samples_per_sec", 1.0),
-    "mfu": ("mfu_pct", 100.0),
-    "flop_per_second_per_gpu": ("tflops_per_gpu", 1e-12),
-    "flop_kind": ("tflops_kind", None),
-    "flop_formula": ("tflops_formula", None),
-    "peak_memory_bytes": ("peak_memory_GiB", 2.0**-30),
-}
-"""Columns in base units: (the column that each stands for, what its numbers are multiplied by; None is text)."""
-BLANKS = ("", "-", "?", "n/a", "na", "nan", "none given", "null")
+BLANKS = ("", "-", "?", "n/a", "n.a.", "na", "nan", "null", "unknown", "not stated", "not printed")
 """What a cell says that holds nothing, in lower case."""
 YES, NO = ("yes", "true", "1", "1.0", "y", "on"), ("no", "false", "0", "0.0", "n", "off")
 MAX_VALUE = 1e18
@@ -121,34 +109,15 @@ def read_rows(text: str) -> tuple[Row, ...]:
         table = list(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
         raise SpecError.of(f"the table cannot be read as CSV: {error}.", hint="Save it as CSV, UTF-8.") from None
-    written = [name.strip() for name in table[0]] if table else []
-    names = [BASE_UNITS.get(name, (name, None))[0] for name in written]
+    names = [name.strip() for name in table[0]] if table else []
     lacking = [names_of for names_of in NEEDED if not set(names_of) & set(names)]
     if lacking:
         raise SpecError(*(_lacking(names_of) for names_of in lacking))
     return tuple(
-        _row(number, _usual_cells(written, cells))
+        _row(number, dict(zip(names, cells, strict=False)))
         for number, cells in enumerate(table[1:], start=2)
         if any(cell.strip() for cell in cells)
     )
-
-
-def _usual_cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    """The cells by the names that the readers ask for; of two columns for one thing, one that is not blank counts."""
-    found: dict[str, str] = {}
-    for name, cell in zip(names, cells, strict=False):
-        usual, factor = BASE_UNITS.get(name, (name, None))
-        if usual not in found or cell.strip():
-            found[usual] = cell if factor is None else _scaled(cell, factor)
-    return found
-
-
-def _scaled(cell: str, factor: float) -> str:
-    """The number in other units; what is no number stays, for its reader to refuse."""
-    try:
-        return repr(float(cell) * factor)
-    except ValueError:
-        return cell
 
 
 def _row(number: int, cells: dict[str, str]) -> Row:

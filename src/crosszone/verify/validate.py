@@ -2,12 +2,15 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from crosszone.core.calibration import Calibration
 from crosszone.core.model import Model
 from crosszone.core.validation import SkippedRow, ValidatedRow, Validation
 from crosszone.cost.flop import model_flop
 from crosszone.errors import SpecError
+from crosszone.verify.calibrate import calibrated
+from crosszone.verify.calibration_file import unused_text, used_text
 from crosszone.verify.case import Case, case_of
 from crosszone.verify.conventions import FULL_RECOMPUTE_RATIO
 from crosszone.verify.measured import MEMORY, STEP, UNITS, Measured
@@ -27,18 +30,21 @@ def validate_table(
     text: str,
     *,
     all_qualities: bool = False,
+    calibrations: Sequence[Calibration] = (),
     on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> Validation:
     """Predict every run of the CSV table `text` and score the predictions.
 
     Rows graded C are predicted and listed; they count only with `all_qualities`. Of repeats (`dup_group`) the middle
-    one counts. `on_progress` is told the fraction that is done.
+    one counts. Rows of a GPU that one of `calibrations` is of are predicted with it. `on_progress` is told the
+    fraction that is done.
 
     Errors: SpecError where the table lacks a column that every row needs. A single row never stops it: what cannot be
     expressed is listed as skipped, with the reason.
     """
     rows = read_rows(text)
     cases, skipped = _cases(rows, on_progress)
+    cases = [calibrated(case, calibrations) for case in cases] if calibrations else cases
     done = [0]
 
     def advance(count: int) -> None:
@@ -55,7 +61,11 @@ def validate_table(
         for index, (case, forecast, measured) in enumerate(pairs)
     )
     return Validation(
-        rows=validated, skipped=tuple(skipped), quantities=quantity_scores(validated), num_table_rows=len(rows)
+        rows=validated,
+        skipped=tuple(skipped),
+        quantities=quantity_scores(validated),
+        num_table_rows=len(rows),
+        warnings=tuple(unused_text(each) for each in calibrations if each.gpu not in {row.gpu for row in validated}),
     )
 
 
@@ -98,7 +108,7 @@ def _validated(case: Case, forecast: Forecast, measured: Measured, *, is_counted
         measured=measured.value,
         predicted=predicted,
         relative_error=predicted / measured.value - 1.0 if is_number else None,
-        assumed=tuple(row.assumed),
+        assumed=(*row.assumed, *(used_text(each) for each in problem.calibrations)),
         column=measured.column,
         quality=row.text("quality"),
         is_counted=is_counted,
