@@ -131,16 +131,18 @@ def idle_of(problem: Problem, of: Degrees, groups: list[tuple[tuple[str, ...], i
 
 
 def best_by_force(problem: Problem) -> tuple[float, Plan | None, int]:
-    """(seconds, plan, plans that fit)."""
-    best, chosen, count = float("inf"), None, 0
+    """(seconds, plan, plans that fit): of those with room to spare if there are any, else of tight ones."""
+    found: dict[str, tuple[float, Plan | None]] = {"fits": (float("inf"), None), "tight": (float("inf"), None)}
+    count = 0
     for plan in brute_force(problem):
         if supports(plan.framework, plan):
             continue
         prediction = predict_plan(problem, plan, framework_facts(plan.framework))
         if prediction.memory.fits:
             count += 1
-            if prediction.step_seconds < best:
-                best, chosen = prediction.step_seconds, plan
+            if prediction.step_seconds < found[prediction.memory.verdict][0]:
+                found[prediction.memory.verdict] = (prediction.step_seconds, plan)
+    best, chosen = found["fits"] if found["fits"][1] is not None else found["tight"]
     return best, chosen, count
 
 

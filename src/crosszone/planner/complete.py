@@ -9,6 +9,7 @@ from crosszone.core.plan import Plan
 from crosszone.core.problem import Objective, PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
+from crosszone.planner.explain import not_expressible
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
@@ -49,7 +50,10 @@ def complete(problem: Problem) -> Plan:
         if plan is not None:
             return plan
     idling = _fullest(fixed)
-    raise SpecError(_idles(fixed, world_size, idling)) if idling else InfeasiblePlan(_not_expressible(fixed))
+    nearest = idling or _fullest(fixed, any_framework=True)
+    if nearest is not None and nearest.world_size < world_size:
+        raise SpecError(_idles(fixed, world_size, nearest))
+    raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), nearest))
 
 
 def _searched(problem: Problem) -> Plan:
@@ -72,15 +76,17 @@ def _best(problem: Problem, world_size: int) -> Plan | None:
     free = options(prepared, world_size=world_size)
     where = layouts(prepared, problem.constraints.exclude_zones)
     plan = best_plan(prepared, scan(prepared, where, free))
-    return plan or best_plan(prepared, scan(prepared, where, free, must_fit=False))
+    return plan or best_plan(prepared, scan(prepared, where, free, memory_fraction=float("inf")))
 
 
-def _fullest(problem: Problem) -> Plan | None:
+def _fullest(problem: Problem, *, any_framework: bool = False) -> Plan | None:
     """A plan with as many ranks as any has, whether it fits or not; None where nothing can be expressed."""
     prepared = _prepared(problem)
     where = layouts(prepared, problem.constraints.exclude_zones)
     most, fullest = 0, None
-    for part in scan(prepared, where, options(prepared), must_fit=False).scored:
+    for part in scan(
+        prepared, where, options(prepared, any_framework=any_framework), memory_fraction=float("inf")
+    ).scored:
         plans = part.rows.plans()
         world_size = plans.tp * plans.cp * plans.pp * plans.dp
         row = int(np.argmax(world_size))
@@ -125,20 +131,4 @@ def _idles(problem: Problem, world_size: int, plan: Plan) -> Finding:
         message=f"No plan with these degrees uses {world_size} GPUs; the nearest ({degrees}) uses {plan.world_size}.",
         where="plan",
         hint=f"Change a degree, or name the other {world_size - plan.world_size} GPUs under plan.idle_gpus.",
-    )
-
-
-def _not_expressible(problem: Problem) -> Finding:
-    names = ", ".join(allowed_frameworks(problem))
-    request = {
-        field.name: getattr(problem.plan, field.name)
-        for field in dataclasses.fields(problem.plan)
-        if getattr(problem.plan, field.name) is not None
-    }
-    written = ", ".join(f"{name}={value}" for name, value in request.items())
-    return Finding(
-        code="not_expressible",
-        message=f"The plan ({written}) cannot be laid on {problem.cluster.num_gpus} GPUs by {names}.",
-        where="plan",
-        hint="Free a degree, change the batch so that replicas share it, or name another framework.",
     )

@@ -13,8 +13,9 @@ from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import num_parameters
 from crosszone.cost.traffic import boundary_bytes, ring_link_bytes
+from crosszone.errors import Finding
 from crosszone.frameworks import framework_names, supports
-from crosszone.planner.general import to_plan
+from crosszone.planner.general import DEGREES, to_plan
 from crosszone.planner.limits import unmet, unpriced
 from crosszone.planner.table import Scan
 from crosszone.timeline.inputs import Inputs
@@ -22,6 +23,8 @@ from crosszone.timeline.predict import predict_plan
 
 ZONE_TERMS = ("zone_pipeline_send", "zone_agreement", "embedding_agreement")
 """Terms that links between zones cause."""
+TIE_RATIO = 1.05
+"""Gains below it are less than what predictions of left-out runs miss on average (docs/decisions/0002)."""
 MOST_MISSES = 3
 NOTABLE_FRACTION = 0.05
 """Share of the step from which a term is worth a sentence."""
@@ -86,6 +89,19 @@ def refused(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
     return (RejectedPlan(plan=plan, reasons=tuple(_memory_refusal(inputs, plan))),)
 
 
+def not_expressible(problem: Problem, frameworks: tuple[str, ...], plan: Plan | None) -> tuple[Finding, ...]:
+    """Why nothing that the job file leaves open can be planned: each framework's rules, on a plan that is left open."""
+    if plan is None:
+        degrees = {name: getattr(problem.plan, name) for name in DEGREES if getattr(problem.plan, name) is not None}
+        written = ", ".join(f"{name}={value}" for name, value in degrees.items()) or "the model and the batch"
+        numbers = f"{problem.cluster.num_gpus} GPUs, {problem.workload.global_batch_size} sequences a step"
+        message = f"{written} leave no whole stages and replicas on {numbers}, {problem.model.num_layers} layers."
+        hint = "Free a degree, or change the batch so that replicas and microbatches divide it."
+        return (Finding(code="not_expressible", message=message, where="plan", hint=hint),)
+    reasons = [why for name in frameworks for why in supports(name, dataclasses.replace(plan, framework=name))]
+    return tuple(Finding(code="not_expressible", message=why, where="plan") for why in dict.fromkeys(reasons))
+
+
 def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> str:
     seconds = units.format_seconds(best.prediction.step_seconds)
     if len(problem.cluster.zones) - len(problem.constraints.exclude_zones) == 1:
@@ -94,12 +110,30 @@ def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> 
     if len(best.plan.zones) == 1:
         better = "faster" if is_timed else "cheaper"
         return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; nothing over several is {better}."
-    together = f"Span zones: {', '.join(best.plan.zones)} together take {seconds} a step"
+    together = f"{', '.join(best.plan.zones)} together ({best.plan.world_size} GPUs) take {seconds} a step"
     if baseline is None:
-        return f"{together}; {_why_none_alone(problem)}."
+        return f"Span zones: {together}; {_why_none_alone(problem)}."
     alone = units.format_seconds(baseline.prediction.step_seconds)
-    cheaper = "" if is_timed else ", and cost less"
-    return f"{together}, the best zone alone ({baseline.plan.zones[0]}) {alone}{cheaper}."
+    gain = baseline.prediction.step_seconds / best.prediction.step_seconds
+    is_tie = is_timed and gain < TIE_RATIO
+    lead = "A tie within the model's error, so stay in one zone unless it is busy" if is_tie else "Span zones"
+    zone = f"the best zone alone ({baseline.plan.zones[0]}, {baseline.plan.world_size} GPUs) {alone}"
+    return f"{lead}: {together}, {zone}: {gain:.2f} times as fast{_for_money(best, baseline)}."
+
+
+def _for_money(best: RankedPlan, baseline: RankedPlan) -> str:
+    """The price of both, as far as it is known."""
+    both = [_dollars(one.prediction) for one in (best, baseline)]
+    if None not in both:
+        return f" for {units.format_dollars(both[0])} against {units.format_dollars(both[1])}"
+    egress = best.prediction.egress_dollars
+    return f", with {units.format_dollars(egress)} of egress" if egress else ""
+
+
+def _dollars(prediction: Prediction) -> float | None:
+    if prediction.gpu_dollars is None or prediction.egress_dollars is None:
+        return None
+    return prediction.gpu_dollars + prediction.egress_dollars
 
 
 def _why_none_alone(problem: Problem) -> str:

@@ -27,11 +27,13 @@ class Options:
     num_virtual_stages: Ints
     recompute: Ints
     shard: Ints
+    any_framework: bool
+    """Do not ask what frameworks can express: to find out why none can."""
     world_size: int | None
     """Ranks that a plan must use; None: any number."""
 
 
-def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
+def options(inputs: Inputs, *, world_size: int | None = None, any_framework: bool = False) -> Options:
     """Candidates for the problem of `inputs`."""
     problem = inputs.problem
     request, model, workload = problem.plan, problem.model, problem.workload
@@ -60,6 +62,7 @@ def options(inputs: Inputs, *, world_size: int | None = None) -> Options:
             None if request.recompute is None else RECOMPUTES.index(request.recompute), range(len(RECOMPUTES))
         ),
         shard=_only(None if request.shard is None else SHARDS.index(request.shard), _shards(request)),
+        any_framework=any_framework,
         world_size=world_size,
     )
 

@@ -7,9 +7,10 @@ import numpy as np
 from crosszone.core.answer import Answer, RankedPlan, Search
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
-from crosszone.errors import Finding, InfeasiblePlan
+from crosszone.cost.memory import TIGHT_FRACTION
+from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
-from crosszone.planner.explain import as_written, misses, reasons, refused, rejected, verdict
+from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import objective
@@ -22,6 +23,8 @@ from crosszone.timeline.predict import plan_step_seconds, predict_plan
 PER_CLASS = 8
 """Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so
 that an error of the estimate that one class shares cannot hide another."""
+SAME_RATIO = 1.005
+"""Plans that look alike and differ by less are shown once."""
 ESTIMATE_MARGIN = 1.15
 """A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
 
@@ -44,13 +47,10 @@ def search(problem: Problem, *, top: int) -> Answer:
     """
     if is_written(problem.plan):
         return _written_answer(problem)
-    prepared, found = _scanned(problem)
-    if not found.scored and problem.plan.offload is None:
-        _, saved = _scanned(replace(problem, plan=replace(problem.plan, offload="optimizer")))
-        found = saved if saved.scored else found
+    prepared, found = _first_that_fits(problem)
     if not found.scored and not found.misses:
-        raise InfeasiblePlan(_nothing_expressible(problem))
-    plans = _ranked(prepared, found)
+        raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), _any_plan(problem)))
+    plans = _ranked(prepared, found, max(PER_CLASS, top))
     ranked = [_full(prepared, plan) for plan in plans[:top]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     baseline = next((one for one in ranked if one.plan == alone), _full(prepared, alone) if alone else None)
@@ -79,7 +79,7 @@ def _written_answer(problem: Problem) -> Answer:
     No `plans` where it does not fit; `rejected` then says what it lacks.
     """
     plan = best_written(problem, allowed_frameworks(problem))
-    prepared, found = _scanned(replace(problem, plan=PlanRequest()))
+    prepared, found = _first_that_fits(replace(problem, plan=PlanRequest()))
     alone = next((other for other in _ranked(prepared, found) if len(other.zones) == 1), None)
     written, baseline = _full(prepared, plan), _full(prepared, alone) if alone else None
     fits = written.prediction.memory.fits
@@ -95,9 +95,33 @@ def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
     return problem.constraints.frameworks or framework_names()
 
 
-def _scanned(problem: Problem) -> tuple[Inputs, Scan]:
+def _first_that_fits(problem: Problem) -> tuple[Inputs, Scan]:
+    """The scan of all candidates: of those with room to spare if any, else of tight ones, else of those that offload.
+
+    Where nothing fits at all: what plans that keep everything on the GPU lack.
+    """
+    prepared, found = _scanned(problem, TIGHT_FRACTION)
+    if found.scored:
+        return prepared, found
+    prepared, found = _scanned(problem, 1.0)
+    if found.scored or problem.plan.offload is not None:
+        return prepared, found
+    offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
+    saved = (_scanned(offloading, share)[1] for share in (TIGHT_FRACTION, 1.0))
+    return prepared, next((one for one in saved if one.scored), found)
+
+
+def _scanned(problem: Problem, memory_fraction: float) -> tuple[Inputs, Scan]:
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
-    return prepared, scan(prepared, layouts(prepared, problem.constraints.exclude_zones), options(prepared))
+    where = layouts(prepared, problem.constraints.exclude_zones)
+    return prepared, scan(prepared, where, options(prepared), memory_fraction=memory_fraction)
+
+
+def _any_plan(problem: Problem) -> Plan | None:
+    """A plan that the job file leaves open, whether a framework can express it or not; None where there is none."""
+    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+    where, free = layouts(prepared, problem.constraints.exclude_zones), options(prepared, any_framework=True)
+    return best_plan(prepared, scan(prepared, where, free, memory_fraction=float("inf")))
 
 
 def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
@@ -105,27 +129,33 @@ def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
     return next(iter(_ranked(inputs, found)), None)
 
 
-def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
+def _ranked(inputs: Inputs, found: Scan, per_class: int = PER_CLASS) -> list[Plan]:
     """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest."""
     classes: dict[tuple[bool, bool], list[Candidate]] = {}
     for part in found.scored:
         layout = part.rows.layout
         crosses = (layout.crosses_pp, len(layout.ring) > 1)
-        classes.setdefault(crosses, []).extend(_best_rows(inputs, part))
+        classes.setdefault(crosses, []).extend(_best_rows(inputs, part, per_class))
     timed: list[tuple[float, Plan]] = []
     for listed in classes.values():
-        timed += _simulated(inputs, sorted(listed, key=_order)[:PER_CLASS])
+        timed += _simulated(inputs, sorted(listed, key=_order)[:per_class])
     timed.sort(key=lambda pair: pair[0])
-    seen: dict[tuple[object, ...], Plan] = {}
+    kept: list[tuple[float, Plan]] = []
     for value, plan in timed:
-        look = (plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis, f"{value:.3g}")
-        seen.setdefault(look, plan)
-    return list(seen.values())
+        if not any(_looks_alike(plan, other) and value < SAME_RATIO * least for least, other in kept):
+            kept.append((value, plan))
+    return [plan for _, plan in kept]
 
 
-def _best_rows(inputs: Inputs, part: Scored) -> list[Candidate]:
+def _looks_alike(one: Plan, other: Plan) -> bool:
+    """Plans that a reader takes for the same: dp, cp and microbatch may trade places."""
+    looks = [(plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis) for plan in (one, other)]
+    return looks[0] == looks[1]
+
+
+def _best_rows(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
     value = objective(inputs.problem, part.step_seconds, part.dollars, part.egress_dollars)
-    most = min(PER_CLASS, len(value))
+    most = min(most_rows, len(value))
     rows = np.argpartition(value, most - 1)[:most]
     return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
 
@@ -165,13 +195,3 @@ def _simulated_value(problem: Problem, candidate: Candidate, seconds: float) -> 
 def _full(inputs: Inputs, plan: Plan) -> RankedPlan:
     framework = next(framework for framework in inputs.frameworks if framework.name == plan.framework)
     return RankedPlan(plan=plan, prediction=predict_plan(inputs.problem, plan, framework))
-
-
-def _nothing_expressible(problem: Problem) -> Finding:
-    names = ", ".join(allowed_frameworks(problem))
-    return Finding(
-        code="not_expressible",
-        message=f"No plan that the job file leaves open can be laid on {problem.cluster.num_gpus} GPUs by {names}.",
-        where="plan",
-        hint="Free a degree under `plan`, or allow another framework.",
-    )

@@ -81,8 +81,8 @@ class Scan:
     num_pruned: int
 
 
-def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, must_fit: bool = True) -> Scan:
-    """Time every candidate that a framework can express and, where it `must_fit`, that fits.
+def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, memory_fraction: float = 1.0) -> Scan:
+    """Time every candidate that a framework can express and that fits in this share of the memory (infinite: any).
 
     Recomputation only costs time, so that of plans alike but for it the one that fits with the least of it is timed.
     """
@@ -92,7 +92,7 @@ def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, must_
     for layout in layouts:
         space = candidates(inputs, layout, options)
         num_rows += len(space.plans) * len(options.recompute) * len(inputs.frameworks)
-        found, missed = _scan_space(inputs, space, np.sort(options.recompute).tolist(), must_fit=must_fit)
+        found, missed = _scan_space(inputs, space, options, memory_fraction=memory_fraction)
         scored += found
         misses += missed
     num_candidates = sum(len(part.rows) for part in scored)
@@ -105,10 +105,11 @@ def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, must_
 
 
 def _scan_space(
-    inputs: Inputs, space: Space, recomputes: list[int], *, must_fit: bool
+    inputs: Inputs, space: Space, options: Options, *, memory_fraction: float
 ) -> tuple[list[Scored], list[Miss]]:
     """Timed candidates of one space, from the least recomputation to the most; what fits goes no further."""
-    can = _expressible(inputs, space, recomputes)
+    recomputes = np.sort(options.recompute).tolist()
+    can = _expressible(inputs, space, recomputes) | options.any_framework
     framework, row = np.nonzero(can.any(axis=0))
     left = Rows(space=space, row=row, framework=framework, recompute=recomputes[0])
     keys = keyed(inputs, left.plans(), space.pools)
@@ -117,8 +118,8 @@ def _scan_space(
     for index, recompute in enumerate(recomputes):
         left = replace(left, recompute=recompute)
         asked = np.flatnonzero(can[index, left.framework, left.row])
-        margin = _margins(inputs, left.take(asked), keys.take(asked))
-        fits = asked[margin >= (0.0 if must_fit else -np.inf)]
+        margin = _margins(inputs, left.take(asked), keys.take(asked), memory_fraction)
+        fits = asked[margin >= 0.0]
         if len(fits):
             found.append(_timed(inputs, left.take(fits), keys.take(fits)))
         elif len(asked):
@@ -148,9 +149,11 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
     return np.stack(rows).reshape(len(recomputes), len(inputs.frameworks), len(everyone))
 
 
-def _margins(inputs: Inputs, rows: Rows, keys: Keyed) -> Floats:
+def _margins(inputs: Inputs, rows: Rows, keys: Keyed, memory_fraction: float) -> Floats:
     """Bytes left on the fullest rank of each candidate."""
-    parts = [memory_margin(inputs, rows.take(part).tables(), keys.take(part)) for part in _chunks(len(rows))]
+    parts = [
+        memory_margin(inputs, rows.take(part).tables(), keys.take(part), memory_fraction) for part in _chunks(len(rows))
+    ]
     return np.concatenate([np.zeros(0), *parts])
 
 

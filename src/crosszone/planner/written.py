@@ -213,6 +213,7 @@ def _replicas(
     Where it cannot be shared evenly, the first of the others do one more.
     """
     total = problem.workload.global_batch_size // microbatch_size
+    replicas = tuple(_weighed(replica, index, total) for index, replica in enumerate(replicas))
     written = sum(replica.num_replicas * (replica.num_microbatches or 0) for replica in replicas)
     free = sum(replica.num_replicas for replica in replicas if replica.num_microbatches is None)
     if (free == 0 and written != total) or (free and total - written < free):
@@ -229,6 +230,22 @@ def _replicas(
             if num:
                 found.append(_replica(chain, num, count, total))
     return tuple(found)
+
+
+def _weighed(replica: ReplicaRequest, index: int, total: int) -> ReplicaRequest:
+    """The microbatches of one replica where a weight was written instead. Error: SpecError where they are not whole."""
+    if replica.weight is None or replica.num_microbatches is not None:
+        return replica
+    share = replica.weight * total / replica.num_replicas
+    count = round(share)
+    if count < 1 or abs(share - count) > 1e-6 * total:
+        raise SpecError.of(
+            f"weight {replica.weight:g} of {total} microbatches over {replica.num_replicas} replicas: {share:g} each.",
+            where=f"plan.replicas[{index}].weight",
+            hint=f"Write {max(count, 1) * replica.num_replicas / total:g}, or num_microbatches: they must be whole.",
+            code="not_divisible",
+        )
+    return dataclasses.replace(replica, num_microbatches=count)
 
 
 def _replica(chain: list[Place], num_replicas: int, num_microbatches: int, total: int) -> Replica:

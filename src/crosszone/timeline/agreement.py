@@ -50,16 +50,18 @@ def pool_agreement(view: StageView, tables: Tables) -> PoolAgreement:
 def _group_seconds(
     view: StageView, parameters: Floats, ranks: Floats, num_shards: Floats, per_domain: Floats
 ) -> tuple[Floats, Floats]:
-    """Reducing gradients and gathering weights of `parameters` that `ranks` ranks agree on."""
+    """Reducing gradients and gathering weights of `parameters` that `ranks` ranks agree on, bucket by bucket."""
     plans, sizes = view.plans, _sizes(view)
     gradient, weight = parameters * sizes.reduction, parameters * sizes.gathered_weight
     shards = np.where(plans.shard > 0, np.minimum(num_shards, ranks), 1.0)
     inside = np.clip(per_domain, 1.0, None)
     path, copies = group_path(view.inputs, view.stages.pool), ranks / shards
     copies_inside = np.clip(inside // shards, 1.0, None)
-    across = all_reduce_seconds(copies, np.minimum(copies_inside, copies), gradient / shards, path)
-    scatter = all_gather_seconds(shards, np.minimum(inside, shards), gradient, path)
-    gather = all_gather_seconds(shards, np.minimum(inside, shards), weight, path)
+    buckets = np.maximum(np.ceil(gradient / view.fact("gradient_bucket_bytes")), 1.0)
+    times = buckets * view.fact("agreement_factor")
+    across = times * all_reduce_seconds(copies, np.minimum(copies_inside, copies), gradient / shards / buckets, path)
+    scatter = times * all_gather_seconds(shards, np.minimum(inside, shards), gradient / buckets, path)
+    gather = times * all_gather_seconds(shards, np.minimum(inside, shards), weight / buckets, path)
     shards_state = (plans.shard == OPTIMIZER) | (plans.shard == GRADIENTS)
     return across + shards_state * scatter, shards_state * gather
 

@@ -14,6 +14,8 @@ from crosszone.core.pools import Pool, pools
 from crosszone.core.problem import Problem
 from crosszone.core.tables import Floats, Ints
 
+ASSUMED_SMS = 132
+"""Stands in, marked assumed, where the sheet prints no count: an H100's. It only decides how the last wave rounds."""
 WIDE = {"fp8": "bf16", "fp4": "bf16"}
 """Precision of what an fp8 or fp4 recipe leaves wide: attention, LM head, weight storage."""
 
@@ -31,6 +33,8 @@ class PoolColumns:
     unfused_attention_flop_per_second: Floats
     memory_bytes_per_second: Floats
     memory_bytes: Floats
+    node_memory_bytes: Floats
+    """Of the host; infinite where unknown."""
     domain_size: Floats
     fabric_bytes_per_second: Floats
     network_bytes_per_second: Floats
@@ -112,12 +116,13 @@ def _pool_row(problem: Problem, pool: Pool, share: Efficiency) -> dict[str, floa
         "wide_flop_per_second": wide * share.gemm_fraction / ratio,
         # The tile's prologue is bound by memory, not by the narrower format's faster main loop.
         "gemm_overhead_depth": share.gemm_overhead_depth * peak / wide,
-        "num_sms": gpu.num_sms or 100,
+        "num_sms": gpu.num_sms or ASSUMED_SMS,
         "attention_flop_per_second": wide * share.attention_fraction / ratio,
         "attention_backward_flop_per_second": wide * share.attention_backward_fraction / ratio,
         "unfused_attention_flop_per_second": wide * share.unfused_attention_fraction / ratio,
         "memory_bytes_per_second": gpu.memory_bytes_per_second * share.memory_fraction / ratio,
         "memory_bytes": gpu.memory_bytes,
+        "node_memory_bytes": np.inf if group.host_memory_bytes is None else group.host_memory_bytes,
         "domain_size": max(group.fabric.num_gpus, 1),
         "fabric_bytes_per_second": group.fabric.bytes_per_second * share.fabric_fraction,
         "network_bytes_per_second": network * share.network_fraction,

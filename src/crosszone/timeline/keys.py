@@ -46,6 +46,8 @@ class Keyed:
 def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
     """Costs of every distinct combination among `plans` on each of `pools`."""
     fields = (plans.framework, plans.tp, plans.cp, plans.ep, plans.microbatch_size, plans.sequence_parallel)
+    if any(framework.receive_stall_seconds for framework in inputs.frameworks):
+        fields = (*fields, plans.pp > 1, plans.tp * plans.cp * plans.dp * plans.pp)
     codes, first = _codes(fields)
     rows = np.repeat(first, len(pools))
     pool = np.tile(np.array(pools, dtype=np.int64), len(first))
@@ -95,10 +97,9 @@ def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
         fabric_latency_seconds=hardware.collective_latency_seconds[pool],
         network_latency_seconds=hardware.network_latency_seconds[pool],
     )
-    rates = (
-        "gemm_flop_per_second wide_flop_per_second gemm_overhead_depth num_sms attention_flop_per_second "
-        "attention_backward_flop_per_second unfused_attention_flop_per_second memory_bytes_per_second domain_size"
-    )
+    rates = "gemm_overhead_depth num_sms unfused_attention_flop_per_second memory_bytes_per_second domain_size"
+    products, attention = fact("gemm_factor"), _attention_factor(inputs, plans, pool)
+    crosses = (plans.pp > 1) & (plans.tp * plans.cp * plans.dp * plans.pp > hardware.domain_size[pool])
     return LayerKeys(
         tp=plans.tp.astype(float),
         cp=plans.cp.astype(float),
@@ -106,9 +107,25 @@ def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
         microbatch_size=plans.microbatch_size.astype(float),
         sequence_parallel=plans.sequence_parallel,
         elementwise_factor=fact("elementwise_factor"),
+        gemm_flop_per_second=hardware.gemm_flop_per_second[pool] * products,
+        wide_flop_per_second=hardware.wide_flop_per_second[pool] * products,
+        attention_flop_per_second=hardware.attention_flop_per_second[pool] * attention,
+        attention_backward_flop_per_second=hardware.attention_backward_flop_per_second[pool] * attention,
+        norm_traffic_bytes=fact("norm_traffic_bytes"),
         launch_seconds=fact("launch_seconds") * hardware.compute_seconds_ratio[pool],
+        stall_seconds=np.where(crosses & (plans.tp > 1), fact("receive_stall_seconds") * plans.tp, 0.0),
+        tp_step_seconds=fact("tensor_parallel_step_seconds"),
         logit_traffic_bytes=fact("logit_traffic_bytes"),
         tp_overlap_fraction=fact("tensor_parallel_overlap_fraction"),
         path=path,
         **{name: getattr(hardware, name)[pool] for name in rates.split()},
     )
+
+
+def _attention_factor(inputs: Inputs, plans: PlanTable, pool: Ints) -> Floats:
+    """Rate of each row's attention kernel over the best of its GPU."""
+    table = [
+        [share.kernel_factor(framework.attention_kernel) for share in inputs.efficiencies]
+        for framework in inputs.frameworks
+    ]
+    return np.array(table, dtype=float)[plans.framework, pool]

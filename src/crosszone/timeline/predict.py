@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from crosszone import units
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.codec import fingerprint
 from crosszone.core.framework import Framework
@@ -15,7 +16,7 @@ from crosszone.cost.memory import verdict
 from crosszone.cost.parameters import num_active_parameters, num_parameters
 from crosszone.timeline.chain import chain_seconds, slowest_chain
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory
-from crosszone.timeline.inputs import Inputs, inputs
+from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.links import plan_links
 from crosszone.timeline.rows import Tables
@@ -128,7 +129,7 @@ class _Report:
             egress_dollars=self._egress_dollars(train_seconds),
             energy_joules=self._energy_joules(train_seconds),
             assumed=tuple(f"{notice.where}: {notice.message}" for notice in problem.assumed) + self._assumed_shares(),
-            warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings),
+            warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings) + self._warnings(),
         )
 
     def _peak_flop_per_second(self) -> float:
@@ -169,10 +170,15 @@ class _Report:
         return Memory(
             peak_bytes=float(total[worst]),
             capacity_bytes=float(capacity[worst]),
-            fits=bool(np.all(total <= capacity)),
-            verdict=verdict(float(total[worst]), float(capacity[worst])),
+            fits=bool(np.all(total <= capacity)) and self._host_fits(),
+            verdict=verdict(float(total[worst]), float(capacity[worst])) if self._host_fits() else "does not fit",
             stages=rows,
         )
+
+    def _host_fits(self) -> bool:
+        """Whether what is offloaded fits in every node's own memory, where that is known."""
+        hardware, pool = self.inputs.hardware, self.tables.stages.pool
+        return bool(np.all(self.bytes.host * hardware.gpus_per_node[pool] <= hardware.node_memory_bytes[pool]))
 
     def _stage_memory(self, row: int, capacity_bytes: float) -> StageMemory:
         columns, stages = self.bytes, self.tables.stages
@@ -227,9 +233,24 @@ class _Report:
                 watts += tdp * self.plan.tp * self.plan.cp * replica.num_replicas
         return watts * train_seconds
 
+    def _warnings(self) -> tuple[str, ...]:
+        """What the reader should know of this plan that no number above says."""
+        found = []
+        if not self._host_fits():
+            need = float(np.max(self.bytes.host * self.inputs.hardware.gpus_per_node[self.tables.stages.pool]))
+            have = float(np.min(self.inputs.hardware.node_memory_bytes[self.tables.stages.pool]))
+            needs, has = units.format_bytes(need), units.format_bytes(have)
+            found.append(f"offloaded states need {needs} of a node's memory, it has {has}")
+        if self.problem.model.num_experts and self.plan.ep > 1:
+            found.append("expert all-to-all is taken as never hidden and without node-limited routing: an upper bound")
+        return tuple(found)
+
     def _assumed_shares(self) -> tuple[str, ...]:
         shares = {share.generation: share for share in self.inputs.efficiencies if share.is_assumed}
-        return tuple(
+        found = [
             f"efficiency of {name} GPUs: no run of that generation was studied, shares of others stand in"
             for name in shares
-        )
+        ]
+        names = {pool.node_group.gpu.name for pool in self.inputs.pools if pool.node_group.gpu.num_sms is None}
+        found += [f"{name} has no known number of multiprocessors: {ASSUMED_SMS} stand in" for name in sorted(names)]
+        return tuple(found)

@@ -22,6 +22,9 @@ from crosszone.timeline.rows import Tables
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer", "gradients", "parameters"))
+CONTENTION_FRACTION = 0.2
+"""Of an exchange that is hidden behind compute, the seconds that it costs all the same: its kernels take
+multiprocessors and memory bandwidth. Fitted to published FSDP runs on A100 and H100."""
 GATHERED_UNITS = 2.0
 """Layers whose weights are whole at once where they are gathered: the one at work and the one prefetched."""
 
@@ -72,6 +75,8 @@ class StageSeconds:
     """Part of forward and backward in which weights were waited for."""
     gather: Floats
     """All of gathering weights and scattering gradients, hidden or not."""
+    accumulation: Floats
+    """Part of backward in which gradients were added to those of earlier microbatches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,19 +158,28 @@ def stage_seconds(view: StageView) -> StageSeconds:
         again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * cost.attention_again[key]
         forward += count * there
         backward += count * (back + again)
+    accumulation = _accumulation_seconds(view)
+    backward += accumulation
     wait_forward, wait_backward, gather = _gather_waits(view, forward, backward)
     first = stages.has_embedding * edge.embedding_forward[key] + stages.has_head * edge.head_forward[key]
     last = stages.has_embedding * edge.embedding_backward[key]
     last = last + stages.has_head * (edge.head_backward + edge.loss)[key]
     layers = forward + backward + wait_forward + wait_backward
-    thinner = stages.run_layers / (stages.num_layers * stages.num_stages)
+    thinner = stages.run_layers / (np.maximum(stages.num_layers, 1) * stages.num_stages)
     return StageSeconds(
         forward=forward + wait_forward + first,
         backward=backward + wait_backward + last,
         mean=layers * thinner + first + last,
         gather_exposed=wait_forward + wait_backward,
         gather=gather,
+        accumulation=accumulation,
     )
+
+
+def _accumulation_seconds(view: StageView) -> Floats:
+    """Adding the gradients of one microbatch to those before it: bytes over memory bandwidth."""
+    rate = view.inputs.hardware.memory_bytes_per_second[view.stages.pool]
+    return np.asarray(view.parameters * view.fact("accumulation_bytes") / rate)
 
 
 def group_path(inputs: Inputs, pool: Ints) -> Path:
@@ -183,7 +197,8 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
     """What gathering sharded weights adds to forward and backward of a microbatch, and how long it takes in all.
 
     Forward gathers every layer once; backward gathers again and reduce-scatters the gradients. Layers are prefetched
-    one ahead, so that only the excess over compute is waited for. Source: Zhao et al. 2023 (PyTorch FSDP), sec. 4.2.
+    one ahead, so that the excess over compute is waited for. What is hidden slows compute: `CONTENTION_FRACTION` of it
+    is paid. Source: Zhao et al. 2023 (PyTorch FSDP), sec. 4.2.
     """
     num_shards, parameters = view.num_shards, view.parameters
     gathers = (view.plans.shard == PARAMETERS) & (num_shards > 1)
@@ -196,9 +211,14 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
     gather = all_gather_seconds(num_shards, per_domain, parameters * sizes.gathered_weight, path)
     scatter = all_gather_seconds(num_shards, per_domain, parameters * sizes.reduction, path)
     overlap = view.fact("overlaps_weight_gather")
-    wait_forward = np.where(overlap, np.maximum(gather - forward, 0.0), gather)
-    wait_backward = np.where(overlap, np.maximum(gather + scatter - backward, 0.0), gather + scatter)
+    wait_forward = np.where(overlap, _paid_seconds(gather, forward), gather)
+    wait_backward = np.where(overlap, _paid_seconds(gather + scatter, backward), gather + scatter)
     return gathers * wait_forward, gathers * wait_backward, gathers * (2.0 * gather + scatter)
+
+
+def _paid_seconds(exchange: Floats, compute: Floats) -> Floats:
+    """Of an exchange that runs beside compute: what lasts longer, and the slow-down by the part that does not."""
+    return np.asarray(np.maximum(exchange - compute, 0.0) + CONTENTION_FRACTION * np.minimum(exchange, compute))
 
 
 def stage_bytes(view: StageView) -> StageBytes:

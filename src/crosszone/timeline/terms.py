@@ -165,6 +165,7 @@ def _work(
             exposed["kernel_launch"] += num * _at(one.launch, key)
         exposed["recompute"] += num * (_at(cost.forward.compute, key) if again else 0.0)
         exposed["recompute"] += num * (_at(cost.attention_again, key) if recompute == "selective" else 0.0)
+    exposed["memory_bound"] += num_microbatches * float(evaluation.seconds.accumulation[row])
     edge = evaluation.view.costs.edge
     if tables.stages.has_embedding[row]:
         exposed["embedding_head_loss"] += num_microbatches * _at(edge.embedding_forward + edge.embedding_backward, key)

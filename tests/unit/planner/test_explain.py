@@ -101,9 +101,14 @@ def test_the_gain_over_one_zone_is_the_quotient_of_the_steps(across_replicas: An
 
 def test_the_verdict_says_both_times(problem: Any) -> None:
     answer = search(problem(4, 4, sequences=64, bandwidth="1 Tbit/s"), top=1)
-    assert re.fullmatch(
-        r"Span zones: a, b together take [\d.]+ m?s a step, the best zone alone \([ab]\) [\d.]+ m?s\.", answer.verdict
-    )
+    seconds = r"[\d.]+ m?s"
+    alone = rf"the best zone alone \([ab], \d GPUs\) {seconds}: 1\.\d\d times as fast"
+    assert re.fullmatch(rf"Span zones: a, b together \(\d GPUs\) take {seconds} a step, {alone}\.", answer.verdict)
+
+
+def test_a_gain_within_the_models_error_is_called_a_tie(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crosszone.planner.explain.TIE_RATIO", 100.0)
+    assert search(problem(4, 4, sequences=64, bandwidth="1 Tbit/s"), top=1).verdict.startswith("A tie within")
 
 
 def test_where_no_zone_alone_has_the_memory_the_verdict_says_so(problem: Any) -> None:

@@ -249,7 +249,12 @@ def test_every_term_says_where_it_comes_from(predicted: Predicted) -> None:
     for term in prediction.terms:
         assert term.formula
         assert term.source
-        assert {one.name for one in term.inputs} >= {"num_microbatches", "stage"}
+        assert term.inputs and all(one.name.isidentifier() for one in term.inputs)
+    by_name = {term.name: {one.name: one.value for one in term.inputs} for term in prediction.terms}
+    work = by_name["matrix_multiply"]
+    busiest = work["num_microbatches"] * (work["forward_seconds"] + work["backward_seconds"])
+    shown = {term.name: term.exposed_seconds for term in prediction.terms}
+    assert shown["pipeline_bubble"] == pytest.approx(by_name["pipeline_bubble"]["pipeline_seconds"] - busiest)
 
 
 def test_the_slowest_replica_counts(job: Any) -> None:
