@@ -18,6 +18,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from crosszone import units
 from crosszone.core.model import Model
 from crosszone.errors import SpecError, UnknownName
 
@@ -44,6 +45,9 @@ PRESETS: Final[tuple[tuple[str, int], ...]] = (
     ("megatron-sc21-1t", 1_008_038_758_400),
 )
 """Dense shapes that stand for a size, with their parameter counts: Llama where one was published near it, else GPT."""
+
+MAX_SIZE_RATIO: Final = 1.5
+"""A shape that is further from a size than this says little of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +96,24 @@ def model_sheet(name: str) -> ModelSheet:
 def nearest_shape(num_parameters: float) -> Model:
     """The preset whose parameter count is nearest to `num_parameters` by ratio: what "13B" stands for.
 
-    The smallest and the largest preset stand for all that lies beyond them. Nobody stated the shape: whoever calls
-    this marks it assumed.
+    Nobody stated the shape: whoever calls this marks it assumed.
 
-    Errors: SpecError where the count is not a positive, finite number.
+    Errors: SpecError where the count is not a positive, finite number, or where no preset is within
+    `MAX_SIZE_RATIO` of it; then with the nearest two.
     """
     if not (0.0 < num_parameters < math.inf):
         raise SpecError.of(
             f"a model of {num_parameters:g} parameters has no shape.", hint="Write a positive count, as 13B."
         )
-    name, _ = min(PRESETS, key=lambda preset: abs(math.log(preset[1] / num_parameters)))
+    near = sorted(PRESETS, key=lambda preset: abs(math.log(preset[1] / num_parameters)))
+    name, count = near[0]
+    if max(count / num_parameters, num_parameters / count) > MAX_SIZE_RATIO:
+        listed = " and ".join(f"{name} ({units.format_count(count)})" for name, count in near[:2])
+        raise SpecError.of(
+            f"no known shape has about {units.format_count(num_parameters)} parameters; the nearest are {listed}.",
+            code="no_such_size",
+            hint="Write one of these names, or the model's own fields (num_layers, hidden_size, ...).",
+        )
     return model(name)
 
 

@@ -7,6 +7,7 @@ nothing is said about it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -173,16 +174,30 @@ def _check_pipeline(case: _Case) -> None:
     layers = case.model.num_layers if case.model is not None else None
     if pp is None or layers is None:
         return
+    if chunks == 1:
+        if pp > layers:
+            message, hint = f"pp = {pp} stages for the model's {layers} layers.", f"Set pp to {layers} at most."
+            case.refuse("pp", "too_many_stages", message, hint)
+        return
+    written, hint = f"pp*num_virtual_stages = {pp}*{chunks} = {pp * chunks}", _legal_chunks(case, pp, chunks, layers)
     if pp * chunks > layers:
-        written = f"pp*num_virtual_stages = {pp}*{chunks} = {pp * chunks}" if chunks > 1 else f"pp = {pp}"
-        hint = f"Set num_virtual_stages to {layers // pp} at most." if chunks > 1 and pp <= layers else ""
-        hint = hint or f"Set pp to {layers} at most."
         case.refuse("pp", "too_many_stages", f"{written} stages for the model's {layers} layers.", hint)
-    elif chunks > 1 and layers % (pp * chunks):
-        message = f"pp*num_virtual_stages = {pp}*{chunks} = {pp * chunks} does not divide the model's {layers} layers."
-        legal = [count for count in divisors(layers) if count % pp == 0]
-        hint = _legal("num_virtual_stages", chunks, [count // pp for count in legal])
-        case.refuse("num_virtual_stages", "not_divisible", message, hint or _legal("pp", pp, divisors(layers)))
+    elif layers % (pp * chunks):
+        message = f"{written} does not divide the model's {layers} layers."
+        case.refuse("num_virtual_stages", "not_divisible", message, hint)
+
+
+def _legal_chunks(case: _Case, pp: int, chunks: int, layers: int) -> str:
+    """Which num_virtual_stages go with this pp, and which pp with these num_virtual_stages."""
+    legal_chunks = [count // pp for count in divisors(layers) if count % pp == 0]
+    if case.plan.schedule == INTERLEAVED:
+        legal_chunks = [count for count in legal_chunks if count > 1]
+    elif pp <= layers:
+        legal_chunks = [1, *(count for count in legal_chunks if count > 1)]  # without chunks, stages may be uneven
+    legal_pps = [count // chunks for count in divisors(layers) if count % chunks == 0 and count > chunks]
+    near = [_near("num_virtual_stages", chunks, legal_chunks), _near("pp", pp, legal_pps)]
+    found = "; or ".join(text for text in near if text)
+    return f"Nearest legal: {found}." if found else "Set schedule: 1f1b, without num_virtual_stages."
 
 
 def _check_schedule(case: _Case) -> None:
@@ -298,9 +313,36 @@ def _check_replicas(case: _Case) -> None:
             hint = f"Write {pp} zones, one for each stage, or one zone for all."
             case.report.refuse(("plan", "replicas", index, "zones"), "count_mismatch", message, hint)
     weights = [replica.weight for replica in replicas if replica.weight is not None]
-    if len(weights) == len(replicas) and abs(sum(weights) - 1) > WEIGHT_TOLERANCE:
-        case.refuse("replicas", "wrong_sum", f"the weights add up to {sum(weights):g}, not to 1.")
+    is_over = sum(weights) > 1 + WEIGHT_TOLERANCE
+    if is_over or (len(weights) == len(replicas) and abs(sum(weights) - 1) > WEIGHT_TOLERANCE):
+        message = f"the weights add up to {sum(weights):g}, not to 1."
+        case.refuse("replicas", "wrong_sum", message, "Write shares of one, or leave them out.")
+    else:
+        _check_weights(case, replicas)
     _check_microbatches(case, replicas)
+
+
+def _check_weights(case: _Case, replicas: Sequence[spec.Replica]) -> None:
+    """A weight and a number of microbatches say the same thing: both may be there if they agree."""
+    counts = [(r.num_replicas or 1) * r.num_microbatches for r in replicas if r.num_microbatches is not None]
+    total: float = sum(counts)
+    if len(counts) < len(replicas):
+        if case.report.has_lost(("workload", "global_batch_size")):
+            return
+        total = case.job.workload.global_batch_size / (case.plan.microbatch_size or 1)
+    for index, replica in enumerate(replicas):
+        if replica.weight is None or replica.num_microbatches is None:
+            continue
+        num_replicas = replica.num_replicas or 1
+        written, meant = num_replicas * replica.num_microbatches, replica.weight * total
+        # A weight may be rounded, but not by as much as one microbatch.
+        if abs(written - meant) >= 1:
+            message = (
+                f"weight {replica.weight:g} is {meant:g} of the step's {total:g} microbatches, but "
+                f"num_replicas*num_microbatches = {num_replicas}*{replica.num_microbatches} = {written}."
+            )
+            hint = f"Write weight: {written / total:.6g}, or delete one of the two."
+            case.report.refuse(("plan", "replicas", index, "weight"), "conflict", message, hint)
 
 
 def _check_microbatches(case: _Case, replicas: Sequence[spec.Replica]) -> None:
@@ -318,13 +360,16 @@ def _check_microbatches(case: _Case, replicas: Sequence[spec.Replica]) -> None:
 
 
 def _check_idle_gpus(case: _Case) -> None:
+    named: Counter[tuple[str, int]] = Counter()
     for index, idle in enumerate(case.plan.idle_gpus or ()):
         path: Path = ("plan", "idle_gpus", index)
         _check_node_group(case, (*path, "node_group"), idle.zone, idle.node_group)
-        group = next((g for g in case.groups if (g.zone, g.index) == (idle.zone, idle.node_group or 0)), None)
-        if group is not None and case.knows_groups and idle.num_gpus > group.num_gpus:
+        place = (idle.zone, idle.node_group or 0)
+        named[place] += idle.num_gpus
+        group = next((g for g in case.groups if (g.zone, g.index) == place), None)
+        if group is not None and case.knows_groups and named[place] > group.num_gpus:
             message = (
-                f'{idle.num_gpus} idle GPUs, but node group {group.index} of zone "{group.zone}" has {group.num_gpus}.'
+                f'{named[place]} idle GPUs, but node group {group.index} of zone "{group.zone}" has {group.num_gpus}.'
             )
             case.report.refuse((*path, "num_gpus"), "out_of_range", message, f"Write {group.num_gpus} at most.")
 
@@ -332,12 +377,13 @@ def _check_idle_gpus(case: _Case) -> None:
 def _check_world_size(case: _Case) -> None:
     """tp*cp*pp*dp is at most the GPUs; and not below them, where the degrees are fixed and nobody says which idle."""
     degrees, num_gpus = case.degrees(), case.num_gpus
-    if not degrees or not case.knows_groups:
+    if not degrees or not case.knows_groups or case.report.has_refused(("plan", "idle_gpus")):
         return
     world_size = math.prod(degrees.values())
     # Whoever fixes the other three means no context parallelism where he is silent about it.
     are_fixed = all(axis in degrees for axis in ("tp", "pp", "dp"))
-    num_idle = sum(idle.num_gpus for idle in case.plan.idle_gpus or ())
+    zones = {group.zone for group in case.groups}
+    num_idle = sum(idle.num_gpus for idle in case.plan.idle_gpus or () if idle.zone in zones)
     working, idle_text = num_gpus - num_idle, f", {num_idle} of them idle" if num_idle else ""
     owner = "the cluster has" if len(case.groups) == _num_groups(case.job) else "the zones that are not excluded have"
     there = f"{product_text(degrees)}, but {owner} {num_gpus} GPUs{idle_text}."
@@ -372,5 +418,10 @@ def _neighbours(case: _Case, degrees: dict[str, int], num_gpus: int) -> str:
 
 
 def _legal(name: str, wanted: int, legal: Sequence[int]) -> str:
+    near = _near(name, wanted, legal)
+    return f"Nearest legal: {near}." if near else ""
+
+
+def _near(name: str, wanted: int, legal: Sequence[int]) -> str:
     near = nearest_values(wanted, legal)
-    return f"Nearest legal: {name} {' or '.join(map(str, near))}." if near else ""
+    return f"{name} {' or '.join(map(str, near))}" if near else ""

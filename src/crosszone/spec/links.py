@@ -157,6 +157,8 @@ class _Paths:
         )
 
     def _check_rates(self, pair: Pair, link: _Written) -> None:
+        for name in RATES:
+            self.report.doubt_rate((*link.path, name), link.values.get(name))
         if any(name in link.values for name in RATES) or self.report.has_lost(*((*link.path, name) for name in RATES)):
             return
         regions = self._regions(pair)

@@ -207,6 +207,8 @@ class Words(Reader):
 
     def read(self, value: object, name: str = "") -> str:
         """The text as it was written."""
+        if value is None:
+            raise Refusal("missing_key", f"{name or 'it'} is empty.", "Write it, or delete the key.")
         if not isinstance(value, str):
             raise Refusal(
                 "wrong_type", f"{named(name, value)} is not text.", f'Write "{shown(value)}", with the quotes.'

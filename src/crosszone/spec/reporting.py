@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from crosszone import units
 from crosszone.core.problem import Notice
 from crosszone.errors import Finding, SpecError
 from crosszone.spec.yaml_source import Path, place
+
+DOUBTFUL_BYTES_PER_SECOND = 1.25e5
+"""1 Mbit/s: nobody trains over less."""
 
 
 @dataclass(slots=True)
@@ -53,12 +57,27 @@ class Report:
 
     def warn(self, path: Path, message: str) -> None:
         """Note something that a person should know."""
-        self.warnings.append(Notice(where=place(path), message=message))
+        notice = Notice(where=place(path), message=message)
+        if notice not in self.warnings:
+            self.warnings.append(notice)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All errors by line, and as they were found where lines are the same or not known."""
         return tuple(finding for _, finding in sorted(self.found, key=lambda pair: pair[0]))
+
+    def doubt_rate(self, path: Path, bytes_per_second: float | None) -> None:
+        """Warn where a rate is so low that a unit was probably slipped."""
+        if bytes_per_second is not None and bytes_per_second < DOUBTFUL_BYTES_PER_SECOND:
+            rate, least = (units.format_bytes_per_second(one) for one in (bytes_per_second, DOUBTFUL_BYTES_PER_SECOND))
+            self.warn(path, f"{path[-1]} is {rate}, less than {least}: is this right?")
+
+    def has_refused(self, path: Path) -> bool:
+        """Whether an error was found at or below `path`."""
+        where = place(path)
+        return any(
+            finding.where == where or finding.where.startswith((f"{where}.", f"{where}[")) for _, finding in self.found
+        )
 
     def has_lost(self, *paths: Path) -> bool:
         """Whether what stands at one of `paths`, or something around it, could not be read."""

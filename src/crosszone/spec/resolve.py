@@ -80,7 +80,7 @@ def _model(job: spec.Job, report: Report, base: FilePath | None) -> Model | None
         else:
             model = catalog_model(written)
     except SpecError as error:
-        report.absorb(("model",), error)
+        report.absorb(("model", "parameters") if isinstance(written, spec.SizedModel) else ("model",), error)
         return None
     for name in model.assumed:
         report.assume(("model",), f"{name} {getattr(model, name, None)}, which nobody stated for {model.name}.")

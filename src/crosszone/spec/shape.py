@@ -84,11 +84,13 @@ def _path(loc: tuple[str | int, ...]) -> Path:
 
 def _findings(path: Path, problem: Any) -> tuple[Finding, ...]:
     kind, written = problem["type"], problem["input"]
-    key = str(path[-1]) if path else "the job file"
+    key = _key(path)
     if kind == "value_error":
         return tuple(problem["ctx"]["error"].findings)
     if kind == UNKNOWN_KEY:
         return (_unknown_key(path),)
+    if kind == "missing" and isinstance(path[-1], int):
+        return (Finding(code="invalid", message=f"{path[-2]} has only {path[-1]} of its items."),)
     if kind == "missing":
         return (Finding(code="missing_key", message=f"{key} is missing.", hint=_example(path)),)
     if kind in ("too_short", "too_long"):
@@ -98,6 +100,13 @@ def _findings(path: Path, problem: Any) -> tuple[Finding, ...]:
         return (Finding(code="invalid", message=message, hint=f"Write {bound}."),)
     expected = _TYPE_NAMES.get(kind, "something else")
     return (Finding(code="wrong_type", message=f"{key} {shown(written)} is not {expected}.", hint=_example(path)),)
+
+
+def _key(path: Path) -> str:
+    """What stands at `path`, in words: an item of a list by the list's name."""
+    if not path:
+        return "the job file"
+    return f"item {path[-1]} of {path[-2]}" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
 
 
 def _unknown_key(path: Path) -> Finding:

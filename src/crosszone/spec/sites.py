@@ -62,6 +62,7 @@ def _check_size(cluster: spec.Cluster, report: Report) -> None:
 
 def _site(zone: spec.Zone, path: Path, is_alone: bool, report: Report) -> Site:
     found = _region(zone, path, report)
+    report.doubt_rate((*path, "uplink"), zone.uplink)
     groups = [
         _node_group(group, (*path, "nodes", index), found, is_alone, report) for index, group in enumerate(zone.nodes)
     ]
@@ -103,6 +104,10 @@ def _node_group(
     if group.addresses is not None and len(group.addresses) != group.count:
         message = f"{len(group.addresses)} addresses for {group.count} nodes."
         report.refuse((*path, "addresses"), "count_mismatch", message, "Write one for each node.")
+    if group.network is not None:
+        report.doubt_rate((*path, "network"), group.network[1])
+    if group.fabric is not None:
+        report.doubt_rate((*path, "fabric", "bandwidth"), group.fabric.bandwidth)
     fabric = _fabric(group, gpu, path, report)
     network = group.network or _standard_network(group, gpu, path, is_alone, report)
     if fabric is None or network is None:

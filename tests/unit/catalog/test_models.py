@@ -104,12 +104,27 @@ def test_other_text_of_a_file_is_not_a_name(name: str) -> None:
         (30e9, "llama-33b"),
         (70e9, "llama-2-70b"),
         (175e9, "gpt3-175b"),
-        (1e6, "gpt3-small"),
-        (5e13, "megatron-sc21-1t"),
+        (1.5e12, "megatron-sc21-1t"),
     ],
 )
 def test_a_size_picks_the_nearest_preset_by_ratio(num_parameters: float, name: str) -> None:
     assert nearest_shape(num_parameters).name == name
+
+
+@pytest.mark.parametrize(
+    ("num_parameters", "nearest"),
+    [
+        (9e12, ("megatron-sc21-1t (1.01T)", "megatron-sc21-530b (530B)")),
+        (1e6, ("gpt3-small", "gpt3-medium")),
+        (4.2e9, ("gpt3-2.7b", "llama-2-7b")),
+    ],
+)
+def test_a_size_far_from_every_preset_is_refused_with_the_nearest_two(num_parameters, nearest) -> None:
+    with pytest.raises(SpecError) as caught:
+        nearest_shape(num_parameters)
+    (finding,) = caught.value.findings
+    assert all(name in finding.message for name in nearest), finding.message
+    assert finding.hint
 
 
 @pytest.mark.parametrize("num_parameters", [0, -7e9, float("nan"), float("inf")])

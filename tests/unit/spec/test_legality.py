@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -10,7 +12,7 @@ import pytest
     [
         ({"tp": 3}, "plan.tp", ("3", "32 heads"), "tp 2 or 4"),
         ({"cp": 3}, "plan.cp", ("2*cp = 6", "4096"), "cp 2 or 4"),
-        ({"pp": 8, "num_virtual_stages": 8}, "plan.pp", ("8*8 = 64", "32 layers"), "to 4"),
+        ({"pp": 8, "num_virtual_stages": 8}, "plan.pp", ("8*8 = 64", "32 layers"), "num_virtual_stages 1 or 2 or 4"),
         (
             {"pp": 4, "num_virtual_stages": 3},
             "plan.num_virtual_stages",
@@ -51,7 +53,36 @@ import pytest
             {"replicas": [{"zones": ["a"], "weight": 0.5}, {"zones": ["a"], "weight": 0.4}]},
             "plan.replicas",
             ("0.9",),
-            "",
+            "shares of one",
+        ),
+        (
+            {"replicas": [{"zones": ["a"], "weight": 0.7}, {"zones": ["a"], "weight": 0.4}, {"zones": ["a"]}]},
+            "plan.replicas",
+            ("1.1",),
+            "shares of one",
+        ),
+        (
+            {
+                "replicas": [
+                    {"zones": ["a"], "num_replicas": 2, "num_microbatches": 32, "weight": 0.75},
+                    {"zones": ["a"]},
+                ]
+            },
+            "plan.replicas[0].weight",
+            ("0.75 is 192", "2*32 = 64"),
+            "weight: 0.25",
+        ),
+        (
+            {"idle_gpus": [{"zone": "a", "num_gpus": 9}, {"zone": "a", "num_gpus": 8}]},
+            "plan.idle_gpus[1].num_gpus",
+            ("17", "16"),
+            "16",
+        ),
+        (
+            {"idle_gpus": [{"zone": "a", "num_gpus": 99}], "tp": 8, "pp": 2, "dp": 2},
+            "plan.idle_gpus[0].num_gpus",
+            ("99", "16"),
+            "16",
         ),
         (
             {"microbatch_size": 2, "replicas": [{"zones": ["a"], "num_replicas": 2, "num_microbatches": 60}]},
@@ -83,11 +114,51 @@ def test_contradiction(small, only, plan, where, numbers, nearest):
         {"tp": 2, "cp": 1, "pp": 1, "dp": 7, "idle_gpus": [{"zone": "a", "num_gpus": 2}]},
         {"stages": [{"num_layers": 20}, {"num_layers": 12}], "replicas": [{"zones": ["a", "a"], "num_replicas": 2}]},
         {"replicas": [{"zones": ["a"], "weight": 0.75}, {"zones": ["a"], "weight": 0.25}]},
+        {"replicas": [{"zones": ["a"], "weight": 0.333, "num_microbatches": 85}, {"zones": ["a"]}]},
         {"microbatch_size": 2, "replicas": [{"zones": ["a"], "num_replicas": 2, "num_microbatches": 64}]},
     ],
 )
 def test_legal(small, findings, plan):
     assert findings(small({"plan": plan})) == ()
+
+
+class TestVirtualStages:
+    @pytest.mark.parametrize(
+        ("plan", "hint"),
+        [
+            ({"pp": 16, "num_virtual_stages": 8}, "num_virtual_stages 1."),
+            ({"pp": 16, "num_virtual_stages": 7}, "num_virtual_stages 1; or pp 6 or 9 or 18."),
+            ({"pp": 16, "num_virtual_stages": 8, "schedule": "interleaved_1f1b"}, "Set schedule: 1f1b"),
+            ({"pp": 9, "num_virtual_stages": 4, "schedule": "interleaved_1f1b"}, "num_virtual_stages 2 or 7 or 14."),
+        ],
+    )
+    def test_hint_is_legal(self, small, findings, plan, hint):
+        (finding,) = findings(small({"model": "llama-3.1-405b", "plan": plan, "cluster.zones.0.nodes.0.count": 64}))
+        assert hint in finding.hint, finding
+
+    def test_every_pair_that_a_hint_names_is_legal(self, small, findings):
+        for pp in range(2, 40, 3):
+            for chunks in range(2, 20, 3):
+                plan = {"pp": pp, "num_virtual_stages": chunks}
+                found = findings(small({"model": "llama-3.1-405b", "plan": plan}))
+                text = " ".join(one.hint for one in found if "virtual" in one.message)
+                for name, other in (("num_virtual_stages", {"pp": pp}), ("pp", {"num_virtual_stages": chunks})):
+                    for number in _numbers_after(name, text):
+                        better = findings(small({"model": "llama-3.1-405b", "plan": {**other, name: number}}))
+                        assert not [one for one in better if "layers" in one.message], (plan, name, number)
+
+
+def _numbers_after(name: str, hint: str) -> list[int]:
+    found = re.search(rf"{name} (\d+(?: or \d+)*)", hint)
+    return [int(number) for number in found[1].split(" or ")] if found else []
+
+
+class TestIdleGpus:
+    def test_in_an_excluded_zone_do_not_count(self, two_zones, findings):
+        job = two_zones({"bandwidth": "10 Gbit/s", "rtt": "30 ms"})
+        job["constraints"] = {"exclude_zones": ["sh"]}
+        job["plan"] = {"tp": 8, "pp": 1, "dp": 1, "idle_gpus": [{"zone": "sh", "num_gpus": 8}]}
+        assert findings(job) == ()
 
 
 class TestExperts:

@@ -176,3 +176,33 @@ def test_measured_throughput_is_a_hint(zones, only):
     finding = only(zones({"a": "gcp:us-central1", "b": "gcp:us-west1"}, links=[link]))
     assert finding.code == "missing_bandwidth"
     assert "was measured" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "rate"),
+    [
+        ({"bandwidth": "1 bit/s"}, "cluster.links[0].bandwidth", "1 bit/s"),
+        ({"per_flow": "999 kbit/s"}, "cluster.links[0].per_flow", "999 kbit/s"),
+    ],
+)
+def test_link_so_slow_that_its_unit_was_slipped_is_doubted_once(two_zones, change, where, rate):
+    (notice,) = [one for one in read_job(two_zones(GOOD | change)).warnings if "is this right" in one.message]
+    assert notice.where == where
+    assert rate in notice.message
+    assert "1 Mbit/s" in notice.message
+
+
+def test_rates_inside_a_zone_are_doubted_too(small):
+    slow = {"network": "2x100 bit/s", "fabric": {"bandwidth": "10 kB/s"}}
+    job = small({f"cluster.zones.0.nodes.0.{key}": value for key, value in slow.items()})
+    job["cluster"]["zones"][0]["uplink"] = "1 kbit/s"
+    doubted = {one.where for one in read_job(job).warnings if "is this right" in one.message}
+    assert doubted == {
+        "cluster.zones[0].uplink",
+        "cluster.zones[0].nodes[0].network",
+        "cluster.zones[0].nodes[0].fabric.bandwidth",
+    }
+
+
+def test_slow_but_possible_link_is_taken_without_a_word(two_zones):
+    assert not [one for one in read_job(two_zones(GOOD | {"bandwidth": "1 Mbit/s"})).warnings if "right" in one.message]

@@ -87,6 +87,13 @@ class TestModel:
         assert problem.model.num_layers == 40
         assert problem.model.name in notices(problem.assumed)["model.parameters"]
 
+    def test_size_far_from_every_shape_is_refused_with_two(self, small):
+        with pytest.raises(SpecError) as caught:
+            read_job(small({"model": {"parameters": "9000B"}}))
+        (finding,) = caught.value.findings
+        assert finding.where == "model.parameters"
+        assert "megatron-sc21-1t" in finding.message
+
     def test_inline_fields(self, small):
         shape = {"num_layers": 4, "hidden_size": 512, "ffn_size": 2048, "num_heads": 8, "vocab_size": 32000}
         model = read_job(small({"model": {**shape, "tied_embeddings": True}})).model
@@ -241,3 +248,8 @@ def test_keys_of_later_are_named(small):
 def test_keys_with_an_effect_are_not_warned_of(small):
     changes = {"plan.sync": {"method": "flat"}, "plan.offload": "optimizer", "workload.trainable": "all"}
     assert read_job(small(changes)).warnings == ()
+
+
+def test_key_with_part_of_its_effect_is_named(small):
+    warnings = notices(read_job(small({"cluster.zones.0.uplink": "100 Gbit/s"})).warnings)
+    assert "each link of the zone alone" in warnings["cluster.zones[0].uplink"]

@@ -175,3 +175,15 @@ def test_findings_carry_lines_in_the_order_of_the_file(example):
         ("cluster.links[0].rtt", "line 12"),
         ("objective.deadline", "line 15"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"plan.stages": [1]}, "item 0 of stages 1 is not a mapping"),
+        ({"cluster.zones.0.location": [1]}, "location has only 1 of its items."),
+        ({"model": None}, "is empty."),
+    ],
+)
+def test_messages_name_lists_and_gaps_in_words(small, only, changes, message):
+    assert message in only(small(changes)).message
