@@ -67,7 +67,7 @@ def answer() -> dict:
 
 
 def test_json_has_the_published_names(answer) -> None:
-    assert set(answer) == {"schema_version", "rows", "skipped", "summary"}
+    assert {"schema_version", "rows", "skipped", "summary"} <= set(answer)
     for row in answer["rows"]:
         assert set(ROW) <= set(row)
     assert set(SUMMARY) <= set(answer["summary"])

@@ -101,8 +101,9 @@ def _together(cases: list[Case]) -> list[Forecast]:
         evaluation = evaluate(prepared, tables, keys)
         size = stage_bytes(evaluation.view)
         pipeline = _pipeline_seconds(prepared, tables, evaluation)
-    agreement = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds + evaluation.optimizer_seconds
-    return _forecasts(prepared, tables, evaluation, size, pipeline + agreement)
+    # All that is no pipeline stays as it is, whatever terms there are.
+    step_seconds = evaluation.step_seconds - evaluation.pipeline_seconds + pipeline
+    return _forecasts(prepared, tables, evaluation, size, step_seconds)
 
 
 def _stacked(rows: list[Tables]) -> Tables:

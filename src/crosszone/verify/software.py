@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from crosszone.catalog.frameworks import framework
 from crosszone.core.cluster import Gpu
@@ -27,6 +28,20 @@ PRECISIONS = (
 HALF_ONLY = ("volta", "turing", "pascal")
 """GPU generations before bf16: fp16 is what they train in."""
 UNFUSED = re.compile(r"^(no|none|false|0|torch|math|eager|unfused|megatron_fused)\b|unfused", re.IGNORECASE)
+RECOMPUTE_WORDS = {
+    **dict.fromkeys(("no", "false", "disabled", "off"), "none"),
+    **dict.fromkeys(("yes", "true", "all", "every_layer", "full ac", "block", "uniform"), "full"),
+    **dict.fromkeys(("sac", "per-op sac", "op", "core_attn"), "selective"),
+}
+"""What else tables write in `recompute`."""
+KERNELS = (
+    ("flash1", r"flash_?attention_?v?1|\bfa-?1\b|triton"),
+    ("flash2", r"flash_?attention_?v?2|\bfa-?2\b|sdpa"),
+    ("best", r"flash_?attention_?v?3|\bfa-?3\b|cudnn|transformer engine"),
+)
+"""(kernel, what `flash_attention` says)"""
+NARROWED_BY = (("mode", "fsdp_mode"), ("gpu", "gpu"), ("kernel", "flash_attention"))
+"""(key of an entry, column in which its pattern must be found)"""
 SHARD_TEXTS = (
     ("gradients", r"shard_grad_op|zero-?2"),
     ("parameters", r"full[_ ]shard|fsdp|zero-?3|shard in node"),
@@ -44,22 +59,45 @@ class Software:
     facts: Framework
     gradients: str | None
     """Number format of gradients where the framework differs from the precision's own."""
+    balances_head: bool = False
+    """Layers are dealt out to stages by parameters, the head's counted with them."""
 
 
 def software_of(row: Row) -> Software:
     """The framework of `row`; one that no entry of `frameworks.toml` knows is stood for by the nearest in kind."""
     text = " ".join((row.text("framework"), row.text("fw_version"))).strip()
-    year = row.number("year")
     for entry in _entries():
-        is_old_enough = year is None or year <= entry.get("until_year", year)
-        if text and is_old_enough and re.search(entry["pattern"], text, re.IGNORECASE):
+        if text and _applies(entry, row, text):
             if entry.get("stands_in"):
                 row.assume("framework", entry["sheet"], f'its facts stand for "{row.text("framework")[:60]}"')
-            return Software(facts=framework(entry["sheet"]), gradients=entry.get("gradients"))
+            return Software(
+                facts=_with_kernel(row, framework(entry["sheet"], entry.get("generation", ""))),
+                gradients=entry.get("gradients"),
+                balances_head=entry.get("balances_head", False),
+            )
     is_sharded = shard_of(row) == "parameters"
     sheet = "fsdp" if is_sharded and (row.count("tp") or 1) * (row.count("pp") or 1) == 1 else "megatron"
     row.assume("framework", sheet, f'"{text[:60]}" is unknown' if text else "not stated")
-    return Software(facts=framework(sheet), gradients=None)
+    return Software(facts=_with_kernel(row, framework(sheet)), gradients=None)
+
+
+def _applies(entry: dict[str, Any], row: Row, text: str) -> bool:
+    year = row.number("year")
+    return (
+        re.search(entry["pattern"], text, re.IGNORECASE) is not None
+        and (year is None or year <= entry.get("until_year", year))
+        and (year is None or year >= entry.get("from_year", year))
+        and all(re.search(entry.get(key, ""), row.text(column), re.IGNORECASE) for key, column in NARROWED_BY)
+    )
+
+
+def _with_kernel(row: Row, facts: Framework) -> Framework:
+    """`facts` with the fused attention that the row states; one that it does not name is the framework's."""
+    text = row.text("flash_attention") or row.text("attention_kernel")
+    kernel = next((name for name, pattern in KERNELS if re.search(pattern, text, re.IGNORECASE)), None)
+    if kernel is None or kernel == facts.attention_kernel:
+        return facts
+    return dataclasses.replace(facts, name=f"{facts.name} {kernel}", attention_kernel=kernel)
 
 
 def dtypes_of(row: Row, gpu: Gpu, software: Software) -> Dtypes:
@@ -98,9 +136,7 @@ def recompute_of(row: Row) -> str:
     if not text:
         row.assume("recompute", "none")
         return "none"
-    if text in ("no", "false", "disabled"):
-        return "none"
-    found = next((name for name in RECOMPUTES if text.startswith(name)), None)
+    found = next((name for name in RECOMPUTES if text.startswith(name)), RECOMPUTE_WORDS.get(text))
     if found is None:
         raise SpecError.of(f'recompute is "{text[:40]}", which is none of {", ".join(RECOMPUTES)}.')
     return found
@@ -108,11 +144,12 @@ def recompute_of(row: Row) -> str:
 
 def shard_of(row: Row) -> str:
     """What data-parallel ranks divide: by `zero_stage`, else by `fsdp_mode`; none where neither says."""
-    stage, text = row.count("zero_stage", least=0), row.text("fsdp_mode")
-    if stage is not None:
-        if stage >= len(SHARDS):
-            raise SpecError.of(f"zero_stage is {stage}; it goes from 0 to 3.")
-        return SHARDS[stage]
+    stage, text = row.text("zero_stage"), row.text("fsdp_mode")
+    if stage:
+        number = re.fullmatch(r"(?:zero)?[- ]?([0-3])(?:\.0)?", stage, re.IGNORECASE)
+        if number is None:
+            raise SpecError.of(f'zero_stage is "{stage[:40]}"; it goes from 0 to 3.')
+        return SHARDS[int(number[1])]
     found = next((shard for shard, pattern in SHARD_TEXTS if re.search(pattern, text, re.IGNORECASE)), None)
     if found is None:
         row.assume("shard", "none")
@@ -134,6 +171,6 @@ def _divisor(dp: int, wanted: int) -> int:
 
 
 @functools.lru_cache(maxsize=1)
-def _entries() -> tuple[dict, ...]:  # type: ignore[type-arg]
+def _entries() -> tuple[dict[str, Any], ...]:
     text = resources.files("crosszone.verify").joinpath("frameworks.toml").read_text(encoding="utf-8")
     return tuple(tomllib.loads(text)["framework"])

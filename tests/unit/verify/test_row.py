@@ -117,7 +117,7 @@ def test_a_flag_that_is_neither_is_told() -> None:
         cell("maybe").flag("x")
 
 
-@pytest.mark.parametrize("text", ["", " ", "-", "N/A", "nan", "?"])
+@pytest.mark.parametrize("text", ["", " ", "-", "N/A", "nan", "?", "not stated", "Unknown"])
 def test_blanks(text) -> None:
     assert cell(text).number("x") is None
 

@@ -4,6 +4,7 @@ import pytest
 
 from crosszone.catalog.frameworks import framework
 from crosszone.errors import SpecError
+from crosszone.verify import software
 from crosszone.verify.hardware import gpu_of
 from crosszone.verify.software import (
     _entries,
@@ -66,10 +67,23 @@ def test_a_blank_or_unknown_framework_is_the_nearest_in_kind(make_row) -> None:
     assert 'framework megatron: "Brandnew" is unknown.' in unknown.assumed
 
 
+def test_year_and_mode_narrow_an_entry(make_row, monkeypatch) -> None:
+    entries = (
+        {"pattern": "megatron", "sheet": "deepspeed", "until_year": 2022},
+        {"pattern": "megatron", "sheet": "ddp", "mode": "tp-comm-overlap"},
+        {"pattern": "megatron", "sheet": "megatron"},
+    )
+    monkeypatch.setattr(software, "_entries", lambda: entries)
+    assert software_of(make_row(year="2021")).facts.name == "deepspeed"
+    assert software_of(make_row(year="2024", fsdp_mode="--tp-comm-overlap")).facts.name == "ddp"
+    assert software_of(make_row(year="2024")).facts.name == "megatron"
+    assert software_of(make_row(year="")).facts.name == "deepspeed"
+
+
 @pytest.mark.parametrize("entry", _entries(), ids=lambda entry: entry["pattern"])
 def test_every_entry_names_a_sheet_of_the_catalog(entry) -> None:
     assert framework(entry["sheet"]).name == entry["sheet"]
-    assert set(entry) <= {"pattern", "sheet", "stands_in", "gradients", "until_year"}
+    assert set(entry) <= {"pattern", "sheet", "stands_in", "gradients", "until_year", "mode"}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +157,15 @@ def test_blank_attention_is_the_kernel_column_or_flash(make_row) -> None:
 
 @pytest.mark.parametrize(
     ("text", "recompute"),
-    [("full", "full"), ("full (partial)", "full"), ("selective", "selective"), ("none", "none"), ("no", "none")],
+    [
+        ("full", "full"),
+        ("full (partial)", "full"),
+        ("selective", "selective"),
+        ("none", "none"),
+        ("no", "none"),
+        ("yes", "full"),
+        ("per-op SAC", "selective"),
+    ],
 )
 def test_recompute(make_row, text, recompute) -> None:
     assert recompute_of(make_row(recompute=text)) == recompute
@@ -180,7 +202,8 @@ def test_blank_shard_is_none_and_a_wrong_stage_is_told(make_row) -> None:
     row = make_row(zero_stage="")
     assert shard_of(row) == "none"
     assert row.assumed == ["shard none: not stated."]
-    with pytest.raises(SpecError, match="zero_stage is 4"):
+    assert shard_of(make_row(zero_stage="ZeRO-3")) == "parameters"
+    with pytest.raises(SpecError, match='zero_stage is "4"'):
         shard_of(make_row(zero_stage="4"))
 
 
