@@ -100,6 +100,13 @@ def test_best_plan_is_never_worse_than_staying_in_one_zone(answer) -> None:
     assert best["step_seconds"] <= baseline["step_seconds"] * (1 + 1e-9)
 
 
+def test_answer_is_not_read_as_a_job_file(answer) -> None:
+    done = crosszone("predict", "-", "--json", stdin=json.dumps(answer))
+    assert done.returncode == 2
+    (error,) = json.loads(done.stdout)["errors"]
+    assert error["code"] == "not_a_job"
+
+
 def test_every_gpu_works_or_is_named_idle(answer) -> None:
     groups = [group for zone in answer["problem"]["cluster"]["zones"] for group in zone["node_groups"]]
     num_gpus = sum(group["num_nodes"] * group["gpus_per_node"] for group in groups)

@@ -16,6 +16,13 @@ from crosszone.spec.yaml_source import MAX_BYTES, Source, read_mapping, read_yam
 
 __all__ = ["job_schema", "read_job", "read_job_text"]
 
+RESULTS = {
+    frozenset({"problem", "plans"}): "an answer of `crosszone plan`",
+    frozenset({"fingerprint", "step_seconds"}): "a prediction of `crosszone predict`",
+    frozenset({"rows", "summary"}): "a comparison of `crosszone validate`",
+}
+"""What our own results are known by."""
+
 
 def read_job(source: str | Path | dict[str, Any], base: Path | None = None) -> Problem:
     """The problem that a job file, or a mapping with its keys, states.
@@ -37,6 +44,7 @@ def read_job_text(text: str, base: Path | None = None) -> Problem:
 
 
 def _read(source: Source, base: Path | None) -> Problem:
+    _refuse_results(source.value)
     report = Report(lines=source.lines)
     for path, (first, second) in source.duplicates.items():
         message = f'"{path[-1]}" is there twice, on line {first} and on line {second}.'
@@ -50,6 +58,14 @@ def _read(source: Source, base: Path | None) -> Problem:
         raise SpecError(*report.findings)
     assert problem is not None
     return problem
+
+
+def _refuse_results(value: dict[str, Any]) -> None:
+    """What the program printed is not what it reads: one sentence instead of an unknown key for each field."""
+    for keys, what in RESULTS.items():
+        if keys <= value.keys():
+            hint = "Give the job file that it came from; to fix a plan, write its degrees there, under `plan`."
+            raise SpecError.of(f"this is {what}, not a job file.", code="not_a_job", hint=hint)
 
 
 def _text(path: Path) -> str:

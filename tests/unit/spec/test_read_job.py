@@ -253,3 +253,18 @@ def test_keys_with_an_effect_are_not_warned_of(small):
 def test_key_with_part_of_its_effect_is_named(small):
     warnings = notices(read_job(small({"cluster.zones.0.uplink": "100 Gbit/s"})).warnings)
     assert "each link of the zone alone" in warnings["cluster.zones[0].uplink"]
+
+
+@pytest.mark.parametrize(
+    ("result", "what"),
+    [
+        ({"schema_version": 1, "problem": {}, "plans": [], "verdict": "", "search": {}}, "an answer of"),
+        ({"schema_version": 1, "fingerprint": "0", "step_seconds": 1.0, "plan": {}}, "a prediction of"),
+    ],
+)
+def test_our_own_results_are_known_for_what_they_are(result, what):
+    with pytest.raises(SpecError) as caught:
+        read_job(result)
+    (finding,) = caught.value.findings
+    assert what in finding.message
+    assert "job file" in finding.hint
