@@ -54,11 +54,6 @@ def providers() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
-def provider_display_name(provider: str) -> str | None:
-    """The name on the provider's own pages, or None for a provider that the catalog lacks."""
-    return str(_document(provider)["display_name"]) if provider in providers() else None
-
-
 def regions(provider: str | None = None) -> tuple[Region, ...]:
     """Every region of `provider` (of all, where it is None), in the order of its file; empty if it is not known."""
     names = providers() if provider is None else tuple(name for name in providers() if name == provider)

@@ -61,10 +61,6 @@ class PlanTable(Columns):
     """Stages hold different numbers of layers."""
     is_unequal: Bools
     """Replicas consume different numbers of microbatches."""
-    crosses_pp: Bools
-    """A stage boundary lies between zones."""
-    crosses_dp: Bools
-    """Replicas of one stage lie in different zones."""
     is_flat: Bools
     """Replicas agree over one ring of all ranks instead of once per zone."""
 

@@ -62,11 +62,6 @@ def all_to_all_seconds(num_ranks: Numeric, ranks_per_domain: Numeric, message_by
     return np.where(n > 1.0, np.maximum(inside, across) + latency, 0.0)
 
 
-def send_seconds(message_bytes: Numeric, bytes_per_second: Numeric, latency_seconds: Numeric) -> Floats:
-    """Point to point: T = latency + bytes / bandwidth."""
-    return np.asarray(latency_seconds + np.asarray(message_bytes, dtype=float) / bytes_per_second)
-
-
 def _levels(num_ranks: Numeric, ranks_per_domain: Numeric) -> tuple[Floats, Floats, Floats]:
     """n, r and q = n / r as arrays."""
     n = np.asarray(num_ranks, dtype=float)

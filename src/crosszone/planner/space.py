@@ -216,8 +216,6 @@ def _plans(
         offloads_optimizer=np.full(size, request.offload not in (None, "none")),
         is_uneven=shape.is_uneven[row],
         is_unequal=is_unequal,
-        crosses_pp=np.full(size, layout.crosses_pp),
-        crosses_dp=np.full(size, len(layout.ring) > 1),
         is_flat=np.full(size, request.sync is not None and request.sync.method == "flat"),
         **chosen,
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.plan import SCHEDULES
-from crosszone.core.tables import Floats, Ints
+from crosszone.core.tables import Floats
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import num_parameters
 from crosszone.cost.pipeline import period_seconds, pipeline_seconds
@@ -46,8 +46,6 @@ class Evaluation:
     optimizer_seconds: Floats
     egress_dollars: Floats
     """Per step; NaN where a price is unknown."""
-    gpu_dollars_per_second: Floats
-    """Working GPUs; NaN where a price is unknown."""
     view: StageView
     """Per stage row, as are the next three."""
     seconds: StageSeconds
@@ -71,7 +69,6 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     tie = tie_columns(view, tables)
     tied = tables.per_plan(np.maximum, tie.seconds)
     update = tables.most(optimizer_seconds(view))
-    price = inputs.hardware.dollars_per_gpu_second[tables.stages.pool]
     return Evaluation(
         step_seconds=pipeline + pool_exposed + zone_exposed + tied + update,
         pipeline_seconds=pipeline,
@@ -82,7 +79,6 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
         egress_dollars=zone.egress_dollars
         + _boundary_dollars(inputs, tables, boundary)
         + _tie_dollars(inputs, tables, tie),
-        gpu_dollars_per_second=tables.total(_gpus(tables, view) * price),
         view=view,
         seconds=seconds,
         boundary=boundary,
@@ -222,9 +218,3 @@ def _price(link: ZoneLink | None) -> float:
     if link is None:
         return 0.0
     return np.nan if link.egress_dollars_per_byte is None else link.egress_dollars_per_byte
-
-
-def _gpus(tables: Tables, view: StageView) -> Ints:
-    """GPUs of each stage row: all stages of the run, all replicas of the group."""
-    num_replicas = tables.replicas.num_replicas[tables.stages.replica]
-    return np.asarray(view.plans.tp * view.plans.cp * num_replicas * tables.stages.num_stages)

@@ -69,8 +69,6 @@ def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
         "offloads_optimizer": plan.offload != "none",
         "is_uneven": len(layers) > 1,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
-        "crosses_pp": layout.crosses_pp,
-        "crosses_dp": bool(layout.ring),
         "is_flat": plan.sync.method == "flat",
     }
     return PlanTable(

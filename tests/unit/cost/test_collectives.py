@@ -10,7 +10,6 @@ from crosszone.cost.collectives import (
     all_gather_seconds,
     all_reduce_seconds,
     all_to_all_seconds,
-    send_seconds,
 )
 
 COLLECTIVES = [all_gather_seconds, all_reduce_seconds, all_to_all_seconds]
@@ -106,8 +105,3 @@ def test_a_larger_domain_is_never_slower(collective) -> None:
 def test_columns_broadcast() -> None:
     rows = all_reduce_seconds(np.array([1, 8, 32]), np.array([8, 8, 8]), ONE_GIGA, path())
     assert rows.tolist() == [float(all_reduce_seconds(n, 8, ONE_GIGA, path())) for n in (1, 8, 32)]
-
-
-def test_a_send_is_latency_and_bytes() -> None:
-    assert float(send_seconds(1e9, 1e10, 0.03)) == pytest.approx(0.13)
-    assert send_seconds(np.array([0.0, 1e10]), 1e10, 0.5).tolist() == [0.5, 1.5]
