@@ -18,7 +18,8 @@ from crosszone.cost.parameters import num_parameters
 from crosszone.errors import InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts, supports
 from crosszone.planner.complete import complete
-from crosszone.timeline.predict import predict_plan
+from crosszone.timeline.inputs import inputs
+from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
 FEW, SOME = settings(max_examples=15), settings(max_examples=40)
 
@@ -102,6 +103,15 @@ def test_more_bandwidth_between_zones_is_never_slower(problem: Any, zones: Any, 
     found, plan = planned(problem, zones, request)
     steps = [seconds(with_links(found, bytes_per_second=rate), plan) for rate in (1e7, 1e8, 3e8, 1e9, 1e10, 1e11)]
     assert never_grows(steps)
+
+
+@given(zones=clusters, request=requests)
+@SOME
+def test_the_searchs_step_is_the_predictions(problem: Any, zones: Any, request: Any) -> None:
+    found, plan = planned(problem, zones, request)
+    framework = framework_facts(plan.framework)
+    quick = plan_step_seconds(inputs(found, (framework,)), plan)
+    assert quick == pytest.approx(predict_plan(found, plan, framework).step_seconds, rel=1e-12)
 
 
 @given(zones=several, request=requests)

@@ -102,7 +102,12 @@ def forward_flop(model: Model, sequence_length: int) -> float:
         gemms = layer_gemms(model, kind, tokens=float(sequence_length), tp=1.0, ep=1.0)
         total += sum(float(2.0 * gemm.m * gemm.n * gemm.k * gemm.count) for gemm in gemms)
         total += attention_flop(model, kind, sequence_length)
-    return total + 2.0 * sequence_length * model.hidden_size * model.vocab_size
+    return total + head_flop(model, sequence_length)
+
+
+def head_flop(model: Model, sequence_length: int) -> float:
+    """FLOP of the LM head for one sequence, forward: a product of s x h and h x V."""
+    return 2.0 * sequence_length * model.hidden_size * model.vocab_size
 
 
 def model_flop(model: Model, sequence_length: int) -> float:

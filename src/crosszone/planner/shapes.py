@@ -7,7 +7,7 @@ import numpy as np
 
 from crosszone.core.layout import Layout
 from crosszone.core.tables import Bools, Ints
-from crosszone.cost.flop import forward_flop
+from crosszone.cost.flop import forward_flop, head_flop
 from crosszone.planner.options import Options, divisors, powers_of_two
 from crosszone.planner.split import split_layers
 from crosszone.timeline.inputs import Inputs
@@ -222,7 +222,7 @@ def _cut_alike(inputs: Inputs, pp: Ints, stage: Ints, num_stages: Ints) -> Ints:
 def _head_in_layers(inputs: Inputs) -> float:
     """Work of the LM head in layers: the ratio of their FLOP."""
     model, length = inputs.problem.model, inputs.problem.workload.sequence_length
-    head = 2.0 * length * model.hidden_size * model.vocab_size
+    head = head_flop(model, length)
     return head / ((forward_flop(model, length) - head) / model.num_layers)
 
 

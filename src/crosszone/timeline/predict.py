@@ -11,7 +11,7 @@ from crosszone.core.framework import Framework
 from crosszone.core.plan import RECOMPUTES, Plan
 from crosszone.core.prediction import Finish, Memory, Prediction, StageMemory, Term
 from crosszone.core.problem import Problem
-from crosszone.cost.flop import attention_flop, forward_flop, model_flop
+from crosszone.cost.flop import attention_flop, forward_flop, head_flop, model_flop
 from crosszone.cost.memory import verdict
 from crosszone.cost.parameters import num_active_parameters, num_parameters
 from crosszone.timeline.chain import chain_seconds, slowest_chain
@@ -151,8 +151,7 @@ class _Report:
             return batch * masked
         if self.plan.recompute == "selective":
             return batch * (masked * 4.0 / 3.0 + core)
-        head = 2.0 * length * model.hidden_size * model.vocab_size
-        return batch * (masked * 4.0 / 3.0 + forward_flop(model, length) - head)
+        return batch * (masked * 4.0 / 3.0 + forward_flop(model, length) - head_flop(model, length))
 
     def _fraction(self, names: tuple[str, ...]) -> float:
         return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds

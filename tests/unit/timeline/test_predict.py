@@ -249,7 +249,8 @@ def test_every_term_says_where_it_comes_from(predicted: Predicted) -> None:
     for term in prediction.terms:
         assert term.formula
         assert term.source
-        assert term.inputs and all(one.name.isidentifier() for one in term.inputs)
+        assert term.inputs
+        assert all(one.name.isidentifier() for one in term.inputs)
     by_name = {term.name: {one.name: one.value for one in term.inputs} for term in prediction.terms}
     work = by_name["matrix_multiply"]
     busiest = work["num_microbatches"] * (work["forward_seconds"] + work["backward_seconds"])
