@@ -20,6 +20,10 @@ class Efficiency:
     """Of the dense peak, by a fused attention forward."""
     attention_backward_fraction: float
     """Of the dense peak, by a fused attention backward."""
+    flash2_factor: float
+    """Rate of FlashAttention-2 over the two above."""
+    flash1_factor: float
+    """Rate of FlashAttention-1 (and Triton's) over the two above."""
     unfused_attention_fraction: float
     """Of the dense peak, by the batched GEMMs of an unfused attention."""
     memory_fraction: float
@@ -35,6 +39,10 @@ class Efficiency:
     source: str
     is_assumed: bool = False
     """True where no run of this generation was studied and another generation's shares stand in."""
+
+    def kernel_factor(self, attention_kernel: str) -> float:
+        """Rate of a fused attention kernel over the best one's."""
+        return {"flash2": self.flash2_factor, "flash1": self.flash1_factor}.get(attention_kernel, 1.0)
 
     def main_loop_fraction(self, precision: str) -> float:
         """Share of the peak of `precision` that a large GEMM reaches."""

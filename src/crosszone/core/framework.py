@@ -19,6 +19,10 @@ class Framework:
     title: str
     version: str
     """Versions that the facts were read from."""
+    attention_kernel: str
+    """Fused attention that it runs: best (the fastest there is on the GPU) | flash2 | flash1 (FlashAttention's two)."""
+    gemm_factor: float
+    """Rate of its matrix products over that of today's libraries on the same GPU."""
     weights_are_master: bool
     """True: fp32 weights are kept and cast for compute (autocast, FSDP mixed precision); no second copy is stored."""
     shards_unit_gather: bool
@@ -37,6 +41,17 @@ class Framework:
     """CPU time to issue one transformer layer's forward at most; a floor under short layers."""
     elementwise_factor: float
     """Bytes moved by operations outside GEMMs, over the least that fused kernels would move."""
+    norm_traffic_bytes: float
+    """Bytes that its norms move beyond fused ones, per element of a token's hidden state, in one layer's forward."""
+    accumulation_bytes: float
+    """Bytes moved per parameter to add a microbatch's gradients to those before, apart from the products' own."""
+    tensor_parallel_step_seconds: float
+    """Latency of one step of a tensor-parallel ring that leaves the node."""
+    receive_stall_seconds: float
+    """What each tensor-parallel rank adds to the time to issue a layer's forward while a receive from another node is
+    pending."""
+    agreement_factor: float
+    """Time to reduce gradients or gather weights among replicas, over that of large collectives at full rate."""
     logit_bytes: float
     """Bytes of live memory per logit of a microbatch at the loss, all copies and formats together."""
     logit_traffic_bytes: float

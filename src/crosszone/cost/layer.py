@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.model import LayerKind, Model
-from crosszone.core.tables import Bools, Floats
+from crosszone.core.tables import Bools, Floats, Numeric
 from crosszone.core.workload import DTYPE_BYTES, Workload
 from crosszone.cost.collectives import Path, all_gather_seconds, all_reduce_seconds, all_to_all_seconds
 from crosszone.cost.flop import Gemm, attention_flop, layer_gemms, value_head_size
@@ -29,6 +29,11 @@ UNFUSED_SCORE_PASSES = (4.0, 4.5)
 and out 1, dropout in 1, out 1 and its 1-byte mask 0.5. Backward: dropout in 1, out 1 and mask 0.5, softmax in 0.5 twice
 and out 1. Counted in Megatron-LM v2's fused causal softmax
 (megatron/fused_kernels/scaled_upper_triang_masked_softmax.h)."""
+NORM_BACKWARD_RATIO = 1.5
+"""Passes of a norm's backward over its forward where each is a kernel of its own: input, gradient and statistics are
+read where the forward reads input and statistics."""
+RING_COLLECTIVES = 5.0
+"""Rings of one pass through a layer, mean of four forward and six backward."""
 NARROW_CAST_BYTES = 4.0
 """Per element of a product's 16-bit operand that becomes fp8 or fp4: read 2, write 1 by rows and 1 by columns, because
 the backward products need the transpose. Source: NVIDIA, Transformer Engine user guide, "Using FP8"."""
@@ -68,6 +73,11 @@ class LayerKeys:
     domain_size: Floats
     """GPUs that share a fabric."""
     path: Path
+    norm_traffic_bytes: Numeric = 0.0
+    tp_step_seconds: Numeric = 0.0
+    """Latency of each step of a tensor-parallel ring that leaves the fabric."""
+    stall_seconds: Numeric = 0.0
+    """Added to the time to issue a layer's forward; hides behind GPU time as that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +155,9 @@ def _one_pass(
     exposed_tp = tp * (1.0 - keys.tp_overlap_fraction)
     exposed_cp = np.maximum(ring - attention, 0.0)
     busy = gemm + attention + elementwise + exposed_tp + exposed_cp + ep
-    issue = keys.launch_seconds * launch_ratio
-    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy + KERNEL_GAP_FRACTION * issue
+    issue = (keys.launch_seconds + keys.stall_seconds) * launch_ratio
+    gaps = KERNEL_GAP_FRACTION * keys.launch_seconds * launch_ratio
+    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy + gaps
     return Pass(
         gemm=gemm,
         attention=attention,
@@ -221,7 +232,8 @@ def _elementwise_seconds(
     Counted per token at 2 bytes an element, each fused kernel reading and writing once. Forward: 20h for two norms,
     residual additions and dropout; 6f (gated) or 4f for the activation; 4(q + 2kv) for rotation and layout. Backward:
     28h and 10f or 6f and the same for q, k, v. Only sequence parallelism divides the parts in h; tp divides the others.
-    `elementwise_factor` is what the framework's kernels move over that count.
+    `elementwise_factor` is what the framework's kernels move over that count; norms that are not fused move
+    `norm_traffic_bytes` more per element forward and half as much again backward.
     """
     h = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
     qkv = model.num_heads * model.head_size + model.num_kv_heads * (model.head_size + value_head_size(model))
@@ -232,7 +244,8 @@ def _elementwise_seconds(
     permutation = PERMUTATION_BYTES * model.experts_per_token * h if kind.is_moe else 0.0
     forward = scale * (20.0 * h + forward_f * f + 4.0 * qkv / keys.tp + permutation)
     backward = scale * (28.0 * h + backward_f * f + 4.0 * qkv / keys.tp + permutation)
-    return forward, backward
+    norms = keys.norm_traffic_bytes * h * tokens / keys.memory_bytes_per_second
+    return forward + norms, backward + NORM_BACKWARD_RATIO * norms
 
 
 def _cast_seconds(model: Model, kind: LayerKind, keys: LayerKeys, tokens: Floats) -> tuple[Floats, Floats]:
@@ -257,10 +270,13 @@ def _exchange_seconds(
     """Tensor- and expert-parallel communication of one pass (forward and backward move the same).
 
     tp: two all-reduces of the hidden states, or with sequence parallelism their two halves apart (Korthikanti et al.
-    2022, sec. 4.2.2). ep: tokens go to their experts and back, experts_per_token copies of each.
+    2022, sec. 4.2.2). Across nodes, each of a ring's tp - 1 steps has its latency, too, `RING_COLLECTIVES` times (four
+    halves forward; six backward, where inputs are gathered again). ep: tokens go to their experts and back, experts_per_token copies of each.
     """
     message = tokens * model.hidden_size * element_bytes
     tp = 2.0 * all_reduce_seconds(keys.tp, np.minimum(keys.tp, keys.domain_size), message, keys.path)
+    leaves = keys.tp > keys.domain_size
+    tp = tp + leaves * RING_COLLECTIVES * (keys.tp - 1.0) * keys.tp_step_seconds
     if not kind.is_moe:
         return tp, np.zeros_like(tp)
     routed = message * model.experts_per_token / keys.tp

@@ -42,7 +42,9 @@ def tie_columns(view: StageView, tables: Tables) -> TieColumns:
     applies = (plans.pp > 1) & model.tied_embeddings
     size = token_table_parameters(model) * state_bytes(inputs.problem.workload, weights_are_master=False).reduction
     network = np.minimum(hardware.network_bytes_per_second[first], hardware.network_bytes_per_second[last])
-    seconds = hardware.network_latency_seconds[first] + size / (plans.tp * network)
+    is_near = (first == last) & (plans.tp * plans.cp * replicas.num_replicas * plans.pp <= hardware.domain_size[first])
+    rate = np.where(is_near, hardware.fabric_bytes_per_second[first], network)
+    seconds = hardware.network_latency_seconds[first] + size / (plans.tp * rate)
     crosses = applies & (hardware.zone[first] != hardware.zone[last])
     moved, taken = np.zeros(len(replicas)), np.zeros(len(replicas))
     if crosses.any():

@@ -13,6 +13,7 @@ from crosszone.verify.measured import Measured, measurements
 from crosszone.verify.row import Row
 from crosszone.verify.shape import model_of
 from crosszone.verify.software import (
+    Software,
     attention_of,
     dtypes_of,
     recompute_of,
@@ -55,7 +56,7 @@ def case_of(row: Row) -> Case:
         trainable=_trainable(row),
     )
     problem = Problem(model=model, workload=workload, cluster=site.cluster, framework=software.facts.name)
-    plan = _plan(row, problem, software.facts, degrees, dp)
+    plan = _plan(row, problem, software, degrees, dp)
     return Case(
         row=row,
         problem=problem,
@@ -75,6 +76,22 @@ def spread_layers(num_layers: int, pp: int) -> tuple[int, ...]:
     fewer = pp - more
     at_end, at_start = (fewer + 1) // 2, fewer // 2
     return tuple(each + (at_start <= stage < pp - at_end) for stage in range(pp))
+
+
+def dealt_layers(model: Model, pp: int) -> tuple[int, ...]:
+    """Layers of each stage where they are dealt out by parameters, the head's h*V counted with them.
+
+    A stage takes blocks until its part of the total is exceeded, so that the last may hold the head alone.
+    Source: nanotron 0.5, models/base.py, build_model.
+    """
+    layer = 4 * model.hidden_size**2 + 3 * model.ffn_size * model.hidden_size
+    total = layer * model.num_layers + model.vocab_size * model.hidden_size
+    counts, stage = [0] * pp, 0
+    for index in range(model.num_layers):
+        counts[stage] += 1
+        if layer * (index + 1) * pp > total * (stage + 1):
+            stage += 1
+    return tuple(counts)
 
 
 def _degree(row: Row, name: str) -> int:
@@ -134,7 +151,7 @@ def _trainable(row: Row) -> str:
     return "all"
 
 
-def _plan(row: Row, problem: Problem, framework: Framework, degrees: dict[str, int], dp: int) -> Plan:
+def _plan(row: Row, problem: Problem, software: Software, degrees: dict[str, int], dp: int) -> Plan:
     tp, pp, cp, ep = (degrees[name] for name in DEGREES)
     batch, model = problem.workload.global_batch_size, problem.model
     if batch % dp:
@@ -146,9 +163,10 @@ def _plan(row: Row, problem: Problem, framework: Framework, degrees: dict[str, i
     _check_layers(model, pp=pp, virtual=virtual, num_microbatches=count)
     _check_experts(model, ep=ep, num_ranks=tp * cp * dp)
     shard, recompute = shard_of(row), recompute_of(row)
+    counts = dealt_layers(model, pp) if software.balances_head else spread_layers(model.num_layers, pp)
     per_node = problem.cluster.zones[0].node_groups[0].gpus_per_node // (tp * cp) or 1
     return Plan(
-        framework=framework.name,
+        framework=software.facts.name,
         tp=tp,
         pp=pp,
         cp=cp,
@@ -161,7 +179,7 @@ def _plan(row: Row, problem: Problem, framework: Framework, degrees: dict[str, i
         sequence_parallel=_sequence_parallel(row, tp),
         shard=shard,
         recompute=recompute,
-        stages=_stages(model, pp, tp, dp, recompute),
+        stages=_stages(counts, tp, dp, recompute),
         replicas=(
             Replica(
                 num_replicas=dp,
@@ -203,8 +221,7 @@ def _sequence_parallel(row: Row, tp: int) -> bool:
     return tp > 1 and stated is not False
 
 
-def _stages(model: Model, pp: int, tp: int, dp: int, recompute: str) -> tuple[Stage, ...]:
-    counts = spread_layers(model.num_layers, pp)
+def _stages(counts: tuple[int, ...], tp: int, dp: int, recompute: str) -> tuple[Stage, ...]:
     return tuple(
         Stage(
             first_layer=sum(counts[:stage]),
