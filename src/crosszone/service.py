@@ -243,6 +243,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     value: dict[str, Any] = to_json(answer)
     value["plans"] = [_ranked_json(ranked) for ranked in answer.plans]
     value["baseline"] = None if answer.baseline is None else _ranked_json(answer.baseline)
+    value |= {"speedup_ratio": answer.speedup_ratio, "scaling_ratio": answer.scaling_ratio}
     value["rejected"] = [
         {"plan": plan_json(rejected.plan), "reasons": list(rejected.reasons)} for rejected in answer.rejected
     ]

@@ -282,6 +282,11 @@ def format_watts(watts: float | None, *, digits: int = 3) -> str:
     return _with_prefix(watts, "W", digits)
 
 
+def format_joules(joules: float | None, *, digits: int = 3) -> str:
+    """ "10.4 MWh": energy is bought by the watt-hour."""
+    return _with_prefix(None if joules is None else joules / SECONDS_PER_HOUR, "Wh", digits)
+
+
 def _quoted(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 

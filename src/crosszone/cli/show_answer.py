@@ -9,8 +9,8 @@ from rich.text import Text
 
 from crosszone import units
 from crosszone.cli.show_prediction import (
-    crossing,
     degrees,
+    grouped,
     idle_lines,
     plan_details,
     plan_parts,
@@ -31,13 +31,15 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
     yield Text(problem_line(answer.problem), style="bold")
     if answer.plans:
         yield Text("")
-        yield _plans_table(answer.plans)
+        yield _plans_table(answer)
         yield from _best_view(answer.plans[0])
     if answer.baseline is not None:
         yield heading("One zone alone")
         yield paragraph(_baseline_line(answer.baseline))
     yield heading("Verdict")
     yield paragraph(answer.verdict)
+    if answer.plans:
+        yield paragraph(_use_line(answer))
     if answer.rejected:
         yield heading("Turned down")
         best = answer.plans[0].plan if answer.plans else None
@@ -46,25 +48,31 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
     warnings = answer.plans[0].prediction.warnings if answer.plans else _notices(answer)
     if warnings:
         yield heading("Warnings")
-        yield bullets(shortened(warnings, len(warnings) if is_verbose else NUM_WARNINGS))
+        said = grouped(warnings)
+        yield bullets(shortened(said, len(said) if is_verbose else NUM_WARNINGS))
     yield Text(f"\n{_search_line(answer.search)}", style="dim")
 
 
-def _plans_table(plans: tuple[RankedPlan, ...]) -> RenderableType:
+def _plans_table(answer: Answer) -> RenderableType:
+    plans = answer.plans
     columns = [
         Column(name="#", is_number=True),
         Column(name="plan"),
-        Column(name="crosses"),
         Column(name="step", is_number=True),
         Column(name="MFU", is_number=True),
         Column(name="memory", is_number=True),
     ]
     rows = [_plan_row(rank, ranked) for rank, ranked in enumerate(plans, start=1)]
-    for name, totals in (("training", _training(plans)), ("GPUs + egress", _costs(plans))):
-        if totals:
-            columns.append(Column(name=name, is_number=True))
-            rows = [(*row, total) for row, total in zip(rows, totals, strict=True)]
-    return table(columns, rows, notes=[plan_details(ranked.plan) for ranked in plans])
+    for name, totals in _totals(plans).items():
+        columns.append(Column(name=name, is_number=True))
+        rows = [(*row, total) for row, total in zip(rows, totals, strict=True)]
+    notes = [
+        f"{plan_details(ranked.plan)}; {_used(ranked.plan, answer)}"
+        if ranked.plan.idle_gpus
+        else plan_details(ranked.plan)
+        for ranked in plans
+    ]
+    return table(columns, rows, notes=notes)
 
 
 def _plan_row(rank: int, ranked: RankedPlan) -> tuple[str, ...]:
@@ -72,30 +80,43 @@ def _plan_row(rank: int, ranked: RankedPlan) -> tuple[str, ...]:
     return (
         str(rank),
         degrees(ranked.plan),
-        crossing(ranked.plan),
         units.format_seconds(prediction.step_seconds),
         units.format_fraction(prediction.mfu),
         units.format_bytes(prediction.memory.peak_bytes),
     )
 
 
-def _training(plans: tuple[RankedPlan, ...]) -> list[str]:
-    """A cell for each plan; none where nobody said how long to train."""
-    seconds = [ranked.prediction.train_seconds for ranked in plans]
-    return [units.format_seconds(total) for total in seconds] if any(seconds) else []
-
-
-def _costs(plans: tuple[RankedPlan, ...]) -> list[str]:
-    """A cell for each plan; none where no GPU has a price."""
+def _totals(plans: tuple[RankedPlan, ...]) -> dict[str, list[str]]:
+    """Heading and cells of what the whole training takes; none where nobody said how long to train."""
     predictions = [ranked.prediction for ranked in plans]
-    if all(prediction.gpu_dollars is None for prediction in predictions):
-        return []
-    return [_dollars(prediction.gpu_dollars, prediction.egress_dollars) for prediction in predictions]
+    if all(prediction.train_seconds is None for prediction in predictions):
+        return {}
+    totals = {
+        "training": [units.format_seconds(prediction.train_seconds) for prediction in predictions],
+        "GPU USD": [_dollars(prediction.gpu_dollars) for prediction in predictions],
+    }
+    if any(ranked.plan.zone_axis != "none" for ranked in plans):
+        totals["egress USD"] = [_dollars(prediction.egress_dollars) for prediction in predictions]
+    return totals
 
 
-def _dollars(gpu_dollars: float | None, egress_dollars: float | None) -> str:
-    shown = [units.format_dollars(dollars).removesuffix(" USD") for dollars in (gpu_dollars, egress_dollars)]
-    return f"{' + '.join(shown).replace('unknown', '?')} USD"
+def _dollars(dollars: float | None) -> str:
+    return units.format_dollars(dollars).removesuffix(" USD")
+
+
+def _use_line(answer: Answer) -> str:
+    """How many GPUs the first plan uses, and what those beyond one zone are worth."""
+    best, baseline = answer.plans[0].plan, answer.baseline
+    text = f"The first plan uses {_used(best, answer)}"
+    if baseline is None or len(best.zones) == 1:
+        return f"{text}."
+    scaling = units.format_fraction(answer.scaling_ratio, digits=2)
+    zone = ", ".join(baseline.plan.zones)
+    return f"{text}: {scaling} of linear scaling from the {baseline.plan.world_size} of {zone} alone."
+
+
+def _used(plan: Plan, answer: Answer) -> str:
+    return f"{plan.world_size} of {answer.problem.cluster.num_gpus} GPUs"
 
 
 def _best_view(best: RankedPlan) -> Iterator[RenderableType]:

@@ -15,6 +15,7 @@ from crosszone.core.plan import IdleGpus, Plan
 from crosszone.core.prediction import Link, Memory, Prediction, StageMemory
 from crosszone.core.problem import Problem
 
+MEMORY_BAR_WIDTH = 16
 NUM_LISTED = 8
 """Assumptions and warnings shown before `--verbose` is needed."""
 
@@ -44,7 +45,8 @@ def prediction_view(problem: Problem, ranked: RankedPlan, *, is_verbose: bool) -
     for title, lines in (("Assumed", prediction.assumed), ("Warnings", prediction.warnings)):
         if lines:
             yield heading(title)
-            yield bullets(shortened(lines, len(lines) if is_verbose else NUM_LISTED))
+            said = grouped(lines)
+            yield bullets(shortened(said, len(said) if is_verbose else NUM_LISTED))
 
 
 def problem_line(problem: Problem) -> str:
@@ -82,17 +84,27 @@ def plan_parts(plan: Plan) -> list[str]:
         parts.append("sequence parallel")
     if plan.offload != "none":
         parts.append(f"offload {plan.offload}")
-    return [*parts, f"in {', '.join(plan.zones)}"]
-
-
-def crossing(plan: Plan) -> str:
-    """What crosses zones."""
-    return "nothing" if plan.zone_axis == "none" else plan.zone_axis
+    zones = ", ".join(plan.zones)
+    return [*parts, f"in {zones}" if plan.zone_axis == "none" else f"{plan.zone_axis} across {zones}"]
 
 
 def idle_lines(idle_gpus: Iterable[IdleGpus]) -> list[str]:
     """Which GPUs the plan leaves alone."""
     return [f"{idle.num_gpus} in {idle.zone}, node group {idle.node_group}" for idle in idle_gpus]
+
+
+def grouped(lines: Iterable[str]) -> tuple[str, ...]:
+    """Each message once, with its first place and how many there are: "cluster.zones[0].nodes[0].gpu (×4): ..."."""
+    places: dict[str, list[str]] = {}
+    for line in lines:
+        place, _, message = line.partition(": ") if ": " in line else ("", "", line)
+        places.setdefault(message, []).append(place)
+    return tuple(
+        f"{where[0]} (×{len(where)}): {message}"
+        if len(where) > 1
+        else ": ".join(part for part in (where[0], message) if part)
+        for message, where in places.items()
+    )
 
 
 def shortened(lines: tuple[str, ...], num_lines: int) -> list[str]:
@@ -130,8 +142,11 @@ def _headline(problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[
     yield (
         "MFU",
         f"{units.format_fraction(prediction.mfu)}, "
-        f"{units.format_flop_per_second(prediction.model_flop_per_second_per_gpu)} per GPU",
+        f"{units.format_flop_per_second(prediction.model_flop_per_second_per_gpu)} per GPU; "
+        f"HFU {units.format_fraction(prediction.hfu)}",
     )
+    yield "spent on", ", ".join(f"{100 * share:.0f} % {name}" for name, share in _shares(prediction))
+    yield "batch", _batch(problem, plan)
     verdict = Text(memory.verdict, style=_VERDICT_STYLES.get(memory.verdict, "bold red"))
     yield "memory", Text.assemble(f"{_used(memory.peak_bytes, memory.capacity_bytes)}: ", verdict)
     if len(plan.zones) > 1:
@@ -140,6 +155,29 @@ def _headline(problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[
         yield "training", _training(problem, prediction)
         gpus, egress = units.format_dollars(prediction.gpu_dollars), units.format_dollars(prediction.egress_dollars)
         yield "cost", f"GPUs {gpus}, egress {egress}"
+        if prediction.energy_joules is not None:
+            yield "energy", f"{units.format_joules(prediction.energy_joules)}, GPUs alone"
+
+
+def _shares(prediction: Prediction) -> Iterator[tuple[str, float]]:
+    """What the step is spent on."""
+    yield "compute", prediction.compute_fraction
+    yield "exposed communication", prediction.exposed_communication_fraction
+    yield "bubble", prediction.bubble_fraction
+    yield "other", prediction.other_fraction
+
+
+def _batch(problem: Problem, plan: Plan) -> str:
+    """How the global batch comes about: microbatch × accumulation × replicas."""
+    replicas: dict[int, int] = {}
+    for replica in plan.replicas:
+        replicas[replica.num_microbatches] = replicas.get(replica.num_microbatches, 0) + replica.num_replicas
+    shared = " + ".join(
+        f"{count} accumulated × dp {number}" for count, number in sorted(replicas.items(), reverse=True)
+    )
+    shared = f"({shared})" if len(replicas) > 1 else shared
+    batch, tokens = problem.workload.global_batch_size, units.format_count(problem.workload.global_batch_tokens)
+    return f"microbatch {plan.microbatch_size} × {shared} = {batch} sequences ({tokens} tokens)"
 
 
 def _training(problem: Problem, prediction: Prediction) -> str:
@@ -198,7 +236,7 @@ def _memory_table(memory: Memory) -> RenderableType:
                 str(first.num_layers),
                 units.format_bytes(first.total_bytes),
                 units.format_bytes(first.capacity_bytes),
-                bar(first.total_bytes, first.capacity_bytes, style="green"),
+                bar(first.total_bytes, first.capacity_bytes, width=MEMORY_BAR_WIDTH, style="green"),
             )
         )
     return table(columns, rows)

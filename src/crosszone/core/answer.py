@@ -48,3 +48,17 @@ class Answer:
     verdict: str
     search: Search
     rejected: tuple[RejectedPlan, ...]
+
+    @property
+    def speedup_ratio(self) -> float | None:
+        """Step of the baseline over the step of the best plan; None where there is no pair to compare."""
+        if not self.plans or self.baseline is None:
+            return None
+        return self.baseline.prediction.step_seconds / self.plans[0].prediction.step_seconds
+
+    @property
+    def scaling_ratio(self) -> float | None:
+        """`speedup_ratio` over the ratio of the GPUs that work: 1 where more GPUs pay in full; None as that."""
+        if self.speedup_ratio is None or self.baseline is None:
+            return None
+        return self.speedup_ratio * self.baseline.plan.world_size / self.plans[0].plan.world_size

@@ -238,8 +238,12 @@ class _Paths:
         if fact is None:
             written: float | None = link.values.get("egress_price")
             return written
+        assert regions is not None
+        first, second = sorted(pair)
+        # Where both directions cost the same, one sentence is enough.
+        route = f"between {first} and {second}" if egress(*regions[::-1]) == fact else f"from {pair[0]} to {pair[1]}"
         price = units.format_dollars_per_byte(fact.value)
-        message = f"{price} from {pair[0]} to {pair[1]}, list price ({fact.source}, {fact.date}). {fact.note}"
+        message = f"{price} {route}, list price ({fact.source}, {fact.date}). {fact.note}"
         self.report.assume((*link.path, "egress_price"), message.rstrip())
         return fact.value
 

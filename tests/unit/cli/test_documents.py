@@ -15,7 +15,7 @@ NOUNS = [
     *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search),
     *(plan.Plan, plan.Stage, plan.Replica, plan.IdleGpus, plan.Sync),
 ]
-DERIVED = {"Plan": {"world_size", "zone_axis"}}
+DERIVED = {"Plan": {"world_size", "zone_axis"}, "Answer": {"speedup_ratio", "scaling_ratio"}}
 UNITS = {"_bytes": "bytes", "_seconds": "s", "_fraction": "fraction", "_dollars": "USD", "_joules": "J"}
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -59,9 +60,13 @@ def test_nothing_fits_exits_3_and_still_says_why(run, answer, monkeypatch, argum
 def test_screen_ranks_explains_and_compares(run, answer) -> None:
     text = run("plan", "job.yaml").out
     (first,) = [line for line in text.splitlines() if line.split()[:1] == ["1"]]
-    for shown in ("tp4 pp2", "pp", "10 s", "48 %", "60 GB", "441 d"):
+    for shown in ("tp4 pp2", "10 s", "48 %", "60 GB", "441 d", "unknown", "12.30"):
         assert shown in first
     assert "PP across zones moves 2.1 GB a step." in text
+    assert "pp across north, south; 8 of 16 GPUs" in text
+    assert "The first plan uses 8 of 16 GPUs: 100 % of linear scaling from the 8 of north, south alone." in " ".join(
+        text.split()
+    )
     assert "One zone alone" in text
     assert "tp8: step 10 s" in text
     assert "Two zones are 1.7 times as fast as one." in text
@@ -69,15 +74,65 @@ def test_screen_ranks_explains_and_compares(run, answer) -> None:
     assert "Searched 1234 candidates in 250 ms; 12 fit, 99 more were ruled out before." in text
 
 
-def test_costs_are_shown_where_any_gpu_has_a_price(run, answer, monkeypatch) -> None:
+def columns_of(text: str) -> dict[str, str]:
+    """The cells of the first plan by their headings; no cell of this table holds two spaces."""
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.split()[:1] == ["#"])
+    heads, cells = (re.split(r" {2,}", line.strip()) for line in lines[at : at + 2])
+    return dict(zip(heads, cells, strict=True))
+
+
+def test_known_egress_stands_beside_unknown_rent(run, answer, monkeypatch) -> None:
+    assert columns_of(run("plan", "job.yaml").out)["GPU USD"] == "unknown"
+    assert columns_of(run("plan", "job.yaml").out)["egress USD"] == "12.30"
     (best,) = answer.plans
-    assert "GPUs + egress" not in run("plan", "job.yaml").out
-    priced = dataclasses.replace(best, prediction=dataclasses.replace(best.prediction, gpu_dollars=5000.0))
-    free = dataclasses.replace(best, prediction=dataclasses.replace(best.prediction, egress_dollars=None))
-    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, plans=(priced, free)))
+    dear = dataclasses.replace(best.prediction, gpu_dollars=5000.0, egress_dollars=None)
+    priced = dataclasses.replace(best, prediction=dear)
+    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, plans=(priced,)))
+    columns = columns_of(run("plan", "job.yaml").out)
+    assert (columns["GPU USD"], columns["egress USD"]) == ("5000", "unknown")
+
+
+def test_nothing_leaves_a_zone_where_no_plan_crosses(run, answer, monkeypatch) -> None:
+    (best,) = answer.plans
+    alone = dataclasses.replace(best.plan.replicas[0], zones=("north", "north"))
+    plan = dataclasses.replace(best.plan, replicas=(alone,))
+    one = dataclasses.replace(answer, plans=(dataclasses.replace(best, plan=plan),))
+    monkeypatch.setattr(service, "plan", lambda problem, top: one)
     text = run("plan", "job.yaml").out
-    assert "5000 + 12.30 USD" in text
-    assert "? + ? USD" in text
+    assert "egress" not in text
+    assert "in north; 8 of 16 GPUs" in text
+    assert "The first plan uses 8 of 16 GPUs.\n" in text
+
+
+def test_scaling_counts_gpus_and_time(answer) -> None:
+    (best,), baseline = answer.plans, answer.baseline
+    slow = dataclasses.replace(baseline.prediction, step_seconds=15.0)
+    half = dataclasses.replace(baseline.plan, tp=4)
+    alone = dataclasses.replace(baseline, plan=half, prediction=slow)
+    spanning = dataclasses.replace(answer, baseline=alone)
+    assert best.plan.world_size == 2 * half.world_size
+    assert (spanning.speedup_ratio, spanning.scaling_ratio) == (1.5, 0.75)
+    assert service.answer_json(spanning)["scaling_ratio"] == 0.75
+    nothing = dataclasses.replace(answer, plans=())
+    assert (nothing.speedup_ratio, nothing.scaling_ratio) == (None, None)
+
+
+@pytest.mark.parametrize("width", [30, 40, 50])
+@pytest.mark.parametrize("verb", ["plan", "predict"])
+def test_narrow_screen_stacks_and_cuts_no_number(run, answer, ranked, monkeypatch, width, verb) -> None:
+    monkeypatch.setattr(service, "plan", lambda problem, top: answer)
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = run(verb, "job.yaml").out
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+    if verb == "plan":
+        assert "  1  tp4 pp2\n" in text
+        for shown in ("step 10 s", "MFU 48 %", "memory 60 GB", "training 441 d", "GPU USD unknown", "egress USD 12.30"):
+            assert shown in text
+    else:
+        for shown in ("2.1 GB", "10 Gbit/s", "1.7 s", "17 %"):
+            assert shown in text
 
 
 def test_totals_are_left_out_without_train_tokens(run, answer, monkeypatch) -> None:

@@ -48,6 +48,42 @@ def test_screen_is_at_most_80_columns_wide(run, ranked) -> None:
     assert max(len(line) for line in run("predict", "job.yaml", "--verbose").out.splitlines()) <= 80
 
 
+def test_screen_says_what_the_step_is_spent_on(run, ranked) -> None:
+    text = run("predict", "job.yaml").out
+    assert "MFU         48 %, 150 TFLOP/s per GPU; HFU 50 %" in text
+    assert "80 % compute, 10 % exposed communication, 5 % bubble, 5 % other" in text
+
+
+def test_batch_is_the_product_of_its_parts(run, ranked, monkeypatch) -> None:
+    assert "microbatch 1 × 64 accumulated × dp 1 = 64 sequences (262K tokens)" in run("predict", "job.yaml").out
+    (replica,) = ranked.plan.replicas
+    counts = ((2, 20), (1, 14), (1, 10))
+    uneven = tuple(dataclasses.replace(replica, num_replicas=n, num_microbatches=m) for n, m in counts)
+    other = dataclasses.replace(ranked, plan=dataclasses.replace(ranked.plan, replicas=uneven))
+    monkeypatch.setattr(service, "predict", lambda problem: other)
+    text = " ".join(run("predict", "job.yaml").out.split())
+    assert "(20 accumulated × dp 2 + 14 accumulated × dp 1 + 10 accumulated × dp 1) = 64 sequences" in text
+
+
+def test_energy_is_shown_where_it_is_known(run, ranked, monkeypatch) -> None:
+    assert "energy" not in run("predict", "job.yaml").out
+    hot = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, energy_joules=3.6e9))
+    monkeypatch.setattr(service, "predict", lambda problem: hot)
+    assert "energy      1 MWh" in run("predict", "job.yaml").out
+
+
+def test_same_assumption_is_told_once(run, ranked, monkeypatch) -> None:
+    same = tuple(f"cluster.zones[{zone}].nodes[0].price: 2 USD/h per GPU." for zone in range(4))
+    several = (*same, "workload.optimizer: adamw.", "No place: here is none. And none here.")
+    told = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, assumed=several))
+    monkeypatch.setattr(service, "predict", lambda problem: told)
+    text = " ".join(run("predict", "job.yaml").out.split())
+    assert text.count("2 USD/h per GPU.") == 1
+    assert "cluster.zones[0].nodes[0].price (×4): 2 USD/h per GPU." in text
+    assert "workload.optimizer: adamw." in text
+    assert "No place: here is none. And none here." in text
+
+
 def test_screen_leaves_out_what_is_zero(run, ranked) -> None:
     text = run("predict", "job.yaml").out
     assert "never" not in text

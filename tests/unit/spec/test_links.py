@@ -206,3 +206,10 @@ def test_rates_inside_a_zone_are_doubted_too(small):
 
 def test_slow_but_possible_link_is_taken_without_a_word(two_zones):
     assert not [one for one in read_job(two_zones(GOOD | {"bandwidth": "1 Mbit/s"})).warnings if "right" in one.message]
+
+
+def test_egress_price_of_both_directions_is_told_once(zones):
+    regions = {"a": "gcp:us-central1", "b": "gcp:us-west1"}
+    job = zones(regions, links=[{"between": ["a", "b"], **GOOD}])
+    (told,) = [one for one in read_job(job).assumed if one.where.endswith("egress_price")]
+    assert "between a and b" in told.message
