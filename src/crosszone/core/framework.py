@@ -50,8 +50,14 @@ class Framework:
     receive_stall_seconds: float
     """What each tensor-parallel rank adds to the time to issue a layer's forward while a receive from another node is
     pending."""
-    agreement_factor: float
-    """Time to reduce gradients or gather weights among replicas, over that of large collectives at full rate."""
+    bucket_seconds: float
+    """What reducing or gathering one bucket costs beside its bytes and the network's latency."""
+    late_message_seconds: float
+    """How long a message between stages blocks its rank, beside its bytes, in the two cases that follow."""
+    late_message_num_gpus: float
+    """GPUs of a job from which messages are late; 0: never."""
+    late_message_tp: float
+    """Tensor-parallel degree from which they are; 0: never."""
     logit_bytes: float
     """Bytes of live memory per logit of a microbatch at the loss, all copies and formats together."""
     logit_traffic_bytes: float

@@ -270,8 +270,9 @@ def _exchange_seconds(
     """Tensor- and expert-parallel communication of one pass (forward and backward move the same).
 
     tp: two all-reduces of the hidden states, or with sequence parallelism their two halves apart (Korthikanti et al.
-    2022, sec. 4.2.2). Across nodes, each of a ring's tp - 1 steps has its latency, too, `RING_COLLECTIVES` times (four
-    halves forward; six backward, where inputs are gathered again). ep: tokens go to their experts and back, experts_per_token copies of each.
+    2022, sec. 4.2.2). Across nodes each of a ring's tp - 1 steps has its latency, too, in `RING_COLLECTIVES` rings:
+    four halves forward; six backward, where inputs are gathered again. ep: tokens go to their experts and back,
+    experts_per_token copies of each.
     """
     message = tokens * model.hidden_size * element_bytes
     tp = 2.0 * all_reduce_seconds(keys.tp, np.minimum(keys.tp, keys.domain_size), message, keys.path)

@@ -58,10 +58,11 @@ def _group_seconds(
     path, copies = group_path(view.inputs, view.stages.pool), ranks / shards
     copies_inside = np.clip(inside // shards, 1.0, None)
     buckets = np.maximum(np.ceil(gradient / view.fact("gradient_bucket_bytes")), 1.0)
-    times = buckets * view.fact("agreement_factor")
-    across = times * all_reduce_seconds(copies, np.minimum(copies_inside, copies), gradient / shards / buckets, path)
-    scatter = times * all_gather_seconds(shards, np.minimum(inside, shards), gradient / buckets, path)
-    gather = times * all_gather_seconds(shards, np.minimum(inside, shards), weight / buckets, path)
+    across = all_reduce_seconds(copies, np.minimum(copies_inside, copies), gradient / shards / buckets, path)
+    scatter = all_gather_seconds(shards, np.minimum(inside, shards), gradient / buckets, path)
+    gather = all_gather_seconds(shards, np.minimum(inside, shards), weight / buckets, path)
+    overhead = view.fact("bucket_seconds") * (ranks > 1.0)
+    across, scatter, gather = (buckets * part for part in (across + overhead, scatter, gather))
     shards_state = (plans.shard == OPTIMIZER) | (plans.shard == GRADIENTS)
     return across + shards_state * scatter, shards_state * gather
 

@@ -77,6 +77,8 @@ class StageSeconds:
     """All of gathering weights and scattering gradients, hidden or not."""
     accumulation: Floats
     """Part of backward in which gradients were added to those of earlier microbatches."""
+    late: Floats
+    """Part of forward and backward in which the rank was blocked by late messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,15 +166,17 @@ def stage_seconds(view: StageView) -> StageSeconds:
     first = stages.has_embedding * edge.embedding_forward[key] + stages.has_head * edge.head_forward[key]
     last = stages.has_embedding * edge.embedding_backward[key]
     last = last + stages.has_head * (edge.head_backward + edge.loss)[key]
+    late = _late_seconds(view)
     layers = forward + backward + wait_forward + wait_backward
     thinner = stages.run_layers / (np.maximum(stages.num_layers, 1) * stages.num_stages)
     return StageSeconds(
-        forward=forward + wait_forward + first,
-        backward=backward + wait_backward + last,
-        mean=layers * thinner + first + last,
+        forward=forward + wait_forward + first + late,
+        backward=backward + wait_backward + last + late,
+        mean=layers * thinner + first + last + 2.0 * late,
         gather_exposed=wait_forward + wait_backward,
         gather=gather,
         accumulation=accumulation,
+        late=2.0 * late,
     )
 
 
@@ -180,6 +184,17 @@ def _accumulation_seconds(view: StageView) -> Floats:
     """Adding the gradients of one microbatch to those before it: bytes over memory bandwidth."""
     rate = view.inputs.hardware.memory_bytes_per_second[view.stages.pool]
     return np.asarray(view.parameters * view.fact("accumulation_bytes") / rate)
+
+
+def _late_seconds(view: StageView) -> Floats:
+    """What late messages add to one pass of a microbatch: one to or from each neighbour."""
+    plans, stages = view.plans, view.stages
+    num_gpus, tp = view.fact("late_message_num_gpus"), view.fact("late_message_tp")
+    world_size = plans.tp * plans.cp * plans.dp * plans.pp
+    is_late = ((num_gpus > 0.0) & (world_size >= num_gpus)) | ((tp > 0.0) & (plans.tp >= tp))
+    before = (stages.stage > 0) | (stages.num_stages > 1)
+    after = (stages.stage + stages.num_stages < plans.pp) | (stages.num_stages > 1)
+    return np.where(is_late, view.fact("late_message_seconds") * (before * 1.0 + after), 0.0)
 
 
 def group_path(inputs: Inputs, pool: Ints) -> Path:
