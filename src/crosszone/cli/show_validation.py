@@ -49,7 +49,12 @@ def _headline(scores: QuantityScores) -> str:
     mean = units.format_fraction(scores.source_mape)
     if total.balanced_accuracy is not None:
         return f"{units.format_fraction(total.balanced_accuracy)} balanced accuracy; {rows}"
-    return f"{mean} mean error over sources, {units.format_fraction(total.mape)} over rows; {rows}"
+    text = f"{mean} mean error over sources, {units.format_fraction(total.mape)} over rows; {rows}"
+    if total.interval_coverage_fraction is None:
+        return text
+    inside = units.format_fraction(total.interval_coverage_fraction)
+    width = units.format_fraction(total.interval_half_width_ratio)
+    return f"{text}; {inside} lie in their 90 % interval (± {width} on average)"
 
 
 def _scores(name: str, by: dict[str, Score], total: Score | None, *, is_verdict: bool) -> RenderableType:

@@ -34,6 +34,10 @@ class ValidatedRow:
     """Rows of one group differ in their plan alone: same source, model, GPUs, sequence and batch."""
     null_model_seconds: float | None
     """Step at a constant fraction of peak; None for other quantities."""
+    low_seconds: float | None = None
+    """Lower end of the widest interval of the predicted step; None for other quantities."""
+    high_seconds: float | None = None
+    """Its upper end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,10 @@ class Score:
     """Mean over groups of: measured step of the plan predicted best, over the measured best, less 1."""
     num_groups: int
     """Groups that `regret` is over."""
+    interval_coverage_fraction: float | None = None
+    """Share of the steps that lie in their widest interval, that of 90 %."""
+    interval_half_width_ratio: float | None = None
+    """Mean over rows of half that interval's width over the predicted step."""
     balanced_accuracy: float | None
     """Mean of the shares of right answers among runs that ran and among runs that failed."""
     confusion: Confusion | None

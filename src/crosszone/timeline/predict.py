@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from crosszone import units
+from crosszone.catalog.intervals import error_ledger
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.codec import fingerprint
 from crosszone.core.framework import Framework
@@ -20,7 +21,7 @@ from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.links import plan_links
 from crosszone.timeline.rows import Tables
-from crosszone.timeline.stages import StageBytes
+from crosszone.timeline.stage_memory import StageBytes
 from crosszone.timeline.tabulate import tabulate
 from crosszone.timeline.terms import BUBBLE, COMMUNICATION, COMPUTE, OTHER, terms
 
@@ -98,6 +99,8 @@ class _Report:
         peak_seconds = self._peak_flop_per_second() * self.step_seconds
         executed = useful + self._repeated_flop()
         train_seconds = self._train_seconds()
+        closeness = closeness_of(problem, plan, error_ledger())
+        note = closeness_note(problem, plan, closeness)
         return Prediction(
             fingerprint=fingerprint(problem.model, problem.workload, problem.cluster, plan),
             framework=plan.framework,
@@ -122,13 +125,17 @@ class _Report:
             memory=self._memory(),
             host_memory_bytes=self._host_memory_bytes(),
             links=plan_links(self.inputs, self.tables, self.evaluation, self.terms, self.step_seconds),
-            intervals=(),
+            intervals=intervals(self.step_seconds, closeness, error_ledger()),
             train_seconds=train_seconds,
             finish=Finish(p50_seconds=None, p90_seconds=None),
             gpu_dollars=self._gpu_dollars(train_seconds),
             egress_dollars=self._egress_dollars(train_seconds),
             energy_joules=self._energy_joules(train_seconds),
-            assumed=tuple(f"{notice.where}: {notice.message}" for notice in problem.assumed) + self._assumed_shares(),
+            assumed=(
+                *(f"{notice.where}: {notice.message}" for notice in problem.assumed),
+                *self._assumed_shares(),
+                *(() if note is None else (note,)),
+            ),
             warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings) + self._warnings(),
         )
 
@@ -182,7 +189,10 @@ class _Report:
     def _stage_memory(self, row: int, capacity_bytes: float) -> StageMemory:
         columns, stages = self.bytes, self.tables.stages
         pool = self.inputs.pools[int(stages.pool[row])]
-        names = ("weight", "gradient", "optimizer", "activation", "buffer", "overhead", "total")
+        names = (
+            *("weight", "gradient", "optimizer", "activation", "buffer", "overhead", "total"),
+            *("allocated", "reserved", "device"),
+        )
         return StageMemory(
             stage=int(stages.stage[row]),
             zone=pool.zone.name,

@@ -35,6 +35,14 @@ def calibrate_table(
     cases, unused = _timed_cases(read_rows(text))
     if not cases:
         raise SpecError(*_nothing(unused))
+    report = calibrate_cases(cases, source=source, date=date, on_progress=on_progress)
+    return dataclasses.replace(report, unused=tuple(unused))
+
+
+def calibrate_cases(
+    cases: Sequence[Case], *, source: str, date: str, on_progress: Callable[[float], None] = lambda fraction: None
+) -> CalibrationReport:
+    """`calibrate_table` for rows that were read and measured a step. SpecError."""
     solutions = []
     for index, case in enumerate(cases):
         solutions.append(_solve(case))
@@ -43,7 +51,7 @@ def calibrate_table(
     if refused:
         raise SpecError(*refused)
     calibrations = _per_gpu(solutions, source=source, date=date)
-    return CalibrationReport(calibrations=calibrations, runs=_runs(solutions, calibrations), unused=tuple(unused))
+    return CalibrationReport(calibrations=calibrations, runs=_runs(solutions, calibrations), unused=())
 
 
 def calibrated(case: Case, calibrations: Sequence[Calibration]) -> Case:
@@ -166,7 +174,7 @@ def _per_gpu(solutions: Sequence[_Solution], *, source: str, date: str) -> tuple
                 num_runs=len(runs),
                 source=source,
                 date=date,
-                frameworks=tuple(sorted({run.case.framework.name for run in runs})),
+                frameworks=tuple(sorted({run.case.framework.name.partition(" ")[0] for run in runs})),
                 spread_fraction=statistics.stdev(logs) if len(logs) > 1 else None,
             )
         )

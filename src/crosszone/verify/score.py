@@ -86,6 +86,7 @@ def _score(rows: list[ValidatedRow]) -> Score:
     null = [row.null_model_seconds / row.measured - 1.0 for row in rows if row.null_model_seconds is not None]
     lost = regrets(rows) if rows[0].quantity == STEP else []
     confusion = _confusion(rows) if rows[0].quantity == FITS else None
+    ranged = [row for row in rows if row.low_seconds is not None and row.high_seconds is not None]
     return Score(
         num_rows=len(rows),
         mape=statistics.fmean(sizes) if sizes else None,
@@ -94,9 +95,23 @@ def _score(rows: list[ValidatedRow]) -> Score:
         null_model_mape=statistics.fmean(map(abs, null)) if null else None,
         regret=statistics.fmean(lost) if lost else None,
         num_groups=len(lost),
+        interval_coverage_fraction=statistics.fmean(map(_is_inside, ranged)) if ranged else None,
+        interval_half_width_ratio=statistics.fmean(map(_half_width_ratio, ranged)) if ranged else None,
         balanced_accuracy=None if confusion is None else _balanced_accuracy(confusion),
         confusion=confusion,
     )
+
+
+def _is_inside(row: ValidatedRow) -> bool:
+    assert row.low_seconds is not None
+    assert row.high_seconds is not None
+    return row.low_seconds <= row.measured <= row.high_seconds
+
+
+def _half_width_ratio(row: ValidatedRow) -> float:
+    assert row.low_seconds is not None
+    assert row.high_seconds is not None
+    return (row.high_seconds - row.low_seconds) / 2.0 / row.predicted
 
 
 def _confusion(rows: list[ValidatedRow]) -> Confusion:

@@ -4,11 +4,15 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 
+from crosszone.catalog.intervals import error_ledger
 from crosszone.core.calibration import Calibration
+from crosszone.core.closeness import Closeness, ErrorLedger
 from crosszone.core.model import Model
+from crosszone.core.prediction import Interval
 from crosszone.core.validation import SkippedRow, ValidatedRow, Validation
 from crosszone.cost.flop import model_flop
 from crosszone.errors import SpecError
+from crosszone.timeline.intervals import closeness_of, intervals
 from crosszone.verify.calibrate import calibrated
 from crosszone.verify.calibration_file import unused_text, used_text
 from crosszone.verify.case import Case, case_of
@@ -69,6 +73,12 @@ def validate_table(
     )
 
 
+def closeness(case: Case, ledger: ErrorLedger) -> Closeness:
+    """How near the run is to those of `ledger`; a framework whose facts are another's counts as unseen."""
+    is_stand_in = any(text.startswith("framework ") for text in case.row.assumed)
+    return closeness_of(case.problem, case.plan, ledger, is_stand_in=is_stand_in)
+
+
 def _cases(rows: tuple[Row, ...], on_progress: Callable[[float], None]) -> tuple[list[Case], list[SkippedRow]]:
     cases, skipped = [], []
     for index, row in enumerate(rows):
@@ -100,6 +110,7 @@ def _validated(case: Case, forecast: Forecast, measured: Measured, *, is_counted
     predicted = _predicted(row, forecast, measured.quantity)
     is_number = not isinstance(measured.value, bool)
     gpu = problem.cluster.zones[0].node_groups[0].gpu.name
+    widest = _widest_interval(case, forecast) if measured.quantity == STEP else None
     return ValidatedRow(
         id=row.id,
         source=row.source,
@@ -113,11 +124,18 @@ def _validated(case: Case, forecast: Forecast, measured: Measured, *, is_counted
         quality=row.text("quality"),
         is_counted=is_counted,
         gpu=gpu,
-        framework=case.framework.name,
+        framework=case.framework.name.partition(" ")[0],  # without its generation and kernel
         family=_family(problem.model),
         group=_group(case, gpu),
         null_model_seconds=_null_model_seconds(case) if measured.quantity == STEP else None,
+        low_seconds=None if widest is None else widest.low_seconds,
+        high_seconds=None if widest is None else widest.high_seconds,
     )
+
+
+def _widest_interval(case: Case, forecast: Forecast) -> Interval:
+    ledger = error_ledger()
+    return intervals(forecast.step_seconds, closeness(case, ledger), ledger)[-1]
 
 
 def _predicted(row: Row, forecast: Forecast, quantity: str) -> float | bool:

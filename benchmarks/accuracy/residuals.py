@@ -1,0 +1,153 @@
+"""What the errors of the published runs are when a run, its GPU or its framework was not studied."""
+
+import csv
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crosszone.catalog.frameworks import framework
+from crosszone.core.calibration import Calibration
+from crosszone.core.closeness import ErrorLedger
+from crosszone.errors import SpecError
+from crosszone.verify.calibrate import calibrate_cases, calibrated
+from crosszone.verify.case import Case, case_of
+from crosszone.verify.ledger import Residual
+from crosszone.verify.measured import STEP
+from crosszone.verify.predicted import forecasts
+from crosszone.verify.row import read_rows
+from crosszone.verify.validate import closeness
+
+FOLDER = Path(__file__).parent
+DATA = FOLDER / "data"
+LEFT_OUT = FOLDER / "left_out.csv"
+"""Written by fit.py: `id` and `left_out_seconds`, predicted by constants fitted to all other sources."""
+UNSEEN = "unseen"
+"""A GPU generation that no table of efficiencies has: its default table stands in."""
+OTHER_FRAMEWORK = {"megatron": "deepspeed", "deepspeed": "megatron", "torchtitan": "fsdp", "fsdp": "torchtitan"}
+"""Whose facts a run gets where its framework is taken to be unseen: those of the nearest in kind. A run of an older
+generation gets today's."""
+RUNS_PER_CLUSTER = 4
+"""Runs of each source and GPU that take their turn as the one own run."""
+LEAST_PER_CLUSTER = 3
+
+
+def tables() -> dict[str, str]:
+    """CSV text of every source."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(DATA.glob("*.csv"))}
+
+
+def timed_cases(texts: Iterable[str]) -> list[Case]:
+    """Every row that measured a step and can be expressed."""
+    found = []
+    for text in texts:
+        for row in read_rows(text):
+            try:
+                case = case_of(row)
+            except SpecError:
+                continue
+            if any(measured.quantity == STEP for measured in case.measured):
+                found.append(case)
+    return found
+
+
+def left_out_seconds() -> dict[str, float]:
+    """Seconds of each row as predicted by constants fitted without its source; empty before fit.py has run."""
+    if not LEFT_OUT.exists():
+        return {}
+    with LEFT_OUT.open(encoding="utf-8", newline="") as file:
+        return {row["id"]: float(row["left_out_seconds"]) for row in csv.DictReader(file)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residuals:
+    """Errors of the same runs under different knowledge."""
+
+    plain: tuple[Residual, ...]
+    """The runs as they are, left out of the fit where fit.py says so."""
+    unseen: tuple[Residual, ...]
+    """With their GPU, framework or both taken to be unseen."""
+    one_run: tuple[Residual, ...]
+    """After one other run of the same source and GPU was learnt from."""
+
+    @property
+    def all(self) -> tuple[Residual, ...]:
+        """What a ledger is learnt from."""
+        return (*self.plain, *self.unseen, *self.one_run)
+
+
+def residuals(cases: Sequence[Case], scope: ErrorLedger) -> Residuals:
+    """All errors of `cases`; `scope` says what was studied."""
+    changed = (
+        [_with_unseen_gpu(case) for case in cases],
+        [_with_other_facts(case) for case in cases],
+        [_with_unseen_gpu(_with_other_facts(case)) for case in cases],
+    )
+    return Residuals(
+        plain=_residuals(cases, scope, left_out_seconds()),
+        unseen=tuple(residual for each in changed for residual in _residuals(each, scope, {})),
+        one_run=_one_run(cases, scope),
+    )
+
+
+def measured_seconds(case: Case) -> float:
+    """The step that the row measured."""
+    return next(float(measured.value) for measured in case.measured if measured.quantity == STEP)
+
+
+def _residuals(cases: Sequence[Case], scope: ErrorLedger, known: dict[str, float]) -> tuple[Residual, ...]:
+    return tuple(
+        Residual(
+            source=case.row.source,
+            closeness=closeness(case, scope),
+            log_ratio=math.log(measured_seconds(case) / known.get(case.row.id, forecast.step_seconds)),
+        )
+        for case, forecast in zip(cases, forecasts(cases), strict=True)
+    )
+
+
+def _with_unseen_gpu(case: Case) -> Case:
+    zone = case.problem.cluster.zones[0]
+    group = zone.node_groups[0]
+    gpu = dataclasses.replace(group.gpu, name=UNSEEN, generation=UNSEEN)
+    zone = dataclasses.replace(zone, node_groups=(dataclasses.replace(group, gpu=gpu),))
+    cluster = dataclasses.replace(case.problem.cluster, zones=(zone,))
+    return dataclasses.replace(case, problem=dataclasses.replace(case.problem, cluster=cluster))
+
+
+def _with_other_facts(case: Case) -> Case:
+    name, _, generation = case.framework.name.partition(" ")
+    other = framework(name if generation else OTHER_FRAMEWORK.get(name, "megatron"))
+    row = dataclasses.replace(case.row, assumed=["framework unseen: the facts of another stand in."])
+    return dataclasses.replace(case, row=row, framework=dataclasses.replace(other, name=case.framework.name))
+
+
+def _one_run(cases: Sequence[Case], scope: ErrorLedger) -> tuple[Residual, ...]:
+    """Of the other runs of a source and GPU, after each of a few runs in turn was learnt from."""
+    clusters: dict[tuple[str, str], list[Case]] = defaultdict(list)
+    for case in cases:
+        clusters[case.row.source, _gpu(case)].append(case)
+    scaled = []
+    for members in clusters.values():
+        if len(members) < LEAST_PER_CLUSTER:
+            continue
+        step = max(len(members) // RUNS_PER_CLUSTER, 1)
+        for index in range(step // 2, len(members), step):
+            calibration = _learnt_from(members[index])
+            if calibration is not None:
+                scaled += [calibrated(case, [calibration]) for case in members if case is not members[index]]
+    return _residuals(scaled, scope, {})
+
+
+def _learnt_from(case: Case) -> Calibration | None:
+    """None where no constant explains the run."""
+    try:
+        return calibrate_cases([case], source=case.row.source, date="").calibrations[0]
+    except SpecError:
+        return None
+
+
+def _gpu(case: Case) -> str:
+    return case.problem.cluster.zones[0].node_groups[0].gpu.name
