@@ -1,12 +1,13 @@
 """What a search computes once: hardware per pool, links between pools, the model's layers by kind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from crosszone.catalog.efficiency import efficiency
-from crosszone.core.cluster import ZoneLink
+from crosszone.core.cluster import Gpu, ZoneLink
 from crosszone.core.efficiency import Efficiency
 from crosszone.core.framework import Framework
 from crosszone.core.model import LayerKind
@@ -70,10 +71,12 @@ class Inputs:
     """Per kind: how many layers of it come before layer l, for l = 0 .. num_layers."""
 
 
-def inputs(problem: Problem, frameworks: tuple[Framework, ...]) -> Inputs:
-    """Prepare `problem` for plans of these frameworks."""
+def inputs(
+    problem: Problem, frameworks: tuple[Framework, ...], shares: Callable[[Gpu], Efficiency] = efficiency
+) -> Inputs:
+    """Prepare `problem` for plans of these frameworks; `shares` are the catalog's unless one tries others."""
     flat = pools(problem.cluster)
-    efficiencies = tuple(efficiency(pool.node_group.gpu) for pool in flat)
+    efficiencies = tuple(shares(pool.node_group.gpu) for pool in flat)
     layer_kinds = problem.model.layer_kinds()
     kinds = tuple(dict.fromkeys(layer_kinds))
     before = tuple(np.concatenate([[0], np.cumsum([kind == other for other in layer_kinds])]) for kind in kinds)

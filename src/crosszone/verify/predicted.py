@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from crosszone.core.cluster import Cluster
+from crosszone.catalog.efficiency import efficiency
+from crosszone.core.cluster import Cluster, Gpu
+from crosszone.core.efficiency import Efficiency
 from crosszone.core.problem import Problem
 from crosszone.core.tables import Floats, PlanTable, ReplicaTable, StageTable
 from crosszone.timeline.chain import chain_pipeline
@@ -21,7 +23,7 @@ from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.simulate import makespan_seconds
-from crosszone.timeline.stages import StageBytes, stage_bytes
+from crosszone.timeline.stage_memory import StageBytes, stage_bytes
 from crosszone.timeline.tabulate import tabulate
 from crosszone.verify.case import Case
 
@@ -35,11 +37,11 @@ class Forecast:
 
     step_seconds: float
     total_bytes: tuple[float, ...]
-    """Peak memory of a rank of each stage, with all overheads."""
-    tensor_bytes: tuple[float, ...]
-    """The tensors in it: what an allocator counts as allocated."""
+    """What a rank of each stage needs."""
+    allocated_bytes: tuple[float, ...]
     reserved_bytes: tuple[float, ...]
-    """Tensors and what the allocator holds beyond them."""
+    device_bytes: tuple[float, ...]
+    """The same rank's memory as tools count it; see `timeline.stage_memory`."""
     fits: bool
 
     @property
@@ -52,28 +54,33 @@ class Forecast:
     def peak_bytes(self, *, kind: str, scope: str) -> float:
         """Peak memory as a tool counts it that a table calls `kind`, on the ranks that it calls `scope`.
 
-        "allocated" is the tensors, "reserved" what the allocator holds for them; all else (nvidia-smi, rocm-smi, not
-        said) the whole process. Where a table says "allocated or reserved" it is reserved, which tools print as GPU
+        "allocated" is the tensors, "reserved" what the allocator holds; all else (nvidia-smi, rocm-smi, not said) the
+        whole process. Where a table says "allocated or reserved" it is reserved, which tools print as GPU
         memory. The fullest rank counts unless the scope is the last rank.
         """
         text = kind.lower()
         if "reserved" in text and "context" not in text:
             stages = self.reserved_bytes
         elif "allocated" in text and "context" not in text:
-            stages = self.tensor_bytes
+            stages = self.allocated_bytes
         else:
-            stages = self.total_bytes
+            stages = self.device_bytes
         return stages[-1] if "last rank" in scope.lower() else max(stages)
 
 
-def forecasts(cases: Sequence[Case], on_progress: Callable[[int], None] = lambda count: None) -> list[Forecast]:
-    """One forecast per case, in order. `on_progress` is told how many more are done."""
+def forecasts(
+    cases: Sequence[Case],
+    on_progress: Callable[[int], None] = lambda count: None,
+    *,
+    shares: Callable[[Gpu], Efficiency] = efficiency,
+) -> list[Forecast]:
+    """One forecast per case, in order. `on_progress` is told how many more are done; `shares` as in `inputs`."""
     groups: dict[Any, list[int]] = defaultdict(list)
     for index, case in enumerate(cases):
         groups[_key(case.problem)].append(index)
     found: dict[int, Forecast] = {}
     for members in groups.values():
-        together = _together([cases[index] for index in members])
+        together = _together([cases[index] for index in members], shares)
         found.update(zip(members, together, strict=True))
         on_progress(len(members))
     return [found[index] for index in range(len(cases))]
@@ -91,10 +98,10 @@ def _one_node(cluster: Cluster) -> Cluster:
     return dataclasses.replace(cluster, zones=(dataclasses.replace(zone, node_groups=(group,)),))
 
 
-def _together(cases: list[Case]) -> list[Forecast]:
+def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency]) -> list[Forecast]:
     """Forecasts of cases with the same key."""
     frameworks = tuple({case.framework.name: case.framework for case in cases}.values())
-    prepared = inputs(cases[0].problem, frameworks)
+    prepared = inputs(cases[0].problem, frameworks, shares)
     tables = _stacked([tabulate(prepared, case.plan) for case in cases])
     keys = keyed(prepared, tables.plans, range(len(prepared.pools)))
     with np.errstate(all="ignore"):  # a row that has no finite answer is told apart below
@@ -138,16 +145,16 @@ def _forecasts(
 ) -> list[Forecast]:
     """Row by row, from columns per plan and per stage."""
     total = size.total
-    tensors = total - size.overhead
-    reserved = tensors * (1.0 + evaluation.view.fact("fragmentation_fraction"))
+    allocated, reserved, device = size.allocated, size.reserved, size.device
     fits = total <= prepared.hardware.memory_bytes[tables.stages.pool]
     starts = np.append(np.searchsorted(tables.stages.replica, np.arange(len(tables.plans))), len(tables.stages))
     return [
         Forecast(
             step_seconds=float(step_seconds[row]),
             total_bytes=tuple(total[start:end].tolist()),
-            tensor_bytes=tuple(tensors[start:end].tolist()),
+            allocated_bytes=tuple(allocated[start:end].tolist()),
             reserved_bytes=tuple(reserved[start:end].tolist()),
+            device_bytes=tuple(device[start:end].tolist()),
             fits=bool(fits[start:end].all()),
         )
         for row, (start, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True))
