@@ -227,10 +227,9 @@ def _steps(found: Study) -> str:
         lines.append(f"| {name} | {score.num_rows} | {' | '.join(map(_share, numbers))} | {regret} |")
     for title, by in (("GPU", scores.by_gpu), ("framework", scores.by_framework)):
         lines += ["", f"| {title} | runs | error | bias | null |", "| --- | --: | --: | --: | --: |"]
-        lines += [
-            f"| {name} | {score.num_rows} | {' | '.join(map(_share, (score.mape, score.bias, score.null_model_mape)))} |"
-            for name, score in by.items()
-        ]
+        for name, score in by.items():
+            numbers = (score.mape, score.bias, score.null_model_mape)
+            lines.append(f"| {name} | {score.num_rows} | {' | '.join(map(_share, numbers))} |")
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from crosszone.cost.parameters import num_active_parameters, num_parameters
 from crosszone.timeline.chain import chain_seconds, slowest_chain
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
+from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.links import plan_links
 from crosszone.timeline.rows import Tables
