@@ -65,8 +65,12 @@ def _known(row: Row) -> Model | None:
         if layers is None or hidden is None:
             raise SpecError.of(f'layers or hidden is blank, and the catalog has no model "{name[:60]}".')
         return None
-    is_other = (layers or known.num_layers, hidden or known.hidden_size) != (known.num_layers, known.hidden_size)
-    return None if is_other else known
+    if (layers or known.num_layers, hidden or known.hidden_size) == (known.num_layers, known.hidden_size):
+        return known
+    if layers is None or hidden is None:
+        shape = f"{known.num_layers} layers of {known.hidden_size}"
+        raise SpecError.of(f"layers or hidden is blank, and the other is not that of {known.name}: {shape}.")
+    return None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -82,11 +83,10 @@ def software_of(row: Row) -> Software:
 
 
 def _applies(entry: dict[str, Any], row: Row, text: str) -> bool:
-    year = row.number("year")
+    year = row.number("year") or math.inf  # a run of no stated year is of today
     return (
         re.search(entry["pattern"], text, re.IGNORECASE) is not None
-        and (year is None or year <= entry.get("until_year", year))
-        and (year is None or year >= entry.get("from_year", year))
+        and entry.get("from_year", 0.0) <= year <= entry.get("until_year", math.inf)
         and all(re.search(entry.get(key, ""), row.text(column), re.IGNORECASE) for key, column in NARROWED_BY)
     )
 

@@ -61,6 +61,11 @@ def test_an_unknown_name_without_shape_is_skipped_by_name(make_row) -> None:
         model_of(make_row(**BLANK, model="GPT-194B"))
 
 
+def test_half_a_shape_that_is_not_the_catalogs_is_skipped(make_row) -> None:
+    with pytest.raises(SpecError, match="not that of llama-3-8b: 32 layers of 4096"):
+        model_of(make_row(**(BLANK | {"layers": "4"}), model="Llama-3-8B"))
+
+
 def test_a_name_in_brackets_is_ignored(make_row) -> None:
     assert model_of(make_row(**BLANK, model="Llama-3-8B (ours)")).num_layers == 32
 
