@@ -47,8 +47,13 @@ def test_figures_have_the_size_of_such_things(name: str) -> None:
     assert 8 <= facts.logit_traffic_bytes <= 60
     assert 1 <= facts.optimizer_traffic_factor < 4
     assert 1e6 < facts.gradient_bucket_bytes < 5e9
-    assert 0.5e9 < facts.overhead_bytes < 5e9
-    assert 0 <= facts.fragmentation_fraction < 0.2
+    assert 0.5e9 < facts.context_bytes < 5e9
+    assert 0.1e9 < facts.communicator_bytes < 1e9
+    assert 0 < facts.fragmentation_fraction < 0.1
+    assert 0 <= facts.cached_fraction < 0.2
+    for elements in (facts.kept_norm_elements, facts.kept_attention_elements, facts.kept_ffn_elements):
+        assert 0 <= elements <= 5
+    assert 1 <= facts.score_elements <= 4
     assert 0 <= facts.tensor_parallel_overlap_fraction <= 1
     for figure in ("weights_are_master", "shards_unit_gather", "overlaps_gradient_reduce", "scatters_pipeline_send"):
         assert isinstance(getattr(facts, figure), bool)

@@ -45,6 +45,8 @@ class Framework:
     """Bytes that its norms move beyond fused ones, per element of a token's hidden state, in one layer's forward."""
     accumulation_bytes: float
     """Bytes moved per parameter to add a microbatch's gradients to those before, apart from the products' own."""
+    sends_token_once: bool
+    """A token crosses to each node once, however many of its experts are there."""
     tensor_parallel_step_seconds: float
     """Latency of one step of a tensor-parallel ring that leaves the node."""
     receive_stall_seconds: float
@@ -60,16 +62,36 @@ class Framework:
     """Tensor-parallel degree from which they are; 0: never."""
     logit_bytes: float
     """Bytes of live memory per logit of a microbatch at the loss, all copies and formats together."""
+    gathered_logit_bytes: float
+    """Bytes per logit that gathering them adds, where every tensor-parallel rank holds the whole vocabulary's; 0 where
+    each keeps its own part."""
+    kept_norm_elements: float
+    """Elements per hidden unit that a norm keeps for backward beyond its input and output; fused ones keep none."""
+    kept_attention_elements: float
+    """Elements per unit of the queries' width that attention keeps beyond q, k, v and its output: copies that eager
+    rotation and changes of layout leave."""
+    kept_ffn_elements: float
+    """Elements per unit of FFN width that a gated FFN keeps beyond gate, up and their product."""
+    score_elements: float
+    """Elements per head and pair of tokens that unfused attention keeps."""
+    keeps_narrow_gradients: bool
+    """Gradients in the weights' format stay beside their wider sums."""
+    keeps_gathered_in_pipeline: bool
+    """With a pipeline, gathered weights and whole gradients stay until the step's last microbatch."""
     logit_traffic_bytes: float
     """Bytes read and written per logit in loss and its backward."""
     optimizer_traffic_factor: float
     """Bytes moved by the optimizer step over one read and write of its states."""
     gradient_bucket_bytes: float
     """Default size of one gradient reduction."""
-    overhead_bytes: float
-    """CUDA context, communication buffers and libraries in each process."""
+    context_bytes: float
+    """CUDA context, loaded kernels and workspaces of libraries: what a process holds outside its allocator."""
+    communicator_bytes: float
+    """Buffers of one communicator (a group of more than one rank), outside the allocator too."""
     fragmentation_fraction: float
-    """Memory that the allocator holds beyond the tensors, over the tensors."""
+    """Memory that the allocator holds and can give to no tensor, over the tensors, when memory is short."""
+    cached_fraction: float
+    """Free blocks that the allocator keeps while there is room, over the tensors; given back when memory is short."""
     facts: tuple[Fact, ...] = ()
 
     def source(self, field: str) -> str:

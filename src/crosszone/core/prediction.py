@@ -37,7 +37,15 @@ class StageMemory:
     activation_bytes: float
     buffer_bytes: float
     overhead_bytes: float
+    """CUDA context, libraries, communicators, and what the allocator cannot use."""
     total_bytes: float
+    """The sum of the above: what the rank needs."""
+    allocated_bytes: float
+    """As PyTorch counts its tensors (max_memory_allocated): the total without overhead."""
+    reserved_bytes: float
+    """As PyTorch counts what its allocator holds (max_memory_reserved), free blocks that it keeps included."""
+    device_bytes: float
+    """As nvidia-smi shows the process in a run; above the total as long as there is room to keep free blocks."""
     capacity_bytes: float
 
 

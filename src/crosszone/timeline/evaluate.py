@@ -15,12 +15,11 @@ from crosszone.timeline.boundaries import BoundaryColumns, boundary_columns
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed
 from crosszone.timeline.rows import Tables
+from crosszone.timeline.stage_memory import StageBytes, stage_bytes
 from crosszone.timeline.stages import (
-    StageBytes,
     StageSeconds,
     StageView,
     optimizer_seconds,
-    stage_bytes,
     stage_seconds,
     stage_view,
 )

@@ -8,7 +8,7 @@ import numpy as np
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.cost.collectives import Path
 from crosszone.cost.layer import EdgeCost, LayerCost, LayerKeys, edge_cost, layer_cost
-from crosszone.cost.memory import ActivationBytes, activation_bytes, logit_buffer_bytes
+from crosszone.cost.memory import ActivationBytes, KeptElements, activation_bytes, logit_buffer_bytes
 from crosszone.timeline.inputs import Inputs
 
 
@@ -61,17 +61,28 @@ def _key_costs(inputs: Inputs, plans: PlanTable, pool: Ints) -> KeyCosts:
     """One row per plan and pool."""
     keys = _layer_keys(inputs, plans, pool)
     model, workload = inputs.problem.model, inputs.problem.workload
-    logit_bytes = np.array([framework.logit_bytes for framework in inputs.frameworks])[plans.framework]
+    kept = KeptElements(
+        norm=_fact(inputs, plans, "kept_norm_elements"),
+        attention=_fact(inputs, plans, "kept_attention_elements"),
+        ffn=_fact(inputs, plans, "kept_ffn_elements"),
+        score=_fact(inputs, plans, "score_elements"),
+    )
     shape = {"microbatch_size": keys.microbatch_size, "tp": keys.tp, "cp": keys.cp}
     return KeyCosts(
         keys=keys,
         layers=tuple(layer_cost(model, kind, workload, keys) for kind in inputs.kinds),
         activations=tuple(
-            activation_bytes(model, kind, workload, sequence_parallel=keys.sequence_parallel, **shape)
+            activation_bytes(model, kind, workload, sequence_parallel=keys.sequence_parallel, kept=kept, **shape)
             for kind in inputs.kinds
         ),
         edge=edge_cost(model, workload, keys),
-        logit_bytes=logit_buffer_bytes(model, workload, logit_bytes=logit_bytes, **shape),
+        logit_bytes=logit_buffer_bytes(
+            model,
+            workload,
+            logit_bytes=_fact(inputs, plans, "logit_bytes"),
+            gathered_logit_bytes=_fact(inputs, plans, "gathered_logit_bytes"),
+            **shape,
+        ),
     )
 
 
@@ -89,7 +100,7 @@ def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
     hardware = inputs.hardware
 
     def fact(name: str) -> Floats:
-        return np.array([getattr(framework, name) for framework in inputs.frameworks], dtype=float)[plans.framework]
+        return _fact(inputs, plans, name)
 
     path = Path(
         fabric_bytes_per_second=hardware.fabric_bytes_per_second[pool],
@@ -115,6 +126,7 @@ def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
         launch_seconds=fact("launch_seconds") * hardware.compute_seconds_ratio[pool],
         stall_seconds=np.where(crosses & (plans.tp > 1), fact("receive_stall_seconds") * plans.tp, 0.0),
         tp_step_seconds=fact("tensor_parallel_step_seconds"),
+        sends_token_once=fact("sends_token_once").astype(bool),
         logit_traffic_bytes=fact("logit_traffic_bytes"),
         tp_overlap_fraction=fact("tensor_parallel_overlap_fraction"),
         path=path,
@@ -129,3 +141,8 @@ def _attention_factor(inputs: Inputs, plans: PlanTable, pool: Ints) -> Floats:
         for framework in inputs.frameworks
     ]
     return np.array(table, dtype=float)[plans.framework, pool]
+
+
+def _fact(inputs: Inputs, plans: PlanTable, name: str) -> Floats:
+    """A number of each row's framework."""
+    return np.array([getattr(framework, name) for framework in inputs.frameworks], dtype=float)[plans.framework]

@@ -1,11 +1,10 @@
-"""Each stage of each plan: seconds per microbatch, parameters and memory of one rank."""
+"""Each stage of each plan: seconds per microbatch and parameters of one rank."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS
-from crosszone.core.schedules import schedule
+from crosszone.core.plan import RECOMPUTES, SHARDS
 from crosszone.core.tables import Floats, Ints, PlanTable, StageTable
 from crosszone.cost.collectives import Path, all_gather_seconds
 from crosszone.cost.memory import state_bytes
@@ -25,8 +24,6 @@ OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer",
 CONTENTION_FRACTION = 0.2
 """Of an exchange that is hidden behind compute, the seconds that it costs all the same: its kernels take
 multiprocessors and memory bandwidth. Fitted to published FSDP runs on A100 and H100."""
-GATHERED_UNITS = 2.0
-"""Layers whose weights are whole at once where they are gathered: the one at work and the one prefetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,25 +76,6 @@ class StageSeconds:
     """Part of backward in which gradients were added to those of earlier microbatches."""
     late: Floats
     """Part of forward and backward in which the rank was blocked by late messages."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageBytes:
-    """One value per stage row: peak memory of a rank of the run's fullest stage."""
-
-    weight: Floats
-    gradient: Floats
-    optimizer: Floats
-    activation: Floats
-    buffer: Floats
-    overhead: Floats
-    host: Floats
-    """Offloaded state, which is not in `total`."""
-
-    @property
-    def total(self) -> Floats:
-        """Peak memory of the rank."""
-        return self.weight + self.gradient + self.optimizer + self.activation + self.buffer + self.overhead
 
 
 def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
@@ -234,71 +212,6 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
 def _paid_seconds(exchange: Floats, compute: Floats) -> Floats:
     """Of an exchange that runs beside compute: what lasts longer, and the slow-down by the part that does not."""
     return np.asarray(np.maximum(exchange - compute, 0.0) + CONTENTION_FRACTION * np.minimum(exchange, compute))
-
-
-def stage_bytes(view: StageView) -> StageBytes:
-    """Peak memory of one rank of each stage row."""
-    workload, plans = view.inputs.problem.workload, view.plans
-    copies = state_bytes(workload, weights_are_master=False)
-    master = state_bytes(workload, weights_are_master=True)
-    is_master = view.fact("weights_are_master").astype(bool)
-    weight = _held(view, np.where(is_master, master.weight, copies.weight), PARAMETERS)
-    gradient = _held(view, copies.gradient, GRADIENTS)
-    states = _held(view, np.where(is_master, master.optimizer, copies.optimizer), OPTIMIZER)
-    host = np.where(plans.offloads_optimizer, states, 0.0)
-    activation, working = _activations(view)
-    buffers = _buffers(view, copies.gathered_weight, copies.gradient) + working
-    tensors = weight + gradient + states - host + activation + buffers
-    return StageBytes(
-        weight=weight,
-        gradient=gradient,
-        optimizer=states - host,
-        activation=activation,
-        buffer=buffers,
-        overhead=view.fact("overhead_bytes") + view.fact("fragmentation_fraction") * tensors,
-        host=host,
-    )
-
-
-def _held(view: StageView, size: Floats | float, level: int) -> Floats:
-    """Bytes of a state of `size` bytes a parameter that sharding from `level` on divides."""
-    divided = view.plans.shard >= level
-    dense = view.dense / np.where(divided, view.num_shards, 1.0)
-    return np.asarray(size * (dense + view.expert / np.where(divided, view.expert_shards, 1.0)))
-
-
-def _activations(view: StageView) -> tuple[Floats, Floats]:
-    """Kept by all microbatches in flight; and the working set of recomputation plus the logits of one microbatch."""
-    plans, key = view.plans, view.key
-    kept, working = np.zeros(len(plans)), np.zeros(len(plans))
-    for cost, count in zip(view.costs.activations, view.layers, strict=True):
-        per_layer = np.stack(cost.kept)[plans.recompute, key]
-        kept += count * per_layer
-        working = np.maximum(working, (cost.working[key] - per_layer) * (count > 0))
-    return kept * _in_flight(view), working + view.stages.has_head * view.costs.logit_bytes[key]
-
-
-def _in_flight(view: StageView) -> Floats:
-    plans, result = view.plans, np.zeros(len(view.plans))
-    for code, name in enumerate(SCHEDULES):
-        rows = plans.schedule == code
-        if rows.any():
-            count = schedule(name).in_flight(
-                view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
-            )
-            result = np.where(rows, count, result)
-    return result
-
-
-def _buffers(view: StageView, weight_size: float, gradient_size: float) -> Floats:
-    """A bucket of gradients being reduced; whole layers where weights are gathered, with one layer's whole gradient."""
-    parameters = view.parameters
-    bucket = np.minimum(view.fact("gradient_bucket_bytes"), parameters * gradient_size)
-    num_layers = np.maximum(view.stages.num_layers, 1.0)
-    gathered = parameters / num_layers * (GATHERED_UNITS * weight_size + gradient_size)
-    gathers = (view.plans.shard == PARAMETERS) & (view.num_shards > 1)
-    reduces = view.plans.dp * view.plans.cp > 1
-    return np.where(gathers, gathered, np.where(reduces, bucket, 0.0))
 
 
 def optimizer_seconds(view: StageView) -> Floats:

@@ -94,6 +94,26 @@ def dealt_layers(model: Model, pp: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
+def even_items(num_layers: int, pp: int) -> tuple[int, ...]:
+    """Layers of each stage where embedding, last norm and head count as layers, and earlier stages take the rest.
+
+    Source: Aleph Alpha scaling, core/nn/parallel_module/pipeline_partitioning.py, pipe_partition_uniform.
+    """
+    if num_layers + 3 < 4 * pp:  # the last stage would be left without a layer
+        return spread_layers(num_layers, pp)
+    each, more = divmod(num_layers + 3, pp)
+    counts = [each + (stage < more) for stage in range(pp)]
+    counts[0] -= 1
+    counts[-1] -= 2
+    return tuple(counts)
+
+
+def _layer_counts(model: Model, pp: int, software: Software) -> tuple[int, ...]:
+    if software.balances_head:
+        return dealt_layers(model, pp)
+    return even_items(model.num_layers, pp) if software.counts_ends else spread_layers(model.num_layers, pp)
+
+
 def _degree(row: Row, name: str) -> int:
     degree = row.count(name)
     if degree is None:
@@ -134,13 +154,16 @@ def _global_batch(row: Row, dp: int) -> int:
     return dp * accumulation * (size or MICROBATCH_SIZE)
 
 
-def _microbatch_size(row: Row, per_replica: int) -> int:
+def _microbatch_size(row: Row, per_replica: int, num_microbatches: int) -> int:
     size, accumulation = row.count("micro_batch"), row.count("grad_accum")
     if size is not None:
         return size
     if accumulation is not None and per_replica % accumulation == 0:
         row.assume("micro_batch", per_replica // accumulation, "global_batch / (dp * grad_accum)")
         return per_replica // accumulation
+    if num_microbatches > 1 and per_replica % num_microbatches == 0:
+        row.assume("micro_batch", per_replica // num_microbatches, "as many microbatches as stages, the default")
+        return per_replica // num_microbatches
     row.assume("micro_batch", MICROBATCH_SIZE)
     return MICROBATCH_SIZE
 
@@ -156,14 +179,14 @@ def _plan(row: Row, problem: Problem, software: Software, degrees: dict[str, int
     batch, model = problem.workload.global_batch_size, problem.model
     if batch % dp:
         raise SpecError.of(f"global_batch = {batch} is not shared evenly by dp = {dp} replicas.")
-    size = _microbatch_size(row, batch // dp)
+    size = _microbatch_size(row, batch // dp, pp if software.one_microbatch_a_stage else 1)
     if batch % (dp * size):
         raise SpecError.of(f"dp * micro_batch = {dp * size} does not divide global_batch = {batch}.")
     count, virtual = batch // (dp * size), _virtual_stages(row, pp)
     _check_layers(model, pp=pp, virtual=virtual, num_microbatches=count)
     _check_experts(model, ep=ep, num_ranks=tp * cp * dp)
     shard, recompute = shard_of(row), recompute_of(row)
-    counts = dealt_layers(model, pp) if software.balances_head else spread_layers(model.num_layers, pp)
+    counts = _layer_counts(model, pp, software)
     per_node = problem.cluster.zones[0].node_groups[0].gpus_per_node // (tp * cp) or 1
     return Plan(
         framework=software.facts.name,

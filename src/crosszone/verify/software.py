@@ -58,10 +58,16 @@ class Software:
     """A framework as a row names it."""
 
     facts: Framework
-    gradients: str | None
-    """Number format of gradients where the framework differs from the precision's own."""
+    gradients: dict[str, str]
+    """Number format of gradients by compute precision, where the framework differs from the precision's own."""
     balances_head: bool = False
     """Layers are dealt out to stages by parameters, the head's counted with them."""
+    interleaves: bool = False
+    """Runs have virtual stages where a table does not state them."""
+    counts_ends: bool = False
+    """Layers are dealt out to stages evenly, with embedding, last norm and head as three more."""
+    one_microbatch_a_stage: bool = False
+    """Unless told otherwise, a pipeline splits the batch of a replica into as many microbatches as it has stages."""
 
 
 def software_of(row: Row) -> Software:
@@ -73,13 +79,16 @@ def software_of(row: Row) -> Software:
                 row.assume("framework", entry["sheet"], f'its facts stand for "{row.text("framework")[:60]}"')
             return Software(
                 facts=_with_kernel(row, framework(entry["sheet"], entry.get("generation", ""))),
-                gradients=entry.get("gradients"),
+                gradients=entry.get("gradients", {}),
                 balances_head=entry.get("balances_head", False),
+                interleaves=entry.get("interleaves", False),
+                counts_ends=entry.get("counts_ends", False),
+                one_microbatch_a_stage=entry.get("one_microbatch_a_stage", False),
             )
     is_sharded = shard_of(row) == "parameters"
     sheet = "fsdp" if is_sharded and (row.count("tp") or 1) * (row.count("pp") or 1) == 1 else "megatron"
     row.assume("framework", sheet, f'"{text[:60]}" is unknown' if text else "not stated")
-    return Software(facts=_with_kernel(row, framework(sheet)), gradients=None)
+    return Software(facts=_with_kernel(row, framework(sheet)), gradients={})
 
 
 def _applies(entry: dict[str, Any], row: Row, text: str) -> bool:
@@ -113,8 +122,9 @@ def dtypes_of(row: Row, gpu: Gpu, software: Software) -> Dtypes:
     if gpu.peak(precision) is None:
         raise SpecError.of(f"{gpu.name} has no {precision} rate.")
     dtypes = standard_dtypes(precision)
-    if software.gradients is not None:
-        return dataclasses.replace(dtypes, gradients=software.gradients, gradient_reduction=software.gradients)
+    gradients = software.gradients.get(precision)
+    if gradients is not None:
+        return dataclasses.replace(dtypes, gradients=gradients, gradient_reduction=gradients)
     if "pure" in row.text("fsdp_mode").lower():
         # Everything in 16 bits: weights, gradients and their reduction; no second copy is kept.
         return dataclasses.replace(dtypes, gradients=dtypes.weights, gradient_reduction=dtypes.weights)
@@ -124,6 +134,9 @@ def dtypes_of(row: Row, gpu: Gpu, software: Software) -> Dtypes:
 def attention_of(row: Row) -> str:
     """flash | unfused"""
     text = row.text("flash_attention") or row.text("attention_kernel")
+    if not text and row.text("precision").lower() in ("fp32", "tf32"):
+        row.assume("attention", "unfused", "flash kernels compute in 16 bits or less")
+        return "unfused"
     if not text:
         row.assume("attention", "flash")
         return "flash"

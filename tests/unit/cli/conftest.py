@@ -115,6 +115,9 @@ def stage_memory(stage: int, zone: str, total_bytes: float) -> StageMemory:
         buffer_bytes=0.0,
         overhead_bytes=2e9,
         total_bytes=total_bytes,
+        allocated_bytes=total_bytes - 2e9,
+        reserved_bytes=total_bytes - 1e9,
+        device_bytes=total_bytes + 0.5e9,
         capacity_bytes=85e9,
     )
 

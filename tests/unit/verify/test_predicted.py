@@ -59,9 +59,10 @@ def test_very_long_pipelines_take_the_closed_form(make_row, monkeypatch) -> None
 
 FORECAST = Forecast(
     step_seconds=1.0,
-    total_bytes=(13.0, 12.0),
-    tensor_bytes=(10.0, 9.0),
+    total_bytes=(12.5, 11.5),
+    allocated_bytes=(10.0, 9.0),
     reserved_bytes=(11.0, 10.0),
+    device_bytes=(13.0, 12.0),
     fits=True,
 )
 
@@ -84,7 +85,9 @@ def test_memory_is_counted_as_the_tool_counts_it(kind, scope, peak) -> None:
 
 def test_kinds_of_memory_nest(make_row) -> None:
     (forecast,) = forecasts([case_of(make_row())])
-    assert forecast.tensor_bytes[0] < forecast.reserved_bytes[0] < forecast.total_bytes[0]
+    assert forecast.allocated_bytes[0] < forecast.reserved_bytes[0] < forecast.device_bytes[0]
+    # What a plan needs is more than its tensors and less than what tools show while the allocator may keep blocks.
+    assert forecast.allocated_bytes[0] < forecast.total_bytes[0] < forecast.device_bytes[0]
 
 
 def test_a_forecast_without_a_number_is_not_finite(make_row) -> None:

@@ -1,0 +1,170 @@
+"""Each stage of each plan: peak memory of one rank, and how tools would count it.
+
+Three counts, each of the one before and more. Allocated: the tensors. Reserved: with what the allocator holds beyond
+them. Device: with CUDA context and communicators, as nvidia-smi shows it. An allocator keeps free blocks while there is
+room and gives them back when memory is short: they are in what tools show, and not in what a plan needs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosszone.core.plan import SCHEDULES
+from crosszone.core.schedules import schedule
+from crosszone.core.tables import Floats
+from crosszone.core.workload import DTYPE_BYTES
+from crosszone.cost.memory import StateBytes, state_bytes
+from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView
+
+GATHERED_UNITS = 2.0
+"""Layers whose weights are whole at once where they are gathered: the one at work and the one prefetched."""
+MASTER_GRADIENT_BYTES = DTYPE_BYTES["fp32"]
+"""Per parameter of the optimizer's own copy of the gradients, which it makes where they are kept in 16 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageBytes:
+    """One value per stage row: peak memory of a rank of the run's fullest stage."""
+
+    weight: Floats
+    gradient: Floats
+    optimizer: Floats
+    activation: Floats
+    buffer: Floats
+    """At their largest: gathered weights, a gradient bucket, logits or a layer's backward, the step's own copies."""
+    fragmentation: Floats
+    """Held by the allocator and of no use, however short memory is."""
+    context: Floats
+    """CUDA context, libraries and communicators."""
+    cached: Floats
+    """Free blocks that the allocator keeps as long as there is room for them."""
+    host: Floats
+    """Offloaded state, which is not in `total`."""
+
+    @property
+    def allocated(self) -> Floats:
+        """Tensors: PyTorch's max_memory_allocated."""
+        return self.weight + self.gradient + self.optimizer + self.activation + self.buffer
+
+    @property
+    def reserved(self) -> Floats:
+        """What the allocator holds in a run: PyTorch's max_memory_reserved."""
+        return self.allocated + self.fragmentation + self.cached
+
+    @property
+    def device(self) -> Floats:
+        """What nvidia-smi shows of a run."""
+        return self.reserved + self.context
+
+    @property
+    def overhead(self) -> Floats:
+        """What is no tensor of the training and needed all the same."""
+        return self.fragmentation + self.context
+
+    @property
+    def total(self) -> Floats:
+        """What a rank needs, and what decides whether it fits."""
+        return self.allocated + self.overhead
+
+
+def stage_bytes(view: StageView) -> StageBytes:
+    """Peak memory of one rank of each stage row."""
+    workload, plans = view.inputs.problem.workload, view.plans
+    copies = state_bytes(workload, weights_are_master=False)
+    master = state_bytes(workload, weights_are_master=True)
+    is_master = view.fact("weights_are_master").astype(bool)
+    weight = _held(view, np.where(is_master, master.weight, copies.weight), PARAMETERS)
+    states = _held(view, np.where(is_master, master.optimizer, copies.optimizer), OPTIMIZER)
+    host = np.where(plans.offloads_optimizer, states, 0.0)
+    activation, working = _activations(view)
+    gradient_copy = np.where(is_master, 0.0, _step_gradient_bytes(view, copies))
+    buffer = np.maximum(_buffers(view, copies) + working, gradient_copy - activation)
+    gradient = _gradients(view, copies)
+    tensors = weight + gradient + states - host + activation + buffer
+    fragmentation = view.fact("fragmentation_fraction") * tensors
+    context = view.fact("context_bytes") + view.fact("communicator_bytes") * _num_communicators(view)
+    room = view.inputs.hardware.memory_bytes[view.stages.pool] - tensors - fragmentation - context
+    return StageBytes(
+        weight=weight,
+        gradient=gradient,
+        optimizer=states - host,
+        activation=activation,
+        buffer=buffer,
+        fragmentation=fragmentation,
+        context=context,
+        cached=np.clip(view.fact("cached_fraction") * tensors, 0.0, np.maximum(room, 0.0)),
+        host=host,
+    )
+
+
+def _held(view: StageView, size: Floats | float, level: int) -> Floats:
+    """Bytes of a state of `size` bytes a parameter that sharding from `level` on divides."""
+    divided = view.plans.shard >= level
+    dense = view.dense / np.where(divided, view.num_shards, 1.0)
+    return np.asarray(size * (dense + view.expert / np.where(divided, view.expert_shards, 1.0)))
+
+
+def _gradients(view: StageView, copies: StateBytes) -> Floats:
+    """Gradients as they are summed, and those in the weights' format where both are kept."""
+    narrow = copies.gathered_weight if copies.gradient > copies.gathered_weight else 0.0
+    return _held(view, copies.gradient + narrow * view.fact("keeps_narrow_gradients"), GRADIENTS)
+
+
+def _step_gradient_bytes(view: StageView, copies: StateBytes) -> Floats:
+    """Gradients of 16 bits, copied to fp32 for the parameters that this rank's optimizer updates.
+
+    Activations are gone by then: the copy counts only beyond what they took.
+    """
+    if copies.gradient >= MASTER_GRADIENT_BYTES or view.inputs.problem.workload.dtypes.master_weights is None:
+        return np.zeros(len(view.plans))
+    return np.where(view.plans.offloads_optimizer, 0.0, _held(view, MASTER_GRADIENT_BYTES, OPTIMIZER))
+
+
+def _activations(view: StageView) -> tuple[Floats, Floats]:
+    """Kept by all microbatches in flight; and the most that one of them needs beside that at a time.
+
+    Either a layer's backward, with what recomputation restores, or the logits: by the first backward the last ones
+    are gone. The buffer that gathers sequences lives all along.
+    """
+    plans, key = view.plans, view.key
+    kept, working = np.zeros(len(plans)), np.zeros(len(plans))
+    for cost, count in zip(view.costs.activations, view.layers, strict=True):
+        per_layer = np.stack(cost.kept)[plans.recompute, key]
+        kept += count * per_layer
+        working = np.maximum(working, (cost.working[key] - per_layer + cost.passing[key]) * (count > 0))
+    logits = view.stages.has_head * view.costs.logit_bytes[key]
+    return kept * _in_flight(view), np.maximum(working, logits) + view.costs.activations[0].gathered[key]
+
+
+def _in_flight(view: StageView) -> Floats:
+    plans, result = view.plans, np.zeros(len(view.plans))
+    for code, name in enumerate(SCHEDULES):
+        rows = plans.schedule == code
+        if rows.any():
+            count = schedule(name).in_flight(
+                view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
+            )
+            result = np.where(rows, count, result)
+    return result
+
+
+def _buffers(view: StageView, copies: StateBytes) -> Floats:
+    """A bucket of gradients being reduced; where weights are gathered, whole layers with one layer's whole gradient.
+
+    With a pipeline some frameworks gather once a step: then the stage's weights and gradients are whole.
+    """
+    parameters, plans = view.parameters, view.plans
+    bucket = np.minimum(view.fact("gradient_bucket_bytes"), parameters * copies.gradient)
+    num_layers = np.maximum(view.stages.num_layers, 1.0)
+    layers = parameters / num_layers * (GATHERED_UNITS * copies.gathered_weight + copies.gradient)
+    keeps_all = view.fact("keeps_gathered_in_pipeline").astype(bool) & (plans.pp > 1)
+    gathered = np.where(keeps_all, parameters * (copies.gathered_weight + copies.gradient), layers)
+    gathers = (plans.shard == PARAMETERS) & (view.num_shards > 1)
+    return np.where(gathers, gathered, np.where(plans.dp * plans.cp > 1, bucket, 0.0))
+
+
+def _num_communicators(view: StageView) -> Floats:
+    """Groups of more than one rank that a rank belongs to."""
+    plans = view.plans
+    degrees = np.stack([plans.tp, plans.cp, plans.ep, plans.dp, plans.pp])
+    return np.asarray((degrees > 1).sum(axis=0, dtype=float))
