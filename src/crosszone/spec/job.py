@@ -75,7 +75,7 @@ class InlineModel(Section):
     norm: q.Norm | None = None
     """Kind of norm; rmsnorm where absent."""
     norm_bias: q.Truth | None = None
-    """Bias in the norms; false where absent."""
+    """Bias in the norms; where absent, layernorm has it and rmsnorm has not."""
     num_layer_norms: q.OptionalWidth | None = None
     """Norms of width hidden_size in one layer; 2 where absent."""
     qk_norm: q.QkNorm | None = None
@@ -87,7 +87,7 @@ class InlineModel(Section):
     position: q.Position | None = None
     """How positions enter; rope where absent."""
     num_position_rows: q.OptionalWidth | None = None
-    """Rows of a learned position table."""
+    """Rows of a learned position table; max_positions where absent."""
     embedding_size: q.Width | None = None
     """Width of the token table where it is projected to hidden_size."""
     num_experts: q.OptionalWidth | None = None
@@ -99,7 +99,7 @@ class InlineModel(Section):
     num_shared_experts: q.OptionalWidth | None = None
     """Experts that every token visits."""
     shared_expert_ffn_size: q.OptionalWidth | None = None
-    """Width of all shared experts together."""
+    """Width of all shared experts together; num_shared_experts x expert_ffn_size where absent."""
     num_dense_layers: q.OptionalWidth | None = None
     """Leading layers without experts."""
     moe_every: q.Width | None = None

@@ -114,12 +114,35 @@ def _inline_model(written: spec.InlineModel, report: Report) -> Model | None:
     if (written.experts_per_token or 0) > (written.num_experts or 0):
         message = f"experts_per_token {written.experts_per_token} is more than num_experts {written.num_experts or 0}."
         problems.append(("experts_per_token", message, ""))
+    rows = written.num_position_rows
+    if written.position == "learned" and rows is None and written.max_positions is None:
+        problems.append(("position", "position is learned, but num_position_rows is absent.", "Write it."))
+    if rows and written.position not in (None, "learned"):
+        message = f"num_position_rows is {rows}, but position is {written.position}, which has no table."
+        problems.append(("num_position_rows", message, "Delete it, or set position: learned."))
     for key, message, hint in problems:
         report.refuse(("model", key), "conflict", message, hint)
     if problems:
         return None
+    values.update(_implied(written, report))
     values.update(num_kv_heads=num_kv_heads, head_size=written.head_size or written.hidden_size // num_heads)
     return Model(**{"name": "inline", "source": "job file", **values})
+
+
+def _implied(written: spec.InlineModel, report: Report) -> dict[str, bool | int | str]:
+    """What follows from other fields of a shape where it is not written."""
+    found: dict[str, bool | int | str] = {}
+    if written.norm_bias is None and written.norm == "layernorm":
+        found["norm_bias"] = True
+    if written.num_position_rows:
+        found["position"] = "learned"
+    elif written.position == "learned" and written.num_position_rows is None:
+        found["num_position_rows"] = written.max_positions or 0
+    if written.num_shared_experts and written.shared_expert_ffn_size is None:
+        width = written.num_shared_experts * (written.expert_ffn_size or 0)
+        report.assume(("model", "shared_expert_ffn_size"), f"{width}, num_shared_experts * expert_ffn_size.")
+        found["shared_expert_ffn_size"] = width
+    return found
 
 
 def _workload(written: spec.Workload, gpus: Sequence[Gpu], report: Report) -> Workload | None:

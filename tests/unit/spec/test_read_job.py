@@ -87,6 +87,30 @@ class TestModel:
         assert problem.model.num_layers == 40
         assert problem.model.name in notices(problem.assumed)["model.parameters"]
 
+    def test_what_follows_in_a_shape(self, small):
+        shape = {"num_layers": 4, "hidden_size": 512, "ffn_size": 2048, "num_heads": 8, "vocab_size": 32000}
+        experts = {"num_experts": 8, "experts_per_token": 2, "expert_ffn_size": 256, "num_shared_experts": 2}
+        more = {"norm": "layernorm", "position": "learned", "max_positions": 4096}
+        problem = read_job(small({"model": {**shape, **experts, **more}}))
+        model = problem.model
+        assert (model.norm_bias, model.num_position_rows, model.shared_expert_ffn_size) == (True, 4096, 512)
+        assert "model.shared_expert_ffn_size" in notices(problem.assumed)
+        assert read_job(small({"model": {**shape, "num_position_rows": 4096}})).model.position == "learned"
+        assert read_job(small({"model": {**shape, **more, "norm_bias": False}})).model.norm_bias is False
+
+    @pytest.mark.parametrize(
+        ("change", "where"),
+        [
+            ({"position": "learned"}, "model.position"),
+            ({"position": "rope", "num_position_rows": 2048}, "model.num_position_rows"),
+        ],
+    )
+    def test_positions_that_contradict_themselves(self, small, change, where):
+        shape = {"num_layers": 4, "hidden_size": 512, "ffn_size": 2048, "num_heads": 8, "vocab_size": 32000}
+        with pytest.raises(SpecError) as caught:
+            read_job(small({"model": {**shape, **change}}))
+        assert [finding.where for finding in caught.value.findings] == [where]
+
     def test_size_far_from_every_shape_is_refused_with_two(self, small):
         with pytest.raises(SpecError) as caught:
             read_job(small({"model": {"parameters": "9000B"}}))
