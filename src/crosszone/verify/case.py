@@ -23,6 +23,8 @@ from crosszone.verify.software import (
 )
 
 MICROBATCH_SIZE = 1
+MAX_ASSUMED_VIRTUAL_STAGES = 4
+"""Published runs of Megatron-LM have 1 to 4 where each would divide the layers (Narayanan et al. 2021, table 1)."""
 DEGREES = ("tp", "pp", "cp", "ep")
 
 
@@ -94,26 +96,6 @@ def dealt_layers(model: Model, pp: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def even_items(num_layers: int, pp: int) -> tuple[int, ...]:
-    """Layers of each stage where embedding, last norm and head count as layers, and earlier stages take the rest.
-
-    Source: Aleph Alpha scaling, core/nn/parallel_module/pipeline_partitioning.py, pipe_partition_uniform.
-    """
-    if num_layers + 3 < 4 * pp:  # the last stage would be left without a layer
-        return spread_layers(num_layers, pp)
-    each, more = divmod(num_layers + 3, pp)
-    counts = [each + (stage < more) for stage in range(pp)]
-    counts[0] -= 1
-    counts[-1] -= 2
-    return tuple(counts)
-
-
-def _layer_counts(model: Model, pp: int, software: Software) -> tuple[int, ...]:
-    if software.balances_head:
-        return dealt_layers(model, pp)
-    return even_items(model.num_layers, pp) if software.counts_ends else spread_layers(model.num_layers, pp)
-
-
 def _degree(row: Row, name: str) -> int:
     degree = row.count(name)
     if degree is None:
@@ -182,11 +164,12 @@ def _plan(row: Row, problem: Problem, software: Software, degrees: dict[str, int
     size = _microbatch_size(row, batch // dp, pp if software.one_microbatch_a_stage else 1)
     if batch % (dp * size):
         raise SpecError.of(f"dp * micro_batch = {dp * size} does not divide global_batch = {batch}.")
-    count, virtual = batch // (dp * size), _virtual_stages(row, pp)
+    count = batch // (dp * size)
+    virtual = _virtual_stages(row, model, pp, count if software.interleaves else 1)
     _check_layers(model, pp=pp, virtual=virtual, num_microbatches=count)
     _check_experts(model, ep=ep, num_ranks=tp * cp * dp)
     shard, recompute = shard_of(row), recompute_of(row)
-    counts = _layer_counts(model, pp, software)
+    counts = dealt_layers(model, pp) if software.balances_head else spread_layers(model.num_layers, pp)
     per_node = problem.cluster.zones[0].node_groups[0].gpus_per_node // (tp * cp) or 1
     return Plan(
         framework=software.facts.name,
@@ -215,11 +198,21 @@ def _plan(row: Row, problem: Problem, software: Software, degrees: dict[str, int
     )
 
 
-def _virtual_stages(row: Row, pp: int) -> int:
+def _virtual_stages(row: Row, model: Model, pp: int, num_microbatches: int) -> int:
+    """As stated; else as many as a stage's layers can be dealt out to, `MAX_ASSUMED_VIRTUAL_STAGES` at most.
+
+    1 where interleaving cannot be: without a pipeline, or with microbatches that are no multiple of pp.
+    """
+    if pp == 1:
+        return 1
     virtual = row.count("vpp")
-    if virtual is None and pp > 1:
-        row.assume("vpp", 1)
-    return virtual if virtual is not None and pp > 1 else 1
+    if virtual is None:
+        each, rest = divmod(model.num_layers, pp)
+        can = rest == 0 and num_microbatches % pp == 0
+        fitting = [count for count in range(1, MAX_ASSUMED_VIRTUAL_STAGES + 1) if each % count == 0]
+        virtual = max(fitting) if can else 1
+        row.assume("vpp", virtual, "not stated; this framework interleaves where it can" if can else "not stated")
+    return virtual
 
 
 def _check_layers(model: Model, *, pp: int, virtual: int, num_microbatches: int) -> None:

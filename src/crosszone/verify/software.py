@@ -64,8 +64,6 @@ class Software:
     """Layers are dealt out to stages by parameters, the head's counted with them."""
     interleaves: bool = False
     """Runs have virtual stages where a table does not state them."""
-    counts_ends: bool = False
-    """Layers are dealt out to stages evenly, with embedding, last norm and head as three more."""
     one_microbatch_a_stage: bool = False
     """Unless told otherwise, a pipeline splits the batch of a replica into as many microbatches as it has stages."""
 
@@ -82,7 +80,6 @@ def software_of(row: Row) -> Software:
                 gradients=entry.get("gradients", {}),
                 balances_head=entry.get("balances_head", False),
                 interleaves=entry.get("interleaves", False),
-                counts_ends=entry.get("counts_ends", False),
                 one_microbatch_a_stage=entry.get("one_microbatch_a_stage", False),
             )
     is_sharded = shard_of(row) == "parameters"
