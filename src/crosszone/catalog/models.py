@@ -46,7 +46,7 @@ PRESETS: Final[tuple[tuple[str, int], ...]] = (
 )
 """Dense shapes that stand for a size, with their parameter counts: Llama where one was published near it, else GPT."""
 
-MAX_SIZE_RATIO: Final = 1.5
+MAX_SIZE_RATIO: Final = 2.0
 """A shape that is further from a size than this says little of it."""
 
 
