@@ -3,6 +3,8 @@
 #   make run      install into ./.venv, plan the example over three zones, say what to do next (no torch)
 #   make test     install what the tests need, run them all
 #   make check    format, lint, types, generated files, architecture: what a change must pass besides the tests
+#   make soak     the same checks over many more cases, for hours rather than minutes
+#   make accuracy predict every published run again: the report, its table in the READMEs, the intervals
 #   make format   let ruff rewrite what `make check` would refuse
 #   make clean    remove ./.venv and caches
 #
@@ -27,7 +29,7 @@ define install
 	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "$(1)"
 endef
 
-.PHONY: help run test check format clean
+.PHONY: help run test check soak accuracy format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +54,13 @@ check: $(VENV)/.installed-dev
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -q tests/architecture
 	$(BIN)/python -m pytest -q -m generated tests || [ $$? -eq 5 ]  # 5: there is no such test
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 -m soak $(PYTEST_ARGS)
+
+accuracy: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/accuracy/report.py --write
+	$(BIN)/python benchmarks/accuracy/sc21.py --write
 
 format: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff format .

@@ -26,6 +26,7 @@ def calibrate(
     from crosszone.cli import console
     from crosszone.cli.progress import progress
 
+    console.check_can_write(output)
     with progress("Learning") as advance:
         if runs == console.STDIN:
             data = sys.stdin.buffer.read()
