@@ -45,6 +45,10 @@ class Framework:
     """Bytes that its norms move beyond fused ones, per element of a token's hidden state, in one layer's forward."""
     accumulation_bytes: float
     """Bytes moved per parameter to add a microbatch's gradients to those before, apart from the products' own."""
+    expert_parallel_overlap_fraction: float
+    """Share of expert-parallel communication that runs behind another microbatch's compute."""
+    expert_launch_seconds: float
+    """What routing adds to the forward of a layer with experts, where the CPU waits for the counts of tokens."""
     sends_token_once: bool
     """A token crosses to each node once, however many of its experts are there."""
     tensor_parallel_step_seconds: float

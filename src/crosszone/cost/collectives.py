@@ -48,16 +48,22 @@ def all_reduce_seconds(num_ranks: Numeric, ranks_per_domain: Numeric, message_by
     return np.where(n > 1.0, 2.0 * (_moved_seconds(n, r, q, message_bytes, path) + latency), 0.0)
 
 
-def all_to_all_seconds(num_ranks: Numeric, ranks_per_domain: Numeric, message_bytes: Numeric, path: Path) -> Floats:
+def all_to_all_seconds(
+    num_ranks: Numeric, ranks_per_domain: Numeric, message_bytes: Numeric, path: Path, *, num_copies: Numeric = 1
+) -> Floats:
     """Time to exchange `message_bytes` per rank, equal parts to each of the n ranks.
 
     (r-1)/n of it stays in the domain, (n-r)/n leaves through the rank's network share; both at once:
         T = max((r-1)/n * S / fabric, (n-r)/n * S / network) + latencies
-    Source: pairwise exchange, Thakur et al. 2005, sec. 4.3.
+    Where the message is k = `num_copies` copies of each token that may go to the same domain, only one of them crosses
+    to it and is copied there: q (1 - (1 - 1/q)^k) / k of the copies leave, for choices that are even and independent.
+    Source: pairwise exchange, Thakur et al. 2005, sec. 4.3; one copy per node: DeepSeek-V3 report (2024), sec. 3.2.2.
     """
     n, r, q = _levels(num_ranks, ranks_per_domain)
+    k = np.asarray(num_copies, dtype=float)
+    distinct = q * (1.0 - (1.0 - 1.0 / q) ** k) / k
     inside = (r - 1.0) / n * message_bytes / path.fabric_bytes_per_second
-    across = np.where(q > 1.0, (n - r) / n * message_bytes / path.network_bytes_per_second, 0.0)
+    across = np.where(q > 1.0, (n - r) / n * distinct * message_bytes / path.network_bytes_per_second, 0.0)
     latency = np.where(q > 1.0, path.network_latency_seconds, path.fabric_latency_seconds)
     return np.where(n > 1.0, np.maximum(inside, across) + latency, 0.0)
 

@@ -17,10 +17,12 @@ from crosszone.cost.gemm import ALIGNMENT, gemm_seconds
 
 FLASH_BACKWARD_FLOP_RATIO = 2.5
 """Five products against two, one of them the recomputed scores. Source: Dao 2023 (FlashAttention-2), sec. 4.1."""
-GROUPED_GEMM_FRACTION = 0.70
-"""Rate of a grouped product over experts against one product of the same size; fitted to published MoE runs (H100)."""
-PERMUTATION_BYTES = 24.0
-"""Bytes moved per routed token and hidden element: gather, scatter, weighting and their backward, 2-byte elements."""
+GROUPED_GEMM_FRACTION = 0.85
+"""Rate of a grouped product over experts against one product of the same size; fitted to published MoE runs (NVIDIA
+Megatron-Bridge, Hopper and Blackwell)."""
+PERMUTATION_BYTES = 12.0
+"""Bytes moved per routed token and hidden element in one pass: fused gather, scatter and weighting each read and write
+2-byte elements."""
 UNFUSED_PRODUCTS = (2.0, 4.0)
 """Batched products that write or read the score matrix once: scores and weighted values forward, two gradients of each
 backward."""
@@ -76,6 +78,10 @@ class LayerKeys:
     norm_traffic_bytes: Numeric = 0.0
     tp_step_seconds: Numeric = 0.0
     """Latency of each step of a tensor-parallel ring that leaves the fabric."""
+    sends_token_once: Bools | bool = False
+    """A token crosses to each node once, however many of its experts are there."""
+    ep_overlap_fraction: Numeric = 0.0
+    expert_launch_seconds: Numeric = 0.0
     stall_seconds: Numeric = 0.0
     """Added to the time to issue a layer's forward; hides behind GPU time as that does."""
 
@@ -135,8 +141,9 @@ def layer_cost(model: Model, kind: LayerKind, workload: Workload, keys: LayerKey
         elementwise = elementwise[0] + casts[0], elementwise[1] + casts[1]
     exchange = _exchange_seconds(model, kind, keys, tokens, element_bytes)
     ring = _context_seconds(model, keys, tokens, element_bytes)
+    waits = keys.expert_launch_seconds if kind.is_moe else 0.0
     forward, backward = (
-        _one_pass(keys, gemm, attention[step], elementwise[step], exchange, ring[step], launch)
+        _one_pass(keys, gemm, attention[step], elementwise[step], exchange, ring[step], launch, waits)
         for step, (gemm, launch) in enumerate(((forward_gemm, 1.0), (backward_gemm, BACKWARD_LAUNCH_RATIO)))
     )
     return LayerCost(forward=forward, backward=backward, attention_again=attention[0])
@@ -150,6 +157,7 @@ def _one_pass(
     exchange: tuple[Floats, Floats],
     ring: Floats,
     launch_ratio: float,
+    waits: Numeric,
 ) -> Pass:
     tp, ep = exchange
     exposed_tp = tp * (1.0 - keys.tp_overlap_fraction)
@@ -157,7 +165,7 @@ def _one_pass(
     busy = gemm + attention + elementwise + exposed_tp + exposed_cp + ep
     issue = (keys.launch_seconds + keys.stall_seconds) * launch_ratio
     gaps = KERNEL_GAP_FRACTION * keys.launch_seconds * launch_ratio
-    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy + gaps
+    launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy + gaps + waits * launch_ratio
     return Pass(
         gemm=gemm,
         attention=attention,
@@ -281,7 +289,10 @@ def _exchange_seconds(
     if not kind.is_moe:
         return tp, np.zeros_like(tp)
     routed = message * model.experts_per_token / keys.tp
-    ep = 2.0 * all_to_all_seconds(keys.ep, np.minimum(keys.ep, keys.domain_size), routed, keys.path)
+    copies = np.where(keys.sends_token_once, model.experts_per_token, 1)
+    inside = np.minimum(keys.ep, keys.domain_size)
+    ep = 2.0 * all_to_all_seconds(keys.ep, inside, routed, keys.path, num_copies=copies)
+    ep = ep * (1.0 - np.asarray(keys.ep_overlap_fraction))
     return tp, ep
 
 

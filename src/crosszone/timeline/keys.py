@@ -127,6 +127,8 @@ def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
         stall_seconds=np.where(crosses & (plans.tp > 1), fact("receive_stall_seconds") * plans.tp, 0.0),
         tp_step_seconds=fact("tensor_parallel_step_seconds"),
         sends_token_once=fact("sends_token_once").astype(bool),
+        expert_launch_seconds=fact("expert_launch_seconds"),
+        ep_overlap_fraction=fact("expert_parallel_overlap_fraction"),
         logit_traffic_bytes=fact("logit_traffic_bytes"),
         tp_overlap_fraction=fact("tensor_parallel_overlap_fraction"),
         path=path,
