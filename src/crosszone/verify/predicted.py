@@ -73,14 +73,18 @@ def forecasts(
     on_progress: Callable[[int], None] = lambda count: None,
     *,
     shares: Callable[[Gpu], Efficiency] = efficiency,
+    max_events: int = MAX_EVENTS,
 ) -> list[Forecast]:
-    """One forecast per case, in order. `on_progress` is told how many more are done; `shares` as in `inputs`."""
+    """One forecast per case, in order. `on_progress` is told how many more are done; `shares` as in `inputs`.
+
+    Pipelines of more than `max_events` actions are not simulated: their closed form stands in.
+    """
     groups: dict[Any, list[int]] = defaultdict(list)
     for index, case in enumerate(cases):
         groups[_key(case.problem)].append(index)
     found: dict[int, Forecast] = {}
     for members in groups.values():
-        together = _together([cases[index] for index in members], shares)
+        together = _together([cases[index] for index in members], shares, max_events)
         found.update(zip(members, together, strict=True))
         on_progress(len(members))
     return [found[index] for index in range(len(cases))]
@@ -98,7 +102,7 @@ def _one_node(cluster: Cluster) -> Cluster:
     return dataclasses.replace(cluster, zones=(dataclasses.replace(zone, node_groups=(group,)),))
 
 
-def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency]) -> list[Forecast]:
+def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency], max_events: int) -> list[Forecast]:
     """Forecasts of cases with the same key."""
     frameworks = tuple({case.framework.name: case.framework for case in cases}.values())
     prepared = inputs(cases[0].problem, frameworks, shares)
@@ -107,7 +111,7 @@ def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency]) -> list[Fo
     with np.errstate(all="ignore"):  # a row that has no finite answer is told apart below
         evaluation = evaluate(prepared, tables, keys)
         size = stage_bytes(evaluation.view)
-        pipeline = _pipeline_seconds(prepared, tables, evaluation)
+        pipeline = _pipeline_seconds(prepared, tables, evaluation, max_events)
     # All that is no pipeline stays as it is, whatever terms there are.
     step_seconds = evaluation.step_seconds - evaluation.pipeline_seconds + pipeline
     return _forecasts(prepared, tables, evaluation, size, step_seconds)
@@ -127,12 +131,12 @@ def _stacked(rows: list[Tables]) -> Tables:
     )
 
 
-def _pipeline_seconds(prepared: Inputs, tables: Tables, evaluation: Evaluation) -> Floats:
+def _pipeline_seconds(prepared: Inputs, tables: Tables, evaluation: Evaluation, max_events: int) -> Floats:
     """Simulated seconds of every plan's pipeline; those without one have nothing to simulate."""
     plans, found = tables.plans, evaluation.pipeline_seconds.copy()
     counts = tables.replicas.num_microbatches
     events = 2.0 * counts * plans.pp * plans.num_virtual_stages
-    rows = np.flatnonzero((plans.pp > 1) & (events <= MAX_EVENTS))
+    rows = np.flatnonzero((plans.pp > 1) & (events <= max_events))
     # Rows with the same order of work follow each other: the simulation keeps the orders that it used last.
     ordered = rows[np.lexsort((counts[rows], plans.num_virtual_stages[rows], plans.pp[rows]))]
     for row in ordered.tolist():
