@@ -11,8 +11,9 @@ from crosszone.cost.flop import value_head_size
 
 NORM_STATISTICS_BYTES = 8.0
 """Mean and inverse deviation that a fused attention or norm keeps per token and head or row, fp32."""
-TIGHT_FRACTION = 0.92
-"""Above this share of the capacity a plan is called tight: there runs that ran and runs that failed overlap."""
+TIGHT_FRACTION = 0.90
+"""Above this share of the capacity a plan is called tight. Of 960 runs by Hagemann et al. 2023 on A100, labelled ran or
+out of memory, 2 % of those predicted below it failed, and 38 % of those between it and the capacity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,15 @@ import pytest
 
 from crosszone.core.model import LayerKind, Model
 from crosszone.core.workload import Workload
-from crosszone.cost.memory import TIGHT_FRACTION, activation_bytes, logit_buffer_bytes, state_bytes, verdict
+from crosszone.cost.memory import (
+    TIGHT_FRACTION,
+    ActivationBytes,
+    KeptElements,
+    activation_bytes,
+    logit_buffer_bytes,
+    state_bytes,
+    verdict,
+)
 
 DENSE = LayerKind(is_moe=False, window_size=None)
 SPARSE = LayerKind(is_moe=True, window_size=None)
@@ -118,6 +126,72 @@ def test_fp32_activations_are_twice_as_large(llama: Model, workload) -> None:
     statistics = 8 * llama.num_heads * 4096
     narrow, wide = (kept(llama, workload(precision))[0] - statistics for precision in ("bf16", "fp32"))
     assert wide == 2 * narrow
+
+
+def layer(model: Model, of: Workload, *, tp: int = 1, sp: bool = False, **elements: float) -> ActivationBytes:
+    return activation_bytes(
+        model,
+        DENSE,
+        of,
+        microbatch_size=1,
+        tp=tp,
+        cp=1,
+        sequence_parallel=np.array(sp),
+        kept=KeptElements(**elements),
+    )
+
+
+@pytest.mark.parametrize("tp", [1, 4])
+def test_eager_kernels_keep_more(llama: Model, workload, tp: int) -> None:
+    # Of 4096 tokens, 2 bytes each: two norms, which tp does not divide; the queries' width and the FFN's, which it does.
+    def more(**elements: float) -> float:
+        return float(layer(llama, workload(), tp=tp, **elements).kept[0] - layer(llama, workload(), tp=tp).kept[0])
+
+    assert more(norm=4) == pytest.approx(2 * 4096 * 2 * 4 * llama.hidden_size)
+    assert more(attention=2) == pytest.approx(2 * 4096 * 2 * llama.num_heads * llama.head_size / tp)
+    assert more(ffn=1) == pytest.approx(2 * 4096 * llama.ffn_size / tp)
+
+
+def test_without_a_gate_there_is_no_fourth_tensor(gpt3: Model, workload) -> None:
+    assert layer(gpt3, workload(), ffn=1).kept[0] == layer(gpt3, workload()).kept[0]
+
+
+def test_scores_without_dropout_are_kept_once(gpt3: Model, workload) -> None:
+    unfused = workload(attention="unfused")
+    flash = float(layer(gpt3, workload()).kept[0])
+    once, dropout = (float(layer(gpt3, unfused, score=score).kept[0]) - flash for score in (1.0, 2.5))
+    assert once == 2 * gpt3.num_heads * 4096**2
+    assert dropout == 2.5 * once
+
+
+def test_a_backward_holds_the_gradients_of_one_ffn(llama: Model, workload) -> None:
+    # Input and output whole on every rank, three hidden tensors divided.
+    for tp, sp in ((1, False), (4, False), (4, True)):
+        found = layer(llama, workload(), tp=tp, sp=sp)
+        assert float(found.passing) == 2 * 4096 * (2 * llama.hidden_size + 3 * llama.ffn_size / tp)
+
+
+def test_a_backward_holds_the_gradients_of_scores_where_they_are_more(gpt3: Model, workload) -> None:
+    found = layer(gpt3, workload(attention="unfused"))
+    assert float(found.passing) == 2 * 2 * gpt3.num_heads * 4096**2
+
+
+def test_sequences_are_gathered_only_where_they_were_split(llama: Model, workload) -> None:
+    assert float(layer(llama, workload(), tp=4, sp=True).gathered) == 2 * 4096 * llama.hidden_size
+    assert float(layer(llama, workload(), tp=4).gathered) == 0
+    assert float(layer(llama, workload(), sp=True).gathered) == 0
+
+
+def test_gathered_logits_are_whole_on_every_rank(llama: Model, workload) -> None:
+    def logits(tp: int) -> float:
+        return float(
+            logit_buffer_bytes(
+                llama, workload(), microbatch_size=1, tp=tp, cp=1, logit_bytes=16.0, gathered_logit_bytes=6.0
+            )
+        )
+
+    assert logits(4) == logits(2) == 4096 * 32000 * (16 + 6)
+    assert logits(1) == 4096 * 32000 * 16
 
 
 def test_logits_are_tokens_times_vocabulary(llama: Model, workload) -> None:
