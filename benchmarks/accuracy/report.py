@@ -143,8 +143,8 @@ def headline(found: Study) -> str:
     """The table of the README."""
     scores = found.validation.quantities[STEP].by_source
     lines = [
-        "| published runs | GPUs | runs | error | after one own run | constant share of peak |",
-        "| --- | --- | --: | --: | --: | --: |",
+        "| published runs | GPUs | runs | error | not fitted to it | after one own run | constant share of peak |",
+        "| --- | --- | --: | --: | --: | --: | --: |",
     ]
     shown = sorted(scores, key=lambda name: (name in APART, -scores[name].num_rows))
     for name in shown:
@@ -153,6 +153,7 @@ def headline(found: Study) -> str:
     means = [name for name in shown if name not in APART and scores[name].num_rows >= LEAST_STUDIED_RUNS]
     errors = (
         statistics.fmean(_number(scores[name].mape) for name in means),
+        statistics.fmean(found.left_out[name] for name in means) if found.left_out else None,
         statistics.fmean(found.one_run[name] for name in means),
         statistics.fmean(_number(scores[name].null_model_mape) for name in means),
     )
@@ -206,7 +207,7 @@ def main() -> None:
 
 def _headline_row(found: Study, name: str, score: Score) -> str:
     gpus = sorted({row.gpu.split("-")[0].upper() for row in found.validation.rows if row.source == name})
-    errors = (score.mape, found.one_run.get(name), score.null_model_mape)
+    errors = (score.mape, found.left_out.get(name), found.one_run.get(name), score.null_model_mape)
     return f"| {TITLES[name]} | {', '.join(gpus)} | {score.num_rows} | {' | '.join(map(_share, errors))} |"
 
 
@@ -214,7 +215,7 @@ def _steps(found: Study) -> str:
     scores = found.validation.quantities[STEP]
     lines = [
         "As shipped; *left out*: by constants fitted to the other sources; *one run*: after one run of the source and "
-        "GPU was learnt from, tested on the others; *null*: a constant share of peak; *regret*: measured loss of the "
+        "GPU was learnt from, that whose step is most nearly all computing, tested on the others; *null*: a constant share of peak; *regret*: measured loss of the "
         "plan predicted fastest, over groups of the same model, GPUs and batch.",
         "",
         "| source | runs | error | median | bias | left out | one run | null | regret (groups) |",

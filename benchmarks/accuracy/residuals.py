@@ -29,8 +29,8 @@ UNSEEN = "unseen"
 OTHER_FRAMEWORK = {"megatron": "deepspeed", "deepspeed": "megatron", "torchtitan": "fsdp", "fsdp": "torchtitan"}
 """Whose facts a run gets where its framework is taken to be unseen: those of the nearest in kind. A run of an older
 generation gets today's."""
-RUNS_PER_CLUSTER = 4
-"""Runs of each source and GPU that take their turn as the one own run."""
+PROBE_RATIO = 1.1
+"""How much slower GPUs are taken to be, to see how much of a step they decide."""
 LEAST_PER_CLUSTER = 3
 
 
@@ -125,20 +125,30 @@ def _with_other_facts(case: Case) -> Case:
 
 
 def _one_run(cases: Sequence[Case], scope: ErrorLedger) -> tuple[Residual, ...]:
-    """Of the other runs of a source and GPU, after each of a few runs in turn was learnt from."""
+    """Of the other runs of a source and GPU, after the one whose step is most nearly all computing was learnt from."""
     clusters: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
         clusters[case.row.source, _gpu(case)].append(case)
-    scaled = []
+    scaled: list[Case] = []
     for members in clusters.values():
-        if len(members) < LEAST_PER_CLUSTER:
-            continue
-        step = max(len(members) // RUNS_PER_CLUSTER, 1)
-        for index in range(step // 2, len(members), step):
-            calibration = _learnt_from(members[index])
+        if len(members) >= LEAST_PER_CLUSTER:
+            own = _most_compute(members)
+            calibration = _learnt_from(own)
             if calibration is not None:
-                scaled += [calibrated(case, [calibration]) for case in members if case is not members[index]]
+                scaled += [calibrated(case, [calibration]) for case in members if case is not own]
     return _residuals(scaled, scope, {})
+
+
+def _most_compute(cases: Sequence[Case]) -> Case:
+    """The run whose predicted step grows most where GPUs are slower; the first of several."""
+    slower = [
+        calibrated(case, [Calibration(gpu=_gpu(case), compute_seconds_ratio=PROBE_RATIO, num_runs=0, source="")])
+        for case in cases
+    ]
+    growth = [
+        slow.step_seconds / fast.step_seconds for slow, fast in zip(forecasts(slower), forecasts(cases), strict=True)
+    ]
+    return cases[growth.index(max(growth))]
 
 
 def _learnt_from(case: Case) -> Calibration | None:

@@ -49,7 +49,7 @@ def test_the_headline_is_the_scores(report, found) -> None:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         assert cells[2] == str(score.num_rows)
         assert cells[3] == f"{100 * score.mape:.1f} %"
-        assert cells[5] == f"{100 * score.null_model_mape:.1f} %"
+        assert cells[6] == f"{100 * score.null_model_mape:.1f} %"
     assert f"mean of the first {len(SMALL)}" in text
 
 
