@@ -143,7 +143,7 @@ def layer(model: Model, of: Workload, *, tp: int = 1, sp: bool = False, **elemen
 
 @pytest.mark.parametrize("tp", [1, 4])
 def test_eager_kernels_keep_more(llama: Model, workload, tp: int) -> None:
-    # Of 4096 tokens, 2 bytes each: two norms, which tp does not divide; the queries' width and the FFN's, which it does.
+    # Of 4096 tokens, 2 bytes each: two norms, which tp leaves whole; the width of queries and FFN, which it divides.
     def more(**elements: float) -> float:
         return float(layer(llama, workload(), tp=tp, **elements).kept[0] - layer(llama, workload(), tp=tp).kept[0])
 
