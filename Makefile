@@ -4,7 +4,7 @@
 #   make test     install what the tests need, run them all
 #   make check    format, lint, types, generated files, architecture: what a change must pass besides the tests
 #   make soak     the same checks over many more cases, for hours rather than minutes
-#   make accuracy predict every published run again: the report, its table in the READMEs, the intervals
+#   make accuracy predict every published run again: the report, its table in the READMEs, the intervals (ten minutes)
 #   make format   let ruff rewrite what `make check` would refuse
 #   make clean    remove ./.venv and caches
 #
@@ -59,6 +59,7 @@ soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 -m soak $(PYTEST_ARGS)
 
 accuracy: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/accuracy/fit.py --write
 	$(BIN)/python benchmarks/accuracy/report.py --write
 	$(BIN)/python benchmarks/accuracy/sc21.py --write
 

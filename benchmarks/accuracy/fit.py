@@ -1,7 +1,8 @@
 """Fit the constants of the compute model to measured runs, and say how well they hold for sources that had no part.
 
-    python benchmarks/accuracy/fit.py RUNS.csv              fit, print constants and errors
-    python benchmarks/accuracy/fit.py RUNS.csv --write      and keep the left-out predictions in left_out.csv
+    python benchmarks/accuracy/fit.py              fit, print constants and errors
+    python benchmarks/accuracy/fit.py --write      and keep the left-out predictions in left_out.csv
+    python benchmarks/accuracy/fit.py RUNS.csv     the same for other tables than those in data/
 
 RUNS.csv has the columns that `crosszone validate` reads. Constants are those of catalog/data: `CONSTANTS` lists each
 with a starting value from counts or data sheets and how far runs may take it from there. The residual is the logarithm
@@ -36,6 +37,7 @@ from crosszone.verify.predicted import MAX_EVENTS, forecasts
 from crosszone.verify.row import read_rows
 from crosszone.verify.score import middle_of_repeats
 
+DATA = Path(__file__).with_name("data")
 LEFT_OUT = Path(__file__).with_name("left_out.csv")
 FLASH_BACKWARD_RATIO = 1.27
 """Rate of a fused attention's forward over its backward (Dao 2023, fig. 4 to 6)."""
@@ -43,7 +45,9 @@ HELD_OUT = ("sc21", "vtrain", "tinyllama", "jzv100")
 """Sources that no constant is fitted to."""
 OWN = {"usp": "nanotron-2025"}
 """Sources with a generation of a framework, on a network, that no other source has."""
-UNFIT = re.compile(r"micro_batch 1: not stated|rowwise|offload", re.IGNORECASE)
+ALIKE = {"aleph-2023-fused-norm": "aleph-2023", "rowwise-async-tp": "rowwise"}
+"""Generations that share the constants of another."""
+UNFIT = re.compile(r"micro_batch \d+: not stated|offload", re.IGNORECASE)
 """Runs that count in the errors but not in the fit: their microbatch is assumed, or they do what is not modelled."""
 NOISE = 0.08
 """Spread of log residuals that the model leaves; residuals beyond it count less (soft L1)."""
@@ -86,6 +90,8 @@ CONSTANTS = (
     *_gpu("h100-sxm5-96gb-hbm2e", gemm_fraction=(0.58, 0.1)),
     *_gpu("aleph-2023", elementwise_factor=(1.6, 0.3), norm_traffic_bytes=(72.0, 0.4)),
     *_gpu("2023-hopper", gemm_factor=(0.90, 0.1)),
+    *_gpu("nemo-2024", gemm_factor=(0.95, 0.05)),
+    *_gpu("rowwise", gemm_factor=(0.8, 0.2)),
 )
 """Shares of a GPU and facts of a framework's generation that several runs tell apart."""
 
@@ -117,10 +123,10 @@ class Runs:
         )
 
 
-def read_runs(path: Path) -> Runs:
+def read_runs(paths: Sequence[Path]) -> Runs:
     """Runs graded A or B (or not at all) that measured a step and can be expressed; the middle one of repeats."""
     found = []
-    for row in read_rows(path.read_text(encoding="utf-8")):
+    for row in (row for path in paths for row in read_rows(path.read_text(encoding="utf-8"))):
         if row.text("quality").upper() not in ("", "A", "B"):
             continue
         try:
@@ -155,8 +161,10 @@ def predicted(runs: Runs, constants: Sequence[Constant], values: Floats, *, max_
 def _changed(case: Case, changes: dict[tuple[str, str], float]) -> Case:
     words = case.framework.name.split()
     own = {field: value for (table, field), value in changes.items() if table in words}
-    if "aleph-2023-fused-norm" in words:  # the same framework but for its norms
-        own |= {field: value for (table, field), value in changes.items() if table == "aleph-2023"}
+    for name, like in ALIKE.items():
+        if name in words:
+            own |= {field: value for (table, field), value in changes.items() if table == like}
+    if "aleph-2023-fused-norm" in words:
         own["norm_traffic_bytes"] = 0.0
     own = {field: value for field, value in own.items() if field in Framework.__slots__}
     return dataclasses.replace(case, framework=dataclasses.replace(case.framework, **own)) if own else case
@@ -249,8 +257,8 @@ def mape(ratio: Floats) -> float:
 
 def main(arguments: Sequence[str]) -> None:
     """Fit, print, write."""
-    paths = [argument for argument in arguments if not argument.startswith("--")]
-    runs = read_runs(Path(paths[0]))
+    paths = [Path(argument) for argument in arguments if not argument.startswith("--")]
+    runs = read_runs(paths or sorted(DATA.glob("*.csv")))
     left_out = runs.seconds * np.nan
     others = runs.take(~np.isin(runs.source, [*OWN, "vtrain"]))
     best, found = _fit_together(others)
