@@ -216,7 +216,8 @@ def _steps(found: Study) -> str:
     lines = [
         "As shipped; *left out*: by constants fitted to the other sources; *one run*: after one run of the source and "
         "GPU was learnt from, that whose step is most nearly all computing, tested on the others; *null*: a constant "
-        "share of peak; *regret*: measured loss of the plan predicted fastest, over groups of the same model, GPUs and batch.",
+        "share of peak; *regret*: measured loss of the plan predicted fastest, over groups of the same model, GPUs and "
+        "batch.",
         "",
         "| source | runs | error | median | bias | left out | one run | null | regret (groups) |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
