@@ -51,6 +51,8 @@ UNFIT = re.compile(r"micro_batch \d+: not stated|offload", re.IGNORECASE)
 """Runs that count in the errors but not in the fit: their microbatch is assumed, or they do what is not modelled."""
 NOISE = 0.08
 """Spread of log residuals that the model leaves; residuals beyond it count less (soft L1)."""
+OPINION, OWN_OPINION = 8.0, 40.0
+"""Weight of a source against the priors: of one among others, and of one with constants of its own."""
 STEP_SIZE = 0.02
 """Of a logarithm, for derivatives."""
 ROUNDS = 3
@@ -232,13 +234,15 @@ def _line(runs: Runs, constants: Sequence[Constant], values: Floats, held: Float
     return Line(values, residual, np.array([(logarithm(each) - base) / STEP_SIZE for each in moved]).T)
 
 
-def _solve(runs: Runs, constants: Sequence[Constant], line: Line, left_out: Sequence[str]) -> Floats:
+def _solve(
+    runs: Runs, constants: Sequence[Constant], line: Line, left_out: Sequence[str], opinion: float = OPINION
+) -> Floats:
     used = runs.is_fit & ~np.isin(runs.source, left_out)
     weight = np.zeros(len(used))
     for source in set(runs.source[used]):
         own = used & (runs.source == source)
         weight[own] = 1.0 / math.sqrt(own.sum())
-    weight = weight[used] * 8.0  # a source's opinion is worth eight single runs
+    weight = weight[used] * opinion
     start = np.log(line.values / np.array([each.start for each in constants]))
     spread = np.array([each.spread for each in constants])
 
@@ -315,7 +319,7 @@ def _fit_own(runs: Runs, generation: str, constants: Sequence[Constant], best: F
         values = np.array([each.start for each in own])
         for _ in range(ROUNDS):
             line = _line(part, every, values, held)
-            values = line.values * np.exp(_solve(part, own, line, ()))
+            values = line.values * np.exp(_solve(part, own, line, (), OWN_OPINION))
         return values
 
     def seconds(rows: Bools, values: Floats) -> Floats:

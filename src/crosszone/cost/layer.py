@@ -47,6 +47,8 @@ LAUNCH_NORM = 4.0
 KERNEL_GAP_FRACTION = 0.25
 """GPU time lost between dependent kernels (drain, start, fill: about 2 us each), over the CPU time to issue them (about
 8 us each); lost even where the GPU is the slower of the two. Checked on launch-bound runs of small models."""
+MAX_GAP_SECONDS = 1e-4
+"""Of a layer's forward: some 50 kernels, however slowly the CPU issues them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,7 @@ def _one_pass(
     exposed_cp = np.maximum(ring - attention, 0.0)
     busy = gemm + attention + elementwise + exposed_tp + exposed_cp + ep
     issue = (keys.launch_seconds + keys.stall_seconds) * launch_ratio
-    gaps = KERNEL_GAP_FRACTION * keys.launch_seconds * launch_ratio
+    gaps = np.minimum(KERNEL_GAP_FRACTION * keys.launch_seconds, MAX_GAP_SECONDS) * launch_ratio
     launch = (busy**LAUNCH_NORM + issue**LAUNCH_NORM) ** (1.0 / LAUNCH_NORM) - busy + gaps + waits * launch_ratio
     return Pass(
         gemm=gemm,

@@ -41,7 +41,13 @@ KERNELS = (
     ("best", r"flash_?attention_?v?3|\bfa-?3\b|cudnn|transformer engine"),
 )
 """(kernel, what `flash_attention` says)"""
-NARROWED_BY = (("mode", "fsdp_mode"), ("gpu", "gpu"), ("kernel", "flash_attention"))
+NARROWED_BY = (
+    ("mode", "fsdp_mode"),
+    ("gpu", "gpu"),
+    ("kernel", "flash_attention"),
+    ("precision", "precision"),
+    ("notes", "notes"),
+)
 """(key of an entry, column in which its pattern must be found)"""
 SHARD_TEXTS = (
     ("gradients", r"shard_grad_op|zero-?2"),
