@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from crosszone.core.prediction import Prediction
     from crosszone.core.problem import Problem
     from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan, SpecError
-    from crosszone.service import answer_json, job_schema, plan, predict, prediction_json, read, read_text, starter_job
+    from crosszone.service import (
+        answer_json,
+        calibrate,
+        calibrated,
+        job_schema,
+        plan,
+        predict,
+        prediction_json,
+        read,
+        read_calibrations,
+        read_text,
+        starter_job,
+        validate,
+    )
 
     __version__: str
 
@@ -27,6 +40,10 @@ __all__ = [
     "read_text",
     "predict",
     "plan",
+    "validate",
+    "calibrate",
+    "read_calibrations",
+    "calibrated",
     "prediction_json",
     "answer_json",
     "job_schema",

@@ -44,7 +44,7 @@ def calibration_view(report: CalibrationReport, *, is_verbose: bool) -> Iterator
 
 
 def _runs(runs: tuple[CalibratedRun, ...]) -> RenderableType:
-    numbers = ("measured", "predicted", "calibrated", "own ×")
+    numbers = ("measured", "predicted", "calibrated", "computing", "own ×")
     return table(
         [Column(name="id", is_flexible=True), *(Column(name=name, is_number=True) for name in numbers)],
         [
@@ -53,6 +53,7 @@ def _runs(runs: tuple[CalibratedRun, ...]) -> RenderableType:
                 units.format_seconds(run.measured_seconds),
                 units.format_seconds(run.predicted_seconds),
                 units.format_seconds(run.calibrated_seconds),
+                units.format_fraction(run.compute_share_fraction),
                 f"{run.compute_seconds_ratio:.3f}",
             )
             for run in runs

@@ -131,7 +131,7 @@ def _headline(problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[
     ranges = [
         f"  ({units.format_seconds(interval.low_seconds)} to {units.format_seconds(interval.high_seconds)} "
         f"at {units.format_fraction(interval.level)})"
-        for interval in prediction.intervals[:1]
+        for interval in prediction.intervals[-1:]
     ]
     yield "step", Text.assemble((units.format_seconds(prediction.step_seconds), "bold"), *ranges)
     yield (

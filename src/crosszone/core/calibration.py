@@ -1,11 +1,36 @@
 """What own runs taught about a cluster: constants that predictions for it take into account."""
 
+import dataclasses
 from dataclasses import dataclass
+
+from crosszone.core.efficiency import Efficiency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredShares:
+    """Shares that kernels timed on the GPU itself reach, named as in `Efficiency`; None: the catalog's holds."""
+
+    gemm_fraction: float | None = None
+    fp8_gemm_fraction: float | None = None
+    gemm_overhead_depth: float | None = None
+    attention_fraction: float | None = None
+    attention_backward_fraction: float | None = None
+    flash2_factor: float | None = None
+    memory_fraction: float | None = None
+
+    def known(self) -> dict[str, float]:
+        """What was measured, by name."""
+        values = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return {name: value for name, value in values if value is not None}
+
+    def replaced(self, efficiency: Efficiency) -> Efficiency:
+        """`efficiency` with what was measured in place of its own."""
+        return dataclasses.replace(efficiency, **self.known())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Learnt from measured steps on one kind of GPU."""
+    """Learnt from measured steps, or from timed kernels, on one kind of GPU."""
 
     schema_version: int = 1
     gpu: str
@@ -13,14 +38,17 @@ class Calibration:
     compute_seconds_ratio: float
     """Measured over predicted seconds of what the GPU and its driver do: products, attention, memory, launches."""
     num_runs: int
+    """Zero where it was learnt from timed kernels alone."""
     source: str
-    """Where the runs come from."""
+    """Where the runs come from, or what timed the kernels."""
     date: str = ""
     """Day on which it was learnt, as 2026-11-21."""
     frameworks: tuple[str, ...] = ()
     """Catalog names of the frameworks that ran."""
     spread_fraction: float | None = None
     """Standard deviation of the logarithm of the runs' own ratios; None of a single run."""
+    efficiency: MeasuredShares | None = None
+    """From timed kernels; None where only steps were measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +63,8 @@ class CalibratedRun:
     """Before."""
     compute_seconds_ratio: float
     """With which this run alone is predicted as measured."""
+    compute_share_fraction: float
+    """How much of the step's time grows with the GPU's seconds; where it is small, the ratio says little."""
     calibrated_seconds: float
     """Predicted with the calibration of all runs."""
     assumed: tuple[str, ...]

@@ -16,6 +16,8 @@ from crosszone.verify.row import Row, read_rows
 
 LEAST_RATIO, MOST_RATIO = 0.2, 5.0
 """Beyond these the run or the table is wrong, not the constant: no studied run is off by more than a factor of 3."""
+PROBE_RATIO = 1.1
+"""How much slower GPUs are taken to be, to see how much of a step they decide."""
 MAX_SOLVER_STEPS = 60
 TOLERANCE = 1e-12
 """Of the logarithm of predicted over measured."""
@@ -67,6 +69,7 @@ class _Solution:
     case: Case
     measured_seconds: float
     predicted_seconds: float
+    compute_share_fraction: float
     bounds_seconds: tuple[float, float]
     """Predicted at the least and at the most ratio."""
     ratio: float | None
@@ -124,10 +127,12 @@ def _solve(case: Case) -> _Solution:
     ratio = None
     if at_low <= 0.0 <= at_high:
         ratio = math.exp(_root(error, low, high, at_low, at_high))
+    predicted = _seconds(case, 1.0)
     return _Solution(
         case=case,
         measured_seconds=measured,
-        predicted_seconds=_seconds(case, 1.0),
+        predicted_seconds=predicted,
+        compute_share_fraction=(_seconds(case, PROBE_RATIO) / predicted - 1.0) / (PROBE_RATIO - 1.0),
         bounds_seconds=(measured * math.exp(at_low), measured * math.exp(at_high)),
         ratio=ratio,
     )
@@ -191,6 +196,7 @@ def _runs(solutions: Sequence[_Solution], calibrations: Sequence[Calibration]) -
             measured_seconds=found.measured_seconds,
             predicted_seconds=found.predicted_seconds,
             compute_seconds_ratio=found.ratio,
+            compute_share_fraction=found.compute_share_fraction,
             calibrated_seconds=forecast.step_seconds,
             assumed=tuple(found.case.row.assumed),
         )

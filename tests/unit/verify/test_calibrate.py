@@ -103,6 +103,14 @@ def test_the_report_says_what_each_run_was_before_and_after(measured_on) -> None
     assert run.compute_seconds_ratio == pytest.approx(1.3, rel=1e-6)
 
 
+def test_a_run_that_communicates_much_says_less_about_its_gpus(measured_on) -> None:
+    alone, wide = ({"tp": "1", "pp": "1", "dp": "1", "n_gpus": "1", "global_batch": "8", "layers": "4"}, LAYOUTS[0])
+    (own,) = calibrate_table(measured_on(1.0, [alone]), source="", date="").runs
+    (shared,) = calibrate_table(measured_on(1.0, [wide]), source="", date="").runs
+    assert own.compute_share_fraction == pytest.approx(1.0, abs=0.02)
+    assert 0.0 < shared.compute_share_fraction < own.compute_share_fraction
+
+
 def test_rows_without_a_step_time_are_listed_not_used(make_table) -> None:
     text = make_table({"id": "own_1"}, {**BLANK, "id": "own_2", "status": "ran"}, {**BLANK, "id": "own_3"})
     report = calibrate_table(text, source="", date="")
