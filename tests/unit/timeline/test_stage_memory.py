@@ -142,3 +142,21 @@ def test_without_a_pipeline_layers_are_gathered_one_by_one(rows: Rows) -> None:
         rows(plan, "torchtitan", **{**BARE, "keeps_gathered_in_pipeline": keeps}) for keeps in (True, False)
     )
     assert stays == layers
+
+
+@pytest.mark.parametrize(
+    ("times_capacity", "verdict"),
+    [(0.5, "fits"), (0.89, "fits"), (0.95, "tight"), (1.01, "does not fit"), (1.15, "does not fit")],
+)
+def test_the_verdict_is_of_what_a_plan_needs(job: Any, times_capacity: float, verdict: str) -> None:
+    """The same plan on GPUs of the memory that makes it so; free blocks do not count."""
+    problem = job({"tp": 2, "pp": 2}, num_zones=1)
+    plan, facts = complete(problem), changed("megatron", cached_fraction=0.3)
+    need = predict_plan(problem, plan, facts).memory.peak_bytes
+    group = problem.cluster.zones[0].node_groups[0]
+    gpu = replace(group.gpu, memory_bytes=need / times_capacity)
+    zone = replace(problem.cluster.zones[0], node_groups=(replace(group, gpu=gpu),))
+    memory = predict_plan(replace(problem, cluster=replace(problem.cluster, zones=(zone,))), plan, facts).memory
+    assert memory.peak_bytes == pytest.approx(need)
+    assert memory.peak_bytes / memory.capacity_bytes == pytest.approx(times_capacity)
+    assert (memory.verdict, memory.fits) == (verdict, verdict != "does not fit")

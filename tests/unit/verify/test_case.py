@@ -71,6 +71,18 @@ def test_a_microbatch_follows_from_accumulation_else_is_one(make_row) -> None:
     assert "micro_batch 1: not stated." in row.assumed
 
 
+def test_torchtitans_pipeline_makes_as_many_microbatches_as_stages(make_row) -> None:
+    pipeline = {"micro_batch": "", "pp": "4", "dp": "8", "framework": "torchtitan", "year": "2024"}
+    row = make_row(**pipeline)
+    case = case_of(row)
+    assert case.plan.replicas[0].num_microbatches == 4
+    assert case.plan.microbatch_size == 1024 // 8 // 4
+    assert "micro_batch 32: as many microbatches as stages, the default." in row.assumed
+    # Nobody else does so, nor torchtitan without a pipeline.
+    assert case_of(make_row(**{**pipeline, "framework": "Megatron-LM"})).plan.microbatch_size == 1
+    assert case_of(make_row(micro_batch="", framework="torchtitan")).plan.microbatch_size == 1
+
+
 def test_a_batch_follows_from_accumulation(make_row) -> None:
     row = make_row(global_batch="", grad_accum="4")
     assert case_of(row).problem.workload.global_batch_size == 32 * 4 * 8

@@ -134,6 +134,20 @@ def test_a_framework_may_keep_gradients_narrow(make_row) -> None:
     assert dtypes(make_row(precision="bf16", framework="Aleph Alpha scaling")).gradient_reduction == "bf16"
 
 
+@pytest.mark.parametrize(("precision", "gradients"), [("fp16", "fp16"), ("bf16", "fp32")])
+def test_a_framework_may_do_so_in_one_precision_alone(make_row, precision, gradients) -> None:
+    """DeepSpeed's fp16 optimizer keeps gradients in fp16, its bf16 optimizer sums them in fp32."""
+    row = make_row(precision=precision, framework="Megatron-DeepSpeed")
+    assert dtypes(row).gradients == gradients
+
+
+def test_no_flash_kernel_computes_in_fp32(make_row) -> None:
+    row = make_row(flash_attention="", precision="fp32")
+    assert attention_of(row) == "unfused"
+    assert row.assumed == ["attention unfused: flash kernels compute in 16 bits or less."]
+    assert attention_of(make_row(flash_attention="yes", precision="fp32")) == "flash"
+
+
 @pytest.mark.parametrize(
     ("text", "attention"),
     [
