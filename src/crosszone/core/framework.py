@@ -29,6 +29,8 @@ class Framework:
     """True: sharded weights are gathered layer by layer in each microbatch (FSDP, ZeRO-3)."""
     overlaps_gradient_reduce: bool
     """Gradient buckets are reduced while the last microbatch's backward still runs."""
+    overlaps_sharded_reduce: bool
+    """The same where optimizer states are sharded and gradients scattered to their owners."""
     overlaps_weight_gather: bool
     """Sharded weights are gathered ahead of their layer or of the next step's forward."""
     tensor_parallel_overlap_fraction: float
@@ -56,6 +58,8 @@ class Framework:
     receive_stall_seconds: float
     """What each tensor-parallel rank adds to the time to issue a layer's forward while a receive from another node is
     pending."""
+    agreement_factor: float
+    """Time that gradients and weights take between replicas, over that of large collectives at the full rate."""
     bucket_seconds: float
     """What reducing or gathering one bucket costs beside its bytes and the network's latency."""
     late_message_seconds: float

@@ -61,8 +61,9 @@ def _group_seconds(
     across = all_reduce_seconds(copies, np.minimum(copies_inside, copies), gradient / shards / buckets, path)
     scatter = all_gather_seconds(shards, np.minimum(inside, shards), gradient / buckets, path)
     gather = all_gather_seconds(shards, np.minimum(inside, shards), weight / buckets, path)
-    overhead = view.fact("bucket_seconds") * (ranks > 1.0)
-    across, scatter, gather = (buckets * part for part in (across + overhead, scatter, gather))
+    times = buckets * view.fact("agreement_factor")
+    across, scatter, gather = times * across, times * scatter, times * gather
+    across = across + buckets * view.fact("bucket_seconds") * (ranks > 1.0)
     shards_state = (plans.shard == OPTIMIZER) | (plans.shard == GRADIENTS)
     return across + shards_state * scatter, shards_state * gather
 

@@ -17,6 +17,8 @@ from crosszone.timeline.keys import Keyed
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes, stage_bytes
 from crosszone.timeline.stages import (
+    GRADIENTS,
+    OPTIMIZER,
     StageSeconds,
     StageView,
     optimizer_seconds,
@@ -149,7 +151,9 @@ def exposed_agreement(view: StageView, seconds: StageSeconds, pool: PoolAgreemen
 def _exposed_reduce(view: StageView, seconds: StageSeconds, pool: PoolAgreement) -> Floats:
     stage = view.stages.stage
     head_start = stage * seconds.backward / view.plans.num_virtual_stages
-    hidden = head_start + view.fact("overlaps_gradient_reduce") * seconds.backward
+    is_sharded = (view.plans.shard == OPTIMIZER) | (view.plans.shard == GRADIENTS)
+    overlaps = np.where(is_sharded, view.fact("overlaps_sharded_reduce"), view.fact("overlaps_gradient_reduce"))
+    hidden = head_start + overlaps * seconds.backward
     left_over = np.where(stage > 0, 0.0, pool.reduce_seconds / pool.num_buckets)
     return np.asarray(np.maximum(pool.reduce_seconds - hidden, left_over))
 
