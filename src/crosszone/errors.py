@@ -4,7 +4,8 @@
     ├── SpecError                  exit 2   what a person wrote is wrong
     │   ├── UnknownName                     a name that no catalog, schedule or key has
     │   └── UnitError (ValueError)          a quantity without its unit, or in the wrong one
-    └── InfeasiblePlan             exit 3   legal, but it cannot work: it does not fit, or nothing can express it
+    ├── InfeasiblePlan             exit 3   legal, but it cannot work: it does not fit, or nothing can express it
+    └── PreflightFailed            exit 4   what the work needs is not on this machine
 
 An error carries every problem that was found, one `Finding` each, so that a person mends a file once and not once
 per problem. `to_dict()` is what `--json` prints; `str()` is what a terminal shows.
@@ -112,6 +113,13 @@ class InfeasiblePlan(CrossZoneError):
 
     exit_code = 3
     default_code = "infeasible"
+
+
+class PreflightFailed(CrossZoneError):
+    """What the work needs is not there: a GPU, a package, a program, a way to another machine."""
+
+    exit_code = 4
+    default_code = "preflight"
 
 
 def nearest(name: str, choices: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:

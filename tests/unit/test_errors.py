@@ -12,6 +12,7 @@ from crosszone.errors import (
     CrossZoneError,
     Finding,
     InfeasiblePlan,
+    PreflightFailed,
     SpecError,
     UnitError,
     UnknownName,
@@ -41,14 +42,22 @@ def test_the_json_has_the_four_keys_of_the_contract():
 
 
 @pytest.mark.parametrize(
-    ("kind", "exit_code"), [(CrossZoneError, 1), (SpecError, 2), (UnknownName, 2), (UnitError, 2), (InfeasiblePlan, 3)]
+    ("kind", "exit_code"),
+    [
+        (CrossZoneError, 1),
+        (SpecError, 2),
+        (UnknownName, 2),
+        (UnitError, 2),
+        (InfeasiblePlan, 3),
+        (PreflightFailed, 4),
+    ],
 )
 def test_exit_codes_are_those_of_the_contract(kind, exit_code):
     assert kind.of("no.").exit_code == exit_code
     assert issubclass(kind, CrossZoneError)
 
 
-@pytest.mark.parametrize("kind", [CrossZoneError, SpecError, UnknownName, UnitError, InfeasiblePlan])
+@pytest.mark.parametrize("kind", [CrossZoneError, SpecError, UnknownName, UnitError, InfeasiblePlan, PreflightFailed])
 @pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_an_error_survives_a_process_boundary(kind, duplicate):
     error = duplicate(kind(FIRST, SECOND))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from crosszone.core.efficiency import Efficiency
 
@@ -25,7 +26,8 @@ class MeasuredShares:
 
     def replaced(self, efficiency: Efficiency) -> Efficiency:
         """`efficiency` with what was measured in place of its own."""
-        return dataclasses.replace(efficiency, **self.known())
+        known: dict[str, Any] = self.known()
+        return dataclasses.replace(efficiency, **known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
