@@ -151,7 +151,7 @@ def _in_flight(view: StageView) -> Floats:
 def _buffers(view: StageView, copies: StateBytes) -> Floats:
     """A bucket of gradients being reduced; where weights are gathered, whole layers with one layer's whole gradient.
 
-    With a pipeline some frameworks gather once a step: then the stage's weights and gradients are whole.
+    With a pipeline some frameworks gather and reduce once a step: then the stage's weights and gradients are whole.
     """
     parameters, plans = view.parameters, view.plans
     bucket = np.minimum(view.fact("gradient_bucket_bytes"), parameters * copies.gradient)
@@ -159,8 +159,9 @@ def _buffers(view: StageView, copies: StateBytes) -> Floats:
     layers = parameters / num_layers * (GATHERED_UNITS * copies.gathered_weight + copies.gradient)
     keeps_all = view.fact("keeps_gathered_in_pipeline").astype(bool) & (plans.pp > 1)
     gathered = np.where(keeps_all, parameters * (copies.gathered_weight + copies.gradient), layers)
+    reduced = np.where(keeps_all & (plans.shard == GRADIENTS), parameters * copies.gradient, bucket)
     gathers = (plans.shard == PARAMETERS) & (view.num_shards > 1)
-    return np.where(gathers, gathered, np.where(plans.dp * plans.cp > 1, bucket, 0.0))
+    return np.where(gathers, gathered, np.where(plans.dp * plans.cp > 1, reduced, 0.0))
 
 
 def _num_communicators(view: StageView) -> Floats:

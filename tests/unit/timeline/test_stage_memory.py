@@ -131,6 +131,14 @@ def test_with_a_pipeline_weights_and_gradients_may_stay_whole(job: Any, rows: Ro
         assert whole.weight_bytes == part.weight_bytes
 
 
+def test_so_do_sharded_gradients_alone(rows: Rows) -> None:
+    plan = {"tp": 1, "pp": 2, "dp": 4, "dp_shard": 4, "shard": "gradients", "microbatch_size": 1}
+    parts = rows(plan, "torchtitan", **{**BARE, "keeps_gathered_in_pipeline": False})
+    for whole, part in zip(rows(plan, "torchtitan", **BARE), parts, strict=True):
+        # A quarter of them is held, all of them are summed: 4 bytes each.
+        assert whole.buffer_bytes - part.buffer_bytes == pytest.approx(4 * part.gradient_bytes, rel=1e-6)
+
+
 def part_of(row: StageMemory) -> float:
     """Of 6 bytes a parameter, what two gathered layers and one layer's gradient come to."""
     return (2 * 2 + 4) / 6 / row.num_layers
