@@ -21,6 +21,7 @@ from crosszone.timeline.stages import (
     OPTIMIZER,
     StageSeconds,
     StageView,
+    late_seconds,
     optimizer_seconds,
     stage_seconds,
     stage_view,
@@ -42,6 +43,8 @@ class Evaluation:
     """Of the slowest chain, by the closed form."""
     pool_exposed_seconds: Floats
     zone_exposed_seconds: Floats
+    late_seconds: Floats
+    """Ranks that late messages block."""
     tie_seconds: Floats
     """First and last stage adding their parts of a tied table's gradient."""
     optimizer_seconds: Floats
@@ -69,12 +72,13 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     zone_exposed = _zone_exposed(view, tables, seconds, pool, zone)
     tie = tie_columns(view, tables)
     tied = tables.per_plan(np.maximum, tie.seconds)
-    update = tables.most(optimizer_seconds(view))
+    late, update = tables.most(late_seconds(view)), tables.most(optimizer_seconds(view))
     return Evaluation(
-        step_seconds=pipeline + pool_exposed + zone_exposed + tied + update,
+        step_seconds=pipeline + pool_exposed + zone_exposed + late + tied + update,
         pipeline_seconds=pipeline,
         pool_exposed_seconds=pool_exposed,
         zone_exposed_seconds=zone_exposed,
+        late_seconds=late,
         tie_seconds=tied,
         optimizer_seconds=update,
         egress_dollars=zone.egress_dollars

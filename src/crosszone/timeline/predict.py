@@ -53,7 +53,7 @@ def plan_step_seconds(inputs: Inputs, plan: Plan) -> float:
     tables = tabulate(inputs, plan)
     evaluation = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
     agreement = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds
-    agreement = agreement + evaluation.tie_seconds + evaluation.optimizer_seconds
+    agreement = agreement + evaluation.late_seconds + evaluation.tie_seconds + evaluation.optimizer_seconds
     return chain_seconds(inputs, tables, evaluation) + float(agreement[0])
 
 

@@ -74,8 +74,6 @@ class StageSeconds:
     """All of gathering weights and scattering gradients, hidden or not."""
     accumulation: Floats
     """Part of backward in which gradients were added to those of earlier microbatches."""
-    late: Floats
-    """Part of forward and backward in which the rank was blocked by late messages."""
 
 
 def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
@@ -144,17 +142,15 @@ def stage_seconds(view: StageView) -> StageSeconds:
     first = stages.has_embedding * edge.embedding_forward[key] + stages.has_head * edge.head_forward[key]
     last = stages.has_embedding * edge.embedding_backward[key]
     last = last + stages.has_head * (edge.head_backward + edge.loss)[key]
-    late = _late_seconds(view)
     layers = forward + backward + wait_forward + wait_backward
     thinner = stages.run_layers / (np.maximum(stages.num_layers, 1) * stages.num_stages)
     return StageSeconds(
-        forward=forward + wait_forward + first + late,
-        backward=backward + wait_backward + last + late,
-        mean=layers * thinner + first + last + 2.0 * late,
+        forward=forward + wait_forward + first,
+        backward=backward + wait_backward + last,
+        mean=layers * thinner + first + last,
         gather_exposed=wait_forward + wait_backward,
         gather=gather,
         accumulation=accumulation,
-        late=2.0 * late,
     )
 
 
@@ -164,15 +160,19 @@ def _accumulation_seconds(view: StageView) -> Floats:
     return np.asarray(view.parameters * view.fact("accumulation_bytes") / rate)
 
 
-def _late_seconds(view: StageView) -> Floats:
-    """What late messages add to one pass of a microbatch: one to or from each neighbour."""
+def late_seconds(view: StageView) -> Floats:
+    """What late messages add to a step: they block a rank once for each neighbour, both ways, in every microbatch.
+
+    While the pipeline fills, every message on the way is late once, too: half as many as a microbatch has both ways.
+    """
     plans, stages = view.plans, view.stages
     num_gpus, tp = view.fact("late_message_num_gpus"), view.fact("late_message_tp")
     world_size = plans.tp * plans.cp * plans.dp * plans.pp
     is_late = ((num_gpus > 0.0) & (world_size >= num_gpus)) | ((tp > 0.0) & (plans.tp >= tp))
     before = (stages.stage > 0) | (stages.num_stages > 1)
     after = (stages.stage + stages.num_stages < plans.pp) | (stages.num_stages > 1)
-    return np.where(is_late, view.fact("late_message_seconds") * (before * 1.0 + after), 0.0)
+    count = 2.0 * (before * 1.0 + after) * (view.num_microbatches + 0.5 * (plans.pp - 1.0))
+    return np.where(is_late, view.fact("late_message_seconds") * count, 0.0)
 
 
 def group_path(inputs: Inputs, pool: Ints) -> Path:

@@ -86,7 +86,7 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
     exposed, overlapped = _work(inputs, tables, evaluation, row, m)
     busy = m * float(stage_seconds.max())
     exposed["pipeline_bubble"] = spans.without_delay - busy
-    exposed["pipeline_send"] += spans.without_zone_delay - spans.without_delay
+    exposed["pipeline_send"] = spans.without_zone_delay - spans.without_delay + float(evaluation.late_seconds[0])
     exposed["zone_pipeline_send"] = spans.total - spans.without_zone_delay
     exposed["gradient_agreement"] = float(evaluation.pool_exposed_seconds[0])
     exposed["zone_agreement"] = float(evaluation.zone_exposed_seconds[0])
@@ -166,7 +166,6 @@ def _work(
         exposed["recompute"] += num * (_at(cost.forward.compute, key) if again else 0.0)
         exposed["recompute"] += num * (_at(cost.attention_again, key) if recompute == "selective" else 0.0)
     exposed["memory_bound"] += num_microbatches * float(evaluation.seconds.accumulation[row])
-    exposed["pipeline_send"] = num_microbatches * float(evaluation.seconds.late[row])
     edge = evaluation.view.costs.edge
     if tables.stages.has_embedding[row]:
         exposed["embedding_head_loss"] += num_microbatches * _at(edge.embedding_forward + edge.embedding_backward, key)
