@@ -93,18 +93,20 @@ def measure(
 ) -> MeasuredGpu:
     """Time everything in `grid`; `kind` is torch's word, "cpu" for trying out.
 
-    Errors: PreflightFailed where not even a product runs. What else does not run here, or has no time left, is listed in `skipped` with its reason. Takes `limit_seconds` at most,
+    What does not run here, or has no time left, is listed in `skipped` with its reason. Takes `limit_seconds` at most,
     and a little more where a single kernel outlasts its share. `on_progress` is told the fraction that is done.
+
+    Errors: PreflightFailed where not even a product runs.
     """
     import torch
 
     from crosszone.runtime.kernels import load_libraries
 
     session = _Session(torch.device(kind, 0) if kind == "cuda" else torch.device(kind), grid)
-    load_libraries(session.device)
-    started = time.perf_counter()
     before = _state(session.device)
     try:
+        load_libraries(session.device)
+        started = time.perf_counter()
         session.warm_up(WARM_UP_FRACTION * limit_seconds)
     except RuntimeError as error:
         raise PreflightFailed.of(

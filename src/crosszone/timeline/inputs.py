@@ -74,9 +74,12 @@ class Inputs:
 def inputs(
     problem: Problem, frameworks: tuple[Framework, ...], shares: Callable[[Gpu], Efficiency] = efficiency
 ) -> Inputs:
-    """Prepare `problem` for plans of these frameworks; `shares` are the catalog's unless one tries others."""
+    """Prepare `problem` for plans of these frameworks; `shares` are the catalog's unless one tries others.
+
+    What kernels timed on a GPU showed (`Calibration.efficiency`) stands before either.
+    """
     flat = pools(problem.cluster)
-    efficiencies = tuple(shares(pool.node_group.gpu) for pool in flat)
+    efficiencies = tuple(_measured_over(problem, pool.node_group.gpu, shares) for pool in flat)
     layer_kinds = problem.model.layer_kinds()
     kinds = tuple(dict.fromkeys(layer_kinds))
     before = tuple(np.concatenate([[0], np.cumsum([kind == other for other in layer_kinds])]) for kind in kinds)
@@ -138,6 +141,11 @@ def _pool_row(problem: Problem, pool: Pool, share: Efficiency) -> dict[str, floa
         "dollars_per_gpu_second": np.nan if price is None else price,
         "compute_seconds_ratio": ratio,
     }
+
+
+def _measured_over(problem: Problem, gpu: Gpu, shares: Callable[[Gpu], Efficiency]) -> Efficiency:
+    own = next((each.efficiency for each in problem.calibrations if each.gpu == gpu.name), None)
+    return shares(gpu) if own is None else own.replaced(shares(gpu))
 
 
 def _compute_seconds_ratio(problem: Problem, gpu: str) -> float:

@@ -7,19 +7,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from crosszone.catalog.gpus import gpu_names
-from crosszone.core.calibration import Calibration
+from crosszone.core.calibration import Calibration, MeasuredShares
 from crosszone.core.codec import to_json
+from crosszone.core.measured_gpu import MeasuredGpu
 from crosszone.core.problem import Notice, Problem
 from crosszone.errors import Finding, SpecError, nearest_hint
 from crosszone.verify.calibrate import LEAST_RATIO, MOST_RATIO
+from crosszone.verify.curves import BOUNDS, is_plausible
 
 SCHEMA_VERSION = 1
 WHERE = "calibration"
 
 
-def calibrations_json(calibrations: Sequence[Calibration]) -> dict[str, Any]:
-    """What the file holds."""
-    return {"schema_version": SCHEMA_VERSION, "calibrations": [to_json(each) for each in calibrations]}
+def calibrations_json(calibrations: Sequence[Calibration], measured: Sequence[MeasuredGpu] = ()) -> dict[str, Any]:
+    """What the file holds: the calibrations, and the raw figures of GPUs that were timed for them."""
+    figures = {"measured_gpus": [to_json(each) for each in measured]} if measured else {}
+    return {"schema_version": SCHEMA_VERSION, "calibrations": [to_json(each) for each in calibrations], **figures}
 
 
 def read_calibrations(text: str, *, where: str) -> tuple[Calibration, ...]:
@@ -66,10 +69,14 @@ def apply(problem: Problem, calibrations: Sequence[Calibration]) -> Problem:
 
 def used_text(calibration: Calibration) -> str:
     """What a prediction says of a calibration that it takes into account."""
+    on_date = f" on {calibration.date}" if calibration.date else ""
+    if calibration.efficiency is not None:
+        shares = ", ".join(f"{name} {value:.4g}" for name, value in calibration.efficiency.known().items())
+        return f"{calibration.gpu} has {shares}, not the catalog's shares: {calibration.source}{on_date}."
     runs = f"{calibration.num_runs} run{'s' if calibration.num_runs != 1 else ''}"
     return (
         f"{calibration.gpu} takes {calibration.compute_seconds_ratio:.3f} times as long as the catalog's shares say, "
-        f"as {runs} of {calibration.source} showed{f' on {calibration.date}' if calibration.date else ''}."
+        f"as {runs} of {calibration.source} showed{on_date}."
     )
 
 
@@ -80,6 +87,7 @@ def unused_text(calibration: Calibration) -> str:
 
 _HINT = "Write one with: crosszone calibrate --from RUNS.csv -o FILE"
 _KEYS = {field.name for field in dataclasses.fields(Calibration)}
+_SHARES = {field.name for field in dataclasses.fields(MeasuredShares)}
 
 
 def _faults(entry: Any, where: str) -> list[Finding]:
@@ -88,7 +96,7 @@ def _faults(entry: Any, where: str) -> list[Finding]:
     checks: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         ("gpu", _is_text, "the catalog name of a GPU"),
         ("compute_seconds_ratio", _is_ratio, f"a number from {LEAST_RATIO:g} to {MOST_RATIO:g}"),
-        ("num_runs", _is_count, "a count of runs"),
+        ("num_runs", _is_count if entry.get("efficiency") is None else _is_count_or_zero, "a count of runs"),
         ("source", _is_text, "a text"),
     )
     findings = [
@@ -101,6 +109,7 @@ def _faults(entry: Any, where: str) -> list[Finding]:
         for name, is_right, wanted in checks
         if not is_right(entry.get(name))
     ]
+    findings += _share_faults(entry.get("efficiency"), where)
     unknown = sorted(set(entry) - _KEYS)
     findings += [
         Finding(code="unknown_key", message=f'unknown key "{key}".', where=where, hint=nearest_hint(key, _KEYS))
@@ -113,6 +122,27 @@ def _faults(entry: Any, where: str) -> list[Finding]:
     return findings
 
 
+def _share_faults(value: Any, where: str) -> list[Finding]:
+    if value is None:
+        return []
+    if not isinstance(value, dict):
+        return [Finding(code="invalid", message="efficiency is not an object of shares.", where=where, hint=_HINT)]
+    findings = [
+        Finding(code="unknown_key", message=f'efficiency has no "{key}".', where=where, hint=nearest_hint(key, _SHARES))
+        for key in sorted(set(value) - _SHARES)
+    ]
+    return findings + [
+        Finding(
+            code="invalid",
+            message=f"efficiency.{name} is {json.dumps(share)}; it must be a number from {low:g} to {high:g}.",
+            where=where,
+            hint=_HINT,
+        )
+        for name, (low, high) in BOUNDS.items()
+        if (share := value.get(name)) is not None and not (_is_number(share) and is_plausible(name, share))
+    ]
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -121,9 +151,16 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
+def _is_count_or_zero(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
 def _is_ratio(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return is_number and LEAST_RATIO <= value <= MOST_RATIO
+    return _is_number(value) and LEAST_RATIO <= value <= MOST_RATIO
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _repeats(entries: Sequence[dict[str, Any]], where: str) -> list[Finding]:
@@ -143,7 +180,12 @@ def _calibration(entry: dict[str, Any]) -> Calibration:
         date=str(entry.get("date") or ""),
         frameworks=tuple(map(str, entry.get("frameworks") or ())),
         spread_fraction=entry.get("spread_fraction"),
+        efficiency=None if entry.get("efficiency") is None else _shares(entry["efficiency"]),
     )
+
+
+def _shares(value: dict[str, Any]) -> MeasuredShares:
+    return MeasuredShares(**{name: None if share is None else float(share) for name, share in value.items()})
 
 
 def _foreign_text(calibration: Calibration, framework: str) -> str:

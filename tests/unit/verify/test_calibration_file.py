@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from crosszone.core.calibration import Calibration
+from crosszone.core.calibration import Calibration, MeasuredShares
 from crosszone.errors import SpecError
 from crosszone.spec import read_job
 from crosszone.verify.calibration_file import apply, calibrations_json, read_calibrations
@@ -19,6 +19,14 @@ OWN = Calibration(
     spread_fraction=0.05,
 )
 OTHER = Calibration(gpu="h100-sxm5-80gb", compute_seconds_ratio=0.9, num_runs=1, source="runs.csv")
+TIMED = Calibration(
+    gpu="h100-sxm5-80gb",
+    compute_seconds_ratio=1.0,
+    num_runs=0,
+    source="kernels timed on NVIDIA H100 80GB HBM3 with torch 2.13.0",
+    date="2026-11-21",
+    efficiency=MeasuredShares(gemm_fraction=0.71, gemm_overhead_depth=260.0),
+)
 
 
 def text_of(*calibrations: Calibration) -> str:
@@ -36,6 +44,7 @@ def job(gpu: str = "a100-sxm4-80gb", framework: str | None = "megatron"):
 
 def test_what_is_written_is_read_back() -> None:
     assert read_calibrations(text_of(OWN, OTHER), where="cal.json") == (OWN, OTHER)
+    assert read_calibrations(text_of(OWN, TIMED), where="cal.json") == (OWN, TIMED)
 
 
 def test_a_whole_number_is_a_ratio_too() -> None:
@@ -70,6 +79,42 @@ def test_everything_wrong_is_told_at_once_with_its_place() -> None:
     assert ("cal.json[0]", 'the catalog has no GPU "a100-sxm4-81gb".') in found
     assert ("cal.json[1]", "num_runs is 0; it must be a count of runs.") in found
     assert ("cal.json[1]", 'unknown key "gpus".') in found
+
+
+def test_a_file_from_before_gpus_were_timed_is_read() -> None:
+    value = calibrations_json([OWN])
+    del value["calibrations"][0]["efficiency"]
+    assert read_calibrations(json.dumps(value), where="f") == (OWN,)
+
+
+def test_shares_that_cannot_be_are_told_all_at_once() -> None:
+    value = calibrations_json([TIMED, OWN])
+    value["calibrations"][0]["efficiency"] |= {"gemm_fraction": 1.7, "memory_fraction": "0.9", "gem_fraction": 0.5}
+    value["calibrations"][1]["efficiency"] = 0.7
+    with pytest.raises(SpecError) as caught:
+        read_calibrations(json.dumps(value), where="cal.json")
+    assert [(finding.where, finding.message) for finding in caught.value.findings] == [
+        ("cal.json[0]", 'efficiency has no "gem_fraction".'),
+        ("cal.json[0]", "efficiency.gemm_fraction is 1.7; it must be a number from 0.02 to 1.2."),
+        ("cal.json[0]", 'efficiency.memory_fraction is "0.9"; it must be a number from 0.05 to 1.1.'),
+        ("cal.json[1]", "efficiency is not an object of shares."),
+    ]
+
+
+def test_no_runs_and_no_shares_is_no_calibration() -> None:
+    value = calibrations_json([TIMED])
+    value["calibrations"][0]["efficiency"] = None
+    with pytest.raises(SpecError, match="num_runs is 0"):
+        read_calibrations(json.dumps(value), where="cal.json")
+
+
+def test_a_problem_says_which_shares_were_timed() -> None:
+    found = apply(job(gpu="h100-sxm5-80gb"), [TIMED])
+    (assumed,) = [notice.message for notice in found.assumed if notice.where == "calibration"]
+    assert assumed == (
+        "h100-sxm5-80gb has gemm_fraction 0.71, gemm_overhead_depth 260, not the catalog's shares: "
+        "kernels timed on NVIDIA H100 80GB HBM3 with torch 2.13.0 on 2026-11-21."
+    )
 
 
 def test_one_gpu_twice_is_refused() -> None:
