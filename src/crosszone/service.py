@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from crosszone.core.answer import Answer, RankedPlan
     from crosszone.core.calibration import Calibration, CalibrationReport
+    from crosszone.core.measured_gpu import GpuReport, MeasuredGpu
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
     from crosszone.core.validation import QuantityScores, Validation
@@ -156,6 +157,33 @@ def calibrate_bytes(
     return calibrate_table(text, source=where, date=today, on_progress=on_progress or (lambda fraction: None))
 
 
+def calibrate_gpu(*, on_progress: Callable[[float], None] | None = None) -> GpuReport:
+    """Time kernels on this machine's first GPU, for about a minute, and learn its shares of the catalog's peaks.
+
+    `on_progress` is told the fraction that is done. PreflightFailed where torch or a GPU is missing, UnknownName where
+    the catalog does not know the GPU, CrossZoneError where what comes out cannot be.
+    """
+    from crosszone.catalog.gpus import gpu
+    from crosszone.runtime.measure import gpu_name, measure
+
+    name = gpu_name()
+    try:
+        gpu(name)  # before a minute is spent on it
+    except UnknownName as error:
+        raise UnknownName(*(dataclasses.replace(each, where="this machine") for each in error.findings)) from None
+    return fit_gpu(measure(on_progress=on_progress or (lambda fraction: None)))
+
+
+def fit_gpu(measured: MeasuredGpu) -> GpuReport:
+    """What raw figures say of their GPU. UnknownName, CrossZoneError."""
+    from crosszone.catalog.efficiency import efficiency
+    from crosszone.catalog.gpus import gpu
+    from crosszone.verify.curves import fit_gpu as fit
+
+    sheet = gpu(measured.name)
+    return fit(measured, sheet, efficiency(sheet))
+
+
 def read_calibrations(path: str | Path) -> tuple[Calibration, ...]:
     """The calibrations in the file at `path`. SpecError, with everything that is wrong in it."""
     from crosszone.verify.calibration_file import read_calibrations as read_text
@@ -174,11 +202,11 @@ def calibrated(problem: Problem, calibrations: Sequence[Calibration]) -> Problem
     return apply(problem, calibrations)
 
 
-def calibrations_json(calibrations: Sequence[Calibration]) -> dict[str, Any]:
-    """What a calibration file holds."""
+def calibrations_json(calibrations: Sequence[Calibration], measured: Sequence[MeasuredGpu] = ()) -> dict[str, Any]:
+    """What a calibration file holds: with the raw figures of the GPUs that were timed."""
     from crosszone.verify.calibration_file import calibrations_json as as_json
 
-    return as_json(calibrations)
+    return as_json(calibrations, measured)
 
 
 def calibration_report_json(report: CalibrationReport) -> dict[str, Any]:
@@ -187,6 +215,14 @@ def calibration_report_json(report: CalibrationReport) -> dict[str, Any]:
 
     more: dict[str, Any] = to_json({"runs": report.runs, "unused": report.unused})
     return {**calibrations_json(report.calibrations), **more}
+
+
+def gpu_report_json(report: GpuReport) -> dict[str, Any]:
+    """Calibrate JSON of a timed GPU: what the file holds, each share beside the catalog's, and what was not fitted."""
+    from crosszone.core.codec import to_json
+
+    more: dict[str, Any] = to_json({"shares": report.shares, "notes": report.notes})
+    return {**calibrations_json([report.calibration], [report.measured]), **more}
 
 
 def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:

@@ -41,7 +41,8 @@ def root(
 ) -> None:
     """Plan and predict the training of one large language model over GPUs in several zones.
 
-    Exit codes: 0 ok; 1 failed; 2 bad usage or input; 3 nothing fits; 5 verification failed.
+    Exit codes: 0 ok; 1 failed; 2 bad usage or input; 3 nothing fits; 4 something is missing here; 5 verification
+    failed.
     """
     if context.invoked_subcommand is not None:
         return

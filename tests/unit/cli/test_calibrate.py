@@ -118,12 +118,10 @@ def test_nonsense_is_refused_and_nothing_is_written(run, runs, tmp_path) -> None
     assert not output.exists()
 
 
-@pytest.mark.parametrize("missing", ["--from", "--output"])
-def test_both_files_are_needed(run, missing) -> None:
-    given = {"--from": ("-o", "x.json"), "--output": ("--from", "-")}[missing]
-    done = run("calibrate", *given)
+def test_where_to_write_is_needed(run) -> None:
+    done = run("calibrate", "--from", "-")
     assert done.code == 2
-    assert missing in done.err
+    assert "--output" in done.err
 
 
 def test_a_calibration_file_that_is_wrong_is_bad_input(run, job, tmp_path) -> None:
