@@ -31,6 +31,8 @@ OTHER_FRAMEWORK = {"megatron": "deepspeed", "deepspeed": "megatron", "torchtitan
 generation gets today's."""
 PROBE_RATIO = 1.1
 """How much slower GPUs are taken to be, to see how much of a step they decide."""
+RUNS_IN_TURN = 8
+"""Of each source and GPU, spread evenly over the half whose steps are most nearly all computing."""
 LEAST_PER_CLUSTER = 3
 
 
@@ -125,22 +127,21 @@ def _with_other_facts(case: Case) -> Case:
 
 
 def _one_run(cases: Sequence[Case], scope: ErrorLedger) -> tuple[Residual, ...]:
-    """Of the other runs of a source and GPU, after the one whose step is most nearly all computing was learnt from."""
+    """Of the other runs of a source and GPU, after each of `RUNS_IN_TURN` was learnt from."""
     clusters: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
         clusters[case.row.source, _gpu(case)].append(case)
     scaled: list[Case] = []
     for members in clusters.values():
-        if len(members) >= LEAST_PER_CLUSTER:
-            own = _most_compute(members)
+        for own in _in_turn(members) if len(members) >= LEAST_PER_CLUSTER else ():
             calibration = _learnt_from(own)
             if calibration is not None:
                 scaled += [calibrated(case, [calibration]) for case in members if case is not own]
     return _residuals(scaled, scope, {})
 
 
-def _most_compute(cases: Sequence[Case]) -> Case:
-    """The run whose predicted step grows most where GPUs are slower; the first of several."""
+def _in_turn(cases: Sequence[Case]) -> list[Case]:
+    """The runs to learn from: the half whose predicted steps grow most where GPUs are slower, thinned."""
     slower = [
         calibrated(case, [Calibration(gpu=_gpu(case), compute_seconds_ratio=PROBE_RATIO, num_runs=0, source="")])
         for case in cases
@@ -148,7 +149,9 @@ def _most_compute(cases: Sequence[Case]) -> Case:
     growth = [
         slow.step_seconds / fast.step_seconds for slow, fast in zip(forecasts(slower), forecasts(cases), strict=True)
     ]
-    return cases[growth.index(max(growth))]
+    order = sorted(range(len(cases)), key=lambda index: (-growth[index], index))[: (len(cases) + 1) // 2]
+    count = min(RUNS_IN_TURN, len(order))
+    return [cases[order[position * len(order) // count]] for position in range(count)]
 
 
 def _learnt_from(case: Case) -> Calibration | None:

@@ -1,6 +1,7 @@
 """The accuracy report: deterministic, true to its tables, and what the READMEs show of it."""
 
 import importlib.util
+import math
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks/accuracy"
 DATE = "2026-11-21"
-SMALL = ("mlm2020", "nemo", "sc21")
+SMALL = ("mlm2020", "sc21")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,29 @@ def test_coverage_is_of_every_run_as_it_is(found) -> None:
         name: score.num_rows for name, score in scores.items()
     }
     assert all(0 <= inside <= count and width > 0.0 for count, inside, width in found.coverage.values())
+
+
+def test_left_out_predictions_take_the_place_of_shipped_ones(report, texts, tmp_path, monkeypatch) -> None:
+    parts = sys.modules["residuals"]
+    cases = parts.timed_cases([texts["sc21"]])
+    lines = [f"{case.row.id},{2.0 * parts.measured_seconds(case)!r}" for case in cases]
+    path = tmp_path / "left_out.csv"
+    path.write_text("\n".join(["id,left_out_seconds", *lines]) + "\n", encoding="utf-8")
+    monkeypatch.setattr(parts, "LEFT_OUT", path)
+    found = report.study({name: texts[name] for name in ("mlm2020", "sc21")}, date=DATE)
+    assert found.left_out == {"sc21": pytest.approx(1.0)}
+    plain = parts.residuals(cases, report.studied(cases, date=DATE)).plain
+    assert [each.log_ratio for each in plain] == pytest.approx([-math.log(2.0)] * len(cases))
+    assert "left out of the fit" in found.ledger.source
+
+
+def test_a_study_without_them_says_so(report, texts, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["residuals"], "LEFT_OUT", tmp_path / "none.csv")
+    found = report.study({name: texts[name] for name in ("mlm2020", "sc21")}, date=DATE)
+    assert found.left_out == {}
+    assert "shipped constants" in found.ledger.source
+    (line,) = [line for line in report.headline(found).splitlines() if line.startswith("| Narayanan")]
+    assert line.split("|")[5].strip() == "–"
 
 
 def test_markers_are_replaced_and_the_rest_stays(report) -> None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-KNOWLEDGE = ("calibrated", "studied", "new_framework", "new_gpu", "new_gpu_and_framework", "zones")
-"""From near to far: own runs on these GPUs; runs of this GPU generation and framework; of one of them; of neither;
-across zones, of which no run is published in enough detail."""
-LAYOUTS = ("one_fabric", "pipeline_across", "tensor_across")
-"""A model's copy lies in one fabric; its pipeline leaves it; tensor or context parallelism does."""
+KNOWLEDGE = ("calibrated", "studied", "new_framework", "new_gpu", "new_gpu_and_framework")
+"""From near to far: own runs on these GPUs; runs of this GPU generation and framework; of one of them; of neither."""
+LAYOUTS = ("one_fabric", "pipeline_across", "tensor_across", "zones")
+"""A model's copy lies in one fabric; its pipeline leaves it; tensor or context parallelism does; the plan crosses
+zones, of which no run is published in enough detail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class ErrorClass:
     num_runs: int
     num_sources: int
     is_stand_in: bool
-    """Too few runs of its own: those of all layouts, or of the next nearer knowledge, stand in."""
+    """Too few runs of its own: those of all layouts stand in; across zones, the widest layout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Interval
 from crosszone.core.problem import Problem
 
+ZONES = LAYOUTS[-1]
+
 
 def intervals(step_seconds: float, closeness: Closeness, ledger: ErrorLedger) -> tuple[Interval, ...]:
     """One interval per level, [step / e^q, step e^q]: q is what that share of |log(measured / predicted)| stays below.
@@ -32,8 +34,7 @@ def closeness_of(problem: Problem, plan: Plan, ledger: ErrorLedger, *, is_stand_
 
 def closeness_note(problem: Problem, plan: Plan, closeness: Closeness) -> str | None:
     """What a reader should know of intervals that do not come from runs like the plan; None where they do."""
-    notes = {
-        "zones": "no measured run across zones was studied: the widest range known for such a layout stands in",
+    what = {
         "new_gpu": f"no run on {_generations(problem, plan)} was studied: the ranges are those of unseen GPUs",
         "new_framework": f"no run of {plan.framework} was studied: the ranges are those of an unseen framework",
         "new_gpu_and_framework": (
@@ -41,8 +42,10 @@ def closeness_note(problem: Problem, plan: Plan, closeness: Closeness) -> str | 
             "unseen GPUs and frameworks"
         ),
     }
-    note = notes.get(closeness.knowledge)
-    return None if note is None else f"intervals: {note}."
+    notes = [what[closeness.knowledge]] if closeness.knowledge in what else []
+    if closeness.layout == ZONES:
+        notes.append("no measured run across zones was studied: the widest range of any layout stands in")
+    return f"intervals: {'; '.join(notes)}." if notes else None
 
 
 def _node_groups(problem: Problem, plan: Plan) -> tuple[NodeGroup, ...]:
@@ -57,9 +60,7 @@ def _node_groups(problem: Problem, plan: Plan) -> tuple[NodeGroup, ...]:
 def _knowledge(
     problem: Problem, plan: Plan, ledger: ErrorLedger, groups: tuple[NodeGroup, ...], *, is_stand_in: bool
 ) -> str:
-    if len(plan.zones) > 1:
-        return "zones"
-    own = {calibration.gpu for calibration in problem.calibrations}
+    own = {calibration.gpu for calibration in problem.calibrations if calibration.num_runs}
     if all(group.gpu.name in own for group in groups):
         return "calibrated"
     is_gpu_new = any(_generation(group) not in ledger.gpu_generations for group in groups)
@@ -70,6 +71,8 @@ def _knowledge(
 
 
 def _layout(plan: Plan, *, domain_size: int) -> str:
+    if len(plan.zones) > 1:
+        return ZONES
     if plan.tp * plan.cp > domain_size:
         return LAYOUTS[2]
     return LAYOUTS[1] if plan.tp * plan.cp * plan.pp > domain_size else LAYOUTS[0]

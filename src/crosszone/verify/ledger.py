@@ -1,5 +1,6 @@
 """How far measured runs lie from their predictions, by how near each is to what was studied: learning the ledger."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from crosszone.core.closeness import KNOWLEDGE, LAYOUTS, Closeness, ErrorClass, 
 LEVELS = (0.5, 0.9)
 LEAST_RUNS, LEAST_SOURCES = 20, 2
 """Below either, a class has too little of its own."""
-FULL_WEIGHT_RUNS = 8
-"""From this many runs in a class on a source counts in full: fewer say little of its spread."""
+MAX_LOG_RATIO = math.log(3.0)
+"""No range is wider than a factor of 3 each way. Larger errors are those of layouts that nobody would choose (pipelines
+of 128, tensor parallelism of 32 over a network), run by an unknown framework; they would tell of no other plan."""
 NEARER = {
     "new_framework": ("studied",),
     "new_gpu": ("studied",),
@@ -33,22 +35,21 @@ def learn(
     residuals: Sequence[Residual], *, gpu_generations: tuple[str, ...], frameworks: tuple[str, ...],
     source: str, date: str,
 ) -> ErrorLedger:  # fmt: skip
-    """The ledger of `residuals`: per class the quantiles of |log ratio|, every source alike.
+    """The ledger of `residuals`: per class the quantiles of |log ratio|.
 
-    A class with few runs takes those of all layouts of its knowledge. Across zones there is no run: the widest class
-    of the same layout stands in. Errors: ValueError where one kind of knowledge has no run at all.
+    A class with few runs takes those of all layouts of its knowledge. Across zones there is no run: the widest layout
+    of the same knowledge stands in. Errors: ValueError where one kind of knowledge has no run at all.
     """
     found: dict[tuple[str, str], ErrorClass] = {}
-    for knowledge in KNOWLEDGE[:-1]:
-        for layout in LAYOUTS:
+    for knowledge in KNOWLEDGE:
+        for layout in LAYOUTS[:-1]:
             own = _class(residuals, knowledge, layout)
             nearer = [found[name, layout].log_ratios for name in NEARER.get(knowledge, ())]
             found[knowledge, layout] = _widened(own, nearer)
-    for layout in LAYOUTS:
-        alike = [each.log_ratios for each in found.values() if each.closeness.layout == layout]
-        found["zones", layout] = ErrorClass(
-            closeness=Closeness(knowledge="zones", layout=layout),
-            log_ratios=tuple(map(max, zip(*alike, strict=True))),
+        known = [found[knowledge, layout].log_ratios for layout in LAYOUTS[:-1]]
+        found[knowledge, LAYOUTS[-1]] = ErrorClass(
+            closeness=Closeness(knowledge=knowledge, layout=LAYOUTS[-1]),
+            log_ratios=tuple(map(max, zip(*known, strict=True))),
             num_runs=0,
             num_sources=0,
             is_stand_in=True,
@@ -64,14 +65,15 @@ def learn(
 
 
 def quantiles(residuals: Iterable[Residual], levels: Sequence[float] = LEVELS) -> tuple[float, ...]:
-    """Of |log ratio|: the least value that the share `level` of the weight does not exceed. Each source weighs the
-    same, unless it has fewer than `FULL_WEIGHT_RUNS`."""
+    """Of |log ratio|: the least value that the share `level` of the weight does not exceed.
+
+    A source weighs as the square root of its runs: a thousand runs of one figure are neither one opinion nor a
+    thousand.
+    """
     by_source: dict[str, list[float]] = defaultdict(list)
     for residual in residuals:
         by_source[residual.source].append(abs(residual.log_ratio))
-    weighted = sorted(
-        (size, min(len(sizes), FULL_WEIGHT_RUNS) / len(sizes)) for sizes in by_source.values() for size in sizes
-    )
+    weighted = sorted((size, 1.0 / math.sqrt(len(sizes))) for sizes in by_source.values() for size in sizes)
     total = sum(weight for _, weight in weighted)
     if not total > 0.0:
         raise ValueError("no run to learn a range from")
@@ -86,7 +88,7 @@ def ledger_toml(ledger: ErrorLedger) -> str:
         "#",
         "#   log_ratios   per level: the |log(measured / predicted)| that this share of the runs stays below",
         "#   num_runs     runs of this class, num_sources: published tables that they come from",
-        "#   is_stand_in  too few of them: the runs of all layouts, or the widest class, stand in",
+        "#   is_stand_in  too few of them: the runs of all layouts stand in; across zones, the widest layout",
         "",
         f"levels = {_list(ledger.levels)}",
         f"gpu_generations = {_list(ledger.gpu_generations)}",
@@ -114,7 +116,7 @@ def _class(residuals: Sequence[Residual], knowledge: str, layout: str) -> ErrorC
     is_stand_in = len(own) < LEAST_RUNS or len(sources) < LEAST_SOURCES
     return ErrorClass(
         closeness=Closeness(knowledge=knowledge, layout=layout),
-        log_ratios=quantiles(alike if is_stand_in else own),
+        log_ratios=tuple(min(ratio, MAX_LOG_RATIO) for ratio in quantiles(alike if is_stand_in else own)),
         num_runs=len(own),
         num_sources=len(sources),
         is_stand_in=is_stand_in,
