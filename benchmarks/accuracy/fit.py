@@ -278,7 +278,7 @@ def main(arguments: Sequence[str]) -> None:
     if alone.any():
         left_out[alone] = predicted(runs.take(alone), CONSTANTS, best)
         print(f"vtrain     {mape(left_out[alone] / runs.seconds[alone]):6.1%}  (no part in any fit)")
-    if "--write" in arguments:
+    if "--write" in arguments and not paths:  # left_out.csv goes with the tables in data/
         _write(runs, left_out)
 
 

@@ -56,7 +56,7 @@ def timed_cases(texts: Iterable[str]) -> list[Case]:
 
 
 def left_out_seconds() -> dict[str, float]:
-    """Seconds of each row as predicted by constants fitted without its source; empty before fit.py has run."""
+    """Seconds of each row of data/ as predicted by constants fitted without its source; empty before fit.py has run."""
     if not LEFT_OUT.exists():
         return {}
     with LEFT_OUT.open(encoding="utf-8", newline="") as file:
