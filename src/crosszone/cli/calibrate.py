@@ -25,10 +25,11 @@ def calibrate(
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
-    """Learn one constant per GPU from own measured runs, or the curves of this machine's GPU.
+    """Learn from own measured runs, or from this machine's GPU.
 
-    RUNS.csv is a table as `validate` reads it; one row is enough. Without it, kernels are timed on the GPU for a
-    minute. `predict`, `plan` and `validate` take what is written with --calibration.
+    RUNS.csv is a table as `validate` reads it; one row is enough for a constant of its GPU. Without it, kernels are
+    timed for a minute and give the GPU's curves. `predict`, `plan` and `validate` take what is written with
+    --calibration.
     """
     from crosszone.cli import console
 

@@ -123,6 +123,14 @@ def test_the_product_is_the_product() -> None:
     assert out.shape == (3, 5)
 
 
+def test_the_narrow_product_is_scaled_back() -> None:
+    torch.manual_seed(1)
+    out = kernels.gemm(64, 64, 256, "fp8", torch.device("cpu"))()
+    assert isinstance(out, torch.Tensor)
+    assert out.dtype == torch.bfloat16
+    assert out.float().std().item() == pytest.approx(256**0.5, rel=0.1)  # sums of 256 products of normal numbers
+
+
 def test_larger_products_take_longer() -> None:
     device = torch.device("cpu")
     small, large = (
