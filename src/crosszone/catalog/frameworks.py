@@ -66,7 +66,7 @@ def _of_generation(today: Framework, found: Sheet, generation: str) -> Framework
     """Today's facts with what the generation's table says otherwise. Errors: UnknownName."""
     if generation not in generations(found.name):
         raise UnknownName.among(generation, generations(found.name), kind=f"generation of {found.name}")
-    texts = {text: found.text(f"{generation}.{text}") or getattr(today, text) for text in TEXTS}
+    texts: dict[str, Any] = {text: found.text(f"{generation}.{text}") or getattr(today, text) for text in TEXTS}
     changed = dict(found.table(generation))
     own = {
         figure.name.rpartition(".")[2]: figure for figure in found.figures if figure.name.startswith(f"{generation}.")

@@ -45,7 +45,14 @@ class Keyed:
 
 def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
     """Costs of every distinct combination among `plans` on each of `pools`."""
-    fields = (plans.framework, plans.tp, plans.cp, plans.ep, plans.microbatch_size, plans.sequence_parallel)
+    fields: tuple[Ints | Bools, ...] = (
+        plans.framework,
+        plans.tp,
+        plans.cp,
+        plans.ep,
+        plans.microbatch_size,
+        plans.sequence_parallel,
+    )
     if any(framework.receive_stall_seconds for framework in inputs.frameworks):
         fields = (*fields, plans.pp > 1, plans.tp * plans.cp * plans.dp * plans.pp)
     codes, first = _codes(fields)
