@@ -45,8 +45,12 @@ HELD_OUT = ("sc21", "vtrain", "tinyllama", "jzv100")
 """Sources that no constant is fitted to."""
 OWN = {"usp": "nanotron-2025"}
 """Sources with a generation of a framework, on a network, that no other source has."""
-ALIKE = {"aleph-2023-fused-norm": "aleph-2023", "rowwise-async-tp": "rowwise"}
-"""Generations that share the constants of another."""
+ALIKE = {
+    "aleph-2023-fused-norm": ("aleph-2023",),
+    "rowwise-async-tp": ("rowwise", "async-tp"),
+    "2024-async-tp": ("async-tp",),
+}
+"""Generations that share the constants of others."""
 UNFIT = re.compile(r"micro_batch \d+: not stated|offload", re.IGNORECASE)
 """Runs that count in the errors but not in the fit: their microbatch is assumed, or they do what is not modelled."""
 NOISE = 0.08
@@ -97,6 +101,7 @@ CONSTANTS = (
     *_gpu("2023-hopper", gemm_factor=(0.90, 0.1)),
     *_gpu("nemo-2024-fp8", gemm_factor=(0.95, 0.05)),
     *_gpu("rowwise", gemm_factor=(0.8, 0.2)),
+    *_gpu("async-tp", tensor_parallel_overlap_fraction=(0.5, 0.3)),
 )
 """Shares of a GPU and facts of a framework's generation that several runs tell apart."""
 
@@ -168,7 +173,7 @@ def _changed(case: Case, changes: dict[tuple[str, str], float]) -> Case:
     own = {field: value for (table, field), value in changes.items() if table in words}
     for name, like in ALIKE.items():
         if name in words:
-            own |= {field: value for (table, field), value in changes.items() if table == like}
+            own |= {field: value for (table, field), value in changes.items() if table in like}
     if "aleph-2023-fused-norm" in words:
         own["norm_traffic_bytes"] = 0.0
     own = {field: value for field, value in own.items() if field in Framework.__slots__}

@@ -43,6 +43,8 @@ class Framework:
     """CPU time to issue one transformer layer's forward at most; a floor under short layers."""
     elementwise_factor: float
     """Bytes moved by operations outside GEMMs, over the least that fused kernels would move."""
+    recomputes_operations: bool
+    """Selective recomputation redoes all but attention and every second product; False: the attention core alone."""
     norm_traffic_bytes: float
     """Bytes that its norms move beyond fused ones, per element of a token's hidden state, in one layer's forward."""
     accumulation_bytes: float

@@ -126,7 +126,9 @@ class LayerCost:
     forward: Pass
     backward: Pass
     attention_again: Floats
-    """Seconds of redoing the attention core alone (selective recomputation)."""
+    """Seconds of redoing the attention core alone (selective recomputation, Korthikanti et al. 2022)."""
+    operations_again: Floats
+    """Seconds of redoing all but attention and every second product (torchtitan's selective recomputation)."""
 
 
 def layer_cost(model: Model, kind: LayerKind, workload: Workload, keys: LayerKeys) -> LayerCost:
@@ -148,7 +150,13 @@ def layer_cost(model: Model, kind: LayerKind, workload: Workload, keys: LayerKey
         _one_pass(keys, gemm, attention[step], elementwise[step], exchange, ring[step], launch, waits)
         for step, (gemm, launch) in enumerate(((forward_gemm, 1.0), (backward_gemm, BACKWARD_LAUNCH_RATIO)))
     )
-    return LayerCost(forward=forward, backward=backward, attention_again=attention[0])
+    half = 0.5 * (forward.gemm + forward.tp)
+    return LayerCost(
+        forward=forward,
+        backward=backward,
+        attention_again=attention[0],
+        operations_again=half + forward.elementwise + forward.cp + forward.ep,
+    )
 
 
 def _one_pass(

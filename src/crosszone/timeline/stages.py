@@ -131,9 +131,11 @@ def stage_seconds(view: StageView) -> StageSeconds:
     """Forward and backward of one microbatch through one stage of each row."""
     plans, key, edge, stages = view.plans, view.key, view.costs.edge, view.stages
     forward, backward = np.zeros(len(plans)), np.zeros(len(plans))
+    by_operation = view.fact("recomputes_operations").astype(bool)
     for cost, count in zip(view.costs.layers, view.layers, strict=True):
         there, back = cost.forward.total[key], cost.backward.total[key]
-        again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * cost.attention_again[key]
+        selective = np.where(by_operation, cost.operations_again[key], cost.attention_again[key])
+        again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * selective
         forward += count * there
         backward += count * (back + again)
     accumulation = _accumulation_seconds(view)

@@ -5,6 +5,7 @@ import numpy as np
 from crosszone.core.plan import RECOMPUTES
 from crosszone.core.prediction import Input, Term
 from crosszone.core.tables import Floats
+from crosszone.cost.layer import LayerCost
 from crosszone.timeline.chain import Makespans
 from crosszone.timeline.evaluate import Evaluation, exposed_agreement
 from crosszone.timeline.inputs import Inputs
@@ -164,7 +165,7 @@ def _work(
             exposed["memory_bound"] += num * _at(one.elementwise, key)
             exposed["kernel_launch"] += num * _at(one.launch, key)
         exposed["recompute"] += num * (_at(cost.forward.compute, key) if again else 0.0)
-        exposed["recompute"] += num * (_at(cost.attention_again, key) if recompute == "selective" else 0.0)
+        exposed["recompute"] += num * (_at(_selective(inputs, tables, cost), key) if recompute == "selective" else 0.0)
     exposed["memory_bound"] += num_microbatches * float(evaluation.seconds.accumulation[row])
     edge = evaluation.view.costs.edge
     if tables.stages.has_embedding[row]:
@@ -175,6 +176,11 @@ def _work(
     exposed["weight_gather"] = num_microbatches * float(evaluation.seconds.gather_exposed[row])
     overlapped["weight_gather"] = num_microbatches * float(evaluation.seconds.gather[row]) - exposed["weight_gather"]
     return exposed, overlapped
+
+
+def _selective(inputs: Inputs, tables: Tables, cost: LayerCost) -> Floats:
+    framework = inputs.frameworks[int(tables.plans.framework[0])]
+    return cost.operations_again if framework.recomputes_operations else cost.attention_again
 
 
 def _at(values: Floats, key: int) -> float:
