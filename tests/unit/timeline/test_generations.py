@@ -99,3 +99,13 @@ def test_hidden_gathers_cost_a_fifth(job: Any) -> None:
     term = next(term for term in prediction.terms if term.name == "weight_gather")
     assert term.overlapped_seconds > 0.0
     assert term.exposed_seconds >= 0.2 * (term.exposed_seconds + term.overlapped_seconds) * 0.999
+
+
+def test_selective_recomputation_by_operation_redoes_products_and_not_attention(with_facts: Any) -> None:
+    """More than the attention core, less than everything."""
+    layout = {"tp": 1, "pp": 1, "microbatch_size": 2}
+    _, core = with_facts({**layout, "recompute": "selective"}, recomputes_operations=False)
+    _, operations = with_facts({**layout, "recompute": "selective"}, recomputes_operations=True)
+    _, full = with_facts({**layout, "recompute": "full"})
+    assert exposed(core, "recompute") < exposed(operations, "recompute") < 0.7 * exposed(full, "recompute")
+    assert total(operations) == pytest.approx(operations.step_seconds)
