@@ -18,8 +18,8 @@ from crosszone.frameworks import framework_names, supports
 from crosszone.planner.general import DEGREES, to_plan
 from crosszone.planner.limits import unmet, unpriced
 from crosszone.planner.table import Scan
+from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.predict import predict_plan
 
 ZONE_TERMS = ("zone_pipeline_send", "zone_agreement", "embedding_agreement")
 """Terms that links between zones cause."""
@@ -265,14 +265,13 @@ def _with_microbatch(plan: Plan, size: int) -> Plan | None:
 
 
 def _memory_refusal(inputs: Inputs, plan: Plan) -> list[str]:
-    framework = next((one for one in inputs.frameworks if one.name == plan.framework), None)
-    if framework is None:
+    if plan.framework not in [framework.name for framework in inputs.frameworks]:
         return []
-    prediction = predict_plan(inputs.problem, plan, framework)
-    if prediction.memory.fits:
+    memory = plan_memory(inputs, plan)
+    if memory.fits:
         return []
-    fullest = max(prediction.memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
-    return [
-        f"Stage {fullest.stage} in {fullest.zone} needs {units.format_bytes(fullest.total_bytes)}, its GPU has "
-        f"{units.format_bytes(fullest.capacity_bytes)}."
-    ]
+    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    needs, has = units.format_bytes(fullest.total_bytes), units.format_bytes(fullest.capacity_bytes)
+    if fullest.total_bytes <= fullest.capacity_bytes:
+        return ["What it offloads does not fit in the memory of a node."]
+    return [f"Stage {fullest.stage} in {fullest.zone} needs {needs}, its GPU has {has}."]

@@ -10,13 +10,13 @@ from crosszone.core.cluster import ZoneLink
 from crosszone.core.codec import fingerprint
 from crosszone.core.framework import Framework
 from crosszone.core.plan import RECOMPUTES, Plan
-from crosszone.core.prediction import Finish, Memory, Prediction, StageMemory, Term
+from crosszone.core.prediction import Finish, Prediction, Term
 from crosszone.core.problem import Problem
 from crosszone.cost.flop import attention_flop, forward_flop, head_flop, model_flop
-from crosszone.cost.memory import verdict
 from crosszone.cost.parameters import num_active_parameters, num_parameters
 from crosszone.timeline.chain import chain_seconds, slowest_chain
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory
+from crosszone.timeline.fit import host_fits, memory_of
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
 from crosszone.timeline.keys import keyed
@@ -123,7 +123,7 @@ class _Report:
             cross_zone_penalty_ratio=self.step_seconds / self.ideal_seconds,
             goodput_fraction=None,
             terms=self.terms,
-            memory=self._memory(),
+            memory=memory_of(self.inputs, self.tables, self.bytes),
             host_memory_bytes=self._host_memory_bytes(),
             links=plan_links(self.inputs, self.tables, self.evaluation, self.terms, self.step_seconds),
             intervals=intervals(self.step_seconds, closeness, error_ledger()),
@@ -163,45 +163,6 @@ class _Report:
 
     def _fraction(self, names: tuple[str, ...]) -> float:
         return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds
-
-    def _memory(self) -> Memory:
-        columns, stages = self.bytes, self.tables.stages
-        capacity = self.inputs.hardware.memory_bytes[stages.pool]
-        total = columns.total
-        worst = int(np.argmax(total / capacity))
-        # Replicas that differ in their microbatches alone are one row: the fullest of them.
-        places: dict[tuple[int, int], int] = {}
-        for row in np.argsort(total, kind="stable").tolist():
-            places[int(stages.stage[row]), int(stages.pool[row])] = row
-        rows = tuple(self._stage_memory(row, float(capacity[row])) for row in sorted(places.values()))
-        return Memory(
-            peak_bytes=float(total[worst]),
-            capacity_bytes=float(capacity[worst]),
-            fits=bool(np.all(total <= capacity)) and self._host_fits(),
-            verdict=verdict(float(total[worst]), float(capacity[worst])) if self._host_fits() else "does not fit",
-            stages=rows,
-        )
-
-    def _host_fits(self) -> bool:
-        """Whether what is offloaded fits in every node's own memory, where that is known."""
-        hardware, pool = self.inputs.hardware, self.tables.stages.pool
-        return bool(np.all(self.bytes.host * hardware.gpus_per_node[pool] <= hardware.node_memory_bytes[pool]))
-
-    def _stage_memory(self, row: int, capacity_bytes: float) -> StageMemory:
-        columns, stages = self.bytes, self.tables.stages
-        pool = self.inputs.pools[int(stages.pool[row])]
-        names = (
-            *("weight", "gradient", "optimizer", "activation", "buffer", "overhead", "total"),
-            *("allocated", "reserved", "device"),
-        )
-        return StageMemory(
-            stage=int(stages.stage[row]),
-            zone=pool.zone.name,
-            gpu=pool.node_group.gpu.name,
-            num_layers=int(stages.num_layers[row]),
-            capacity_bytes=capacity_bytes,
-            **{f"{name}_bytes": float(getattr(columns, name)[row]) for name in names},
-        )
 
     def _host_memory_bytes(self) -> float:
         """Offloaded state of the ranks of one node, at the fullest."""
@@ -246,7 +207,7 @@ class _Report:
     def _warnings(self) -> tuple[str, ...]:
         """What the reader should know of this plan that no number above says."""
         found = []
-        if not self._host_fits():
+        if not host_fits(self.inputs, self.tables, self.bytes):
             need = float(np.max(self.bytes.host * self.inputs.hardware.gpus_per_node[self.tables.stages.pool]))
             have = float(np.min(self.inputs.hardware.node_memory_bytes[self.tables.stages.pool]))
             needs, has = units.format_bytes(need), units.format_bytes(have)
