@@ -156,4 +156,4 @@ def _search_line(search: Search) -> str:
     text = f"Searched {search.num_candidates} candidates"
     if search.elapsed_seconds is not None:
         text += f" in {units.format_seconds(search.elapsed_seconds)}"
-    return f"{text}; {search.num_feasible} fit, {search.num_pruned} more were ruled out before."
+    return f"{text} in full; {search.num_pruned} more were ruled out before."

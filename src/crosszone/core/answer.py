@@ -58,7 +58,13 @@ class Answer:
 
     @property
     def scaling_ratio(self) -> float | None:
-        """`speedup_ratio` over the ratio of the GPUs that work: 1 where more GPUs pay in full; None as that."""
+        """`speedup_ratio` over the ratio of the GPUs that work: 1 where more GPUs pay in full.
+
+        None as that, and where GPUs of several kinds work: their number says little.
+        """
         if self.speedup_ratio is None or self.baseline is None:
+            return None
+        zones = (self.problem.cluster.zone(name) for name in self.plans[0].plan.zones)
+        if len({group.gpu.name for zone in zones for group in zone.node_groups}) > 1:
             return None
         return self.speedup_ratio * self.baseline.plan.world_size / self.plans[0].plan.world_size

@@ -25,6 +25,7 @@ ZONE_TERMS = ("zone_pipeline_send", "zone_agreement", "embedding_agreement")
 """Terms that links between zones cause."""
 TIE_RATIO = 1.05
 """Gains below it are less than what predictions of left-out runs miss on average (docs/decisions/0002)."""
+WIDE_LEVEL = 0.9
 MOST_MISSES = 3
 NOTABLE_FRACTION = 0.05
 """Share of the step from which a term is worth a sentence."""
@@ -34,6 +35,8 @@ def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: 
     """Sentences on one ranked plan: zones, memory, time, batch, idle GPUs, and its distance from the best."""
     found = [*_zone_reasons(inputs, one), _memory_reason(one.prediction), *_time_reasons(one.prediction)]
     found += _share_reasons(one.plan)
+    if one is best:
+        found += _range_reasons(one.prediction)
     if one.plan.offload != "none":
         host = units.format_bytes(one.prediction.host_memory_bytes)
         if inputs.problem.plan.offload is None:
@@ -109,7 +112,8 @@ def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> 
     is_timed = problem.objective.minimize == "time"
     if len(best.plan.zones) == 1:
         better = "faster" if is_timed else "cheaper"
-        return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; nothing over several is {better}."
+        others = f"nothing over several{_that_is_allowed(problem)} is {better}"
+        return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; {others}."
     together = f"{', '.join(best.plan.zones)} together ({best.plan.world_size} GPUs) take {seconds} a step"
     if baseline is None:
         return f"Span zones: {together}; {_why_none_alone(problem)}."
@@ -121,19 +125,28 @@ def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> 
     return f"{lead}: {together}, {zone}: {gain:.2f} times as fast{_for_money(best, baseline)}."
 
 
+def _that_is_allowed(problem: Problem) -> str:
+    """Words that keep a verdict true where limits or fixed choices leave faster plans out."""
+    goal = problem.objective
+    limits = (goal.deadline_seconds, goal.budget_dollars, problem.constraints.max_egress_dollars)
+    if any(limit is not None for limit in limits):
+        return " that keeps the limits"
+    return "" if problem.plan == PlanRequest() else " that the job file leaves open"
+
+
 def _for_money(best: RankedPlan, baseline: RankedPlan) -> str:
     """The price of both, as far as it is known."""
-    both = [_dollars(one.prediction) for one in (best, baseline)]
-    if None not in both:
-        return f" for {units.format_dollars(both[0])} against {units.format_dollars(both[1])}"
+    rents = [one.prediction.gpu_dollars for one in (best, baseline)]
     egress = best.prediction.egress_dollars
-    return f", with {units.format_dollars(egress)} of egress" if egress else ""
+    if None in rents:
+        return f", with {units.format_dollars(egress)} of egress" if egress else ""
+    sums = [units.format_dollars(_dollars(one.prediction)) for one in (best, baseline)]
+    return f" for {sums[0]} against {sums[1]}{', egress unknown' if egress is None else ''}"
 
 
-def _dollars(prediction: Prediction) -> float | None:
-    if prediction.gpu_dollars is None or prediction.egress_dollars is None:
-        return None
-    return prediction.gpu_dollars + prediction.egress_dollars
+def _dollars(prediction: Prediction) -> float:
+    """What is known of the price."""
+    return (prediction.gpu_dollars or 0.0) + (prediction.egress_dollars or 0.0)
 
 
 def _why_none_alone(problem: Problem) -> str:
@@ -204,6 +217,13 @@ def _time_reasons(prediction: Prediction) -> list[str]:
         for term in losses[:3]
     ]
     return [f"Largest losses: {', '.join(parts)} of the step."]
+
+
+def _range_reasons(prediction: Prediction) -> list[str]:
+    """How far measured runs of this kind were off."""
+    wide = [one for one in prediction.intervals if one.level >= WIDE_LEVEL]
+    low_high = [(units.format_seconds(one.low_seconds), units.format_seconds(one.high_seconds)) for one in wide]
+    return [f"Nine of ten measured steps of such plans would lie in {low} to {high}." for low, high in low_high[:1]]
 
 
 def _share_reasons(plan: Plan) -> list[str]:

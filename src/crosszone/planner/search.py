@@ -121,6 +121,8 @@ def _any_plan(problem: Problem) -> Plan | None:
     """A plan that the job file leaves open, whether a framework can express it or not; None where there is none."""
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
     where, free = layouts(prepared, problem.constraints.exclude_zones), options(prepared, any_framework=True)
+    if problem.plan.shard is None and problem.plan.dp_shard is None:  # blame no choice that nobody wrote
+        free = replace(free, shard=np.zeros(1, dtype=np.int64), recompute=free.recompute[:1])
     return best_plan(prepared, scan(prepared, where, free, memory_fraction=float("inf")))
 
 

@@ -15,6 +15,7 @@ from crosszone.core.cluster import Cluster, Gpu
 from crosszone.core.model import Model
 from crosszone.core.plan import IdleGpus, Sync
 from crosszone.core.workload import Dataset, Dtypes, Workload, standard_dtypes
+from crosszone.cost.parameters import num_parameters
 from crosszone.errors import SpecError
 from crosszone.spec import job as spec
 from crosszone.spec import legality
@@ -72,7 +73,11 @@ def _model(job: spec.Job, report: Report, base: FilePath | None) -> Model | None
         if isinstance(written, spec.SizedModel):
             model = nearest_shape(written.parameters)
             size = units.format_count(written.parameters)
-            report.assume(("model", "parameters"), f"the shape of {model.name}, the nearest to {size} parameters.")
+            counted = units.format_count(num_parameters(model))
+            report.assume(
+                ("model", "parameters"),
+                f"the shape of {model.name} ({counted}), the nearest of the presets to {size} parameters.",
+            )
         elif isinstance(written, spec.InlineModel):
             return _inline_model(written, report)
         elif _is_path(written):

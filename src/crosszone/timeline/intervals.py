@@ -35,10 +35,10 @@ def closeness_of(problem: Problem, plan: Plan, ledger: ErrorLedger, *, is_stand_
 def closeness_note(problem: Problem, plan: Plan, closeness: Closeness) -> str | None:
     """What a reader should know of intervals that do not come from runs like the plan; None where they do."""
     what = {
-        "new_gpu": f"no run on {_generations(problem, plan)} was studied: the ranges are those of unseen GPUs",
-        "new_framework": f"no run of {plan.framework} was studied: the ranges are those of an unseen framework",
+        "new_gpu": f"too few runs on {_generations(problem, plan)} were studied: the ranges are those of unseen GPUs",
+        "new_framework": f"too few runs of {plan.framework} were studied: the ranges are those of an unseen framework",
         "new_gpu_and_framework": (
-            f"no run on {_generations(problem, plan)} nor of {plan.framework} was studied: the ranges are those of "
+            f"too few runs on {_generations(problem, plan)} or of {plan.framework} were studied: the ranges are those of "
             "unseen GPUs and frameworks"
         ),
     }

@@ -71,7 +71,7 @@ def test_screen_ranks_explains_and_compares(run, answer) -> None:
     assert "tp8: step 10 s" in text
     assert "Two zones are 1.7 times as fast as one." in text
     assert "4 in north, node group 0" in text
-    assert "Searched 1234 candidates in 250 ms; 12 fit, 99 more were ruled out before." in text
+    assert "Searched 1234 candidates in 250 ms in full; 99 more were ruled out before." in text
 
 
 def columns_of(text: str) -> dict[str, str]:
