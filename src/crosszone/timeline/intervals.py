@@ -38,8 +38,8 @@ def closeness_note(problem: Problem, plan: Plan, closeness: Closeness) -> str | 
         "new_gpu": f"too few runs on {_generations(problem, plan)} were studied: the ranges are those of unseen GPUs",
         "new_framework": f"too few runs of {plan.framework} were studied: the ranges are those of an unseen framework",
         "new_gpu_and_framework": (
-            f"too few runs on {_generations(problem, plan)} or of {plan.framework} were studied: the ranges are those of "
-            "unseen GPUs and frameworks"
+            f"too few runs on {_generations(problem, plan)} or of {plan.framework} were studied: the ranges are those "
+            "of unseen GPUs and frameworks"
         ),
     }
     notes = [what[closeness.knowledge]] if closeness.knowledge in what else []
