@@ -14,6 +14,8 @@ MOST_VIRTUAL_STAGES = 8
 LEAST_CONTEXT_TOKENS = 2048
 """Shortest part of a sequence that context parallelism leaves a rank, unless the job file asks for more."""
 MOST_TP = 64
+"""Within a node or fabric. Beyond it, tensor parallelism waits for the network in every layer (runs at tp 16 and 32
+across 8-GPU nodes took 2 to 30 times as long: docs/decisions/0002), so that it is tried only where the job file asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,13 @@ def options(inputs: Inputs, *, world_size: int | None = None, any_framework: boo
     problem = inputs.problem
     request, model, workload = problem.plan, problem.model, problem.workload
     most_gpus = int(inputs.hardware.num_gpus.max())
+    groups = [pool.node_group for pool in inputs.pools]
+    near = min(most_gpus, max(max(group.gpus_per_node, group.fabric.num_gpus) for group in groups))
     least_tp = 2 if request.sequence_parallel else 1
     heads = [
         tp
         for tp in divisors(model.num_heads)
-        if least_tp <= tp <= min(MOST_TP, most_gpus) and _splits_kv(model.num_kv_heads, tp)
+        if least_tp <= tp <= min(MOST_TP, near) and _splits_kv(model.num_kv_heads, tp)
     ]
     context = [
         cp

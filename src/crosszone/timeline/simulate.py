@@ -9,7 +9,7 @@ from typing import NamedTuple
 from crosszone.core.schedules import schedule
 from crosszone.core.schedules.action import Action
 
-EXACT_EVENTS = 4_000
+EXACT_EVENTS = 500
 """Actions up to which every microbatch is simulated; beyond, a steady state is extended (see `makespan_seconds`)."""
 LOOPS = {"1f1b": 2, "interleaved_1f1b": 3}
 """How many go around the loop of two neighbours (see `cost.pipeline.period_seconds`): microbatches, or rounds of p

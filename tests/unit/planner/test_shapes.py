@@ -107,9 +107,14 @@ def test_groups_of_tp_stay_inside_a_node_of_six(prepared: Any, nodes: Any) -> No
 
 def test_groups_of_tp_span_nodes_only_where_they_fill_them(prepared: Any, nodes: Any) -> None:
     heads = {"num_heads": 16, "num_kv_heads": 16}
-    assert usable(prepared(nodes(8, count=3), model=heads), 16) == 16
-    assert usable(prepared(nodes(5, count=4), model=heads), 16) == 0
-    assert usable(prepared(nodes(6, count=4), model=heads), 8) == 0
+    assert usable(prepared(nodes(8, count=3), model=heads, plan={"tp": 16}), 16) == 16
+    assert usable(prepared(nodes(5, count=4), model=heads, plan={"tp": 16}), 16) == 0
+    assert usable(prepared(nodes(6, count=4), model=heads, plan={"tp": 8}), 8) == 0
+
+
+def test_groups_of_tp_span_nodes_only_where_the_job_file_asks(prepared: Any, nodes: Any) -> None:
+    heads = {"num_heads": 16, "num_kv_heads": 16}
+    assert most_tp(prepared(nodes(8, count=3), model=heads)) == 8
 
 
 def test_a_fabric_beyond_the_node_is_used_whole(prepared: Any, nodes: Any) -> None:
