@@ -71,8 +71,12 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The package is installed in place, so only these three files can make an installation stale.
+# Byte code is written once here: where Python may not keep it, every start would compile three hundred modules again.
+COMPILE = $(BIN)/python -m compileall -q -j 0 src $$($(BIN)/python -c 'import numpy, os; print(os.path.dirname(os.path.dirname(numpy.__file__)))') >/dev/null || true
+
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.created
 	$(call install,.)
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.created

@@ -15,7 +15,7 @@ LEAST_CONTEXT_TOKENS = 2048
 """Shortest part of a sequence that context parallelism leaves a rank, unless the job file asks for more."""
 MOST_TP = 64
 """Within a node or fabric. Beyond it, tensor parallelism waits for the network in every layer (runs at tp 16 and 32
-across 8-GPU nodes took 2 to 30 times as long: docs/decisions/0002), so that it is tried only where the job file asks."""
+across 8-GPU nodes take several times as long: docs/decisions/0002), so that only the job file may ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
