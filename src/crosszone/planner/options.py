@@ -63,7 +63,7 @@ def options(inputs: Inputs, *, world_size: int | None = None, any_framework: boo
         microbatch_size=_only(request.microbatch_size, batch),
         num_virtual_stages=_only(request.num_virtual_stages, _chunks(request, per_layer)),
         recompute=_only(
-            None if request.recompute is None else RECOMPUTES.index(request.recompute), range(len(RECOMPUTES))
+            None if request.recompute is None else RECOMPUTES.index(request.recompute), _recomputes(workload.attention)
         ),
         shard=_only(None if request.shard is None else SHARDS.index(request.shard), _shards(request)),
         any_framework=any_framework,
@@ -79,6 +79,12 @@ def divisors(number: int) -> list[int]:
 def powers_of_two(most: int) -> list[int]:
     """1, 2, 4, ... up to `most`."""
     return [1 << exponent for exponent in range(max(most, 1).bit_length())]
+
+
+def _recomputes(attention: str) -> list[int]:
+    """Fused attention keeps no scores, so that redoing it alone saves nothing: selective is for unfused attention."""
+    useless = {"selective"} if attention == "flash" else set()
+    return [code for code, name in enumerate(RECOMPUTES) if name not in useless]
 
 
 def _splits_kv(num_kv_heads: int, tp: int) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from crosszone.core.plan import SHARDS
+from crosszone.core.plan import RECOMPUTES, SHARDS
 from crosszone.planner.options import divisors, options, powers_of_two
 
 EVERY_SHARD = list(range(len(SHARDS)))
@@ -88,3 +88,10 @@ def test_a_fixed_shard_group_says_whether_something_is_sharded(prepared: Any, dp
 
 def test_sequence_parallelism_that_is_asked_for_needs_ranks_to_split_over(prepared: Any) -> None:
     assert options(prepared(8, plan={"sequence_parallel": True})).tp.tolist() == [2, 4, 8]
+
+
+def test_fused_attention_is_not_redone_alone_unless_asked(prepared: Any, nodes: Any) -> None:
+    selective = RECOMPUTES.index("selective")
+    assert selective not in options(prepared(nodes(8))).recompute
+    assert selective in options(prepared(nodes(8), work={"attention": "unfused"})).recompute
+    assert options(prepared(nodes(8), plan={"recompute": "selective"})).recompute.tolist() == [selective]
