@@ -55,7 +55,7 @@ def test_figures_have_the_size_of_such_things(name: str) -> None:
         assert 0 <= elements <= 5
     assert 1 <= facts.score_elements <= 4
     assert 0 <= facts.tensor_parallel_overlap_fraction <= 1
-    for figure in ("weights_are_master", "shards_unit_gather", "overlaps_gradient_reduce", "scatters_pipeline_send"):
+    for figure in ("weights_are_master", "overlaps_gradient_reduce", "scatters_pipeline_send"):
         assert isinstance(getattr(facts, figure), bool)
 
 

@@ -25,8 +25,6 @@ class Framework:
     """Rate of its matrix products over that of today's libraries on the same GPU."""
     weights_are_master: bool
     """True: fp32 weights are kept and cast for compute (autocast, FSDP mixed precision); no second copy is stored."""
-    shards_unit_gather: bool
-    """True: sharded weights are gathered layer by layer in each microbatch (FSDP, ZeRO-3)."""
     overlaps_gradient_reduce: bool
     """Gradient buckets are reduced while the last microbatch's backward still runs."""
     overlaps_sharded_reduce: bool
@@ -35,8 +33,6 @@ class Framework:
     """Sharded weights are gathered ahead of their layer or of the next step's forward."""
     tensor_parallel_overlap_fraction: float
     """Share of tensor-parallel communication that runs behind GEMMs."""
-    overlaps_pipeline_send: bool
-    """Stage boundaries are sent while the stage computes on."""
     scatters_pipeline_send: bool
     """Each tensor-parallel rank sends its own part of a stage boundary, so that a boundary crosses once."""
     launch_seconds: float

@@ -213,7 +213,9 @@ class _Report:
             needs, has = units.format_bytes(need), units.format_bytes(have)
             found.append(f"offloaded states need {needs} of a node's memory, it has {has}")
         if self.problem.model.num_experts and self.plan.ep > 1:
-            found.append("expert all-to-all is taken as never hidden and without node-limited routing: an upper bound")
+            found.append(
+                "routing to experts is taken as balanced; few runs with experts were studied, so trust this less"
+            )
         return tuple(found)
 
     def _assumed_shares(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ _FORMULAS = {
         "Shoeybi et al. 2019, sec. 3; Thakur et al. 2005, sec. 4.4",
     ),
     "context_parallel": ("m * layers * max(ring - attention, 0)", "Liu, Zaharia, Abbeel 2023 (Ring Attention), sec. 3"),
-    "expert_parallel": ("m * layers * 2 all-to-alls each way, none hidden", "Thakur et al. 2005, sec. 4.3"),
+    "expert_parallel": ("m * layers * (1 - overlapped share) * 2 all-to-alls each way", "Thakur et al. 2005, sec. 4.3"),
     "weight_gather": (
         "m * (max(gather - forward, 0) + max(gather + scatter - backward, 0))",
         "Zhao et al. 2023 (PyTorch FSDP), sec. 4.2",
