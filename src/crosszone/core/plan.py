@@ -8,6 +8,10 @@ RECOMPUTES = ("none", "selective", "full")
 SCHEDULES = ("gpipe", "1f1b", "interleaved_1f1b")
 RANK_ORDER = ("tp", "cp", "dp", "pp")
 SYNC_METHODS = ("flat", "hierarchical", "delayed", "local_sgd", "diloco", "streaming_diloco")
+ZONE_ALGORITHMS = ("ring", "tree", "direct")
+"""How a sum over zones travels between them."""
+STREAMS = ("gradients", "activations", "pseudogradients")
+"""What crosses zones and may have a codec; pseudogradients are the change of the weights that an outer step sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,13 @@ class Sync:
     codecs: tuple[tuple[str, str], ...] = ()
     """(stream, codec): gradients, activations or pseudogradients."""
     num_streams: int | None = None
+    """Connections that carry the agreement; None: as many as the link has."""
+    num_fragments: int | None = None
+    """Parts of the model that streaming_diloco exchanges in turn; None: its own default."""
+    num_delay_steps: int | None = None
+    """Inner steps that an outer exchange may take beside compute; None: the method's default."""
+    algorithm: str = "ring"
+    """ring | tree | direct"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,9 @@ class Plan:
     sync: Sync = Sync()
     bucket_bytes: float | None = None
     prefetch: int | None = None
+    """Layers whose sharded weights are gathered ahead; None: as the framework does; 0: none."""
+    overlap_fraction: float | None = None
+    """A person's own share of the agreement on gradients that compute hides; None: as computed."""
     stages: tuple[Stage, ...]
     replicas: tuple[Replica, ...]
     idle_gpus: tuple[IdleGpus, ...] = ()

@@ -54,6 +54,7 @@ class PlanRequest:
     sync: Sync | None = None
     bucket_bytes: float | None = None
     prefetch: int | None = None
+    overlap_fraction: float | None = None
     stages: tuple[StageRequest, ...] | None = None
     replicas: tuple[ReplicaRequest, ...] | None = None
     idle_gpus: tuple[IdleGpus, ...] | None = None

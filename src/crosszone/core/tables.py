@@ -61,8 +61,6 @@ class PlanTable(Columns):
     """Stages hold different numbers of layers."""
     is_unequal: Bools
     """Replicas consume different numbers of microbatches."""
-    is_flat: Bools
-    """Replicas agree over one ring of all ranks instead of once per zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:
         sync=request.sync or Sync(),
         bucket_bytes=request.bucket_bytes,
         prefetch=request.prefetch,
+        overlap_fraction=request.overlap_fraction,
         stages=_stages(inputs, plans.tp[0], one["dp"], RECOMPUTES[int(plans.recompute[0])], layers, chains),
         replicas=_replicas(inputs, tables, groups, chains, int(plans.microbatch_size[0])),
         idle_gpus=_idle(inputs, tables, groups, chains, one["tp"] * one["cp"]),

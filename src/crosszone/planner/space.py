@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import SCHEDULES
+from crosszone.core.plan import SCHEDULES, Sync
+from crosszone.core.problem import PlanRequest
 from crosszone.core.tables import Bools, Ints, PlanTable, ReplicaTable, StageTable
 from crosszone.planner.options import Options, divisors
 from crosszone.planner.shapes import Shapes, shapes
 from crosszone.planner.split import exact_shares, split_microbatches
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.rows import Tables
+from crosszone.timeline.rows import Settings, Tables
 
 ONE_F_ONE_B, INTERLEAVED = SCHEDULES.index("1f1b"), SCHEDULES.index("interleaved_1f1b")
 
@@ -21,6 +22,7 @@ class Space:
     """Candidates of one layout, one row each, recomputation left open."""
 
     layout: Layout
+    settings: Settings
     shapes: Shapes
     plans: PlanTable
     shape: Ints
@@ -62,6 +64,7 @@ class Space:
             plans=self.filled(rows, framework, recompute),
             replicas=replicas,
             stages=_stages(self.shapes, self.shape[rows], num_chains),
+            settings=self.settings,
         )
 
 
@@ -89,9 +92,18 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
         "num_virtual_stages": virtual[rows], "shard": shard, "dp_shard": dp_shard, "ep": ep},
     )  # fmt: skip
     return Space(
-        layout=layout, shapes=shape, plans=plans, shape=row[rows], num_replicas=num_replicas[rows],
+        layout=layout, settings=_settings(inputs.problem.plan), shapes=shape, plans=plans, shape=row[rows], num_replicas=num_replicas[rows],
         num_microbatches=share[rows],
     )  # fmt: skip
+
+
+def _settings(request: PlanRequest) -> Settings:
+    return Settings(
+        sync=request.sync or Sync(),
+        bucket_bytes=request.bucket_bytes,
+        prefetch=request.prefetch,
+        overlap_fraction=request.overlap_fraction,
+    )
 
 
 def _crossed(shape: Shapes, options: Options) -> tuple[Ints, Ints, Ints, Bools]:
@@ -216,7 +228,6 @@ def _plans(
         offloads_optimizer=np.full(size, request.offload not in (None, "none")),
         is_uneven=shape.is_uneven[row],
         is_unequal=is_unequal,
-        is_flat=np.full(size, request.sync is not None and request.sync.method == "flat"),
         **chosen,
     )
 

@@ -58,6 +58,7 @@ def written_plan(problem: Problem, framework: str) -> Plan:
         sync=request.sync or Sync(),
         bucket_bytes=request.bucket_bytes,
         prefetch=request.prefetch,
+        overlap_fraction=request.overlap_fraction,
         stages=_stages(stages, groups, tp, dp, recompute),
         replicas=_replicas(problem, replicas, groups, size),
         idle_gpus=_idle(problem, replicas, groups, tp * cp),

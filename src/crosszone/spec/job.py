@@ -317,7 +317,13 @@ class Sync(Section):
     codecs: Codecs | None = None
     """Formats in which streams cross zones."""
     streams: q.SmallCount | None = None
-    """Connections that carry the agreement."""
+    """Connections that carry the agreement; the link's `streams` where absent."""
+    fragments: q.Degree | None = None
+    """Parts of the model that streaming_diloco exchanges in turn."""
+    delay: q.Index | None = None
+    """Inner steps that an outer exchange may take beside compute."""
+    algorithm: q.ZoneAlgorithm | None = None
+    """How a sum travels between zones: ring, which is also the default, tree or direct."""
 
 
 class Stage(Section):
@@ -398,8 +404,10 @@ class Plan(Section):
     """How zones agree on the weights."""
     bucket_bytes: q.BufferSize | None = None
     """Gradients that are reduced in one call; the framework's where absent."""
-    prefetch: q.SmallCount | None = None
-    """Units of sharded weights that are gathered ahead; the framework's where absent."""
+    prefetch: q.Index | None = None
+    """Units of sharded weights that are gathered ahead, 0 for none; the framework's where absent."""
+    overlap_fraction: q.Fraction | None = None
+    """Your own share of the agreement on gradients that compute hides, instead of the computed one; marked assumed."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] | None = None
     """General form: the stages one by one."""
     replicas: Annotated[tuple[Replica, ...], Field(min_length=1)] | None = None

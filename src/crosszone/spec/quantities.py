@@ -15,7 +15,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from crosszone import units
-from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS
+from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, ZONE_ALGORITHMS
 from crosszone.core.workload import DTYPE_BYTES, OPTIMIZER_MOMENTS
 from crosszone.errors import Finding, nearest_hint
 
@@ -276,6 +276,7 @@ Dollars = Annotated[float, Quantity("dollars", 0, 1e13, "50000 USD", low_is_lega
 GpuPrice = Annotated[float, Quantity("dollars_per_second", 0, 10, "2.1 USD/h", low_is_legal=True)]
 EgressPrice = Annotated[float, Quantity("dollars_per_byte", 0, 1e-6, "0.02 USD/GB", low_is_legal=True)]
 Distance = Annotated[float, Quantity("meters", 0, 1e8, "1070 km", low_is_legal=True)]
+Fraction = Annotated[float, Quantity("ratio", 0, 1, "50%", low_is_legal=True)]
 Loss = Annotated[float, Quantity("ratio", 0, 0.5, "0.01%", low_is_legal=True)]
 Weight = Annotated[float, Quantity("ratio", 0, 1, "0.25")]
 Tokens = Annotated[float, Quantity("count", 0, 1e18, "1T")]
@@ -310,6 +311,7 @@ Schedule = Annotated[str, OneOf(SCHEDULES, "schedule")]
 Shard = Annotated[str, OneOf(SHARDS, "choice of what is sharded")]
 Recompute = Annotated[str, OneOf(RECOMPUTES, "kind of recompute")]
 Offload = Annotated[str, OneOf(("none", "optimizer", "parameters"), "choice of what is offloaded")]
+ZoneAlgorithm = Annotated[str, OneOf(ZONE_ALGORITHMS, "way of a sum between zones")]
 SyncMethod = Annotated[str, OneOf(SYNC_METHODS, "way to agree across zones")]
 Minimize = Annotated[str, OneOf(("time", "cost", "throughput_per_dollar"), "known objective")]
 Allowed = Annotated[str, OneOf(("local_sgd", "compression", "async", "batch_change"), "change that can be allowed")]

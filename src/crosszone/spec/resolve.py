@@ -256,6 +256,7 @@ def _plan(written: spec.Plan) -> core.PlanRequest:
         sync=_sync(written.sync),
         bucket_bytes=written.bucket_bytes,
         prefetch=written.prefetch,
+        overlap_fraction=written.overlap_fraction,
         stages=None if stages is None else tuple(core.StageRequest(**dict(stage)) for stage in stages),
         replicas=replicas,
         idle_gpus=_idle_gpus(written),
@@ -271,6 +272,9 @@ def _sync(written: spec.Sync | None) -> Sync | None:
         every=written.every or 1,
         codecs=tuple(codecs.items()),
         num_streams=written.streams,
+        num_fragments=written.fragments,
+        num_delay_steps=written.delay,
+        algorithm=written.algorithm or Sync().algorithm,
     )
 
 

@@ -104,7 +104,7 @@ def zone_agreement(inputs: Inputs, tables: Tables, *, gradient_bytes: float, wei
     all_reduce = np.where(spans & (plans.shard > 0), 0.0, gradient_bytes)
     half = scatters * (gradient_bytes + weight_bytes)
     half = half + gathers * most_microbatches * (2.0 * weight_bytes + gradient_bytes)
-    shape = {"num_zones": num_zones, "num_ranks": plans.dp * plans.cp, "is_flat": plans.is_flat}
+    shape = {"num_zones": num_zones, "num_ranks": plans.dp * plans.cp, "is_flat": np.array(tables.settings.sync.method == "flat")}
     link_bytes = ring_link_bytes(all_reduce_bytes=all_reduce, half_bytes=half, **shape)
     flows = plans.tp * plans.pp * plans.cp * fewest
     rate, latency, price = _slowest_link(inputs, layouts, plans.layout, flows)

@@ -5,7 +5,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosszone.core.layout import Layout
+from crosszone.core.plan import Sync
 from crosszone.core.tables import Bools, Floats, PlanTable, ReplicaTable, StageTable, offsets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What all plans of the tables have alike; fields as in `core.plan.Plan`."""
+
+    sync: Sync = Sync()
+    bucket_bytes: float | None = None
+    prefetch: int | None = None
+    overlap_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +27,7 @@ class Tables:
     plans: PlanTable
     replicas: ReplicaTable
     stages: StageTable
+    settings: Settings = Settings()
 
     def take(self, keep: Bools) -> "Tables":
         """The plans where `keep` holds, with their rows, renumbered."""
@@ -28,6 +40,7 @@ class Tables:
             plans=self.plans.take(keep),
             replicas=replace(replicas, plan=new_plan[replicas.plan]),
             stages=replace(stages, replica=new_replica[stages.replica]),
+            settings=self.settings,
         )
 
     def rows(self, start: int, stop: int) -> "Tables":
@@ -40,6 +53,7 @@ class Tables:
             plans=self.plans.take(slice(start, stop)),
             replicas=replace(replica, plan=replica.plan - start),
             stages=replace(stage, replica=stage.replica - replicas.start),
+            settings=self.settings,
         )
 
     def per_replica(self, function: np.ufunc, values: Floats) -> Floats:

@@ -9,7 +9,7 @@ from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica
 from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_ring
-from crosszone.timeline.rows import Tables
+from crosszone.timeline.rows import Settings, Tables
 
 
 def tabulate(inputs: Inputs, plan: Plan) -> Tables:
@@ -32,6 +32,12 @@ def tabulate(inputs: Inputs, plan: Plan) -> Tables:
             num_microbatches=np.array([max(replica.num_microbatches for replica in group) for group in groups]),
         ),
         stages=_stage_rows(plan, layout),
+        settings=Settings(
+            sync=plan.sync,
+            bucket_bytes=plan.bucket_bytes,
+            prefetch=plan.prefetch,
+            overlap_fraction=plan.overlap_fraction,
+        ),
     )
 
 
@@ -69,7 +75,6 @@ def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
         "offloads_optimizer": plan.offload != "none",
         "is_uneven": len(layers) > 1,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
-        "is_flat": plan.sync.method == "flat",
     }
     return PlanTable(
         **{name: np.array([value], dtype=np.int64) for name, value in integers.items()},  # type: ignore[arg-type]

@@ -92,7 +92,6 @@ def table(plans: list[Plan]) -> PlanTable:
         "offloads_optimizer": [plan.offload == "optimizer" for plan in plans],
         "is_uneven": [len({stage.num_layers for stage in plan.stages}) > 1 for plan in plans],
         "is_unequal": [len({replica.num_microbatches for replica in plan.replicas}) > 1 for plan in plans],
-        "is_flat": [False] * len(plans),
     }
     return PlanTable(
         **{name: np.array(values, dtype=np.int64) for name, values in columns.items()},
