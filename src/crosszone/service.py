@@ -286,6 +286,17 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     return value
 
 
+def read_plan(reference: str | Path) -> Plan:
+    """A saved plan: `PLANS.json#2` is the second of what `plan` wrote, without a number the first. SpecError."""
+    from crosszone.spec.plan_file import read_plan as read_saved
+
+    path, separator, number = str(reference).rpartition("#")
+    if not separator or not number.isdigit():
+        path, number = str(reference), ""
+    text = _table_text(_table_bytes(path, "plan file"), path, kind="JSON")
+    return read_saved(text, where=path, number=int(number) if number else None)
+
+
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan with what follows from it: `world_size`, `zone_axis`."""
     from crosszone.core.codec import to_json
