@@ -26,9 +26,10 @@ def test_a_flow_has_one_window_on_the_way() -> None:
 
 def test_loss_limits_a_flow_as_mathis_1997_says() -> None:
     # MSS/RTT * 1.22/sqrt(p): 1448 B, 0.1 s, one packet in ten thousand lost.
-    lossy = link(loss_fraction=1e-4)
+    lossy = link(loss_fraction=1e-4, congestion_control="reno")
     assert flow_bytes_per_second(lossy) == pytest.approx(SEGMENT_BYTES / 0.1 * 1.22 / 0.01)
-    assert flow_bytes_per_second(link(loss_fraction=4e-4)) == pytest.approx(flow_bytes_per_second(lossy) / 2)
+    worse = link(loss_fraction=4e-4, congestion_control="reno")
+    assert flow_bytes_per_second(worse) == pytest.approx(flow_bytes_per_second(lossy) / 2)
 
 
 def test_bbr_does_not_mind_loss() -> None:
@@ -37,7 +38,7 @@ def test_bbr_does_not_mind_loss() -> None:
 
 
 def test_the_least_cap_of_a_flow_counts() -> None:
-    caps = {"window_bytes": 1e6, "flow_bytes_per_second": 5e6, "loss_fraction": 1e-6}
+    caps = {"window_bytes": 1e6, "flow_bytes_per_second": 5e6, "loss_fraction": 1e-6, "congestion_control": "reno"}
     assert flow_bytes_per_second(link(**caps)) == pytest.approx(5e6)
     assert flow_bytes_per_second(link(**{**caps, "flow_bytes_per_second": 50e6})) == pytest.approx(1e7)
     assert flow_bytes_per_second(link(**{**caps, "window_bytes": 1e9, "flow_bytes_per_second": 1e9})) == pytest.approx(
