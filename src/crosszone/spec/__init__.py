@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crosszone.core.problem import Problem
 from crosszone.errors import SpecError
 from crosszone.spec.later import warn_of_later_keys
+from crosszone.spec.override import override
 from crosszone.spec.reporting import Report
 from crosszone.spec.resolve import resolve
 from crosszone.spec.schema import job_schema
 from crosszone.spec.shape import read_shape
 from crosszone.spec.yaml_source import MAX_BYTES, Source, read_mapping, read_yaml
+from crosszone.spec.yaml_source import Path as Place
 
-__all__ = ["job_schema", "read_job", "read_job_text"]
+__all__ = ["JobFile", "job_schema", "open_job", "open_job_text", "read_job", "read_job_text"]
 
 RESULTS = {
     frozenset({"problem", "plans"}): "an answer of `crosszone plan`",
@@ -22,6 +26,37 @@ RESULTS = {
     frozenset({"rows", "summary"}): "a comparison of `crosszone validate`",
 }
 """What our own results are known by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """A job file before its keys are read: what single values may be set in."""
+
+    source: Source
+    base: Path | None
+    """Folder to which a path to a model's config is relative; None: it may name no files."""
+
+    def problem(self) -> Problem:
+        """The problem that it states. SpecError with everything that is wrong."""
+        return _read(self.source, self.base)
+
+    def with_settings(self, settings: Sequence[str]) -> tuple[JobFile, tuple[Place, ...]]:
+        """The same with values set as `override` has it, and the places that were set. SpecError."""
+        source, places = override(self.source, settings)
+        return JobFile(source=source, base=self.base), places
+
+
+def open_job(source: str | Path | dict[str, Any], base: Path | None = None) -> JobFile:
+    """The job file at a path, or a mapping with its keys; `base` as for `read_job`. SpecError where it is no YAML."""
+    if isinstance(source, dict):
+        return JobFile(source=read_mapping(source), base=base)
+    path = Path(source)
+    return open_job_text(_text(path), base if base is not None else path.parent)
+
+
+def open_job_text(text: str, base: Path | None = None) -> JobFile:
+    """The text of a job file; `base` as for `read_job`. SpecError where it is no YAML."""
+    return JobFile(source=read_yaml(text), base=base)
 
 
 def read_job(source: str | Path | dict[str, Any], base: Path | None = None) -> Problem:
@@ -32,15 +67,12 @@ def read_job(source: str | Path | dict[str, Any], base: Path | None = None) -> P
 
     Raises SpecError with everything that is wrong, each with its place, and its line where there is a file.
     """
-    if isinstance(source, dict):
-        return _read(read_mapping(source), base)
-    path = Path(source)
-    return read_job_text(_text(path), base if base is not None else path.parent)
+    return open_job(source, base).problem()
 
 
 def read_job_text(text: str, base: Path | None = None) -> Problem:
     """The problem that the text of a job file states; `base` and errors as for `read_job`."""
-    return _read(read_yaml(text), base)
+    return open_job_text(text, base).problem()
 
 
 def _read(source: Source, base: Path | None) -> Problem:

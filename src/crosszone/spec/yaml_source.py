@@ -99,6 +99,13 @@ def read_mapping(value: dict[Any, Any]) -> Source:
     return Source(value=copied(value, ()), lines={}, duplicates={})
 
 
+def read_value(text: str) -> Any:
+    """The value of `text`, as it would stand after the colon of a key. SpecError."""
+    if text[:1] in ("[", "{", "'", '"'):
+        return read_yaml(f"value: {text}").value["value"]
+    return _plain_value(text)
+
+
 def place(path: Path) -> str:
     """How a person finds `path`: `cluster.zones[1].nodes[0].gpu`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
