@@ -121,6 +121,10 @@ class ZoneLink:
     """Name of a path that several links share."""
     egress_dollars_per_byte: float | None = None
     distance_meters: float | None = None
+    mtbf_seconds: float | None = None
+    """Mean time between outages of the path; None: no outages are known of."""
+    repair_seconds: float | None = None
+    """How long an outage lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,30 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """How training state is saved. What is None is not known, and taken as usual or computed."""
+
+    every_seconds: float | None = None
+    """Work between two; None: the interval that loses least."""
+    node_bytes_per_second: float | None = None
+    """At which one node writes and reads."""
+    num_kept: int | None = None
+    is_async: bool = False
+    """Whether training goes on while it is written, and waits only for the copy to host memory."""
+    dollars_per_byte_second: float | None = None
+    """Price of storage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A pause of the training in which the model is judged."""
+
+    every: int
+    """Steps from one to the next."""
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One training task, independent of how it is split."""
 
@@ -75,6 +99,10 @@ class Workload:
     """all | lora"""
     attention: str = "flash"
     """flash | unfused"""
+    checkpoint: Checkpoint = Checkpoint()
+    evaluation: Evaluation | None = None
+    restart_seconds: float | None = None
+    """From a failure until all ranks are ready to load the last checkpoint; None: not known."""
 
     @property
     def global_batch_tokens(self) -> int:

@@ -143,6 +143,30 @@ class Dataset(Section):
     """Zone that holds it."""
 
 
+class Checkpoint(Section):
+    """How training state is saved: weights and the optimizer's states."""
+
+    every: q.ChosenDuration | None = None
+    """Work between two checkpoints; auto, which is also the default: the interval that loses least (Daly 2006)."""
+    bandwidth: q.Bandwidth | None = None
+    """At which one node writes checkpoints, and reads them; 0.65 GB/s where absent, marked assumed."""
+    keep: q.SmallCount | None = None
+    """How many are kept; 2 where absent, the newest and the one that is being written."""
+    is_async: q.Truth | None = Field(default=None, alias="async")
+    """Whether training goes on while one is written, and waits only for the copy to host memory; false where absent."""
+    monthly_price: q.StoragePrice | None = None
+    """Price of storage for 30 days; unknown where absent."""
+
+
+class Evaluation(Section):
+    """A pause of the training in which the model is judged."""
+
+    every: q.SmallCount
+    """Steps from one to the next."""
+    duration: q.Duration
+    """How long one takes."""
+
+
 class Workload(Section):
     """What is trained, independent of how it is split."""
 
@@ -167,6 +191,13 @@ class Workload(Section):
     """Which weights learn: all, which is also the default, or lora."""
     attention: q.Attention | None = None
     """Kernel of attention: flash, which is also the default, or unfused."""
+    checkpoint: Checkpoint | None = None
+    """How training state is saved."""
+    evaluation: Evaluation | None = None
+    """Pauses in which the model is judged; none where absent."""
+    restart: q.Duration | None = None
+    """From a failure until all ranks are ready to load the last checkpoint: noticing it, replacing the node,
+    rendezvous, start. 10 min where absent, marked assumed."""
 
 
 class Fabric(Section):
@@ -211,7 +242,8 @@ class NodeGroup(Section):
     preemptible: q.Truth | None = None
     """Whether the provider may take the nodes back; false where absent. It also chooses the catalog's price."""
     mtbf: q.Duration | None = None
-    """Mean time between failures of one node."""
+    """Mean time between failures of one node, interruptions by the provider among them. Where absent, what a large
+    training on H100 saw, by GPU, marked assumed; unknown for preemptible nodes."""
 
 
 class Zone(Section):
@@ -264,6 +296,10 @@ class Path(Section):
     distance: q.Distance | None = None
     """Length of the path; the great circle between the coordinates where absent. It checks or fills the RTT, nothing
     else."""
+    mtbf: q.Duration | None = None
+    """Mean time between outages of the path; without it none are predicted."""
+    repair: q.Duration | None = None
+    """How long an outage lasts; where absent it is over before the job restarts, marked assumed."""
 
 
 class Link(Path):

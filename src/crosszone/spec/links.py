@@ -154,6 +154,8 @@ class _Paths:
             shared=values.get("shared"),
             egress_dollars_per_byte=self._egress_price(pair),
             distance_meters=distance_meters,
+            mtbf_seconds=values.get("mtbf"),
+            repair_seconds=values.get("repair"),
         )
 
     def _check_rates(self, pair: Pair, link: _Written) -> None:

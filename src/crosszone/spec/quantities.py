@@ -23,6 +23,7 @@ PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
 """Formats that matrix units compute in."""
 FABRIC_KINDS = ("nvlink", "xgmi", "hccs", "pcie")
 CONGESTION_CONTROLS = ("reno", "cubic", "bbr")
+AUTO = "auto"
 MAX_BYTES_PER_SECOND = 1e15
 MAX_RAILS = 64
 MAX_QUANTITY_CHARACTERS = 60
@@ -90,6 +91,15 @@ class Quantity(Reader):
         if self.needs_unit:
             return {"type": "string", "examples": [self.example], "x-dimension": self.dimension}
         return {"type": ["number", "string"], "examples": [self.example], "x-dimension": self.dimension}
+
+
+@dataclass(frozen=True, slots=True)
+class Choosable(Quantity):
+    """A quantity, or `auto` where it is to be chosen by what it costs."""
+
+    def read(self, value: object, name: str = "") -> float | None:  # type: ignore[override]
+        """The number in its base unit; None for auto."""
+        return None if value == AUTO else Quantity.read(self, value, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +280,13 @@ class Order(Reader):
 Bandwidth = Annotated[float, Quantity("bytes_per_second", 0, MAX_BYTES_PER_SECOND, "10 Gbit/s")]
 Rtt = Annotated[float, Quantity("seconds", 0, 60, "28.6 ms", low_is_legal=True)]
 Duration = Annotated[float, Quantity("seconds", 0, 100 * _YEAR_SECONDS, "30 d")]
+ChosenDuration = Annotated[float, Choosable("seconds", 0, 100 * _YEAR_SECONDS, "1 h")]
 Size = Annotated[float, Quantity("bytes", 0, 1e21, "1 TB")]
 BufferSize = Annotated[float, Quantity("bytes", 0, 1e15, "64 MB")]
 Dollars = Annotated[float, Quantity("dollars", 0, 1e13, "50000 USD", low_is_legal=True)]
 GpuPrice = Annotated[float, Quantity("dollars_per_second", 0, 10, "2.1 USD/h", low_is_legal=True)]
 EgressPrice = Annotated[float, Quantity("dollars_per_byte", 0, 1e-6, "0.02 USD/GB", low_is_legal=True)]
+StoragePrice = Annotated[float, Quantity("dollars_per_byte", 0, 1e-6, "0.02 USD/GB", low_is_legal=True)]
 Distance = Annotated[float, Quantity("meters", 0, 1e8, "1070 km", low_is_legal=True)]
 Fraction = Annotated[float, Quantity("ratio", 0, 1, "50%", low_is_legal=True)]
 Loss = Annotated[float, Quantity("ratio", 0, 0.5, "0.01%", low_is_legal=True)]

@@ -14,7 +14,7 @@ from crosszone.core import problem as core
 from crosszone.core.cluster import Cluster, Gpu
 from crosszone.core.model import Model
 from crosszone.core.plan import IdleGpus, Sync
-from crosszone.core.workload import Dataset, Dtypes, Workload, standard_dtypes
+from crosszone.core.workload import Checkpoint, Dataset, Dtypes, Evaluation, Workload, standard_dtypes
 from crosszone.cost.parameters import num_parameters
 from crosszone.errors import SpecError
 from crosszone.spec import job as spec
@@ -37,6 +37,8 @@ SUBSTITUTES = {
 }
 """What to compute in where a GPU lacks a precision, the nearest first."""
 EPOCH_TOLERANCE = 1e-6
+MONTH_SECONDS = 30 * 86400.0
+"""For which the price of storage is written."""
 
 
 def resolve(job: spec.Job, report: Report, base: FilePath | None) -> core.Problem | None:
@@ -156,7 +158,7 @@ def _workload(written: spec.Workload, gpus: Sequence[Gpu], report: Report) -> Wo
         optimizer = DEFAULT_OPTIMIZER
         if not report.has_lost(("workload", "optimizer")):
             report.assume(("workload", "optimizer"), f"{optimizer}.")
-    dataset = written.dataset
+    dataset, evaluation = written.dataset, written.evaluation
     return Workload(
         sequence_length=written.sequence_length,
         global_batch_size=written.global_batch_size,
@@ -166,6 +168,20 @@ def _workload(written: spec.Workload, gpus: Sequence[Gpu], report: Report) -> Wo
         dataset=Dataset(num_tokens=dataset.tokens, size_bytes=dataset.size, zone=dataset.zone) if dataset else None,
         trainable=written.trainable or "all",
         attention=written.attention or "flash",
+        checkpoint=_checkpoint(written.checkpoint or spec.Checkpoint()),
+        evaluation=Evaluation(every=evaluation.every, duration_seconds=evaluation.duration) if evaluation else None,
+        restart_seconds=written.restart,
+    )
+
+
+def _checkpoint(written: spec.Checkpoint) -> Checkpoint:
+    price = written.monthly_price
+    return Checkpoint(
+        every_seconds=written.every,
+        node_bytes_per_second=written.bandwidth,
+        num_kept=written.keep,
+        is_async=bool(written.is_async),
+        dollars_per_byte_second=None if price is None else price / MONTH_SECONDS,
     )
 
 

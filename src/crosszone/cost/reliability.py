@@ -1,0 +1,229 @@
+"""Failures, checkpoints and restarts: how much longer a training takes than its work, and how sure that is.
+
+Legend: M mean time between failures of the job, C what a checkpoint blocks, R what a restart takes, tau work between
+two checkpoints, s = tau + C one segment, T all the work. Failures are independent and come at a constant rate; one that
+comes while a segment is checkpointed or while the job restarts counts too. Unknown is NaN.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosszone.core.tables import Floats, Numeric
+
+SMALL_RATIO = 1e-2
+"""Below it variances are taken from their series: the closed forms subtract numbers that are nearly equal."""
+MOST_COUNTED = 50.0
+"""Failures up to which each number of them is weighed by itself; beyond, their sum is normal."""
+NUM_HALVINGS = 80
+
+
+def job_mtbf_seconds(failures_per_second: Numeric) -> Floats:
+    """Mean time to the first failure of anything that the job needs: rates of independent parts add up.
+
+    Infinite where nothing fails. Source: Daly 2006, sec. 2 (system MTBF = component MTBF / number of components).
+    """
+    rate = np.asarray(failures_per_second, dtype=float)
+    return np.asarray(np.where(rate == 0.0, np.inf, 1.0 / np.where(rate == 0.0, 1.0, rate)))
+
+
+def young_interval_seconds(*, checkpoint_seconds: Numeric, mtbf_seconds: Numeric) -> Floats:
+    """Work between two checkpoints that loses least, to first order: sqrt(2 C M).
+
+    Source: Young 1974, "A first order approximation to the optimum checkpoint interval", CACM 17(9).
+    """
+    return np.asarray(np.sqrt(2.0 * np.asarray(checkpoint_seconds, dtype=float) * mtbf_seconds))
+
+
+def daly_interval_seconds(*, checkpoint_seconds: Numeric, mtbf_seconds: Numeric) -> Floats:
+    """The same to higher order: sqrt(2 C M) (1 + sqrt(C/2M)/3 + (C/2M)/9) - C for C < 2M, else M.
+
+    Source: Daly 2006, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future
+    Generation Computer Systems 22(3), eq. 37.
+    """
+    blocked, mean = np.asarray(checkpoint_seconds, dtype=float), np.asarray(mtbf_seconds, dtype=float)
+    ratio = np.where(np.isinf(mean), 0.0, blocked / (2.0 * np.where(np.isinf(mean), 1.0, mean)))
+    young = young_interval_seconds(checkpoint_seconds=blocked, mtbf_seconds=mean)
+    higher = young * (1.0 + np.sqrt(ratio) / 3.0 + ratio / 9.0) - blocked
+    return np.asarray(np.where(blocked < 2.0 * mean, higher, mean))
+
+
+def expected_wall_seconds(
+    *,
+    work_seconds: Numeric,
+    every_seconds: Numeric,
+    checkpoint_seconds: Numeric,
+    restart_seconds: Numeric,
+    mtbf_seconds: Numeric,
+) -> Floats:
+    """Mean wall time of T seconds of work: M e^(R/M) (e^((tau+C)/M) - 1) T/tau; without failures T (1 + C/tau).
+
+    Each segment is tried until it succeeds; a failure costs what was done of it, and a restart that may fail itself.
+    Source: Daly 2006, eq. 20, the complete cost function.
+    """
+    work, every = np.asarray(work_seconds, dtype=float), np.asarray(every_seconds, dtype=float)
+    mean = np.asarray(mtbf_seconds, dtype=float)
+    never = np.isinf(mean)
+    finite = np.where(never, 1.0, mean)
+    segment = every + checkpoint_seconds
+    with np.errstate(over="ignore"):
+        tried = finite * np.exp(np.asarray(restart_seconds) / finite) * np.expm1(segment / finite)
+    return np.asarray(work / every * np.where(never, segment, tried))
+
+
+def expected_num_failures(
+    *, work_seconds: Numeric, every_seconds: Numeric, checkpoint_seconds: Numeric, mtbf_seconds: Numeric
+) -> Floats:
+    """Mean number of failures that lose work: (e^(s/M) - 1) for each of T/tau segments, without those in restarts.
+
+    A segment succeeds with probability p = e^(-s/M); the failures before that are geometric, (1-p)/p on average.
+    """
+    segment = np.asarray(every_seconds, dtype=float) + checkpoint_seconds
+    with np.errstate(over="ignore"):
+        return np.asarray(np.asarray(work_seconds) / every_seconds * np.expm1(segment / np.asarray(mtbf_seconds)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallTime:
+    """Distribution of the wall time of one training: a sum over a random number of failures."""
+
+    base_seconds: float
+    """Work and checkpoints, without failures."""
+    num_segments: float
+    success_probability: float
+    """Of one segment, at each try."""
+    loss_seconds: float
+    """Mean of what one failure costs: work done since the last checkpoint, and the restart."""
+    loss_variance: float
+    """Of the same, in square seconds."""
+
+    @property
+    def num_failures(self) -> float:
+        """Their mean."""
+        return self.num_segments * (1.0 - self.success_probability) / self.success_probability
+
+    @property
+    def mean_seconds(self) -> float:
+        """Equal to `expected_wall_seconds`."""
+        return self.base_seconds + self.num_failures * self.loss_seconds
+
+    def quantile_seconds(self, probability: float) -> float:
+        """Wall time that the training stays under with this probability.
+
+        The number of failures is negative binomial (geometric in each segment). k of them cost k losses, a sum that
+        is taken as normal, cut off below 0; with no failure the time is certain. Many failures: normal altogether.
+        """
+        if self.num_failures == 0.0:
+            return self.base_seconds
+        spread = np.sqrt(self._variance())
+        low, high = self.base_seconds, self.mean_seconds + 40.0 * spread
+        if self.num_failures > MOST_COUNTED:
+            low = self.mean_seconds - 40.0 * spread
+        for _ in range(NUM_HALVINGS):
+            middle = (low + high) / 2.0
+            if self._share_below(middle) >= probability:
+                high = middle
+            else:
+                low = middle
+        return max(float(high), self.base_seconds)
+
+    def _variance(self) -> float:
+        """Of a random sum: E[N] Var[X] + Var[N] E[X]^2, with Var[N] = E[N]/p."""
+        return self.num_failures * (self.loss_variance + self.loss_seconds**2 / self.success_probability)
+
+    def _share_below(self, seconds: float) -> float:
+        if self.num_failures > MOST_COUNTED:
+            return float(_normal_share((seconds - self.mean_seconds) / np.sqrt(self._variance())))
+        counts = np.arange(1.0, 20.0 + self.num_failures + 12.0 * np.sqrt(self.num_failures / self.success_probability))
+        none = self.success_probability**self.num_segments
+        ratios = (self.num_segments + counts - 1.0) / counts * (1.0 - self.success_probability)
+        weights = none * np.cumprod(ratios)
+        spreads = np.sqrt(counts * self.loss_variance)
+        lost = seconds - self.base_seconds
+        shares = _normal_share((lost - counts * self.loss_seconds) / np.maximum(spreads, 1e-300))
+        return float(none + np.sum(weights * shares)) if lost >= 0.0 else 0.0
+
+
+def wall_time(
+    *,
+    work_seconds: float,
+    every_seconds: float,
+    checkpoint_seconds: float,
+    restart_seconds: float,
+    mtbf_seconds: float,
+) -> WallTime:
+    """The distribution for T = `work_seconds`, in T/tau segments (a fraction of one counts as such).
+
+    Work lost by a failure is exponential below s: mean M - s/(e^(s/M) - 1), variance M^2 - s^2 e^(s/M)/(e^(s/M) - 1)^2.
+    A restart is repeated until it runs through: mean M (e^x - 1) and variance M^2 (e^2x - 2x e^x - 1) for x = R/M.
+    Source: moments of the truncated exponential, and of the time until a first run without failure (Daly 2006, sec. 3).
+    """
+    segment = every_seconds + checkpoint_seconds
+    num_segments = work_seconds / every_seconds
+    base = work_seconds + num_segments * checkpoint_seconds
+    if np.isinf(mtbf_seconds):
+        return WallTime(
+            base_seconds=base, num_segments=num_segments, success_probability=1.0, loss_seconds=0.0, loss_variance=0.0
+        )
+    ratio, restart = segment / mtbf_seconds, restart_seconds / mtbf_seconds
+    with np.errstate(over="ignore"):
+        lost = _truncated_mean(ratio) + np.expm1(restart)
+        variance = _truncated_variance(ratio) + _repeated_variance(restart)
+    return WallTime(
+        base_seconds=base,
+        num_segments=num_segments,
+        success_probability=float(np.exp(-ratio)),
+        loss_seconds=float(mtbf_seconds * lost),
+        loss_variance=float(mtbf_seconds**2 * variance),
+    )
+
+
+def failure_probability(*, wall_seconds: Numeric, mtbf_seconds: Numeric) -> Floats:
+    """That at least one failure comes within `wall_seconds`: 1 - e^(-t/M)."""
+    return np.asarray(-np.expm1(-np.asarray(wall_seconds, dtype=float) / mtbf_seconds))
+
+
+def checkpoint_bytes(*, num_parameters: Numeric, parameter_bytes: Numeric) -> Floats:
+    """Weights and the optimizer's states, once each: what training needs to go on, gradients are not kept.
+
+    BLOOM's 176 B parameters x (2 + 4 + 8) bytes = 2.46 TB, published as 2.3 TiB (BigScience 2022, training chronicles).
+    """
+    return np.asarray(np.asarray(num_parameters, dtype=float) * parameter_bytes)
+
+
+def checkpoint_write_seconds(*, size_bytes: Numeric, num_nodes: Numeric, node_bytes_per_second: Numeric) -> Floats:
+    """All nodes that hold one copy of the state write their parts at once: bytes / (nodes x rate).
+
+    To read it back takes as long: each copy is read by as many nodes.
+    """
+    return np.asarray(np.asarray(size_bytes, dtype=float) / (np.asarray(num_nodes) * node_bytes_per_second))
+
+
+def _truncated_mean(ratio: float) -> float:
+    """Mean of an exponential of mean 1 that is below `ratio`: about ratio/2 where that is small."""
+    if ratio < SMALL_RATIO:
+        return ratio / 2.0 - ratio**2 / 12.0
+    return float(1.0 - ratio / np.expm1(ratio))
+
+
+def _truncated_variance(ratio: float) -> float:
+    """Its variance: about ratio^2/12 where that is small."""
+    if ratio < SMALL_RATIO:
+        return ratio**2 / 12.0
+    return float(1.0 - ratio**2 / (np.expm1(ratio) * -np.expm1(-ratio)))
+
+
+def _repeated_variance(ratio: float) -> float:
+    """Variance of the time until a run of length `ratio` comes through, mean time between failures 1."""
+    if ratio < SMALL_RATIO:
+        return ratio**3 / 3.0
+    return float(np.exp(2.0 * ratio) - 2.0 * ratio * np.exp(ratio) - 1.0)
+
+
+def _normal_share(deviations: Numeric) -> Floats:
+    """Share of a normal distribution below so many deviations; Abramowitz and Stegun 1964, 7.1.26, error < 2e-7."""
+    value = np.asarray(deviations, dtype=float) / np.sqrt(2.0)
+    step = 1.0 / (1.0 + 0.3275911 * np.abs(value))
+    series = step * (0.254829592 + step * (-0.284496736 + step * (1.421413741 + step * (-1.453152027 + step * 1.061405429))))
+    tail = series * np.exp(-np.square(value))
+    return np.asarray(np.where(value < 0.0, tail / 2.0, 1.0 - tail / 2.0))
