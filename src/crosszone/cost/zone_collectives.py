@@ -29,8 +29,8 @@ class ExchangeLinks:
     """[link], one way."""
     jitter_seconds: Floats
     """[link], one way; 0 where not known."""
-    num_flows: Numeric
-    """On each link, parallel streams counted; a value per plan."""
+    num_flows: Floats
+    """[..., link], parallel streams counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _exchange(
         size,
         bytes_per_second=links.bytes_per_second,
         rtt_seconds=2.0 * links.latency_seconds,
-        num_flows=np.asarray(links.num_flows)[..., np.newaxis],
+        num_flows=links.num_flows,
     )
     cold = np.where(np.asarray(is_warm)[..., np.newaxis], 0.0, start)
     slowest = (num_phases * (size / links.bytes_per_second + cold)).max(axis=-1, initial=0.0)

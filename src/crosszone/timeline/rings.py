@@ -1,4 +1,4 @@
-"""In which order zones stand on the ring over which they agree."""
+"""In which order zones stand on the ring over which they agree, and on which tree."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -7,6 +7,9 @@ from crosszone.core.cluster import ZoneLink
 
 MOST_PERMUTED = 7
 """Zones up to which every order is tried (6! orders); beyond, the ring grows by its best next hop."""
+
+MOST_CHILDREN = 2
+"""Of a zone in a tree. Source: NCCL, whose trees are binary (Jeaugey 2019)."""
 
 
 def best_ring(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[int, ...]:
@@ -38,6 +41,41 @@ def best_path(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) 
     return max(
         ways, key=lambda path: _worst(merit[hop] for a, b in itertools.pairwise(path) for hop in ((a, b), (b, a)))
     )
+
+
+def best_tree(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """(child, parent) of a tree over the zones, parents first, with two children at most (as NCCL's trees have).
+
+    It grows from each zone in turn by the link that is fastest both ways, then nearest, then nearest to the root; the
+    tree whose slowest link is fastest is kept, then the one with fewer levels. (The best such tree is NP-hard to find;
+    without the limit on children this is Prim's algorithm, which is exact.)
+    """
+    merit = {(a, b): min(_hop_merit(links, a, b), _hop_merit(links, b, a)) for a, b in itertools.permutations(zones, 2)}
+    trees = [_grown(merit, root, zones) for root in zones]
+    return max(trees, key=lambda tree: (min((merit[edge] for edge in tree), default=()), -tree_levels(tree)))
+
+
+def tree_levels(edges: Sequence[tuple[int, int]]) -> int:
+    """Hops from the root to the zone that is farthest; `edges` are (child, parent), parents first."""
+    level: dict[int, int] = {}
+    for child, parent in edges:
+        level[child] = level.get(parent, 0) + 1
+    return max(level.values(), default=0)
+
+
+def _grown(
+    merit: dict[tuple[int, int], tuple[float, float]], root: int, zones: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    level, edges = {root: 0}, list[tuple[int, int]]()
+    while len(level) < len(zones):
+        free = [zone for zone in level if sum(parent == zone for _, parent in edges) < MOST_CHILDREN]
+        left = [zone for zone in zones if zone not in level]
+        child, parent = max(
+            ((child, parent) for parent in free for child in left), key=lambda edge: (merit[edge], -level[edge[1]])
+        )
+        level[child] = level[parent] + 1
+        edges.append((child, parent))
+    return tuple(edges)
 
 
 def _merit(links: Sequence[Sequence[ZoneLink | None]], ring: Sequence[int]) -> tuple[float, float]:

@@ -1,0 +1,127 @@
+"""What lies under the links between zones, and who shares it: uplinks, and paths that several links name.
+
+A shared path has the bandwidth of its widest link, each way. Which links go the same way follows where the pairs that
+name it fall into two sides, as for a sea cable; where they do not (three zones that all share one path), every link
+of the path shares with every other, both ways.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosszone.core.cluster import ZoneLink
+from crosszone.core.tables import Floats, Numeric
+from crosszone.cost.network import link_bytes_per_second, max_min_rates
+from crosszone.timeline.inputs import Inputs
+
+PoolPair = tuple[int, int]
+ZonePair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Something that several links may go through, one direction."""
+
+    name: str
+    bytes_per_second: float
+
+
+def link_between(inputs: Inputs, pair: PoolPair) -> ZoneLink:
+    """The link from the zone of one pool to that of another."""
+    zone = inputs.hardware.zone
+    link = inputs.links[int(zone[pair[0]])][int(zone[pair[1]])]
+    assert link is not None, "the reader of the job file has refused a missing link"
+    return link
+
+
+def achieved_bytes_per_second(inputs: Inputs, pool_pair: PoolPair, num_flows: Numeric) -> Floats:
+    """What `num_flows` flows from one pool to another get alone: the link's caps and the uplinks of both zones."""
+    start, end = (inputs.pools[index] for index in pool_pair)
+    flows = np.asarray(num_flows)
+    per_node = max(start.node_group.gpus_per_node, end.node_group.gpus_per_node)
+    fewest = min(start.node_group.num_nodes, end.node_group.num_nodes)
+    num_nodes = np.minimum(np.ceil(flows / per_node), fewest)
+    rate = link_bytes_per_second(link_between(inputs, pool_pair), num_nodes=num_nodes, num_flows=flows)
+    network = min(pool.node_group.network_bytes_per_second for pool in (start, end))
+    uplinks = [pool.zone.uplink_bytes_per_second for pool in (start, end)]
+    caps = [np.full(np.shape(rate), cap) for cap in uplinks if cap]
+    return np.asarray(np.minimum.reduce([rate, num_nodes * network, *caps]))
+
+
+def rates_at_once(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric) -> Floats:
+    """[..., pair]: bytes per second from pool to pool while all `pairs` send at once, `num_flows` flows on each."""
+    flows = np.asarray(num_flows)
+    alone = np.stack([achieved_bytes_per_second(inputs, pair, flows) for pair in pairs], axis=-1)
+    under = shared(inputs)
+    resources = list(dict.fromkeys(each for pair in pairs for each in under[_zones(inputs, pair)]))
+    if not resources:
+        return alone
+    uses = np.array([[each in under[_zones(inputs, pair)] for each in resources] for pair in pairs])
+    return max_min_rates(alone, uses, np.array([each.bytes_per_second for each in resources]))
+
+
+def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
+    """By (from zone, to zone): what the link shares with others."""
+    zones = inputs.problem.cluster.zones
+    ways = _shared_paths(inputs)
+    found = {}
+    for start, row in enumerate(inputs.links):
+        for end, link in enumerate(row):
+            if link is None:
+                continue
+            ends = ((f"from {zones[start].name}", zones[start]), (f"to {zones[end].name}", zones[end]))
+            caps = [(name, zone.uplink_bytes_per_second) for name, zone in ends]
+            uplinks = [Shared(name=f"uplink {name}", bytes_per_second=cap) for name, cap in caps if cap]
+            found[start, end] = (*uplinks, *((ways[start, end],) if (start, end) in ways else ()))
+    return found
+
+
+def queue_name(inputs: Inputs, zones: ZonePair, bytes_per_second: float) -> str:
+    """Where messages of a link wait for each other: the narrowest of what it shares, else the link itself.
+
+    `bytes_per_second` is what the link achieves.
+    """
+    narrow = [each for each in shared(inputs)[zones] if each.bytes_per_second <= bytes_per_second * (1.0 + 1e-9)]
+    if narrow:
+        return min(narrow, key=lambda each: (each.bytes_per_second, each.name)).name
+    return f"{zones[0]}>{zones[1]}"
+
+
+def _zones(inputs: Inputs, pair: PoolPair) -> ZonePair:
+    return int(inputs.hardware.zone[pair[0]]), int(inputs.hardware.zone[pair[1]])
+
+
+def _shared_paths(inputs: Inputs) -> dict[ZonePair, Shared]:
+    """The named path under each directed link, with its direction; paths of one pair alone are shared by nobody."""
+    named: dict[str, dict[ZonePair, ZoneLink]] = {}
+    for start, row in enumerate(inputs.links):
+        for end, link in enumerate(row):
+            if link is not None and link.shared is not None:
+                named.setdefault(link.shared, {})[start, end] = link
+    ways = {}
+    for name, links in named.items():
+        sides = _sides(set(links))
+        for pair in links:
+            direction = "" if sides is None else " there" if sides[pair[0]] else " back"
+            alike = [links[other] for other in links if sides is None or sides[other[0]] == sides[pair[0]]]
+            rates = [link.bytes_per_second for link in alike if link.bytes_per_second]
+            if rates:
+                ways[pair] = Shared(name=f"{name}{direction}", bytes_per_second=max(rates))
+    return ways
+
+
+def _sides(pairs: set[ZonePair]) -> dict[int, bool] | None:
+    """The side of each zone, so that every pair joins two sides; None where there are no such sides, or more ways."""
+    first = min(min(pair) for pair in pairs)
+    sides, left = {first: True}, [first]
+    while left:
+        zone = left.pop()
+        for pair in pairs:
+            if zone in pair:
+                other = pair[0] if pair[1] == zone else pair[1]
+                if other not in sides:
+                    sides[other] = not sides[zone]
+                    left.append(other)
+    told = all(start in sides and end in sides and sides[start] != sides[end] for start, end in pairs)
+    return sides if told else None
