@@ -1,35 +1,44 @@
 """In which order zones stand on the ring over which they agree, and on which tree."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from crosszone.core.cluster import ZoneLink
+from crosszone.cost.network import link_bytes_per_second
 
-MOST_PERMUTED = 7
-"""Zones up to which every order is tried (6! orders); beyond, the ring grows by its best next hop."""
-
+MOST_PERMUTED = 8
+"""Zones up to which every order is tried (7! orders of a ring); beyond, an order is improved until no turn helps."""
 MOST_CHILDREN = 2
 """Of a zone in a tree. Source: NCCL, whose trees are binary (Jeaugey 2019)."""
+NUM_FLOWS = 8
+"""With which links are compared: one node of eight GPUs sends."""
+
+Links = Sequence[Sequence[ZoneLink | None]]
+Merit = tuple[float, float]
+"""(bytes per second, minus latency): larger is better."""
 
 
-def best_ring(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[int, ...]:
+def best_ring(links: Links, zones: Sequence[int]) -> tuple[int, ...]:
     """The zones in the order whose slowest hop is fastest; ties go to the lower latency, then to the given order."""
-    first, rest = zones[0], tuple(zones[1:])
-    if len(rest) < 2:
+    if len(zones) < 3:
         return tuple(zones)
+    merit = _merits(links, zones)
     if len(zones) <= MOST_PERMUTED:
-        return max(((first, *order) for order in itertools.permutations(rest)), key=lambda ring: _merit(links, ring))
-    ring, left = [first], list(rest)
+        rings = ((zones[0], *order) for order in itertools.permutations(zones[1:]))
+        return max(rings, key=lambda ring: _worst([merit[hop] for hop in _hops(ring)]))
+    ring, left = [zones[0]], list(zones[1:])
     while left:
-        ring.append(max(left, key=lambda zone: _hop_merit(links, ring[-1], zone)))
+        ring.append(max(left, key=lambda zone: merit[ring[-1], zone]))
         left.remove(ring[-1])
-    return tuple(ring)
+    return _turned(tuple(ring), lambda order: sorted(merit[hop] for hop in _hops(order)))
 
 
-def best_path(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[int, ...]:
+def best_path(links: Links, zones: Sequence[int]) -> tuple[int, ...]:
     """The zones in the order whose slowest hop, of both directions, is fastest. Many zones: the best ring, cut."""
     if len(zones) < 3:
         return tuple(zones)
+    one_way = _merits(links, zones)
+    merit = {(a, b): _worst([one_way[a, b], one_way[b, a]]) for a, b in one_way}
     ways: Iterable[tuple[int, ...]]
     if len(zones) <= MOST_PERMUTED:
         place = {zone: index for index, zone in enumerate(zones)}
@@ -37,20 +46,18 @@ def best_path(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) 
     else:
         ring = best_ring(links, zones)
         ways = (ring[start:] + ring[:start] for start in range(len(ring)))
-    merit = {(a, b): _hop_merit(links, a, b) for a, b in itertools.permutations(zones, 2)}
-    return max(
-        ways, key=lambda path: _worst(merit[hop] for a, b in itertools.pairwise(path) for hop in ((a, b), (b, a)))
-    )
+    return max(ways, key=lambda path: _worst([merit[hop] for hop in itertools.pairwise(path)]))
 
 
-def best_tree(links: Sequence[Sequence[ZoneLink | None]], zones: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def best_tree(links: Links, zones: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """(child, parent) of a tree over the zones, parents first, with two children at most (as NCCL's trees have).
 
     It grows from each zone in turn by the link that is fastest both ways, then nearest, then nearest to the root; the
     tree whose slowest link is fastest is kept, then the one with fewer levels. (The best such tree is NP-hard to find;
     without the limit on children this is Prim's algorithm, which is exact.)
     """
-    merit = {(a, b): min(_hop_merit(links, a, b), _hop_merit(links, b, a)) for a, b in itertools.permutations(zones, 2)}
+    one_way = _merits(links, zones)
+    merit = {(a, b): min(one_way[a, b], one_way[b, a]) for a, b in one_way}
     trees = [_grown(merit, root, zones) for root in zones]
     return max(trees, key=lambda tree: (min((merit[edge] for edge in tree), default=()), -tree_levels(tree)))
 
@@ -63,9 +70,41 @@ def tree_levels(edges: Sequence[tuple[int, int]]) -> int:
     return max(level.values(), default=0)
 
 
-def _grown(
-    merit: dict[tuple[int, int], tuple[float, float]], root: int, zones: Sequence[int]
-) -> tuple[tuple[int, int], ...]:
+def _merits(links: Links, zones: Sequence[int]) -> dict[tuple[int, int], Merit]:
+    """Of every hop."""
+    return {(start, end): _merit(links[start][end]) for start, end in itertools.permutations(zones, 2)}
+
+
+def _merit(link: ZoneLink | None) -> Merit:
+    if link is None:
+        return 0.0, float("-inf")
+    rate = float(link_bytes_per_second(link, num_nodes=1, num_flows=NUM_FLOWS))
+    return rate, -link.latency_seconds
+
+
+def _hops(ring: Sequence[int]) -> Iterable[tuple[int, int]]:
+    return zip(ring, (*ring[1:], ring[0]), strict=True)
+
+
+def _worst(hops: Sequence[Merit]) -> Merit:
+    """The lowest bandwidth and the longest latency."""
+    return min(rate for rate, _ in hops), min(latency for _, latency in hops)
+
+
+def _turned(ring: tuple[int, ...], merit: Callable[[tuple[int, ...]], list[Merit]]) -> tuple[int, ...]:
+    """2-opt: parts of the ring are turned round while that makes its worst hops better (Croes 1958)."""
+    best, improves = merit(ring), True
+    while improves:
+        improves = False
+        for start, end in itertools.combinations(range(1, len(ring) + 1), 2):
+            other = ring[:start] + ring[start:end][::-1] + ring[end:]
+            found = merit(other)
+            if found > best:
+                ring, best, improves = other, found, True
+    return ring
+
+
+def _grown(merit: dict[tuple[int, int], Merit], root: int, zones: Sequence[int]) -> tuple[tuple[int, int], ...]:
     level, edges = {root: 0}, list[tuple[int, int]]()
     while len(level) < len(zones):
         free = [zone for zone in level if sum(parent == zone for _, parent in edges) < MOST_CHILDREN]
@@ -76,22 +115,3 @@ def _grown(
         level[child] = level[parent] + 1
         edges.append((child, parent))
     return tuple(edges)
-
-
-def _merit(links: Sequence[Sequence[ZoneLink | None]], ring: Sequence[int]) -> tuple[float, float]:
-    return _worst(_hop_merit(links, start, end) for start, end in zip(ring, [*ring[1:], ring[0]], strict=True))
-
-
-def _worst(hops: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """The lowest bandwidth and the longest latency."""
-    found = list(hops)
-    return min(rate for rate, _ in found), min(latency for _, latency in found)
-
-
-def _hop_merit(links: Sequence[Sequence[ZoneLink | None]], start: int, end: int) -> tuple[float, float]:
-    """(bandwidth, minus latency): larger is better."""
-    link = links[start][end]
-    if link is None:
-        return 0.0, float("-inf")
-    caps = (link.bytes_per_second, link.node_bytes_per_second, link.flow_bytes_per_second)
-    return min((cap for cap in caps if cap), default=float("inf")), -link.latency_seconds
