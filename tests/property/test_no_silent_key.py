@@ -107,6 +107,8 @@ def link_cases(path: str, base: dict[str, Any]) -> Iterator[Case]:
     yield case(f"{path}.congestion_control", "cubic", "bbr", {**base, f"{path}.loss": "1%"})
     yield case(f"{path}.shared", GONE, "sea-cable", base)
     yield case(f"{path}.egress_price", "0.02 USD/GB", "0.2 USD/GB", base)
+    yield case(f"{path}.mtbf", GONE, "30 d", base)
+    yield case(f"{path}.repair", GONE, "4 h", {**base, f"{path}.mtbf": "30 d"})
     yield case(f"{path}.distance", "1000 km", "2000 km", {**base, f"{path}.rtt": GONE})
 
 
@@ -153,8 +155,16 @@ CASES = (
     case("workload.train_tokens", "1B", "2B"),
     case("workload.epochs", 1, 2, EPOCHS),
     case("workload.dataset.tokens", "1B", "2B", EPOCHS),
-    case("workload.dataset.size", GONE, "4 TB"),
+    case("workload.dataset.size", GONE, "4 TB", {"workload.dataset": {"zone": "a"}}),
     case("workload.dataset.zone", GONE, "a"),
+    case("workload.checkpoint.every", "auto", "1 min"),
+    case("workload.checkpoint.bandwidth", GONE, "2 GB/s"),
+    case("workload.checkpoint.keep", GONE, 5),
+    case("workload.checkpoint.async", GONE, True),
+    case("workload.checkpoint.monthly_price", GONE, "0.02 USD/GB"),
+    case("workload.evaluation.every", 100, 200, {"workload.evaluation": {"duration": "1 min"}}),
+    case("workload.evaluation.duration", "1 min", "2 min", {"workload.evaluation": {"every": 100}}),
+    case("workload.restart", GONE, "1 h"),
     case("workload.trainable", "all", "lora"),
     case("workload.attention", "flash", "unfused"),
     case(f"{GROUP}.count", 2, 4),

@@ -106,6 +106,57 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """What interrupts the training, and what is done about it. None is unknown."""
+
+    mtbf_seconds: float | None
+    """Mean time between failures of the job: of any node or zone link that it needs."""
+    checkpoint_bytes: float
+    storage_bytes: float
+    """Of all checkpoints that are kept."""
+    checkpoint_write_seconds: float
+    """Until a checkpoint is safe."""
+    checkpoint_seconds: float
+    """For which training waits."""
+    checkpoint_every_seconds: float | None
+    """Work between two checkpoints."""
+    restart_seconds: float
+    """From a failure until training goes on, the checkpoint read; the mean over what fails."""
+    expected_num_failures: float | None
+    """Over the whole training."""
+    failure_probability: float | None
+    """That anything fails during the whole training."""
+    link_failure_probability: float | None
+    """That a zone link fails during the whole training; 0 where the plan uses none, unknown without a link's `mtbf`."""
+    evaluation_seconds: float | None
+    """Over the whole training."""
+    data_wait_seconds: float | None
+    """Over the whole training, for data that links bring too slowly."""
+    wall_seconds: float | None
+    """Mean wall time of the whole training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Where the money of the whole training goes. None is unknown."""
+
+    working_gpu_dollars: float | None
+    """Of `gpu_dollars`: GPUs that the plan uses."""
+    idle_gpu_dollars: float | None
+    """Of `gpu_dollars`: the others in its zones."""
+    overhead_dollars: float | None
+    """All those GPUs while they save, restart, repeat lost work, evaluate or wait for data: beyond `gpu_dollars`."""
+    step_egress_dollars: float | None
+    """Of `egress_dollars`: what crosses in each step."""
+    dataset_egress_dollars: float | None
+    """Of `egress_dollars`: data that other zones read."""
+    storage_dollars: float | None
+    """Of checkpoints; None without a price."""
+    total_dollars: float | None
+    """Of all this; storage only where it has a price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """Everything that is known of a plan before it runs."""
 
@@ -141,5 +192,7 @@ class Prediction:
     gpu_dollars: float | None
     egress_dollars: float | None
     energy_joules: float | None
+    reliability: Reliability | None = None
+    costs: Costs | None = None
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -224,6 +224,8 @@ def _normal_share(deviations: Numeric) -> Floats:
     """Share of a normal distribution below so many deviations; Abramowitz and Stegun 1964, 7.1.26, error < 2e-7."""
     value = np.asarray(deviations, dtype=float) / np.sqrt(2.0)
     step = 1.0 / (1.0 + 0.3275911 * np.abs(value))
-    series = step * (0.254829592 + step * (-0.284496736 + step * (1.421413741 + step * (-1.453152027 + step * 1.061405429))))
+    series = step * (
+        0.254829592 + step * (-0.284496736 + step * (1.421413741 + step * (-1.453152027 + step * 1.061405429)))
+    )
     tail = series * np.exp(-np.square(value))
     return np.asarray(np.where(value < 0.0, tail / 2.0, 1.0 - tail / 2.0))

@@ -138,9 +138,10 @@ class Dataset(Section):
     tokens: q.Tokens | None = None
     """Tokens of one epoch."""
     size: q.Size | None = None
-    """Bytes on disk."""
+    """Bytes on disk; where absent, two or four bytes a token by the size of the vocabulary, marked assumed."""
     zone: q.Name | None = None
-    """Zone that holds it."""
+    """Zone that holds it, from which the others read it in small parts, ahead of the steps; where absent, each zone has
+    it."""
 
 
 class Checkpoint(Section):

@@ -11,15 +11,12 @@ from crosszone.spec.yaml_source import Path, place
 
 DEPLOYMENT = "It will shape the deployment; no predicted number depends on it."
 LATER = {
-    "workload.dataset.size": "No storage cost is predicted yet.",
-    "workload.dataset.zone": "No loading of data across zones is predicted yet.",
     "cluster.zones[].scheduler": DEPLOYMENT,
     "cluster.zones[].nodes[].cpus": DEPLOYMENT,
     "cluster.zones[].nodes[].disk": DEPLOYMENT,
     "cluster.zones[].nodes[].addresses": DEPLOYMENT,
     "cluster.zones[].nodes[].interface": DEPLOYMENT,
     "cluster.zones[].nodes[].image": DEPLOYMENT,
-    "cluster.zones[].nodes[].mtbf": "No failures are predicted yet, so goodput and finish dates are unknown.",
     "cluster.links[].jitter": "A link is predicted at its mean round trip.",
     "cluster.default_link.jitter": "A link is predicted at its mean round trip.",
     "cluster.links[].shared": "Each link is predicted to have its bandwidth for itself.",
@@ -39,7 +36,6 @@ LATER = {
 """Why each of them has no effect, by place; `[]` is any index."""
 LATER_VALUES = {
     ("workload.trainable", "lora"): "The prediction is for training all weights.",
-    ("cluster.zones[].nodes[].preemptible", True): "It chooses the GPU's price; no interruptions are predicted yet.",
     ("plan.offload", "parameters"): "Only offload: optimizer is predicted.",
     ("plan.sync.method", "delayed"): "Zones are predicted to agree in every step.",
     ("plan.sync.method", "local_sgd"): "Zones are predicted to agree in every step.",

@@ -10,7 +10,7 @@ from crosszone.core.cluster import ZoneLink
 from crosszone.core.codec import fingerprint
 from crosszone.core.framework import Framework
 from crosszone.core.plan import RECOMPUTES, Plan
-from crosszone.core.prediction import Finish, Prediction, Term
+from crosszone.core.prediction import Prediction, Term
 from crosszone.core.problem import Problem
 from crosszone.cost.flop import attention_flop, forward_flop, head_flop, model_flop
 from crosszone.cost.parameters import num_active_parameters, num_parameters
@@ -21,10 +21,12 @@ from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.links import plan_links
+from crosszone.timeline.money import sum_of
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes
 from crosszone.timeline.tabulate import tabulate
 from crosszone.timeline.terms import BUBBLE, COMMUNICATION, COMPUTE, OTHER, terms
+from crosszone.timeline.totals import totals
 
 
 def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Prediction:
@@ -99,7 +101,8 @@ class _Report:
         useful = model_flop(problem.model, problem.workload.sequence_length) * problem.workload.global_batch_size
         peak_seconds = self._peak_flop_per_second() * self.step_seconds
         executed = useful + self._repeated_flop()
-        train_seconds = self._train_seconds()
+        links = plan_links(self.inputs, self.tables, self.evaluation, self.terms, self.step_seconds)
+        whole = totals(problem, plan, links, step_seconds=self.step_seconds, step_dollars=self._step_dollars())
         closeness = closeness_of(problem, plan, error_ledger())
         note = closeness_note(problem, plan, closeness)
         return Prediction(
@@ -121,23 +124,28 @@ class _Report:
             bubble_fraction=self._fraction(BUBBLE),
             other_fraction=self._fraction(OTHER),
             cross_zone_penalty_ratio=self.step_seconds / self.ideal_seconds,
-            goodput_fraction=None,
+            goodput_fraction=whole.outlook.goodput_fraction,
             terms=self.terms,
             memory=memory_of(self.inputs, self.tables, self.bytes),
             host_memory_bytes=self._host_memory_bytes(),
-            links=plan_links(self.inputs, self.tables, self.evaluation, self.terms, self.step_seconds),
+            links=links,
             intervals=intervals(self.step_seconds, closeness, error_ledger()),
-            train_seconds=train_seconds,
-            finish=Finish(p50_seconds=None, p90_seconds=None),
-            gpu_dollars=self._gpu_dollars(train_seconds),
-            egress_dollars=self._egress_dollars(train_seconds),
-            energy_joules=self._energy_joules(train_seconds),
+            train_seconds=whole.train_seconds,
+            finish=whole.outlook.finish,
+            gpu_dollars=sum_of(whole.costs.working_gpu_dollars, whole.costs.idle_gpu_dollars),
+            egress_dollars=sum_of(whole.costs.step_egress_dollars, whole.costs.dataset_egress_dollars),
+            energy_joules=whole.energy_joules,
+            reliability=whole.outlook.reliability,
+            costs=whole.costs,
             assumed=(
                 *(f"{notice.where}: {notice.message}" for notice in problem.assumed),
                 *self._assumed_shares(),
                 *(() if note is None else (note,)),
+                *whole.assumed,
             ),
-            warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings) + self._warnings(),
+            warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings)
+            + self._warnings()
+            + whole.warnings,
         )
 
     def _peak_flop_per_second(self) -> float:
@@ -169,40 +177,10 @@ class _Report:
         per_node = self.inputs.hardware.gpus_per_node[self.tables.stages.pool]
         return float(np.max(self.bytes.host * per_node))
 
-    def _train_seconds(self) -> float | None:
-        total = self.problem.workload.train_tokens
-        if total is None:
-            return None
-        return float(np.ceil(total / self.problem.workload.global_batch_tokens)) * self.step_seconds
-
-    def _gpu_dollars(self, train_seconds: float | None) -> float | None:
-        """Working and idle GPUs of every zone that works: both are paid for."""
-        if train_seconds is None:
-            return None
-        zones = [self.problem.cluster.zone(name) for name in self.plan.zones]
-        prices = [(group.num_gpus, group.dollars_per_gpu_second) for zone in zones for group in zone.node_groups]
-        if any(price is None for _, price in prices):
-            return None
-        return train_seconds * sum(count * (price or 0.0) for count, price in prices)
-
-    def _egress_dollars(self, train_seconds: float | None) -> float | None:
+    def _step_dollars(self) -> float | None:
+        """Egress of one step."""
         dollars = float(self.evaluation.egress_dollars[0])
-        if train_seconds is None or np.isnan(dollars):
-            return None
-        return dollars * train_seconds / self.step_seconds
-
-    def _energy_joules(self, train_seconds: float | None) -> float | None:
-        """Working GPUs at their full power: an upper bound of what the GPUs draw."""
-        if train_seconds is None:
-            return None
-        watts = 0.0
-        for replica in self.plan.replicas:
-            for zone, group in zip(replica.zones, replica.node_groups, strict=True):
-                tdp = self.problem.cluster.zone(zone).node_groups[group].gpu.tdp_watts
-                if tdp is None:
-                    return None
-                watts += tdp * self.plan.tp * self.plan.cp * replica.num_replicas
-        return watts * train_seconds
+        return None if np.isnan(dollars) else dollars
 
     def _warnings(self) -> tuple[str, ...]:
         """What the reader should know of this plan that no number above says."""

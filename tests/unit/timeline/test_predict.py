@@ -52,7 +52,8 @@ def test_totals_follow_from_the_tokens(predicted: Predicted) -> None:
     _, prediction = predicted({"tp": 2, "pp": 2}, train_tokens="1B")
     num_steps = -(-(10**9) // (16 * 2048))
     assert prediction.train_seconds == pytest.approx(num_steps * prediction.step_seconds)
-    assert prediction.energy_joules == pytest.approx(16 * 400 * prediction.train_seconds)
+    assert prediction.reliability is not None
+    assert prediction.energy_joules == pytest.approx(0.76 * 16 * 400 * (prediction.reliability.wall_seconds or 0.0))
     _, open_ended = predicted({"tp": 2, "pp": 2})
     assert open_ended.train_seconds is None
     assert open_ended.gpu_dollars is None
