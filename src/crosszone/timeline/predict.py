@@ -19,7 +19,7 @@ from crosszone.timeline.evaluate import Evaluation, evaluate, memory
 from crosszone.timeline.fit import host_fits, memory_of
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
-from crosszone.timeline.keys import keyed
+from crosszone.timeline.keys import Keyed, keyed
 from crosszone.timeline.links import plan_links
 from crosszone.timeline.money import sum_of
 from crosszone.timeline.rows import Tables
@@ -50,10 +50,18 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
     ).prediction()
 
 
-def plan_step_seconds(inputs: Inputs, plan: Plan) -> float:
-    """Only the step of `plan`, whose framework is among those of `inputs`: `predict_plan`'s, in less time."""
+def plan_keys(inputs: Inputs, plan: Plan) -> Keyed:
+    """What the layers of `plan` cost: the same for all `inputs` that differ in nothing but the links between zones."""
+    return keyed(inputs, tabulate(inputs, plan).plans, range(len(inputs.pools)))
+
+
+def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> float:
+    """Only the step of `plan`, whose framework is among those of `inputs`: `predict_plan`'s, in less time.
+
+    `keys` are `plan_keys`, where they are known already.
+    """
     tables = tabulate(inputs, plan)
-    evaluation = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
+    evaluation = evaluate(inputs, tables, plan_keys(inputs, plan) if keys is None else keys)
     agreement = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds
     agreement = agreement + evaluation.late_seconds + evaluation.tie_seconds + evaluation.optimizer_seconds
     return chain_seconds(inputs, tables, evaluation) + float(agreement[0])
