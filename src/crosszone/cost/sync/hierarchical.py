@@ -1,0 +1,27 @@
+"""Once per zone, in every step: reduce inside the zone, exchange, gather inside the zone."""
+
+from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, batch_effect, in_step
+
+NAME = "hierarchical"
+STREAM = "gradients"
+IS_LOCAL = False
+ALLOWS = None
+DEFAULT_DELAY_STEPS = 0
+FORMULA = "(max(bytes / slowest link + rounds * latency - hidden, last bucket) + codec) / every"
+SOURCE = "Thakur et al. 2005, sec. 4.4; once per zone as in NVIDIA NeMo 25.02, multi-data-centre training"
+EFFECT_SOURCE = "definition"
+
+
+def cost(exchange: Exchange) -> SyncCost:
+    """What the backward does not hide, in every step."""
+    return in_step(exchange)
+
+
+def held(state: State) -> Held:
+    """Nothing beyond the gradients."""
+    return Held()
+
+
+def effect(num_zones: int, every: int) -> str:
+    """None, or that of a larger batch."""
+    return batch_effect(every)

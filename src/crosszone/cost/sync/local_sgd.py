@@ -1,0 +1,31 @@
+"""Local SGD: each zone steps by itself, and every H steps all take the mean of the weights."""
+
+from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, blocking
+
+NAME = "local_sgd"
+STREAM = "pseudogradients"
+IS_LOCAL = True
+ALLOWS = "local_sgd"
+DEFAULT_DELAY_STEPS = 0
+FORMULA = "(max(s - delay * T, 0) + codec) / every"
+SOURCE = "compute share H T / (H T + s): Jaghouar et al. 2024 (INTELLECT-1, arXiv 2412.01152), table 2"
+EFFECT_SOURCE = "Stich 2019 (arXiv 1805.09767); Lin et al. 2020 (Use local SGD, arXiv 1808.07217)"
+
+
+def cost(exchange: Exchange) -> SyncCost:
+    """The exchange blocks once in H steps."""
+    return blocking(exchange)
+
+
+def held(state: State) -> Held:
+    """The mean while it is formed, beside the weights themselves."""
+    return Held(passing=state.weight_bytes)
+
+
+def effect(num_zones: int, every: int) -> str:
+    """Drift between the zones."""
+    return (
+        f"zones drift apart for {every} steps and average {num_zones} sets of weights: SGD's rate is kept on convex "
+        "problems with up to sqrt(steps) times fewer exchanges; in deep networks the loss rises with the steps "
+        "between, and less if it is switched on late in training"
+    )
