@@ -131,7 +131,7 @@ class _Editor:
         """The links between two zones, in either direction; one of their own where the default joins them."""
         ends = [name.strip() for name in part.split(",")]
         zones = self._at(("cluster", "zones"))
-        names = [zone.get("name") for zone in zones if isinstance(zone, dict)] if isinstance(zones, list) else []
+        names = [str(zone.get("name")) for zone in zones if isinstance(zone, dict)] if isinstance(zones, list) else []
         unknown = [name for name in ends if name not in names]
         if len(ends) != 2 or ends[0] == ends[1]:
             self._refuse(f"[{part}] is not two zones.", "Write a link as links[0], or as links[ZONE,ZONE].")
