@@ -5,7 +5,10 @@ from dataclasses import dataclass
 SHARDS = ("none", "optimizer", "gradients", "parameters")
 """What data-parallel ranks split among themselves, each including the ones before (ZeRO 0 to 3)."""
 RECOMPUTES = ("none", "selective", "full")
-SCHEDULES = ("gpipe", "1f1b", "interleaved_1f1b")
+SCHEDULES = (
+    "gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zbv", "dualpipe",
+    "cross_1f1b", "cross_ud", "cross_ud_sub", "cross_wave",
+)  # fmt: skip
 RANK_ORDER = ("tp", "cp", "dp", "pp")
 SYNC_METHODS = ("flat", "hierarchical", "delayed", "local_sgd", "diloco", "streaming_diloco")
 ZONE_ALGORITHMS = ("ring", "tree", "direct")

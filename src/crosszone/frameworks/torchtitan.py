@@ -27,6 +27,7 @@ from crosszone.frameworks.rules import (
     no_codecs,
     offloads_only,
     own_mathematics_only,
+    schedules_only,
     shards_only,
 )
 
@@ -74,6 +75,7 @@ INTERLEAVED_ROUNDS = Rule(
 RULES = (
     SEQUENCE_PARALLEL_NEEDS_TP,
     TENSOR_PARALLEL_SPLITS_SEQUENCE,
+    schedules_only(TITLE, "gpipe", "1f1b", "interleaved_1f1b"),
     VIRTUAL_STAGES_NEED_INTERLEAVING,
     FEW_MICROBATCHES,
     INTERLEAVED_ROUNDS,

@@ -3,17 +3,21 @@
 import functools
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from crosszone.core.schedules import schedule
-from crosszone.core.schedules.action import Action
+from crosszone.core.schedules import rank_orders, schedule, traits
+from crosszone.core.schedules.action import KINDS, Action
+from crosszone.core.schedules.placement import position_of, rank_of
+from crosszone.core.schedules.work import Orders, Work
 
 EXACT_EVENTS = 500
 """Actions up to which every microbatch is simulated; beyond, a steady state is extended (see `makespan_seconds`)."""
-LOOPS = {"1f1b": 2, "interleaved_1f1b": 3}
+LOOPS = {"1f1b": 2, "interleaved_1f1b": 3, "zb_h1": 2}
 """How many go around the loop of two neighbours (see `cost.pipeline.period_seconds`): microbatches, or rounds of p
-microbatches. The steady state repeats after as many. GPipe has none: its forwards end before its backwards begin."""
+microbatches. The steady state repeats after as many. GPipe has none: its forwards end before its backwards begin. The
+others are simulated in full: their period is not known beforehand."""
 ROUNDING = 1e-9
 """Relative difference that arithmetic may leave between two times that are one."""
 
@@ -40,8 +44,18 @@ class Pipeline:
     num_virtual_stages: int
     forward_seconds: tuple[float, ...]
     backward_seconds: tuple[float, ...]
+    """All of the backward."""
+    weight_seconds: tuple[float, ...] | None = None
+    """The part of it that makes weight gradients, for schedules that do it apart; None: half."""
     boundaries: tuple[Boundary, ...]
-    """One fewer than stages; with virtual stages, the way from the last rank to the first comes last."""
+    """One fewer than stages; with virtual stages in a loop, the way from the last rank to the first comes last."""
+    most_in_flight: float | None = None
+    """Microbatches that a rank may hold where the schedule is generated; None: what the schedule says."""
+    orders: Orders | None = None
+    """The order of each rank; None: the schedule's."""
+    receives_early: bool = True
+    """Messages travel while their receiver works. Otherwise a receive is posted only when the receiver has nothing else
+    to do before it, and a message leaves when both ends are ready: no delay is hidden behind the receiver's work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +68,36 @@ class Event:
     end_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What one rank sent another: the result of `action`, of which the receiver makes the same of its own."""
+
+    from_rank: int
+    to_rank: int
+    link: str | None
+    """None: the boundary has its own."""
+    action: Action
+    """Of the sender."""
+    start_seconds: float
+    """The link was free for it."""
+    end_seconds: float
+    """It had left, and the link was free for the next."""
+    arrival_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One step as it went."""
+
+    events: tuple[Event, ...]
+    """In order of end; ties go to the lower rank."""
+    messages: tuple[Message, ...]
+    """In order of the end of the action that made them. What stays on a rank is none."""
+    makespan_seconds: float
+
+
 def makespan_seconds(pipeline: Pipeline) -> float:
-    """Time from the first forward to the last backward.
+    """Time from the first forward to the end of the last action.
 
     A long pipeline repeats itself. Past `EXACT_EVENTS` actions it is simulated for four spans of microbatches, a span
     being a multiple of p and of what repeats. Where every microbatch of the third span ends as long after its like in
@@ -64,7 +106,7 @@ def makespan_seconds(pipeline: Pipeline) -> float:
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
-    loop = LOOPS.get(pipeline.schedule)
+    loop = LOOPS.get(pipeline.schedule) if pipeline.orders is None else None
     span = 0 if loop is None else loop * p if v > 1 else math.lcm(loop, p)
     if not span or m < 6 * span or 2 * m * p * v <= EXACT_EVENTS:
         return _last_end(_played(pipeline))
@@ -80,22 +122,27 @@ def makespan_seconds(pipeline: Pipeline) -> float:
 
 def simulate(pipeline: Pipeline) -> list[Event]:
     """Every action with its start and end, in order of end. Deterministic: ties go to the lower rank."""
-    p, m = len(pipeline.forward_seconds), pipeline.num_microbatches
-    num_positions = p * pipeline.num_virtual_stages
-    events = []
-    for task, start, end in _played(pipeline):
-        node, microbatch = divmod(task, m)
-        virtual_stage, rank = divmod(node % num_positions, p)
-        action = Action(node < num_positions, microbatch, virtual_stage)
-        events.append(Event(rank=rank, action=action, start_seconds=start, end_seconds=end))
-    return events
+    return _events(pipeline, _played(pipeline))
+
+
+def play(pipeline: Pipeline) -> Played:
+    """Every action and every message between ranks."""
+    sent: list[tuple[int, float, float, float]] = []
+    events = _events(pipeline, _played(pipeline, sent))
+    return Played(events=tuple(events), messages=_messages(pipeline, sent), makespan_seconds=events[-1].end_seconds)
+
+
+def with_orders(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline, whose order of work stays as it is now where times and delays are changed."""
+    return replace(pipeline, orders=rank_orders(pipeline.schedule, _work(pipeline)))
 
 
 class _Node(NamedTuple):
-    """The forward or the backward of one position: what is the same for all microbatches.
+    """The forward, backward or weight gradient of one position: what is the same for all microbatches.
 
-    Positions are p * virtual stage + rank: 0 .. pv - 1. Node n < pv is the forward of position n, node pv + n its
-    backward, and task n * m + i is what node n does to microbatch i: whole numbers, because many are looked up.
+    Positions are 0 .. pv - 1 in order of a microbatch's way (see `core.schedules.placement`). Node n < pv is the
+    forward of position n, node pv + n its backward, 2pv + n its weight gradient, and task n * m + i is what node n does
+    to unit i, a microbatch or a part of one: whole numbers, because many are looked up.
     """
 
     seconds: float
@@ -113,29 +160,48 @@ def _last_end(done: list[tuple[int, float, float]]) -> float:
     return done[-1][2]
 
 
-def _played(pipeline: Pipeline) -> list[tuple[int, float, float]]:
-    """(task, start, end) of every action in order of end.
+def _played(
+    pipeline: Pipeline, sent: list[tuple[int, float, float, float]] | None = None
+) -> list[tuple[int, float, float]]:
+    """(task, start, end) of every action in order of end; `sent` gets (task, start, end, arrival) of every message.
 
     The heap holds what each rank is at work on. When that ends, its result is sent and the rank goes on; a rank whose
     next task lacks its message stands until that arrives.
     """
-    p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
+    p, m = len(pipeline.forward_seconds), pipeline.num_microbatches * traits(pipeline.schedule).num_parts
     nodes = _nodes(pipeline)
-    upcoming = [iter(tasks) for tasks in _tasks(pipeline.schedule, p, m, v)]
-    current = [next(tasks) for tasks in upcoming]
+    tasks = _tasks(pipeline)
+    upcoming = [iter(own) for own in tasks]
+    current = [next(own) for own in upcoming]
+    seconds = _seconds(pipeline, nodes, tasks, m)
     arrived: list[float | None] = [None if node.waits else 0.0 for node in nodes for _ in range(m)]
+    before = [None] * len(nodes) if pipeline.receives_early else _senders(nodes)
     link_free = dict.fromkeys((node.link for node in nodes), 0.0)
     started, stands_since = [0.0] * p, [0.0] * p
     running: list[tuple[float, int]] = []
     done: list[tuple[int, float, float]] = []
 
+    def send(node: _Node, end: float) -> tuple[float, float]:
+        """(arrival, when it has left) of the result of a node that ended at `end`."""
+        left = end + node.transfer_seconds
+        if node.link is not None:  # a link takes one message at a time
+            left = link_free[node.link] = max(end, link_free[node.link]) + node.transfer_seconds
+        return left + node.delay_seconds, left
+
     def begin(rank: int, free: float) -> None:
-        arrival = arrived[current[rank]]
+        task = current[rank]
+        arrival = arrived[task]
         if arrival is None:
             stands_since[rank] = free
         else:
-            started[rank] = start = max(arrival, free)
-            heapq.heappush(running, (start + nodes[current[rank] // m].seconds, rank))
+            start = max(arrival, free)
+            sender = before[task // m]
+            if sender is not None:  # the message leaves only now
+                start, left = send(nodes[sender], start)
+                if sent is not None:
+                    sent.append((sender * m + task % m, left - nodes[sender].transfer_seconds, left, start))
+            started[rank] = start
+            heapq.heappush(running, (start + seconds[task], rank))
 
     for rank in range(p):
         begin(rank, 0.0)
@@ -144,71 +210,193 @@ def _played(pipeline: Pipeline) -> list[tuple[int, float, float]]:
         task = current[rank]
         done.append((task, started[rank], end))
         current[rank] = next(upcoming[rank], -1)
-        node, microbatch = divmod(task, m)
-        _, _, target, target_rank, delay, transfer, link = nodes[node]
+        node, unit = divmod(task, m)
+        target, target_rank = nodes[node].target, nodes[node].target_rank
         if target is not None:
-            sent = end + transfer
-            if link is not None:  # a link takes one message at a time
-                sent = link_free[link] = max(end, link_free[link]) + transfer
-            message = target * m + microbatch
-            arrived[message] = sent + delay
-            if current[target_rank] == message and target_rank != rank:  # it stood for this one
+            message = target * m + unit
+            if target_rank == rank or not pipeline.receives_early:
+                arrived[message] = end
+            else:
+                arrival, left = send(nodes[node], end)
+                arrived[message] = arrival
+                if sent is not None:
+                    sent.append((task, left - nodes[node].transfer_seconds, left, arrival))
+            if target_rank != rank and current[target_rank] == message:  # it stood for this one
                 begin(target_rank, stands_since[target_rank])
         if current[rank] >= 0:
             begin(rank, end)
-    assert len(done) == len(nodes) * m, "the schedule waits for itself"
+    assert len(done) == sum(map(len, tasks)), "the schedule waits for itself"
     return done
 
 
-@functools.lru_cache(maxsize=8)
-def _tasks(name: str, num_stages: int, num_microbatches: int, num_virtual_stages: int) -> tuple[tuple[int, ...], ...]:
-    """The tasks of each rank in its schedule's order; kept, as one plan is simulated with and without its delays."""
-    order, m, num_positions = schedule(name).order, num_microbatches, num_stages * num_virtual_stages
-    return tuple(
-        tuple(
-            ((0 if is_forward else num_positions) + virtual_stage * num_stages + rank) * m + microbatch
-            for is_forward, microbatch, virtual_stage in order(rank, num_stages, m, num_virtual_stages)
-        )
-        for rank in range(num_stages)
+def _work(pipeline: Pipeline) -> Work:
+    p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
+    weights = _weight_seconds(pipeline)
+    most = pipeline.most_in_flight
+    if most is None:
+        most = float(max(schedule(pipeline.schedule).in_flight(rank, p, m, v) for rank in range(p)))
+    return Work(
+        num_microbatches=m,
+        num_virtual_stages=v,
+        forward_seconds=pipeline.forward_seconds,
+        backward_seconds=tuple(
+            whole - weight for whole, weight in zip(pipeline.backward_seconds, weights, strict=True)
+        ),
+        weight_seconds=weights,
+        delay_seconds=tuple(hop.delay_seconds for hop in pipeline.boundaries[: p - 1]),
+        transfer_seconds=tuple(hop.transfer_seconds for hop in pipeline.boundaries[: p - 1]),
+        most_in_flight=most,
     )
+
+
+def _weight_seconds(pipeline: Pipeline) -> tuple[float, ...]:
+    return pipeline.weight_seconds or tuple(seconds / 2.0 for seconds in pipeline.backward_seconds)
+
+
+def _senders(nodes: list[_Node]) -> list[int | None]:
+    """Of each node the one whose message it waits for, where that takes time."""
+    found: list[int | None] = [None] * len(nodes)
+    for index, node in enumerate(nodes):
+        if node.target is not None and node.delay_seconds + node.transfer_seconds > 0.0:
+            found[node.target] = index
+    return found
+
+
+def _tasks(pipeline: Pipeline) -> tuple[tuple[int, ...], ...]:
+    """The tasks of each rank in its order. Kept, as one plan is simulated with and without its delays."""
+    name, p, v = pipeline.schedule, len(pipeline.forward_seconds), pipeline.num_virtual_stages
+    if pipeline.orders is not None:
+        return _numbered(name, pipeline.num_microbatches, v, pipeline.orders)
+    if traits(name).is_generated:
+        return _generated_tasks(name, _work(pipeline))
+    return _written_tasks(name, p, pipeline.num_microbatches, v)
+
+
+@functools.lru_cache(maxsize=8)
+def _generated_tasks(name: str, work: Work) -> tuple[tuple[int, ...], ...]:
+    return _numbered(name, work.num_microbatches, work.num_virtual_stages, schedule(name).orders(work))
+
+
+@functools.lru_cache(maxsize=8)
+def _written_tasks(
+    name: str, num_stages: int, num_microbatches: int, num_virtual_stages: int
+) -> tuple[tuple[int, ...], ...]:
+    order = schedule(name).order
+    orders = tuple(order(rank, num_stages, num_microbatches, num_virtual_stages) for rank in range(num_stages))
+    return _numbered(name, num_microbatches, num_virtual_stages, orders)
+
+
+def _numbered(name: str, num_microbatches: int, num_virtual_stages: int, orders: Orders) -> tuple[tuple[int, ...], ...]:
+    """Actions as whole numbers."""
+    p, shape = len(orders), traits(name)
+    count = _num_positions(name, p, num_virtual_stages)
+    num_units = num_microbatches * shape.num_parts
+    found = []
+    for rank, order in enumerate(orders):
+        at = [position_of(rank, chunk, p, shape.placement) for chunk in range(count // p)]
+        first = {kind: [index * count + position for position in at] for index, kind in enumerate(KINDS)}
+        found.append(
+            tuple(
+                first[kind][chunk] * num_units + microbatch * shape.num_parts + part
+                for kind, microbatch, chunk, part in order
+            )
+        )
+    return tuple(found)
+
+
+def _num_positions(name: str, num_stages: int, num_virtual_stages: int) -> int:
+    return num_stages * (2 if traits(name).placement == "both_ways" else num_virtual_stages)
+
+
+def _seconds(pipeline: Pipeline, nodes: list[_Node], tasks: tuple[tuple[int, ...], ...], num_units: int) -> list[float]:
+    """Of every task. A backward that no weight gradient follows is all of the backward, in schedules that split it."""
+    seconds = [node.seconds for node in nodes for _ in range(num_units)]
+    if traits(pipeline.schedule).splits_backward:
+        third = len(seconds) // 3
+        apart = {task for own in tasks for task in own if task >= 2 * third}
+        for task in range(third, 2 * third):
+            if task + third not in apart:
+                seconds[task] += seconds[task + third]
+    return seconds
 
 
 def _nodes(pipeline: Pipeline) -> list[_Node]:
     """The first position's forward waits for nobody; the last position's backward follows its own forward."""
-    p, v = len(pipeline.forward_seconds), pipeline.num_virtual_stages
-    last = p * v - 1
-    forwards, backwards = [], []
-    for position in range(last + 1):
-        rank = position % p
-        there = _hop(pipeline, rank) if position < last else None
-        back = _hop(pipeline, rank - 1) if position > 0 else None
-        forwards.append(
-            _Node(
-                seconds=pipeline.forward_seconds[rank] / v,
-                waits=position > 0,
-                target=position + 1 if there else None,
-                target_rank=(rank + 1) % p,
-                delay_seconds=there.delay_seconds if there else 0.0,
-                transfer_seconds=there.transfer_seconds if there else 0.0,
-                link=there.forward_link if there else None,
-            )
-        )
-        backwards.append(
-            _Node(
-                seconds=pipeline.backward_seconds[rank] / v,
-                waits=position < last,
-                target=last + position if back else None,
-                target_rank=(rank - 1) % p,
-                delay_seconds=back.delay_seconds if back else 0.0,
-                transfer_seconds=back.transfer_seconds if back else 0.0,
-                link=back.backward_link if back else None,
-            )
-        )
-    return forwards + backwards
+    p, shape = len(pipeline.forward_seconds), traits(pipeline.schedule)
+    count = _num_positions(pipeline.schedule, p, pipeline.num_virtual_stages)
+    scale = 1.0 / (shape.num_parts * (1 if shape.placement == "both_ways" else pipeline.num_virtual_stages))
+    ends = {p - 1, count - 1} if shape.placement == "both_ways" else {count - 1}
+    weights = _weight_seconds(pipeline) if shape.splits_backward else (0.0,) * p
+    forwards, backwards, weight_gradients = [], [], []
+    for position in range(count):
+        rank = rank_of(position, p, shape.placement)
+        stage = position % p if shape.placement == "both_ways" else rank
+        there = None if position in ends else position + 1
+        back = None if position == 0 or position - 1 in ends else position - 1
+        weight = weights[stage] * scale
+        backward = pipeline.backward_seconds[stage] * scale - weight
+        forwards.append(_node(pipeline, pipeline.forward_seconds[stage] * scale, back is not None, rank, there, 0))
+        backwards.append(_node(pipeline, backward, there is not None, rank, back, count))
+        weight_gradients.append(_node(pipeline, weight, False, rank, None, 0))
+    return forwards + backwards + weight_gradients
 
 
-def _hop(pipeline: Pipeline, rank: int) -> Boundary:
-    """The boundary after `rank`; after the last rank, and before the first, the way around."""
-    if len(pipeline.forward_seconds) == 1:
-        return Boundary(delay_seconds=0.0)  # virtual stages of one rank hand over in place
-    return pipeline.boundaries[rank]
+def _node(pipeline: Pipeline, seconds: float, waits: bool, rank: int, to: int | None, first_node: int) -> _Node:
+    """A node on `rank` whose result goes to position `to`, whose nodes of this kind begin at `first_node`."""
+    if to is None:
+        return _Node(seconds, waits, None, rank, 0.0, 0.0, None)
+    shape = traits(pipeline.schedule)
+    there = rank_of(to, len(pipeline.forward_seconds), shape.placement)
+    hop, link = _hop(pipeline, rank, there, is_backward=first_node > 0)
+    return _Node(
+        seconds, waits, first_node + to, there, hop.delay_seconds, hop.transfer_seconds / shape.num_parts, link
+    )
+
+
+def _hop(pipeline: Pipeline, rank: int, there: int, *, is_backward: bool) -> tuple[Boundary, str | None]:
+    """The boundary from one rank to another, and its link that way; in a loop, p - 1 and 0 are neighbours, too."""
+    if rank == there:
+        return Boundary(delay_seconds=0.0), None  # virtual stages of one rank hand over in place
+    if traits(pipeline.schedule).placement == "loop":
+        hop = pipeline.boundaries[there if is_backward else rank]
+        return hop, hop.backward_link if is_backward else hop.forward_link
+    hop = pipeline.boundaries[min(rank, there)]
+    return hop, hop.forward_link if there > rank else hop.backward_link
+
+
+def _events(pipeline: Pipeline, done: list[tuple[int, float, float]]) -> list[Event]:
+    named = _names(pipeline)
+    return [
+        Event(rank=named(task)[0], action=named(task)[1], start_seconds=start, end_seconds=end)
+        for task, start, end in done
+    ]
+
+
+def _messages(pipeline: Pipeline, sent: list[tuple[int, float, float, float]]) -> tuple[Message, ...]:
+    named, nodes = _names(pipeline), _nodes(pipeline)
+    num_units = pipeline.num_microbatches * traits(pipeline.schedule).num_parts
+    messages = []
+    for task, start, left, arrival in sent:
+        (rank, action), node = named(task), nodes[task // num_units]
+        messages.append(
+            Message(
+                from_rank=rank, to_rank=node.target_rank, link=node.link, action=action, start_seconds=start,
+                end_seconds=left, arrival_seconds=arrival,
+            )
+        )  # fmt: skip
+    return tuple(messages)
+
+
+def _names(pipeline: Pipeline) -> Callable[[int], tuple[int, Action]]:
+    """(rank, action) of a task."""
+    p, shape = len(pipeline.forward_seconds), traits(pipeline.schedule)
+    count = _num_positions(pipeline.schedule, p, pipeline.num_virtual_stages)
+    num_units = pipeline.num_microbatches * shape.num_parts
+
+    def named(task: int) -> tuple[int, Action]:
+        node, unit = divmod(task, num_units)
+        kind, position = divmod(node, count)
+        microbatch, part = divmod(unit, shape.num_parts)
+        return rank_of(position, p, shape.placement), Action(KINDS[kind], microbatch, position // p, part)
+
+    return named

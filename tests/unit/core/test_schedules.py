@@ -63,5 +63,5 @@ def test_interleaving_holds_more_than_1f1b_by_what_the_paper_says() -> None:
 
 
 def test_actions_are_forward_and_backward_of_one_chunk() -> None:
-    assert forward(3, 1) == Action(True, 3, 1)
-    assert backward(3) == Action(False, 3, 0)
+    assert forward(3, 1) == Action("forward", 3, 1)
+    assert backward(3) == Action("backward", 3, 0)

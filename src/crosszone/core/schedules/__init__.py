@@ -1,15 +1,38 @@
 """Orders of work in a pipeline, one file each, found by this folder.
 
-A schedule module has `NAME`; `order(stage, num_stages, num_microbatches, num_virtual_stages)`, the actions of one
-pipeline rank in the order it does them; and `in_flight(stage, num_stages, num_microbatches, num_virtual_stages)`, the
-most microbatches whose activations a rank holds at once (numbers or arrays; a fraction where it holds single virtual
-stages).
+A schedule module has `NAME` and
+- `order(stage, num_stages, num_microbatches, num_virtual_stages)`, the actions of one rank in the order it does them;
+  or, where these follow from times and delays, `orders(work)`, those of all ranks;
+- `in_flight(stage, num_stages, num_microbatches, num_virtual_stages)`, the most microbatches whose activations a rank
+  holds at once (numbers or arrays; a fraction where it holds single virtual stages). `orders` keeps to
+  `work.most_in_flight`, which is this unless a caller says otherwise.
+
+Where it differs from 1F1B also `PLACEMENT` (see `placement`), `NUM_VIRTUAL_STAGES` (the legal numbers; absent: 1, or
+any for interleaving), `SPLITS_BACKWARD` (weight gradients apart), `NUM_PARTS` (of a microbatch), `NUM_COPIES` (of the
+parameters) and `refusal(num_stages, num_microbatches)`, why it cannot run a shape.
 """
 
 import functools
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from types import ModuleType
+
+from crosszone.core.schedules.work import Orders, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What a schedule is like, whatever its order."""
+
+    placement: str
+    splits_backward: bool
+    num_parts: int
+    num_copies: int
+    is_generated: bool
+    """Its order follows from times and delays."""
+    num_virtual_stages: tuple[int, ...] | None
+    """Legal numbers; None: 1 where the schedule does not interleave, above 1 where it does."""
 
 
 @functools.cache
@@ -22,3 +45,32 @@ def schedules() -> dict[str, ModuleType]:
 def schedule(name: str) -> ModuleType:
     """The schedule called `name`; KeyError where there is none."""
     return schedules()[name]
+
+
+@functools.cache
+def traits(name: str) -> Traits:
+    """Traits of the schedule called `name`; what a module does not say is as in 1F1B."""
+    module = schedule(name)
+    return Traits(
+        placement=getattr(module, "PLACEMENT", "loop"),
+        splits_backward=getattr(module, "SPLITS_BACKWARD", False),
+        num_parts=getattr(module, "NUM_PARTS", 1),
+        num_copies=getattr(module, "NUM_COPIES", 1),
+        is_generated=hasattr(module, "orders"),
+        num_virtual_stages=getattr(module, "NUM_VIRTUAL_STAGES", None),
+    )
+
+
+def refusal(name: str, num_stages: int, num_microbatches: int) -> str:
+    """Why the schedule cannot run this shape; empty where it can."""
+    module = schedule(name)
+    return module.refusal(num_stages, num_microbatches) if hasattr(module, "refusal") else ""
+
+
+def rank_orders(name: str, work: Work) -> Orders:
+    """The actions of each rank."""
+    module = schedule(name)
+    if hasattr(module, "orders"):
+        return module.orders(work)  # type: ignore[no-any-return]
+    shape = (work.num_stages, work.num_microbatches, work.num_virtual_stages)
+    return tuple(module.order(rank, *shape) for rank in range(work.num_stages))
