@@ -10,8 +10,8 @@ from crosszone.core.tables import Bools, Floats, Ints
 from crosszone.cost.collectives import all_gather_seconds, all_reduce_seconds
 from crosszone.cost.memory import StateBytes, state_bytes
 from crosszone.cost.traffic import ring_latency_seconds, ring_link_bytes
-from crosszone.timeline.boundaries import achieved_bytes_per_second
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView, group_path
 
@@ -104,7 +104,11 @@ def zone_agreement(inputs: Inputs, tables: Tables, *, gradient_bytes: float, wei
     all_reduce = np.where(spans & (plans.shard > 0), 0.0, gradient_bytes)
     half = scatters * (gradient_bytes + weight_bytes)
     half = half + gathers * most_microbatches * (2.0 * weight_bytes + gradient_bytes)
-    shape = {"num_zones": num_zones, "num_ranks": plans.dp * plans.cp, "is_flat": np.array(tables.settings.sync.method == "flat")}
+    shape = {
+        "num_zones": num_zones,
+        "num_ranks": plans.dp * plans.cp,
+        "is_flat": np.array(tables.settings.sync.method == "flat"),
+    }
     link_bytes = ring_link_bytes(all_reduce_bytes=all_reduce, half_bytes=half, **shape)
     flows = plans.tp * plans.pp * plans.cp * fewest
     rate, latency, price = _slowest_link(inputs, layouts, plans.layout, flows)

@@ -6,10 +6,21 @@ import numpy as np
 
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, offsets
 from crosszone.core.workload import DTYPE_BYTES
-from crosszone.cost.network import link_bytes_per_second
 from crosszone.cost.traffic import boundary_bytes
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.paths import Crossing, beside_others, crossing
 from crosszone.timeline.rows import Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One direction of boundaries and wraps between zones, a value per row; 0, and queue -1, inside a zone."""
+
+    latency_seconds: Floats
+    transfer_seconds: Floats
+    """Time that one message of every replica takes the link."""
+    queue: Ints
+    """Where messages wait for each other, as an index in `paths.queue_names`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +35,17 @@ class BoundaryColumns:
     inner_seconds: Floats
     """Delay of one boundary inside the run."""
     outer_seconds: Floats
-    """Delay of the boundary; 0 at the end of the chain."""
+    """Delay of the boundary, the mean of both ways; 0 at the end of the chain."""
     wrap_seconds: Floats
     """Delay of the wrap, in the last row of a chain; 0 elsewhere and without virtual stages."""
     one_transfer_seconds: Floats
     """Time that the zone link of the boundary or wrap is taken by one message of every replica; 0 inside a zone."""
     transfer_seconds: Floats
-    """The same for all messages of one microbatch that share the link one way."""
+    """What all messages of one microbatch take of the queue that they wait in, the busier one of the two ways."""
+    there: Way
+    """Hidden states, from the run's last stage to the next run."""
+    back: Way
+    """Their gradients."""
     crosses: Bools
     """The boundary or wrap lies between zones."""
     num_crossings: Ints
@@ -55,26 +70,64 @@ def boundary_columns(inputs: Inputs, tables: Tables) -> BoundaryColumns:
     delay = np.where(stages.pool == next_pool, inner, _between_pools_seconds(inputs, stages.pool, next_pool, per_rank))
     zone = inputs.hardware.zone
     crosses = zone[stages.pool] != zone[next_pool]
-    transfer = np.zeros(len(stages))
-    if crosses.any():
-        flows = num_replicas * view.cp * view.tp
-        latency, rate = zone_link_columns(inputs, stages.pool, next_pool, flows, crosses)
-        transfer = np.where(crosses, message * num_replicas / rate, 0.0)
-        delay = np.where(crosses, latency + transfer, delay)
     times = view.num_virtual_stages - is_last
-    # A wrap between the same two zones as a boundary shares its link: its backward goes where the other's forward goes.
-    shared = np.where(view.num_virtual_stages > 1, 2 * view.num_virtual_stages - 1, 1)
+    there = back = _nowhere(len(stages))
+    if crosses.any():
+        flows, moved = num_replicas * view.cp * view.tp, message * num_replicas
+        there, back = _zone_ways(inputs, tables, next_pool, flows, moved, crosses)
+        both = there.latency_seconds + there.transfer_seconds + back.latency_seconds + back.transfer_seconds
+        delay = np.where(crosses, both / 2.0, delay)
     return BoundaryColumns(
         message_bytes=message,
         inner_seconds=inner,
         outer_seconds=np.where(is_last, 0.0, delay),
         wrap_seconds=np.where(wraps, delay, 0.0),
-        one_transfer_seconds=transfer,
-        transfer_seconds=transfer * shared,
+        one_transfer_seconds=there.transfer_seconds,
+        transfer_seconds=_queued_seconds(tables, there, back, times),
+        there=there,
+        back=back,
         crosses=crosses,
         num_crossings=times,
         next_pool=next_pool,
     )
+
+
+def _nowhere(num_rows: int) -> Way:
+    zeros = np.zeros(num_rows)
+    return Way(latency_seconds=zeros, transfer_seconds=zeros, queue=np.full(num_rows, -1, dtype=np.int64))
+
+
+def _zone_ways(
+    inputs: Inputs, tables: Tables, next_pool: Ints, num_flows: Ints, moved: Floats, crosses: Bools
+) -> tuple[Way, Way]:
+    """Hidden states of a microbatch of every replica there, their gradients back."""
+    stages = tables.stages
+    plan = tables.replicas.plan[stages.replica]
+    there, back = (
+        Way(
+            latency_seconds=np.where(crosses, way.latency_seconds, 0.0),
+            transfer_seconds=np.where(crosses, moved / way.bytes_per_second, 0.0),
+            queue=way.queue,
+        )
+        for way in both_ways(inputs, stages.pool, next_pool, num_flows, crosses, plan=plan, group=stages.replica)
+    )
+    return there, back
+
+
+def _queued_seconds(tables: Tables, there: Way, back: Way, times: Ints) -> Floats:
+    """Per row: what all messages of one microbatch take of the busier of the two queues that the row's wait in."""
+    rows = np.flatnonzero(there.queue >= 0)
+    queued = np.zeros(len(there.queue))
+    if len(rows) == 0:
+        return queued
+    replica = tables.stages.replica[rows]
+    num_queues = int(max(there.queue.max(), back.queue.max())) + 1
+    keys = np.concatenate([replica * num_queues + way.queue[rows] for way in (there, back)])
+    found, place = np.unique(keys, return_inverse=True)
+    taken = np.concatenate([times[rows] * way.transfer_seconds[rows] for way in (there, back)])
+    load = np.bincount(place, weights=taken, minlength=len(found))[place]
+    queued[rows] = np.maximum(*np.split(load, 2))
+    return queued
 
 
 def _message_bytes(inputs: Inputs, view: PlanTable) -> Floats:
@@ -86,37 +139,30 @@ def _message_bytes(inputs: Inputs, view: PlanTable) -> Floats:
     return message * np.where(scatters, 1, view.tp)
 
 
-def zone_link_columns(
-    inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, crosses: Bools
-) -> tuple[Floats, Floats]:
-    """One-way latency and achieved bytes per second from the zone of `pool` to that of `next_pool`; NaN elsewhere."""
-    latency, rate = np.full(len(pool), np.nan), np.full(len(pool), np.nan)
-    pair = pool * len(inputs.pools) + next_pool
-    for code in np.unique(pair[crosses]):
-        rows = crosses & (pair == code)
-        start, end = divmod(int(code), len(inputs.pools))
-        zones = int(inputs.hardware.zone[start]), int(inputs.hardware.zone[end])
-        link = inputs.links[zones[0]][zones[1]]
-        assert link is not None, "the reader of the job file has refused a missing link"
-        latency[rows] = link.latency_seconds
-        rate[rows] = achieved_bytes_per_second(inputs, (start, end), num_flows[rows])
-    return latency, rate
+def both_ways(
+    inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, crosses: Bools, *, plan: Ints, group: Ints
+) -> tuple[Crossing, Crossing]:
+    """Forth from `pool` to `next_pool`, and back. `group` is each row's replica group, `plan` its plan.
 
-
-def achieved_bytes_per_second(inputs: Inputs, pool_pair: tuple[int, int], num_flows: Ints) -> Floats:
-    """What `num_flows` flows from one pool to another get: the link's caps and the uplinks of both zones."""
-    start, end = (inputs.pools[index] for index in pool_pair)
-    zones = [int(inputs.hardware.zone[index]) for index in pool_pair]
-    link = inputs.links[zones[0]][zones[1]]
-    assert link is not None
-    per_node = max(start.node_group.gpus_per_node, end.node_group.gpus_per_node)
-    fewest = min(start.node_group.num_nodes, end.node_group.num_nodes)
-    num_nodes = np.minimum(np.ceil(num_flows / per_node), fewest)
-    rate = link_bytes_per_second(link, num_nodes=num_nodes, num_flows=num_flows)
-    network = min(group.node_group.network_bytes_per_second for group in (start, end))
-    uplinks = [pool.zone.uplink_bytes_per_second for pool in (start, end)]
-    caps = [np.full(len(rate), cap) for cap in uplinks if cap]
-    return np.asarray(np.minimum.reduce([rate, num_nodes * network, *caps]))
+    Where several groups of a plan cross, they send at the same time and share what they have in common.
+    """
+    there = crossing(inputs, pool, next_pool, num_flows, crosses)
+    back = crossing(inputs, next_pool, pool, num_flows, crosses)
+    rows = np.flatnonzero(crosses)
+    groups = np.unique(np.stack([plan[rows], group[rows]]), axis=1)[0]
+    for index in np.flatnonzero(np.bincount(groups) > 1):
+        own = rows[plan[rows] == index]
+        pairs = [*zip(pool[own], next_pool[own], strict=True), *zip(next_pool[own], pool[own], strict=True)]
+        alone = np.concatenate([there.bytes_per_second[own], back.bytes_per_second[own]])
+        rates = beside_others(
+            inputs,
+            [(int(start), int(end)) for start, end in pairs],
+            np.tile(group[own], 2).tolist(),
+            alone,
+            np.tile(num_flows[own], 2).astype(float),
+        )
+        there.bytes_per_second[own], back.bytes_per_second[own] = np.split(rates, 2)
+    return there, back
 
 
 def _inside_seconds(inputs: Inputs, view: PlanTable, num_replicas: Ints, pool: Ints, per_rank: Floats) -> Floats:

@@ -9,6 +9,7 @@ from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Ints
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.paths import queue_names
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds
 
@@ -66,20 +67,19 @@ def _boundaries(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, rows: Ints, *, wraps: bool
 ) -> tuple[Boundary, ...]:
     """One per pair of neighbours, and last the wrap from the last rank to the first where stages are virtual."""
-    boundary, zone = evaluation.boundary, inputs.hardware.zone
+    boundary, names = evaluation.boundary, queue_names(inputs)
     found = []
     for row in rows if wraps else rows[:-1]:
-        ends = int(zone[tables.stages.pool[row]]), int(zone[boundary.next_pool[row]])
         delay = float(boundary.outer_seconds[row] + boundary.wrap_seconds[row])
-        found.append(_boundary(delay, float(boundary.one_transfer_seconds[row]), ends))
+        transfer = float(boundary.one_transfer_seconds[row])
+        if not boundary.crosses[row]:
+            found.append(Boundary(delay_seconds=delay))
+            continue
+        there, back = (names[way.queue[row]] for way in (boundary.there, boundary.back))
+        found.append(
+            Boundary(delay_seconds=delay - transfer, transfer_seconds=transfer, forward_link=there, backward_link=back)
+        )
     return tuple(found)
-
-
-def _boundary(delay: float, transfer: float, zones: tuple[int, int]) -> Boundary:
-    if zones[0] == zones[1]:
-        return Boundary(delay_seconds=delay)
-    there, back = (f"{start}>{end}" for start, end in (zones, zones[::-1]))
-    return Boundary(delay_seconds=delay - transfer, transfer_seconds=transfer, forward_link=there, backward_link=back)
 
 
 def _makespans(inputs: Inputs, tables: Tables, evaluation: Evaluation, replica: int) -> Makespans:

@@ -6,9 +6,9 @@ import numpy as np
 
 from crosszone.core.prediction import Link, LinkGroup, Term
 from crosszone.timeline.agreement import ring_links
-from crosszone.timeline.boundaries import achieved_bytes_per_second
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
 
 SECONDS_PER_HOUR = 3600.0
@@ -36,10 +36,9 @@ def _add_boundaries(
         group = stages.replica[row]
         times = float(replicas.num_microbatches[group] * boundary.num_crossings[row])
         moved = float(boundary.message_bytes[row] * replicas.num_replicas[group]) * times
-        seconds = float(boundary.one_transfer_seconds[row]) * times
         ends = int(zone[stages.pool[row]]), int(zone[boundary.next_pool[row]])
-        for pair in (ends, ends[::-1]):
-            flows[pair].append(("pp", moved, seconds))
+        for pair, way in ((ends, boundary.there), (ends[::-1], boundary.back)):
+            flows[pair].append(("pp", moved, float(way.transfer_seconds[row]) * times))
 
 
 def _add_ring(

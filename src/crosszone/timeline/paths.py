@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.cluster import ZoneLink
-from crosszone.core.tables import Floats, Numeric
+from crosszone.core.tables import Bools, Floats, Ints, Numeric
 from crosszone.cost.network import link_bytes_per_second, max_min_rates
 from crosszone.timeline.inputs import Inputs
 
 PoolPair = tuple[int, int]
 ZonePair = tuple[int, int]
+ROUNDING = 1e-9
+"""Relative difference that arithmetic may leave between two rates that are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,35 @@ def rates_at_once(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric)
     return max_min_rates(alone, uses, np.array([each.bytes_per_second for each in resources]))
 
 
+def beside_others(
+    inputs: Inputs, pairs: Sequence[PoolPair], groups: Sequence[int], alone: Floats, num_flows: Floats
+) -> Floats:
+    """[pair]: the rate of each pair while the pairs of all other groups send, too; a group's own take turns.
+
+    Groups share by their flows, as TCP does. Of pairs of one other group with the same way, the widest is counted.
+    """
+    under = shared(inputs)
+    ways = [(_own(inputs, pair), *under[_zones(inputs, pair)]) for pair in pairs]
+    resources = list(dict.fromkeys(each for way in ways for each in way))
+    capacities = np.array([each.bytes_per_second for each in resources])
+    rates = np.array(alone, dtype=float)
+    for index, group in enumerate(groups):
+        rivals: dict[tuple[int, tuple[Shared, ...]], int] = {}
+        for other in np.argsort(num_flows, kind="stable").tolist():  # the widest comes last and stays
+            if groups[other] != group:
+                rivals[groups[other], ways[other]] = other
+        rows = [index, *rivals.values()]
+        uses = np.array([[each in ways[row] for each in resources] for row in rows])
+        rates[index] = max_min_rates(alone[rows], uses, capacities, num_flows[rows])[0]
+    return rates
+
+
+def _own(inputs: Inputs, pair: PoolPair) -> Shared:
+    """The link itself, which all groups that cross it share."""
+    start, end = _zones(inputs, pair)
+    return Shared(name=f"{start}>{end}", bytes_per_second=link_between(inputs, pair).bytes_per_second or np.inf)
+
+
 def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
     """By (from zone, to zone): what the link shares with others."""
     zones = inputs.problem.cluster.zones
@@ -77,15 +108,47 @@ def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
     return found
 
 
-def queue_name(inputs: Inputs, zones: ZonePair, bytes_per_second: float) -> str:
-    """Where messages of a link wait for each other: the narrowest of what it shares, else the link itself.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """One direction of crossings between zones, a value per row; NaN, and queue -1, where a row does not cross."""
 
-    `bytes_per_second` is what the link achieves.
+    latency_seconds: Floats
+    bytes_per_second: Floats
+    queue: Ints
+    """Index in `queue_names`: where its messages wait for others of the same replica."""
+
+
+def queue_names(inputs: Inputs) -> tuple[str, ...]:
+    """Every link as `from>to` by index of zones, then everything that links share."""
+    count = range(len(inputs.links))
+    return (*(f"{start}>{end}" for start in count for end in count), *(each.name for each in _resources(inputs)))
+
+
+def crossing(inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, crosses: Bools) -> Crossing:
+    """What each row's flows from the zone of `pool` to that of `next_pool` get alone.
+
+    Messages wait at the narrowest of what the link shares if that is what binds, else at the link itself.
     """
-    narrow = [each for each in shared(inputs)[zones] if each.bytes_per_second <= bytes_per_second * (1.0 + 1e-9)]
-    if narrow:
-        return min(narrow, key=lambda each: (each.bytes_per_second, each.name)).name
-    return f"{zones[0]}>{zones[1]}"
+    size = len(pool)
+    latency, rate = np.full(size, np.nan), np.full(size, np.nan)
+    queue = np.full(size, -1, dtype=np.int64)
+    pair, under, resources = pool * len(inputs.pools) + next_pool, shared(inputs), _resources(inputs)
+    for code in np.unique(pair[crosses]):
+        rows = crosses & (pair == code)
+        ends = (int(code) // len(inputs.pools), int(code) % len(inputs.pools))
+        zones = _zones(inputs, ends)
+        latency[rows] = link_between(inputs, ends).latency_seconds
+        rate[rows] = achieved_bytes_per_second(inputs, ends, num_flows[rows])
+        queue[rows] = zones[0] * len(inputs.links) + zones[1]
+        if under[zones]:
+            narrowest = min(under[zones], key=lambda each: (each.bytes_per_second, each.name))
+            binds = rows & (narrowest.bytes_per_second <= rate * (1.0 + ROUNDING))
+            queue[binds] = len(inputs.links) ** 2 + resources.index(narrowest)
+    return Crossing(latency_seconds=latency, bytes_per_second=rate, queue=queue)
+
+
+def _resources(inputs: Inputs) -> list[Shared]:
+    return list(dict.fromkeys(each for group in shared(inputs).values() for each in group))
 
 
 def _zones(inputs: Inputs, pair: PoolPair) -> ZonePair:

@@ -7,7 +7,7 @@ import numpy as np
 from crosszone.core.tables import Bools, Floats, Ints, offsets
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import token_table_parameters
-from crosszone.timeline.boundaries import zone_link_columns
+from crosszone.timeline.boundaries import both_ways
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stages import StageView
 
@@ -48,10 +48,11 @@ def tie_columns(view: StageView, tables: Tables) -> TieColumns:
     crosses = applies & (hardware.zone[first] != hardware.zone[last])
     moved, taken = np.zeros(len(replicas)), np.zeros(len(replicas))
     if crosses.any():
-        latency, rate = zone_link_columns(inputs, first, last, replicas.num_replicas * plans.tp, crosses)
+        flows, group = replicas.num_replicas * plans.tp, np.arange(len(replicas))
+        there, back = both_ways(inputs, first, last, flows, crosses, plan=replicas.plan, group=group)
         moved = np.where(crosses, size * replicas.num_replicas, 0.0)
-        taken = np.where(crosses, moved / rate, 0.0)
-        seconds = np.where(crosses, taken + 2.0 * latency, seconds)
+        taken = np.where(crosses, moved / np.minimum(there.bytes_per_second, back.bytes_per_second), 0.0)
+        seconds = np.where(crosses, taken + there.latency_seconds + back.latency_seconds, seconds)
     return TieColumns(
         link_bytes=moved,
         link_seconds=taken,
