@@ -37,6 +37,46 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of two plans that are weighed: time, cost, risk. None is unknown; totals are of the whole training."""
+
+    zones: tuple[str, ...]
+    num_gpus: int
+    step_seconds: float
+    low_seconds: float
+    high_seconds: float
+    """Nine of ten measured steps of such plans lie between the two."""
+    train_seconds: float | None
+    p50_seconds: float | None
+    p90_seconds: float | None
+    goodput_fraction: float | None
+    gpu_dollars: float | None
+    idle_gpu_dollars: float | None
+    """Of `gpu_dollars`."""
+    overhead_dollars: float | None
+    """Beyond `gpu_dollars`: GPUs while they save, restart, repeat lost work, evaluate or wait for data."""
+    egress_dollars: float | None
+    storage_dollars: float | None
+    total_dollars: float | None
+    energy_joules: float | None
+    expected_num_failures: float | None
+    failure_probability: float | None
+    """That anything fails."""
+    link_failure_probability: float | None
+    """That a zone link fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Span zones, or stay in one: the best plan of each."""
+
+    spanning: Side
+    alone: Side
+    faster_probability: float
+    """That the spanning plan is done first, by what predictions of such plans missed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Plan JSON."""
 
@@ -45,6 +85,8 @@ class Answer:
     plans: tuple[RankedPlan, ...]
     baseline: RankedPlan | None
     """The best plan that stays in one zone; None where none fits."""
+    comparison: Comparison | None = None
+    """The best plan over several zones beside the baseline; None where one of them is missing."""
     verdict: str
     search: Search
     rejected: tuple[RejectedPlan, ...]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from crosszone import units
-from crosszone.core.answer import RankedPlan, RejectedPlan
+from crosszone.core.answer import Comparison, RankedPlan, RejectedPlan
 from crosszone.core.plan import RECOMPUTES, Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import PlanRequest, Problem
@@ -15,6 +15,7 @@ from crosszone.cost.parameters import num_parameters
 from crosszone.cost.traffic import boundary_bytes, ring_link_bytes
 from crosszone.errors import Finding
 from crosszone.frameworks import framework_names, supports
+from crosszone.planner.comparison import weighed
 from crosszone.planner.general import DEGREES, to_plan
 from crosszone.planner.limits import unmet, unpriced
 from crosszone.planner.table import Scan
@@ -51,11 +52,18 @@ def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: 
     return tuple(found)
 
 
-def verdict(inputs: Inputs, found: Scan, best: RankedPlan | None, baseline: RankedPlan | None) -> str:
+def verdict(
+    inputs: Inputs,
+    found: Scan,
+    best: RankedPlan | None,
+    baseline: RankedPlan | None,
+    both: Comparison | None = None,
+) -> str:
     """A few sentences: span zones or not, with both numbers; or what is lacking; and which price is unknown."""
     if best is None:
         return unmet(inputs, found) if found.scored else _nothing_fits(inputs, found)
-    return f"{_choice(inputs.problem, best, baseline)} {unpriced(inputs)}".rstrip()
+    more = [] if both is None else [weighed(both)]
+    return " ".join([_choice(inputs.problem, best, baseline), *more, unpriced(inputs)]).rstrip()
 
 
 def as_written(written: RankedPlan, baseline: RankedPlan | None) -> str:

@@ -7,29 +7,34 @@ from crosszone.core.problem import Problem
 from crosszone.core.tables import Floats
 from crosszone.planner.table import Scan, Scored
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.totals import num_steps
 
 
-def objective(problem: Problem, step_seconds: Floats, dollars: Floats, egress_dollars: Floats) -> Floats:
+def objective(
+    problem: Problem, step_seconds: Floats, dollars: Floats, egress_dollars: Floats, wall_ratio: float = 1.0
+) -> Floats:
     """What is minimised: seconds, or dollars, per step. With the tokens fixed, throughput per dollar is cost.
 
     `dollars` holds `egress_dollars`; all are per step. Infinite where the deadline, the budget or the limit on egress
-    is missed, or a price that decides is unknown. An unknown price breaks no limit.
+    is missed, or a price that decides is unknown. An unknown price breaks no limit. Deadline and budget hold for the
+    wall time that half of all trainings stay under: `wall_ratio` is that over the time of the steps.
     """
     goal, most_egress, steps = problem.objective, problem.constraints.max_egress_dollars, num_steps(problem)
     value = step_seconds if goal.minimize == "time" else np.where(np.isnan(dollars), np.inf, dollars)
     if steps is None:
         return value
-    limits = ((step_seconds, goal.deadline_seconds), (dollars, goal.budget_dollars), (egress_dollars, most_egress))
+    wall = step_seconds * wall_ratio
+    paid = wall_dollars(dollars, egress_dollars, wall_ratio)
+    limits = ((wall, goal.deadline_seconds), (paid, goal.budget_dollars), (egress_dollars, most_egress))
     for per_step, most in limits:
         if most is not None:
             value = np.where(per_step * steps > most, np.inf, value)
     return value
 
 
-def num_steps(problem: Problem) -> float | None:
-    """Steps of the whole training; None where its tokens are unknown."""
-    tokens = problem.workload.train_tokens
-    return None if tokens is None else float(np.ceil(tokens / problem.workload.global_batch_tokens))
+def wall_dollars(dollars: Floats, egress_dollars: Floats, wall_ratio: float) -> Floats:
+    """`dollars` of steps with the GPUs' time of checkpoints, restarts and evaluation; egress stays as it is."""
+    return np.asarray(dollars + (dollars - egress_dollars) * (wall_ratio - 1.0))
 
 
 def unmet(inputs: Inputs, found: Scan) -> str:
@@ -75,11 +80,14 @@ def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, flo
     goal, steps = problem.objective, num_steps(problem) or np.nan
     found = []
     if goal.deadline_seconds is not None:
-        least, most = _least([part.step_seconds for part in scored]) * steps, goal.deadline_seconds
+        least, most = _least([part.step_seconds * part.wall_ratio for part in scored]) * steps, goal.deadline_seconds
         times = units.format_seconds(least), units.format_seconds(most)
         found.append((f"the fastest takes about {times[0]}, the deadline is {times[1]}", least, most))
     if goal.budget_dollars is not None:
-        least, most = _least([part.dollars for part in scored]) * steps, goal.budget_dollars
+        least, most = (
+            _least([wall_dollars(part.dollars, part.egress_dollars, part.wall_ratio) for part in scored]) * steps,
+            goal.budget_dollars,
+        )
         sums = units.format_dollars(least), units.format_dollars(most)
         found.append((f"the cheapest costs about {sums[0]}, the budget is {sums[1]}", least, most))
     if problem.constraints.max_egress_dollars is not None:

@@ -10,12 +10,14 @@ from crosszone.core.problem import PlanRequest, Problem
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
+from crosszone.planner.comparison import comparison
 from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import objective
 from crosszone.planner.options import options
 from crosszone.planner.table import Scan, Scored, scan
+from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
@@ -53,17 +55,28 @@ def search(problem: Problem, *, top: int) -> Answer:
     plans = _ranked(prepared, found, max(PER_CLASS, top))
     ranked = [_full(prepared, plan) for plan in plans[:top]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
-    baseline = next((one for one in ranked if one.plan == alone), _full(prepared, alone) if alone else None)
-    return _answer(prepared, found, ranked, baseline)
+    together = next((plan for plan in plans if len(plan.zones) > 1), None)
+    baseline, spanning = (
+        None if plan is None else next((one for one in ranked if one.plan == plan), None) or _full(prepared, plan)
+        for plan in (alone, together)
+    )
+    return _answer(prepared, found, ranked, baseline, spanning)
 
 
-def _answer(inputs: Inputs, found: Scan, ranked: list[RankedPlan], baseline: RankedPlan | None) -> Answer:
-    best = ranked[0] if ranked else None
+def _answer(
+    inputs: Inputs,
+    found: Scan,
+    ranked: list[RankedPlan],
+    baseline: RankedPlan | None,
+    spanning: RankedPlan | None,
+) -> Answer:
+    best, both = ranked[0] if ranked else None, comparison(spanning, baseline)
     return Answer(
         problem=inputs.problem,
         plans=tuple(replace(one, reasons=reasons(inputs, one, best, baseline)) for one in ranked),
         baseline=baseline,
-        verdict=verdict(inputs, found, best, baseline),
+        comparison=both,
+        verdict=verdict(inputs, found, best, baseline, both),
         search=Search(
             num_candidates=found.num_candidates,
             num_pruned=found.num_pruned,
@@ -83,7 +96,8 @@ def _written_answer(problem: Problem) -> Answer:
     alone = next((other for other in _ranked(prepared, found) if len(other.zones) == 1), None)
     written, baseline = _full(prepared, plan), _full(prepared, alone) if alone else None
     fits = written.prediction.memory.fits
-    answer = _answer(prepared, found, [written] if fits else [], baseline)
+    spanning = written if len(plan.zones) > 1 else None
+    answer = _answer(prepared, found, [written] if fits else [], baseline, spanning)
     lacking = answer.rejected if fits else refused(prepared, plan)
     return replace(answer, problem=problem, verdict=as_written(written, baseline), rejected=lacking)
 
@@ -156,7 +170,7 @@ def _looks_alike(one: Plan, other: Plan) -> bool:
 
 
 def _best_rows(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
-    value = objective(inputs.problem, part.step_seconds, part.dollars, part.egress_dollars)
+    value = objective(inputs.problem, part.step_seconds, part.dollars, part.egress_dollars, part.wall_ratio)
     most = min(most_rows, len(value))
     rows = np.argpartition(value, most - 1)[:most]
     return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
@@ -179,19 +193,20 @@ def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Pla
             break
         plan = to_plan(inputs, candidate.scored.rows.take(np.array([candidate.index])).tables(), 0)
         seconds = plan_step_seconds(inputs, plan)
-        value = _simulated_value(inputs.problem, candidate, seconds)
+        value = _simulated_value(inputs, candidate, plan, seconds)
         if np.isfinite(value):
             found.append((value, plan))
             best = min(best, value)
     return found
 
 
-def _simulated_value(problem: Problem, candidate: Candidate, seconds: float) -> float:
+def _simulated_value(inputs: Inputs, candidate: Candidate, plan: Plan, seconds: float) -> float:
     """The objective at the simulated time: rent grows with it, egress does not."""
     scored, row = candidate.scored, slice(candidate.index, candidate.index + 1)
-    egress = scored.egress_dollars[row]
-    dollars = (scored.dollars[row] - egress) * seconds / scored.step_seconds[row] + egress
-    return float(objective(problem, np.array([seconds]), dollars, egress)[0])
+    rent = (scored.dollars[row] - scored.egress_dollars[row]) * seconds / scored.step_seconds[row]
+    egress = scored.egress_dollars[row] + step_data_dollars(inputs.problem, plan, seconds)
+    ratio = plan_wall_ratio(inputs, scored.rows.layout, plan, seconds)
+    return float(objective(inputs.problem, np.array([seconds]), rent + egress, egress, ratio)[0])
 
 
 def _full(inputs: Inputs, plan: Plan) -> RankedPlan:

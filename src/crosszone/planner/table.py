@@ -9,6 +9,7 @@ from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.frameworks import expressible
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
+from crosszone.planner.wall import layout_wall_ratio
 from crosszone.timeline.evaluate import evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed
@@ -59,6 +60,8 @@ class Scored:
     """Per step, egress among them; NaN where a price is unknown."""
     egress_dollars: Floats
     """Per step; NaN where a price is unknown."""
+    wall_ratio: float = 1.0
+    """Wall time that half of all trainings stay under / time of the steps; 1 where unknown, or where nothing asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +169,7 @@ def _timed(inputs: Inputs, rows: Rows, keys: Keyed) -> Scored:
         step_seconds=step_seconds,
         dollars=_rent_dollars_per_second(inputs, rows.layout) * step_seconds + egress_dollars,
         egress_dollars=egress_dollars,
+        wall_ratio=layout_wall_ratio(inputs, rows.layout, float(np.median(step_seconds))),
     )
 
 

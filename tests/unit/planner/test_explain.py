@@ -103,7 +103,7 @@ def test_the_verdict_says_both_times(problem: Any) -> None:
     answer = search(problem(4, 4, sequences=64, bandwidth="1 Tbit/s"), top=1)
     seconds = r"[\d.]+ m?s"
     alone = rf"the best zone alone \([ab], \d GPUs\) {seconds}: 1\.\d\d times as fast"
-    assert re.fullmatch(rf"Span zones: a, b together \(\d GPUs\) take {seconds} a step, {alone}\.", answer.verdict)
+    assert re.match(rf"Span zones: a, b together \(\d GPUs\) take {seconds} a step, {alone}\. ", answer.verdict)
 
 
 def test_a_gain_within_the_models_error_is_called_a_tie(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,67 @@
+"""How much longer than its steps a training takes, for limits on the whole of it."""
+
+import itertools
+import math
+
+import numpy as np
+
+from crosszone.core.layout import Layout
+from crosszone.core.plan import Plan
+from crosszone.core.problem import Problem
+from crosszone.timeline.dataset import reading
+from crosszone.timeline.finish import outlook
+from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.threats import Footprint, plan_footprint
+from crosszone.timeline.totals import num_steps
+
+
+def layout_wall_ratio(inputs: Inputs, layout: Layout, step_seconds: float) -> float:
+    """P50 of the wall time / time of the steps, were all GPUs of the layout's pools at work and nothing kept twice.
+
+    1 where it is unknown, or no limit asks for it.
+    """
+    if not _is_asked(inputs.problem) or not math.isfinite(step_seconds):
+        return 1.0
+    pools = [inputs.pools[index] for index in sorted({pool for chain in layout.chains for pool in chain})]
+    num_gpus = tuple(
+        (pool.zone.name, pool.zone.node_groups.index(pool.node_group), pool.node_group.num_gpus) for pool in pools
+    )
+    footprint = Footprint(num_gpus=num_gpus, pairs=_pairs(inputs, layout), num_copies=1)
+    return _ratio(inputs.problem, footprint, step_seconds)
+
+
+def plan_wall_ratio(inputs: Inputs, layout: Layout, plan: Plan, step_seconds: float) -> float:
+    """The same of one plan of the layout, as its prediction says it."""
+    if not _is_asked(inputs.problem):
+        return 1.0
+    return _ratio(inputs.problem, plan_footprint(plan, _pairs(inputs, layout)), step_seconds)
+
+
+def step_data_dollars(problem: Problem, plan: Plan, step_seconds: float) -> float:
+    """Egress of the data that zones read, spread over the steps; NaN where its price is unknown."""
+    steps = num_steps(problem)
+    dollars = reading(problem, plan, (), step_seconds).egress_dollars
+    return 0.0 if steps is None else np.nan if dollars is None else dollars / steps
+
+
+def _is_asked(problem: Problem) -> bool:
+    goal = problem.objective
+    return num_steps(problem) is not None and (goal.deadline_seconds, goal.budget_dollars) != (None, None)
+
+
+def _ratio(problem: Problem, footprint: Footprint, step_seconds: float) -> float:
+    whole, steps = outlook(problem, footprint, step_seconds), num_steps(problem)
+    if whole.goodput_fraction == 0.0:
+        return math.inf
+    p50_seconds = whole.finish.p50_seconds
+    return 1.0 if p50_seconds is None or steps is None else p50_seconds / (steps * step_seconds)
+
+
+def _pairs(inputs: Inputs, layout: Layout) -> frozenset[tuple[str, str]]:
+    """Zones that exchange gradients, or whose stages follow each other."""
+    zones, zone = inputs.problem.cluster.zones, inputs.hardware.zone
+    ring = [*layout.ring, *layout.ring[:1]] if len(layout.ring) > 1 else []
+    hops = list(itertools.pairwise(ring))
+    hops += [(int(zone[a]), int(zone[b])) for chain in layout.chains for a, b in itertools.pairwise(chain)]
+    named = [sorted((zones[start].name, zones[end].name)) for start, end in hops if start != end]
+    return frozenset((first, second) for first, second in named)
