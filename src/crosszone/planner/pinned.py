@@ -36,8 +36,11 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
 
     Microbatches are shared as before where the batch or their size changes, replicas of an excluded zone go, GPUs that
     are new stay idle. Where a degree is set, stages and replicas are placed anew, and `dp` follows unless it is set.
+    Where `plan` as a whole is set, as by `plan=null`, the plan is the changed job's own.
     Errors: SpecError or InfeasiblePlan where the changed job leaves no room for the plan, with all reasons.
     """
+    if ("plan",) in places:
+        return complete(problem)
     keys = plan_keys(places)
     changed = _set_values(problem, plan, places)
     if keys & PLACED:

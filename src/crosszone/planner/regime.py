@@ -117,7 +117,7 @@ def _some_links(ends: tuple[tuple[str, str], ...]) -> Change:
 
 
 def _twice_as_fast(link: ZoneLink) -> ZoneLink:
-    """The link with every cap doubled. Window, RTT and loss bound a flow together: their least is doubled as one cap."""
+    """The link with every cap doubled; what window, RTT and loss leave to a flow is doubled as one cap."""
     flow = flow_bytes_per_second(link)
     return dataclasses.replace(
         link,
