@@ -70,14 +70,19 @@ def _boundaries(
     boundary, names = evaluation.boundary, queue_names(inputs)
     found = []
     for row in rows if wraps else rows[:-1]:
-        delay = float(boundary.outer_seconds[row] + boundary.wrap_seconds[row])
-        transfer = float(boundary.one_transfer_seconds[row])
         if not boundary.crosses[row]:
-            found.append(Boundary(delay_seconds=delay))
+            found.append(Boundary(delay_seconds=float(boundary.outer_seconds[row] + boundary.wrap_seconds[row])))
             continue
-        there, back = (names[way.queue[row]] for way in (boundary.there, boundary.back))
+        there, back = boundary.there, boundary.back
         found.append(
-            Boundary(delay_seconds=delay - transfer, transfer_seconds=transfer, forward_link=there, backward_link=back)
+            Boundary(
+                delay_seconds=float(there.latency_seconds[row]),
+                transfer_seconds=float(there.transfer_seconds[row]),
+                forward_link=names[there.queue[row]],
+                backward_link=names[back.queue[row]],
+                backward_delay_seconds=float(back.latency_seconds[row]),
+                backward_transfer_seconds=float(back.transfer_seconds[row]),
+            )
         )
     return tuple(found)
 

@@ -33,6 +33,20 @@ class Boundary:
     forward_link: str | None = None
     """Messages on the same link queue; None: the boundary has its own."""
     backward_link: str | None = None
+    backward_delay_seconds: float | None = None
+    """None: as forward."""
+    backward_transfer_seconds: float | None = None
+
+    def way(self, *, is_forward: bool) -> tuple[float, float, str | None]:
+        """Delay, time that one message takes the link, and the link, one direction."""
+        if is_forward:
+            return self.delay_seconds, self.transfer_seconds, self.forward_link
+        delay, transfer = self.backward_delay_seconds, self.backward_transfer_seconds
+        return (
+            self.delay_seconds if delay is None else delay,
+            self.transfer_seconds if transfer is None else transfer,
+            self.backward_link,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,21 +361,17 @@ def _node(pipeline: Pipeline, seconds: float, waits: bool, rank: int, to: int | 
         return _Node(seconds, waits, None, rank, 0.0, 0.0, None)
     shape = traits(pipeline.schedule)
     there = rank_of(to, len(pipeline.forward_seconds), shape.placement)
-    hop, link = _hop(pipeline, rank, there, is_backward=first_node > 0)
-    return _Node(
-        seconds, waits, first_node + to, there, hop.delay_seconds, hop.transfer_seconds / shape.num_parts, link
-    )
+    delay, transfer, link = _hop(pipeline, rank, there, is_backward=first_node > 0)
+    return _Node(seconds, waits, first_node + to, there, delay, transfer / shape.num_parts, link)
 
 
-def _hop(pipeline: Pipeline, rank: int, there: int, *, is_backward: bool) -> tuple[Boundary, str | None]:
-    """The boundary from one rank to another, and its link that way; in a loop, p - 1 and 0 are neighbours, too."""
+def _hop(pipeline: Pipeline, rank: int, there: int, *, is_backward: bool) -> tuple[float, float, str | None]:
+    """Delay, transfer and link from one rank to another; in a loop, p - 1 and 0 are neighbours, too."""
     if rank == there:
-        return Boundary(delay_seconds=0.0), None  # virtual stages of one rank hand over in place
+        return 0.0, 0.0, None  # virtual stages of one rank hand over in place
     if traits(pipeline.schedule).placement == "loop":
-        hop = pipeline.boundaries[there if is_backward else rank]
-        return hop, hop.backward_link if is_backward else hop.forward_link
-    hop = pipeline.boundaries[min(rank, there)]
-    return hop, hop.forward_link if there > rank else hop.backward_link
+        return pipeline.boundaries[there if is_backward else rank].way(is_forward=not is_backward)
+    return pipeline.boundaries[min(rank, there)].way(is_forward=there > rank)
 
 
 def _events(pipeline: Pipeline, done: list[tuple[int, float, float]]) -> list[Event]:
