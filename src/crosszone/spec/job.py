@@ -285,13 +285,13 @@ class Path(Section):
     streams: q.SmallCount | None = None
     """Connections that one flow is spread over; 1 where absent."""
     jitter: q.Rtt | None = None
-    """Spread of the round trip."""
+    """Standard deviation of the round trip, as ping prints it: a round of an exchange waits for its slowest message."""
     loss: q.Loss | None = None
     """Share of packets that are lost."""
     congestion_control: q.CongestionControl | None = None
-    """Congestion control of TCP; loss limits all but bbr."""
+    """Congestion control of TCP: loss limits all but bbr; cubic where absent, marked assumed if loss is written."""
     shared: q.Name | None = None
-    """Name of a path: links with the same name share its bandwidth."""
+    """Name of a path: links with the same name share its bandwidth, the widest of theirs."""
     egress_price: q.EgressPrice | None = None
     """Price of what leaves over it; the catalog's for the two regions where absent, else unknown."""
     distance: q.Distance | None = None

@@ -17,10 +17,6 @@ LATER = {
     "cluster.zones[].nodes[].addresses": DEPLOYMENT,
     "cluster.zones[].nodes[].interface": DEPLOYMENT,
     "cluster.zones[].nodes[].image": DEPLOYMENT,
-    "cluster.links[].jitter": "A link is predicted at its mean round trip.",
-    "cluster.default_link.jitter": "A link is predicted at its mean round trip.",
-    "cluster.links[].shared": "Each link is predicted to have its bandwidth for itself.",
-    "cluster.default_link.shared": "Each link is predicted to have its bandwidth for itself.",
     "plan.rank_order": "The framework's own order is predicted.",
     "plan.sync.every": "Zones are predicted to agree in every step.",
     "plan.sync.codecs": "What crosses zones is predicted uncompressed.",
@@ -43,9 +39,7 @@ LATER_VALUES = {
     ("plan.sync.method", "streaming_diloco"): "Zones are predicted to agree in every step.",
 }
 """The same for single values of keys that have an effect otherwise."""
-PARTLY = {
-    "cluster.zones[].uplink": "It caps each link of the zone alone; that links share it is not predicted.",
-}
+PARTLY: dict[str, str] = {}
 """Keys of which a part of the effect comes later, and what is there already."""
 
 _INDEX = re.compile(r"\[\d+\]")

@@ -8,7 +8,13 @@ from itertools import permutations
 from typing import Any
 
 from crosszone import units
-from crosszone.catalog.links import light_in_fibre_rtt_seconds, measured_rtt, measured_throughput, typical_rtt_seconds
+from crosszone.catalog.links import (
+    SAME_REGION_RTT_SECONDS,
+    light_in_fibre_rtt_seconds,
+    measured_rtt,
+    measured_throughput,
+    typical_rtt_seconds,
+)
 from crosszone.catalog.prices import egress
 from crosszone.catalog.regions import great_circle_meters
 from crosszone.core.cluster import ZoneLink
@@ -43,7 +49,9 @@ def read_links(cluster: spec.Cluster, sites: Sequence[Site], report: Report) -> 
     _fill_rest(cluster, names, written, report)
     _check_missing(names, written, report)
     paths = _Paths(written=written, sites={site.name: site for site in sites}, report=report)
-    links = [paths.link(pair) for pair in permutations(names, 2) if pair in written and LOST_NAME not in pair]
+    pairs = [pair for pair in permutations(names, 2) if pair in written and LOST_NAME not in pair]
+    _warn_of_lonely_paths({pair: written[pair] for pair in pairs}, report)
+    links = [paths.link(pair) for pair in pairs]
     return tuple(link for link in links if link is not None)
 
 
@@ -121,6 +129,20 @@ def _check_missing(names: Sequence[str], written: Mapping[Pair, _Written], repor
     report.refuse(("cluster", "links"), "missing_link", message, hint)
 
 
+def _warn_of_lonely_paths(written: Mapping[Pair, _Written], report: Report) -> None:
+    """A shared path that only one pair of zones names, or that has no bandwidth, changes no number."""
+    for name in dict.fromkeys(link.values["shared"] for link in written.values() if "shared" in link.values):
+        users = {pair: link for pair, link in written.items() if link.values.get("shared") == name}
+        path = (*next(iter(users.values())).path, "shared")
+        between = {frozenset(pair) for pair in users}
+        if len(between) == 1:
+            first, second = sorted(next(iter(between)))
+            message = f'shared: only the link between {first} and {second} names the path "{name}": nothing shares it.'
+            report.warn(path, message)
+        elif not any("bandwidth" in link.values for link in users.values()):
+            report.warn(path, f'shared: no link of the path "{name}" has a bandwidth, so that there is none to share.')
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Paths:
     """Fills in what is known of each path. What two directions share is told once, in the order of their names."""
@@ -135,6 +157,8 @@ class _Paths:
         written = self.written[pair]
         values = written.values
         self._check_rates(pair, written)
+        if values.get("loss") and "congestion_control" not in values:
+            self.report.assume((*written.path, "congestion_control"), "cubic, Linux's default (RFC 9438, sec. 1).")
         distance_meters = values.get("distance", self._distance_meters(pair))
         rtt_seconds = self._rtt_seconds(pair, distance_meters)
         if rtt_seconds is None:
@@ -223,12 +247,15 @@ class _Paths:
             self.report.refuse_once(path, code, message, hint)
 
     def _known_rtt(self, pair: Pair, distance_meters: float | None) -> tuple[float, str] | None:
-        """(seconds, where from): measured between the two regions, or typical for the distance."""
+        """(seconds, where from): measured between the two regions, usual in one, or typical for the distance."""
         regions = self._regions(pair)
         first, second = sorted(regions) if regions is not None else ("", "")
         fact = measured_rtt(first, second) if regions is not None else None
         if fact is not None:
             return fact.value, f"measured between {first} and {second} ({fact.source}, {fact.date})"
+        if regions is not None and first == second:
+            rtt_seconds = max(SAME_REGION_RTT_SECONDS, light_in_fibre_rtt_seconds(distance_meters or 0.0))
+            return rtt_seconds, "usual between zones of one region"
         if distance_meters is not None and distance_meters >= SAME_PLACE_METERS:
             return typical_rtt_seconds(distance_meters), f"typical for {units.format_meters(distance_meters)}"
         return None

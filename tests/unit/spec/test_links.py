@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from crosszone.catalog.links import light_in_fibre_rtt_seconds, measured_rtt, typical_rtt_seconds
+from crosszone.catalog.links import (
+    SAME_REGION_RTT_SECONDS,
+    light_in_fibre_rtt_seconds,
+    measured_rtt,
+    typical_rtt_seconds,
+)
 from crosszone.spec import read_job
 
 GOOD = {"bandwidth": "1 Gbit/s", "rtt": "30 ms"}
@@ -151,10 +156,21 @@ class TestRoundTrip:
         assert 2 * problem.cluster.links[0].latency_seconds == pytest.approx(fact.value)
         assert any(fact.source in notice.message for notice in problem.assumed)
 
-    @pytest.mark.parametrize("regions", [{"a": None, "b": "gcp:us-west1"}, dict.fromkeys("ab", "alibaba:cn-beijing")])
-    def test_nothing_known_is_asked_for(self, zones, only, regions):
+    def test_zones_of_one_region_are_near(self, zones):
+        job = zones(dict.fromkeys("ab", "alibaba:cn-beijing"), default_link={"bandwidth": "1 Gbit/s"})
+        problem = read_job(job)
+        assert 2 * problem.cluster.links[0].latency_seconds == SAME_REGION_RTT_SECONDS
+        (notice,) = [notice for notice in problem.assumed if notice.where == "cluster.default_link.rtt"]
+        assert notice.message == "2 ms between a and b, usual between zones of one region."
+
+    def test_zones_of_one_region_are_no_nearer_than_light(self, zones):
+        link = {"bandwidth": "1 Gbit/s", "distance": "500 km"}
+        problem = read_job(zones(dict.fromkeys("ab", "alibaba:cn-beijing"), default_link=link))
+        assert 2 * problem.cluster.links[0].latency_seconds == light_in_fibre_rtt_seconds(500e3)
+
+    def test_nothing_known_is_asked_for(self, zones, only):
         link = {"between": ["a", "b"], "bandwidth": "1 Gbit/s"}
-        finding = only(zones(regions, links=[link]))
+        finding = only(zones({"a": None, "b": "gcp:us-west1"}, links=[link]))
         assert (finding.where, finding.code) == ("cluster.links[0]", "missing_rtt")
 
 
@@ -213,3 +229,29 @@ def test_egress_price_of_both_directions_is_told_once(zones):
     job = zones(regions, links=[{"between": ["a", "b"], **GOOD}])
     (told,) = [one for one in read_job(job).assumed if one.where.endswith("egress_price")]
     assert "between a and b" in told.message
+
+
+class TestSharedPaths:
+    def warned(self, job):
+        return [one for one in read_job(job).warnings if one.message.startswith("shared")]
+
+    def test_path_that_one_link_alone_names_is_told(self, two_zones):
+        (notice,) = self.warned(two_zones(GOOD | {"shared": "cable"}))
+        assert notice.where == "cluster.links[0].shared"
+        assert notice.message == 'shared: only the link between bj and sh names the path "cable": nothing shares it.'
+
+    def test_path_of_two_links_is_not(self, zones):
+        assert self.warned(zones(dict.fromkeys("abc"), default_link=GOOD | {"shared": "cable"})) == []
+
+    def test_path_without_bandwidth_is_told(self, zones):
+        link = {"per_flow": "100 Mbit/s", "rtt": "1 ms", "shared": "cable"}
+        (notice,) = self.warned(zones(dict.fromkeys("abc"), default_link=link))
+        assert "no link" in notice.message
+
+
+def test_congestion_control_that_nobody_wrote_is_assumed_where_it_counts(two_zones):
+    def assumed(**link):
+        return [one.where for one in read_job(two_zones(GOOD | link)).assumed if "cubic" in one.message]
+
+    assert assumed(loss="0.1%") == ["cluster.links[0].congestion_control"]
+    assert assumed() == assumed(loss="0.1%", congestion_control="bbr") == []
