@@ -28,9 +28,9 @@ class ExchangeLinks:
     latency_seconds: Floats
     """[link], one way."""
     jitter_seconds: Floats
-    """[link], one way; 0 where not known."""
-    num_flows: Floats
-    """[..., link], parallel streams counted."""
+    """[link], standard deviation of the round trip; 0 where not known."""
+    num_flows: Numeric
+    """On each link, parallel streams counted; a value per plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +120,12 @@ def _exchange(
         size,
         bytes_per_second=links.bytes_per_second,
         rtt_seconds=2.0 * links.latency_seconds,
-        num_flows=links.num_flows,
+        num_flows=np.asarray(links.num_flows)[..., np.newaxis],
     )
     cold = np.where(np.asarray(is_warm)[..., np.newaxis], 0.0, start)
     slowest = (num_phases * (size / links.bytes_per_second + cold)).max(axis=-1, initial=0.0)
-    late = slowest_of_seconds(links.jitter_seconds.max(initial=0.0), num_links)
+    # A round trip's spread comes from two ways, independent and alike.
+    late = slowest_of_seconds(links.jitter_seconds.max(initial=0.0) / np.sqrt(2.0), num_links)
     return Exchange(
         link_bytes=np.asarray(moved),
         transfer_seconds=np.asarray(slowest),
