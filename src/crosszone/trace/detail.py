@@ -3,7 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from crosszone.core.codec import to_json
 from crosszone.trace.span import Span, Trace, Track, Value
 
 
@@ -75,10 +77,18 @@ def window(trace: Trace, *, start_seconds: float, end_seconds: float, max_slices
     )
 
 
-def activity(
-    spans: Iterable[Span], *, start_seconds: float, end_seconds: float, num_cells: int
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """For each of equal cells of time: the category that fills most of it ("" for none), and the busy share of it.
+def detail_json(detail: Detail) -> dict[str, Any]:
+    """What our own screen reads: tracks with their slices, all in seconds and bytes."""
+    value: dict[str, Any] = to_json(detail)
+    for track, listed in zip(detail.tracks, value["tracks"], strict=True):
+        listed["track"] = track.track._asdict()
+        for one, shown in zip(track.slices, listed["slices"], strict=True):
+            shown["args"] = dict(one.args)
+    return value
+
+
+def activity(spans: Iterable[Span], *, start_seconds: float, end_seconds: float, num_cells: int) -> tuple[str, ...]:
+    """For each of equal cells of time: the category that fills most of it; "" where nothing fills half of it.
 
     Spans do not overlap.
     """
@@ -91,8 +101,13 @@ def activity(
             share = min(high, (cell + 1) * width) - max(low, cell * width)
             if share > 0.0:
                 filled[cell][span.category] = filled[cell].get(span.category, 0.0) + share
-    names = tuple(max(cell, key=lambda name: cell[name], default="") for cell in filled)
-    return names, tuple(min(sum(cell.values()) / width, 1.0) for cell in filled)
+    return tuple(_name(cell, width) for cell in filled)
+
+
+def _name(cell: dict[str, float], width_seconds: float) -> str:
+    if sum(cell.values()) < width_seconds / 2.0:
+        return ""
+    return max(cell, key=lambda name: cell[name])
 
 
 def _with_depth(spans: list[Span]) -> list[tuple[Span, int]]:

@@ -57,11 +57,13 @@ def _numbers(trace: Trace) -> _Numbers:
     )
 
 
-def _sort_key(track: Track) -> tuple[bool, int, int, int, str, str, int, bool, str, int]:
+def _sort_key(track: Track) -> tuple[bool, int, int, int, tuple[str, str, int], bool, str, int]:
     """Replicas by stage first, then links; computing before anything else."""
-    numbers = tuple(-1 if number is None else number for number in (track.replica, track.stage, track.rank))
-    links = (track.zone, track.to_zone or "", -1 if track.node_group is None else track.node_group)
-    return (track.to_zone is not None, *numbers, *links, track.stream != "compute", track.stream, track.lane)
+    replica, stage, rank, node_group = (
+        -1 if number is None else number for number in (track.replica, track.stage, track.rank, track.node_group)
+    )
+    place = (track.zone, track.to_zone or "", node_group)
+    return (track.to_zone is not None, replica, stage, rank, place, track.stream != "compute", track.stream, track.lane)
 
 
 def _names(trace: Trace, numbers: _Numbers) -> Iterator[str]:

@@ -45,6 +45,8 @@ class Span:
     end_seconds: float
     moved_bytes: float = 0.0
     """Over the link of the track; 0 for work."""
+    is_part: bool = False
+    """Inside another span of its track, as a part of it."""
     args: tuple[tuple[str, Value], ...] = ()
     """What else is known: microbatch, virtual stage."""
 

@@ -1,8 +1,10 @@
 """A trace cut down to what a screen can draw."""
 
+import itertools
+
 import pytest
 
-from crosszone.trace.detail import activity, window
+from crosszone.trace.detail import activity, detail_json, window
 from crosszone.trace.span import Span, Trace, Track
 
 TRACKS = [Track(zone="north", stream="compute", replica=0, stage=stage) for stage in range(4)]
@@ -54,7 +56,7 @@ def test_merged_slices_say_what_they_hold_and_do_not_overlap() -> None:
     assert len(slices) == 100
     assert slices[0].name == "5 backward, 5 forward"
     assert slices[0].busy_fraction == pytest.approx(5.0 / 9.5)
-    assert all(one.end_seconds <= two.start_seconds for one, two in zip(slices, slices[1:], strict=False))
+    assert all(one.end_seconds <= two.start_seconds for one, two in itertools.pairwise(slices))
 
 
 def test_a_window_shows_what_touches_it() -> None:
@@ -65,14 +67,23 @@ def test_a_window_shows_what_touches_it() -> None:
 
 
 def test_activity_names_what_fills_each_cell() -> None:
-    spans = [span(0.0, 2.0), span(2.0, 3.0, "backward"), span(3.75, 4.0)]
-    names, busy = activity(spans, start_seconds=0.0, end_seconds=8.0, num_cells=4)
-    assert names == ("forward", "backward", "", "")
-    assert busy == (1.0, 0.625, 0.0, 0.0)
+    spans = [span(0.0, 2.0), span(2.0, 3.0, "backward"), span(3.75, 4.0), span(5.5, 6.0), span(7.0, 8.0)]
+    names = activity(spans, start_seconds=0.0, end_seconds=8.0, num_cells=4)
+    assert names == ("forward", "backward", "", "forward")
 
 
 def test_activity_of_nothing_is_idle() -> None:
-    assert activity([], start_seconds=0.0, end_seconds=1.0, num_cells=2) == (("", ""), (0.0, 0.0))
+    assert activity([], start_seconds=0.0, end_seconds=1.0, num_cells=2) == ("", "")
+
+
+def test_the_json_names_tracks_and_keeps_args() -> None:
+    trace = Trace(origin="predicted", spans=(span(0.0, 1.0, args=(("microbatch", 7),)),))
+    value = detail_json(window(trace, start_seconds=0.0, end_seconds=1.0, max_slices=10))
+    (track,) = value["tracks"]
+    assert track["track"]["stage"] == 0
+    assert track["track"]["zone"] == "north"
+    assert track["slices"][0]["args"] == {"microbatch": 7}
+    assert track["slices"][0]["end_seconds"] == 1.0
 
 
 def test_hundred_thousand_spans_are_cut_down_quickly() -> None:
