@@ -97,27 +97,44 @@ class Row:
 
 
 def read_rows(text: str) -> tuple[Row, ...]:
-    """The rows of a CSV table with a header line; the columns may stand in any order, unknown ones are ignored.
+    """The rows of a CSV table of runs; the columns may stand in any order, unknown ones are ignored.
 
-    A byte order mark, quoting, and `;` or tabs in place of commas are understood. A row without `id` is called after
-    its place. Errors: SpecError naming every needed column that the table lacks.
+    A row without `id` is called after its place. Errors: SpecError naming every needed column that the table lacks.
     """
+    names = header(text)
+    lacking = [names_of for names_of in NEEDED if not set(names_of) & set(names)]
+    if lacking:
+        raise SpecError(*(_lacking(names_of) for names_of in lacking))
+    return tuple(_row(number, cells) for number, cells in read_cells(text))
+
+
+def header(text: str) -> list[str]:
+    """The columns that a CSV table names; SpecError where it is none."""
+    table = _table(text)
+    return [name.strip() for name in table[0]] if table else []
+
+
+def read_cells(text: str) -> list[tuple[int, dict[str, str]]]:
+    """(line, cells by column) of each row of a CSV table with a header line that is not empty.
+
+    A byte order mark, quoting, and `;` or tabs in place of commas are understood.
+    """
+    names = header(text)
+    return [
+        (number, dict(zip(names, cells, strict=False)))
+        for number, cells in enumerate(_table(text)[1:], start=2)
+        if any(cell.strip() for cell in cells)
+    ]
+
+
+def _table(text: str) -> list[list[str]]:
     lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
     header_line = text.removeprefix("\ufeff").partition("\n")[0]
     delimiter = max(",;\t", key=header_line.count)
     try:
-        table = list(csv.reader(lines, delimiter=delimiter))
+        return list(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
         raise SpecError.of(f"the table cannot be read as CSV: {error}.", hint="Save it as CSV, UTF-8.") from None
-    names = [name.strip() for name in table[0]] if table else []
-    lacking = [names_of for names_of in NEEDED if not set(names_of) & set(names)]
-    if lacking:
-        raise SpecError(*(_lacking(names_of) for names_of in lacking))
-    return tuple(
-        _row(number, dict(zip(names, cells, strict=False)))
-        for number, cells in enumerate(table[1:], start=2)
-        if any(cell.strip() for cell in cells)
-    )
 
 
 def _row(number: int, cells: dict[str, str]) -> Row:

@@ -18,7 +18,7 @@ def quantity_scores(rows: Sequence[ValidatedRow]) -> dict[str, QuantityScores]:
     for quantity in (STEP, MEMORY, FITS):
         counted = [row for row in rows if row.quantity == quantity and row.is_counted]
         if counted:
-            found[quantity] = _scores(counted)
+            found[quantity] = scores(counted)
     return found
 
 
@@ -53,7 +53,8 @@ def regrets(rows: Iterable[ValidatedRow]) -> list[float]:
     return found
 
 
-def _scores(rows: list[ValidatedRow]) -> QuantityScores:
+def scores(rows: Sequence[ValidatedRow]) -> QuantityScores:
+    """Scores of rows of one quantity, one or more."""
     by_source = _by(rows, lambda row: row.source)
     errors = [error for score in by_source.values() if (error := source_error(score)) is not None]
     return QuantityScores(
@@ -73,14 +74,14 @@ def source_error(score: Score) -> float | None:
     return None if score.balanced_accuracy is None else 1.0 - score.balanced_accuracy
 
 
-def _by(rows: list[ValidatedRow], key: Callable[[ValidatedRow], str]) -> dict[str, Score]:
+def _by(rows: Sequence[ValidatedRow], key: Callable[[ValidatedRow], str]) -> dict[str, Score]:
     groups: dict[str, list[ValidatedRow]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
     return {name: _score(groups[name]) for name in sorted(groups, key=lambda name: (-len(groups[name]), name))}
 
 
-def _score(rows: list[ValidatedRow]) -> Score:
+def _score(rows: Sequence[ValidatedRow]) -> Score:
     errors = [row.relative_error for row in rows if row.relative_error is not None]
     sizes = [abs(error) for error in errors]
     null = [row.null_model_seconds / row.measured - 1.0 for row in rows if row.null_model_seconds is not None]
@@ -114,7 +115,7 @@ def _half_width_ratio(row: ValidatedRow) -> float:
     return (row.high_seconds - row.low_seconds) / 2.0 / row.predicted
 
 
-def _confusion(rows: list[ValidatedRow]) -> Confusion:
+def _confusion(rows: Sequence[ValidatedRow]) -> Confusion:
     def count(measured: bool, predicted: bool) -> int:
         return sum(row.measured is measured and row.predicted is predicted for row in rows)
 

@@ -17,9 +17,10 @@ from crosszone.verify.calibrate import calibrated
 from crosszone.verify.calibration_file import unused_text, used_text
 from crosszone.verify.case import Case, case_of
 from crosszone.verify.conventions import FULL_RECOMPUTE_RATIO
+from crosszone.verify.geo.table import is_geo_table, validate_geo
 from crosszone.verify.measured import MEMORY, STEP, UNITS, Measured
 from crosszone.verify.predicted import Forecast, forecasts
-from crosszone.verify.row import Row, read_rows
+from crosszone.verify.row import Row, header, read_rows
 from crosszone.verify.score import middle_of_repeats, quantity_scores
 
 NULL_MODEL_FRACTION = 0.41
@@ -41,11 +42,13 @@ def validate_table(
 
     Rows graded C are predicted and listed; they count only with `all_qualities`. Of repeats (`dup_group`) the middle
     one counts. Rows of a GPU that one of `calibrations` is of are predicted with it. `on_progress` is told the
-    fraction that is done.
+    fraction that is done. A table of figures across zones, recognised by its columns, goes its own way (`verify.geo`).
 
     Errors: SpecError where the table lacks a column that every row needs. A single row never stops it: what cannot be
     expressed is listed as skipped, with the reason.
     """
+    if is_geo_table(header(text)):
+        return validate_geo(text, on_progress)
     rows = read_rows(text)
     cases, skipped = _cases(rows, on_progress)
     cases = [calibrated(case, calibrations) for case in cases] if calibrations else cases
