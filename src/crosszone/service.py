@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
+from crosszone.errors import SpecError, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from crosszone.core.answer import Answer, RankedPlan
     from crosszone.core.calibration import Calibration, CalibrationReport
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
     from crosszone.core.validation import QuantityScores, Validation
+    from crosszone.timeline.spans import StepTimeline
+    from crosszone.core.sweep import Sweep
 
 CATALOGS = ("gpus", "models", "regions", "frameworks")
 DEFAULT_TOP = 5
@@ -47,10 +49,11 @@ def read(source: str | Path | dict[str, Any]) -> Problem:
 
     SpecError, with everything that is wrong in it.
     """
+    from crosszone.planner.names import check_framework_names
     from crosszone.spec import read_job
 
     problem = read_job(source)
-    _check_framework_names(problem)
+    check_framework_names(problem)
     return problem
 
 
@@ -59,10 +62,11 @@ def read_text(text: str, *, base: Path | None = None) -> Problem:
 
     A model's path in it is relative to `base`; where that is None, as for text from elsewhere, it may name no files.
     """
+    from crosszone.planner.names import check_framework_names
     from crosszone.spec import read_job_text
 
     problem = read_job_text(text, base)
-    _check_framework_names(problem)
+    check_framework_names(problem)
     return problem
 
 
@@ -94,6 +98,58 @@ def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
     answer = search(problem, top=top)
     elapsed_seconds = time.perf_counter() - started
     return dataclasses.replace(answer, search=dataclasses.replace(answer.search, elapsed_seconds=elapsed_seconds))
+
+
+def sweep(
+    jobs: Sequence[str | Path],
+    *,
+    variations: Sequence[str] = (),
+    output: Path | None = None,
+    num_workers: int | None = None,
+    dask_address: str | None = None,
+    calibrations: Sequence[Calibration] = (),
+    starts_afresh: bool = False,
+    on_progress: Callable[[float], None] | None = None,
+) -> Sweep:
+    """The best plan of every job file with every combination of `variations`, each `KEY=V1,V2`.
+
+    Planned by `num_workers` processes (None: one a core) or by the dask cluster at `dask_address`. With `output`, a
+    .csv or .parquet file, a sweep that was stopped goes on where it was, unless it `starts_afresh`. A case that cannot
+    be planned is a row that says why. SpecError, PreflightFailed; CrossZoneError where a worker is lost.
+    """
+    from importlib.metadata import version
+
+    from crosszone.spec import open_job
+    from crosszone.sweep.cases import cases, variation
+    from crosszone.sweep.run import run
+
+    return run(
+        cases([(str(job), open_job(job)) for job in jobs], [variation(text) for text in variations], calibrations),
+        version=version("crosszone"),
+        output=output,
+        num_workers=num_workers,
+        dask_address=dask_address,
+        starts_afresh=starts_afresh,
+        on_progress=on_progress or (lambda fraction: None),
+    )
+
+
+def simulate(problem: Problem, plan: Plan | None = None) -> StepTimeline:
+    """One step of `plan`, played: who works, waits and sends when. None: the job file's plan, as `predict` has it.
+
+    Look at `simulation` for a summary, at `trace` for all of it. SpecError where `plan` is of another problem,
+    InfeasiblePlan where its framework cannot express it.
+    """
+    from crosszone.frameworks import framework_facts
+    from crosszone.planner.complete import complete
+    from crosszone.planner.pinned import check_plan
+    from crosszone.timeline.spans import step_timeline
+
+    if plan is None:
+        plan = complete(problem)
+    else:
+        check_plan(problem, plan)
+    return step_timeline(problem, plan, framework_facts(plan.framework))
 
 
 def validate(
@@ -304,6 +360,55 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {**to_json(plan), "world_size": plan.world_size, "zone_axis": plan.zone_axis}
 
 
+def sweep_json(sweep: Sweep) -> dict[str, Any]:
+    """Sweep JSON: the rows as they are in the table, and how the cases ended."""
+    statuses = [row["status"] for row in sweep.rows]
+    return {
+        "schema_version": 1,
+        "rows": list(sweep.rows),
+        "summary": {
+            "num_cases": len(statuses),
+            "num_resumed": sweep.num_resumed,
+            **{f"num_{status}": statuses.count(status) for status in ("planned", "infeasible", "refused", "failed")},
+        },
+    }
+
+
+def simulation_json(timeline: StepTimeline, *, max_slices: int | None = None) -> dict[str, Any]:
+    """Simulate JSON: how busy stages and links are, and the plan; with `max_slices` also the timeline, as `detail`."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(timeline.simulation)
+    value |= {"fits": timeline.prediction.memory.fits, "plan": plan_json(timeline.plan)}
+    if max_slices is not None:
+        bounds = (0.0, timeline.simulation.step_seconds)
+        value["detail"] = detail_json(timeline, bounds=bounds, max_slices=max_slices)
+    return value
+
+
+def detail_json(timeline: StepTimeline, *, bounds: tuple[float, float], max_slices: int) -> dict[str, Any]:
+    """What happens between two times, in at most `max_slices` slices: neighbours on a track are merged."""
+    from crosszone.trace.detail import detail_json as as_json
+    from crosszone.trace.detail import window
+
+    start, end = bounds
+    return as_json(window(timeline.trace, start_seconds=start, end_seconds=end, max_slices=max_slices))
+
+
+def trace_text(timeline: StepTimeline) -> Iterator[str]:
+    """The timeline as a file that ui.perfetto.dev and chrome://tracing open, in pieces."""
+    from crosszone.trace.perfetto import perfetto_text
+
+    return perfetto_text(timeline.trace)
+
+
+def activity(timeline: StepTimeline, *, num_cells: int) -> dict[tuple[int, int], tuple[str, ...]]:
+    """What each (replica, stage) mostly does in each of equal parts of the step; "" for nothing."""
+    from crosszone.timeline.use import stage_activity
+
+    return stage_activity(timeline.trace, end_seconds=timeline.simulation.step_seconds, num_cells=num_cells)
+
+
 def validation_json(validation: Validation) -> dict[str, Any]:
     """Validate JSON: rows, skipped rows, and the summary with the scores of the first quantity at its top."""
     from crosszone.core.codec import to_json
@@ -414,24 +519,3 @@ def _frameworks(name: str | None) -> tuple[CatalogEntry, ...]:
     return tuple(
         CatalogEntry(name=each, noun=framework_facts(each), facts=framework_sheet(each).figures) for each in names
     )
-
-
-def _check_framework_names(problem: Problem) -> None:
-    """The job file's frameworks exist. `spec` cannot know: it stands beside `frameworks`, not above it."""
-    from crosszone.frameworks import framework_names
-
-    written = [("framework.name", problem.framework)] if problem.framework is not None else []
-    written += [(f"constraints.frameworks[{i}]", name) for i, name in enumerate(problem.constraints.frameworks)]
-    known = framework_names()
-    findings = [
-        Finding(
-            code=UnknownName.default_code,
-            message=f'unknown framework "{name}".',
-            where=where,
-            hint=nearest_hint(name, known),
-        )
-        for where, name in written
-        if name not in known
-    ]
-    if findings:
-        raise UnknownName(*findings)
