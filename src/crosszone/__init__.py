@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crosszone.core.plan import Plan
     from crosszone.core.prediction import Prediction
     from crosszone.core.problem import Problem
+    from crosszone.core.whatif import WhatIf
     from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan, SpecError
     from crosszone.service import (
         answer_json,
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
         prediction_json,
         read,
         read_calibrations,
+        read_plan,
         read_text,
         starter_job,
         validate,
+        whatif,
+        whatif_base,
+        whatif_json,
     )
 
     __version__: str
@@ -40,12 +45,16 @@ __all__ = [
     "read_text",
     "predict",
     "plan",
+    "whatif",
+    "whatif_base",
     "validate",
     "calibrate",
     "read_calibrations",
+    "read_plan",
     "calibrated",
     "prediction_json",
     "answer_json",
+    "whatif_json",
     "job_schema",
     "starter_job",
     # what they take and give
@@ -54,6 +63,7 @@ __all__ = [
     "Prediction",
     "RankedPlan",
     "Answer",
+    "WhatIf",
     # what they raise
     "CrossZoneError",
     "SpecError",
@@ -68,6 +78,7 @@ _HOMES = {
     "Plan": "crosszone.core.plan",
     "Prediction": "crosszone.core.prediction",
     "Problem": "crosszone.core.problem",
+    "WhatIf": "crosszone.core.whatif",
     "CrossZoneError": "crosszone.errors",
     "SpecError": "crosszone.errors",
     "InfeasiblePlan": "crosszone.errors",

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
     from crosszone.core.validation import QuantityScores, Validation
+    from crosszone.core.whatif import Advice, WhatIf
+    from crosszone.planner.whatif import Base
+    from crosszone.spec import JobFile
     from crosszone.timeline.spans import StepTimeline
     from crosszone.core.sweep import Sweep
 
@@ -150,6 +153,50 @@ def simulate(problem: Problem, plan: Plan | None = None) -> StepTimeline:
     else:
         check_plan(problem, plan)
     return step_timeline(problem, plan, framework_facts(plan.framework))
+
+
+def whatif_base(
+    job: str | Path | dict[str, Any] | JobFile, *, plan: Plan | None = None, calibrations: Sequence[Calibration] = ()
+) -> Base:
+    """A job with its plan and prediction, for many `whatif`: those then take some milliseconds each.
+
+    The plan is `plan` if there is one, else that of the job file, completed or searched. SpecError, InfeasiblePlan.
+    """
+    from crosszone.planner.whatif import base
+    from crosszone.spec import JobFile, open_job
+
+    opened = job if isinstance(job, JobFile) else open_job(job)
+    return base(opened, lambda changed: _read_opened(changed, calibrations), plan)
+
+
+def whatif(
+    job: str | Path | dict[str, Any] | JobFile | Base, settings: Sequence[str] = (), *, plan: Plan | None = None
+) -> WhatIf:
+    """What `settings`, each `KEY=VALUE`, do to every number of the prediction of a job, or of a `whatif_base`.
+
+    The plan is held fast, but for what is set of it. Without settings: the base, and advice. SpecError with everything
+    that is wrong, InfeasiblePlan.
+    """
+    from crosszone.planner.advice import advice as advise
+    from crosszone.planner.whatif import Base, what_if
+
+    base = job if isinstance(job, Base) else whatif_base(job, plan=plan)
+    result = what_if(base, settings)
+    return result if settings else dataclasses.replace(result, advice=advise(base))
+
+
+def advice(base: Base) -> tuple[Advice, ...]:
+    """Single changes of a job that save time, most seconds first, each evaluated by the cost model."""
+    from crosszone.planner.advice import advice as advise
+
+    return advise(base)
+
+
+def open_job(text: str, *, base: Path | None = None) -> JobFile:
+    """The text of a job file, for `whatif_base`; `base` as for `read_text`. SpecError where it is no YAML."""
+    from crosszone.spec import open_job_text
+
+    return open_job_text(text, base)
 
 
 def validate(
@@ -409,6 +456,14 @@ def activity(timeline: StepTimeline, *, num_cells: int) -> dict[tuple[int, int],
     return stage_activity(timeline.trace, end_seconds=timeline.simulation.step_seconds, num_cells=num_cells)
 
 
+def whatif_json(result: WhatIf) -> dict[str, Any]:
+    """Whatif JSON: `base` and `changed` as Prediction JSON, every number's change, regimes and advice."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(result)
+    return {**value, "base": prediction_json(result.base), "changed": prediction_json(result.changed)}
+
+
 def validation_json(validation: Validation) -> dict[str, Any]:
     """Validate JSON: rows, skipped rows, and the summary with the scores of the first quantity at its top."""
     from crosszone.core.codec import to_json
@@ -428,6 +483,14 @@ def validation_json(validation: Validation) -> dict[str, Any]:
             "quantities": quantities,
         },
     }
+
+
+def _read_opened(job: JobFile, calibrations: Sequence[Calibration]) -> Problem:
+    from crosszone.planner.names import check_framework_names
+
+    problem = job.problem()
+    check_framework_names(problem)
+    return calibrated(problem, calibrations) if calibrations else problem
 
 
 def _table_bytes(table: str | Path, kind: str = "table") -> bytes:

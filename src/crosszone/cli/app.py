@@ -13,6 +13,7 @@ from crosszone.cli.predict import predict
 from crosszone.cli.simulate import simulate
 from crosszone.cli.sweep import sweep
 from crosszone.cli.validate import validate
+from crosszone.cli.whatif import whatif
 
 app = typer.Typer(
     add_completion=False,
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes as long to load as everything else together
 )
-for verb in (init, predict, plan, simulate, sweep, validate, calibrate, catalog):
+for verb in (init, predict, plan, whatif, simulate, sweep, validate, calibrate, catalog):
     app.command()(verb)
 
 

@@ -55,6 +55,13 @@ def read_job(path: str, calibration: Path | None = None) -> Problem:
     return problem if calibration is None else service.calibrated(problem, service.read_calibrations(calibration))
 
 
+def open_job(path: str) -> Any:
+    """The job file at `path`, or on standard input where it is "-", as `service.whatif_base` takes it. SpecError."""
+    from crosszone import service
+
+    return service.open_job(_stdin_text(), base=Path.cwd()) if path == STDIN else path
+
+
 def write_json(value: Any) -> None:
     """`value` on stdout, as JSON."""
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
@@ -116,10 +123,14 @@ def _read_job(path: str) -> Problem:
 
     if path != STDIN:
         return service.read(path)
+    return service.read_text(_stdin_text(), base=Path.cwd())
+
+
+def _stdin_text() -> str:
     # Bytes, because a job file is UTF-8 whatever the locale says.
     data = sys.stdin.buffer.read()
     try:
-        return service.read_text(data.decode("utf-8"), base=Path.cwd())
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         message = f"byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8."
         raise SpecError.of(message, where=STDIN, hint="Save the file as UTF-8.") from None
