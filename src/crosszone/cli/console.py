@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from crosszone.errors import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console, RenderableType
 
     from crosszone.core.problem import Problem
@@ -82,6 +84,26 @@ def check_can_write(path: Path) -> None:
         raise SpecError.of(message, where=str(path), hint="Make it first, or name another file.", code="unwritable")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise SpecError.of("it may not be written.", where=str(path), hint="Name another file.", code="unwritable")
+
+
+def write_file(path: Path, pieces: Iterable[str]) -> None:
+    """The text of `pieces` in the file at `path`, whole or not at all: nobody finds half a file. OSError."""
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def screen_width() -> int:
+    """Columns of the screen."""
+    return _console().width
 
 
 def write_json_file(path: Path, value: Any) -> None:

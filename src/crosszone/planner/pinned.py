@@ -48,13 +48,27 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
     else:
         remaining = _without_excluded(problem, changed)
         changed = _placed(problem, remaining, must_share=remaining is not changed or _shares_anew(problem, plan, keys))
-    _check(problem, changed)
+    check_plan(problem, changed)
     return changed
 
 
 def plan_keys(places: Sequence[Place]) -> set[str]:
     """The keys of `plan` at or below which something is set."""
     return {str(place[1]) for place in places if place[0] == "plan" and len(place) > 1}
+
+
+def check_plan(problem: Problem, plan: Plan) -> None:
+    """Raise SpecError or InfeasiblePlan, with every reason why `plan` is not one of `problem`."""
+    found = [*_room(problem, plan), *_arithmetic(problem, plan)]
+    if found:
+        raise SpecError(*found)
+    at_hand = problem.constraints.frameworks
+    if at_hand and plan.framework not in at_hand:
+        message = f"the plan is for {plan.framework}, which is not among {', '.join(at_hand)}."
+        raise InfeasiblePlan.of(message, where="constraints.frameworks", hint=SEARCH_AGAIN)
+    reasons = supports(plan.framework, plan)
+    if reasons:
+        raise InfeasiblePlan(*(Finding(code="not_expressible", message=why, where="plan") for why in reasons))
 
 
 def _set_values(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
@@ -208,20 +222,6 @@ def _shared(problem: Problem, plan: Plan) -> tuple[Replica, ...]:
         )
         for (zones, groups, each), num in found.items()
     )
-
-
-def _check(problem: Problem, plan: Plan) -> None:
-    """Raise with every reason why the changed job has no room for the plan."""
-    found = [*_room(problem, plan), *_arithmetic(problem, plan)]
-    if found:
-        raise SpecError(*found)
-    at_hand = problem.constraints.frameworks
-    if at_hand and plan.framework not in at_hand:
-        message = f"the plan is for {plan.framework}, which is not among {', '.join(at_hand)}."
-        raise InfeasiblePlan.of(message, where="constraints.frameworks", hint=SEARCH_AGAIN)
-    reasons = supports(plan.framework, plan)
-    if reasons:
-        raise InfeasiblePlan(*(Finding(code="not_expressible", message=why, where="plan") for why in reasons))
 
 
 def _room(problem: Problem, plan: Plan) -> list[Finding]:

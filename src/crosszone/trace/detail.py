@@ -88,9 +88,10 @@ def detail_json(detail: Detail) -> dict[str, Any]:
 
 
 def activity(spans: Iterable[Span], *, start_seconds: float, end_seconds: float, num_cells: int) -> tuple[str, ...]:
-    """For each of equal cells of time: the category that fills most of it; "" where nothing fills half of it.
+    """For each of equal cells of time a category that is in it; "" for nothing.
 
-    Spans do not overlap.
+    Where a cell holds several, what earlier cells left out counts too: each has as many cells as it has time. Spans do
+    not overlap.
     """
     width = (end_seconds - start_seconds) / num_cells
     filled: list[dict[str, float]] = [{} for _ in range(num_cells)]
@@ -101,13 +102,16 @@ def activity(spans: Iterable[Span], *, start_seconds: float, end_seconds: float,
             share = min(high, (cell + 1) * width) - max(low, cell * width)
             if share > 0.0:
                 filled[cell][span.category] = filled[cell].get(span.category, 0.0) + share
-    return tuple(_name(cell, width) for cell in filled)
-
-
-def _name(cell: dict[str, float], width_seconds: float) -> str:
-    if sum(cell.values()) < width_seconds / 2.0:
-        return ""
-    return max(cell, key=lambda name: cell[name])
+    owed: dict[str, float] = {}
+    names = []
+    for cell in filled:
+        cell[""] = max(width - sum(cell.values()), 0.0)
+        for category, seconds in cell.items():
+            owed[category] = owed.get(category, 0.0) + seconds
+        name = max((category for category in cell if cell[category] > 0.0), key=lambda category: owed[category])
+        owed[name] -= width
+        names.append(name)
+    return tuple(names)
 
 
 def _with_depth(spans: list[Span]) -> list[tuple[Span, int]]:

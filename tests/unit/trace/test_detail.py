@@ -67,9 +67,17 @@ def test_a_window_shows_what_touches_it() -> None:
 
 
 def test_activity_names_what_fills_each_cell() -> None:
-    spans = [span(0.0, 2.0), span(2.0, 3.0, "backward"), span(3.75, 4.0), span(5.5, 6.0), span(7.0, 8.0)]
+    spans = [span(0.0, 2.0), span(2.0, 3.5, "backward"), span(5.9, 8.0)]
     names = activity(spans, start_seconds=0.0, end_seconds=8.0, num_cells=4)
     assert names == ("forward", "backward", "", "forward")
+
+
+def test_activity_gives_each_as_many_cells_as_it_has_time() -> None:
+    spans = []
+    for index in range(100):
+        spans += [span(index, index + 0.3), span(index + 0.3, index + 0.9, "backward")]
+    names = activity(spans, start_seconds=0.0, end_seconds=100.0, num_cells=50)
+    assert [names.count(name) for name in ("forward", "backward", "")] == [15, 30, 5]
 
 
 def test_activity_of_nothing_is_idle() -> None:
