@@ -7,10 +7,10 @@ import numpy as np
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Floats
-from crosszone.cost.memory import state_bytes
-from crosszone.cost.parameters import num_parameters
 from crosszone.cost.pipeline import period_seconds, pipeline_seconds
-from crosszone.timeline.agreement import PoolAgreement, ZoneAgreement, pool_agreement, zone_agreement
+from crosszone.cost.sync import sync_method
+from crosszone.cost.sync.exchange import Exchange, SyncCost, spread
+from crosszone.timeline.agreement import PoolAgreement, pool_agreement
 from crosszone.timeline.boundaries import BoundaryColumns, boundary_columns
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed
@@ -26,7 +26,9 @@ from crosszone.timeline.stages import (
     stage_seconds,
     stage_view,
 )
+from crosszone.timeline.sync_choice import num_delay_steps, num_fragments
 from crosszone.timeline.tie import TieColumns, tie_columns
+from crosszone.timeline.zone_agreement import ZoneAgreement, zone_agreement
 
 GPIPE = SCHEDULES.index("gpipe")
 LATE = 1 << 30
@@ -56,6 +58,9 @@ class Evaluation:
     boundary: BoundaryColumns
     pool_agreement: PoolAgreement
     zone_agreement: ZoneAgreement
+    """One exchange."""
+    sync: SyncCost
+    """The same per mean inner step."""
     tie: TieColumns
     """Per replica group."""
 
@@ -66,22 +71,23 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     seconds = stage_seconds(view)
     boundary = boundary_columns(inputs, tables)
     pool = pool_agreement(view, tables)
-    zone = _zone_agreement(inputs, tables)
+    zone = zone_agreement(view, tables)
     pipeline = tables.per_plan(np.maximum, _pipeline(tables, seconds, boundary))
     pool_exposed = tables.most(exposed_agreement(view, seconds, pool))
-    zone_exposed = _zone_exposed(view, tables, seconds, pool, zone)
     tie = tie_columns(view, tables)
     tied = tables.per_plan(np.maximum, tie.seconds)
     late, update = tables.most(late_seconds(view)), tables.most(optimizer_seconds(view))
+    inside = pipeline + pool_exposed + late + tied + update
+    sync = _sync_cost(view, tables, zone, _hidden_behind(view, tables, seconds, pool, zone), inside)
     return Evaluation(
-        step_seconds=pipeline + pool_exposed + zone_exposed + late + tied + update,
+        step_seconds=inside + sync.exposed_seconds,
         pipeline_seconds=pipeline,
         pool_exposed_seconds=pool_exposed,
-        zone_exposed_seconds=zone_exposed,
+        zone_exposed_seconds=sync.exposed_seconds,
         late_seconds=late,
         tie_seconds=tied,
         optimizer_seconds=update,
-        egress_dollars=zone.egress_dollars
+        egress_dollars=zone.egress_dollars / tables.settings.sync.every
         + _boundary_dollars(inputs, tables, boundary)
         + _tie_dollars(inputs, tables, tie),
         view=view,
@@ -89,6 +95,7 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
         boundary=boundary,
         pool_agreement=pool,
         zone_agreement=zone,
+        sync=sync,
         tie=tie,
     )
 
@@ -148,7 +155,9 @@ def exposed_agreement(view: StageView, seconds: StageSeconds, pool: PoolAgreemen
     Buckets are reduced while the last microbatch's backward runs, all but the last one; weights are gathered while the
     next forward runs. Stages further back start their agreement earlier, by the backwards that are still to come.
     """
-    gather = np.maximum(pool.gather_seconds - view.fact("overlaps_weight_gather") * seconds.forward, 0.0)
+    if view.settings.overlap_fraction is not None:
+        return (1.0 - view.settings.overlap_fraction) * (pool.reduce_seconds + pool.gather_seconds)
+    gather = np.maximum(pool.gather_seconds - view.overlaps_weight_gather * seconds.forward, 0.0)
     return _exposed_reduce(view, seconds, pool) + gather
 
 
@@ -162,19 +171,10 @@ def _exposed_reduce(view: StageView, seconds: StageSeconds, pool: PoolAgreement)
     return np.asarray(np.maximum(pool.reduce_seconds - hidden, left_over))
 
 
-def _zone_agreement(inputs: Inputs, tables: Tables) -> ZoneAgreement:
-    """Zones exchange one copy of the whole model's gradient, however its parts are spread inside them."""
-    sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
-    parameters = float(num_parameters(inputs.problem.model))
-    return zone_agreement(
-        inputs, tables, gradient_bytes=parameters * sizes.reduction, weight_bytes=parameters * sizes.gathered_weight
-    )
-
-
-def _zone_exposed(
+def _hidden_behind(
     view: StageView, tables: Tables, seconds: StageSeconds, pool: PoolAgreement, zone: ZoneAgreement
-) -> Floats:
-    """What of the exchange between zones is not hidden.
+) -> tuple[Floats, Floats]:
+    """(window, last): compute of the step that can hide its exchange between zones, and what nothing hides.
 
     Each stage sends as soon as its gradients are there, so that all backwards of the drain hide it, but for the first
     stage's where the framework reduces only after the backward. What already hides the reduction inside a pool, which
@@ -182,7 +182,7 @@ def _zone_exposed(
     microbatch are prefetched one layer ahead: all compute may hide them.
     """
     if not (zone.seconds > 0.0).any():
-        return np.zeros(len(tables.plans))
+        return np.zeros(len(tables.plans)), np.zeros(len(tables.plans))
     plans = tables.plans
     drain = tables.per_replica(np.add, seconds.backward * tables.stages.num_stages)
     drain = tables.per_plan(np.minimum, drain) / plans.num_virtual_stages
@@ -190,10 +190,34 @@ def _zone_exposed(
     taken = tables.most(pool.reduce_seconds) - tables.most(_exposed_reduce(view, seconds, pool))
     window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
     last = zone.seconds / (tables.most(pool.num_buckets) * plans.pp)
-    gathers = np.array([framework.overlaps_weight_gather for framework in view.inputs.frameworks])[plans.framework]
     busy = tables.per_replica(np.maximum, seconds.forward + seconds.backward) * tables.replicas.num_microbatches
-    window = np.where(zone.is_per_microbatch, gathers * tables.per_plan(np.minimum, busy), window)
-    return np.where(zone.seconds > 0.0, np.maximum(zone.seconds - window, last), 0.0)
+    ahead = tables.most(view.overlaps_weight_gather) * tables.per_plan(np.minimum, busy)
+    return np.where(zone.is_per_microbatch, ahead, window), last
+
+
+def _sync_cost(
+    view: StageView, tables: Tables, zone: ZoneAgreement, hidden_behind: tuple[Floats, Floats], compute_seconds: Floats
+) -> SyncCost:
+    """The exchange between zones per mean inner step, the way the plans agree; `compute_seconds` is all else."""
+    sync, share = tables.settings.sync, tables.settings.overlap_fraction
+    exchange = Exchange(
+        transfer_seconds=zone.transfer_seconds,
+        latency_seconds=zone.latency_seconds,
+        codec_seconds=zone.codec_seconds,
+        outer_seconds=zone.outer_seconds,
+        link_bytes=zone.link_bytes,
+        window_seconds=hidden_behind[0],
+        last_seconds=hidden_behind[1],
+        compute_seconds=compute_seconds,
+        every=sync.every,
+        num_fragments=num_fragments(sync, view.inputs.problem.model.num_layers),
+        num_delay_steps=num_delay_steps(sync),
+    )
+    if share is not None:
+        waited = (1.0 - share) * exchange.seconds + zone.codec_seconds + zone.outer_seconds
+        return spread(exchange, waited, beside_seconds=share * exchange.seconds)
+    cost: SyncCost = sync_method(sync.method).cost(exchange)
+    return cost
 
 
 def _boundary_dollars(inputs: Inputs, tables: Tables, boundary: BoundaryColumns) -> Floats:

@@ -5,11 +5,10 @@ from collections import defaultdict
 import numpy as np
 
 from crosszone.core.prediction import Link, LinkGroup, Term
-from crosszone.timeline.agreement import ring_links
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
+from crosszone.timeline.zone_agreement import exchange_algorithm, exchange_pairs, exchange_rates, num_flows
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -20,7 +19,7 @@ def plan_links(
     """Every directed link that carries anything, in the order of the cluster's zones."""
     flows: dict[tuple[int, int], list[tuple[str, float, float]]] = defaultdict(list)
     _add_boundaries(inputs, tables, evaluation, flows)
-    _add_ring(inputs, tables, evaluation, flows)
+    _add_agreement(inputs, tables, evaluation, flows)
     _add_tie(inputs, evaluation, flows)
     exposed = {term.name: term.exposed_seconds for term in terms}
     return tuple(_link(inputs, pair, flows, exposed, step_seconds) for pair in sorted(flows))
@@ -41,15 +40,18 @@ def _add_boundaries(
             flows[pair].append(("pp", moved, float(way.transfer_seconds[row]) * times))
 
 
-def _add_ring(
+def _add_agreement(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
 ) -> None:
-    """The exchange of gradients: the same bytes on each hop of the ring."""
-    plans, zone = tables.plans, inputs.hardware.zone
-    moved = float(evaluation.zone_agreement.link_bytes[0])
-    num_flows = plans.tp * plans.pp * plans.cp * int(tables.replicas.num_replicas.min())
-    for start, end in ring_links(inputs, tables.layouts[0]):
-        rate = float(achieved_bytes_per_second(inputs, (start, end), num_flows)[0])
+    """The exchange between zones: the same bytes on each link that it uses, the mean of the inner steps."""
+    zone, settings = inputs.hardware.zone, tables.settings
+    moved = float(evaluation.sync.link_bytes[0])
+    algorithm = "ring" if evaluation.zone_agreement.is_ring[0] else exchange_algorithm(settings)
+    pairs = exchange_pairs(inputs, tables.layouts[0], algorithm)
+    if not pairs:
+        return
+    rates = exchange_rates(inputs, settings, pairs, num_flows(tables))[0]
+    for (start, end), rate in zip(pairs, rates.tolist(), strict=True):
         flows[int(zone[start]), int(zone[end])].append(("dp", moved, moved / rate))
 
 

@@ -1,6 +1,6 @@
 """Candidates as three tables that belong together, and reductions from child to parent."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from crosszone.core.tables import Bools, Floats, PlanTable, ReplicaTable, StageT
 class Settings:
     """What all plans of the tables have alike; fields as in `core.plan.Plan`."""
 
-    sync: Sync = Sync()
+    sync: Sync = field(default_factory=Sync)
     bucket_bytes: float | None = None
     prefetch: int | None = None
     overlap_fraction: float | None = None
@@ -27,7 +27,7 @@ class Tables:
     plans: PlanTable
     replicas: ReplicaTable
     stages: StageTable
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     def take(self, keep: Bools) -> "Tables":
         """The plans where `keep` holds, with their rows, renumbered."""

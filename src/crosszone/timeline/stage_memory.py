@@ -14,10 +14,12 @@ from crosszone.core.schedules import schedule
 from crosszone.core.tables import Floats
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.memory import StateBytes, state_bytes
+from crosszone.timeline.agreement_memory import agreement_bytes
 from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView
 
 GATHERED_UNITS = 2.0
-"""Layers whose weights are whole at once where they are gathered: the one at work and the one prefetched."""
+"""Layers whose weights are whole at once where they are gathered and the plan does not say how many are prefetched: the
+one at work and the next."""
 MASTER_GRADIENT_BYTES = DTYPE_BYTES["fp32"]
 """Per parameter of the optimizer's own copy of the gradients, which it makes where they are kept in 16 bits."""
 
@@ -75,10 +77,13 @@ def stage_bytes(view: StageView) -> StageBytes:
     is_master = view.fact("weights_are_master").astype(bool)
     weight = _held(view, np.where(is_master, master.weight, copies.weight), PARAMETERS)
     states = _held(view, np.where(is_master, master.optimizer, copies.optimizer), OPTIMIZER)
+    agreeing = agreement_bytes(view)
+    states = states + agreeing.state
     host = np.where(plans.offloads_optimizer, states, 0.0)
     activation, working = _activations(view)
     gradient_copy = np.where(is_master, 0.0, _step_gradient_bytes(view, copies))
-    buffer = np.maximum(_buffers(view, copies) + working, gradient_copy - activation)
+    beside = np.maximum(gradient_copy, agreeing.passing)
+    buffer = np.maximum(_buffers(view, copies) + working, beside - activation) + agreeing.error
     gradient = _gradients(view, copies)
     tensors = weight + gradient + states - host + activation + buffer
     fragmentation = view.fact("fragmentation_fraction") * tensors
@@ -93,7 +98,7 @@ def stage_bytes(view: StageView) -> StageBytes:
         fragmentation=fragmentation,
         context=context,
         cached=np.clip(view.fact("cached_fraction") * tensors, 0.0, np.maximum(room, 0.0)),
-        host=host,
+        host=host + agreeing.host,
     )
 
 
@@ -154,9 +159,11 @@ def _buffers(view: StageView, copies: StateBytes) -> Floats:
     With a pipeline some frameworks gather and reduce once a step: then the stage's weights and gradients are whole.
     """
     parameters, plans = view.parameters, view.plans
-    bucket = np.minimum(view.fact("gradient_bucket_bytes"), parameters * copies.gradient)
+    bucket = np.minimum(view.bucket_bytes, parameters * copies.gradient)
     num_layers = np.maximum(view.stages.num_layers, 1.0)
-    layers = parameters / num_layers * (GATHERED_UNITS * copies.gathered_weight + copies.gradient)
+    ahead = view.settings.prefetch
+    units = GATHERED_UNITS if ahead is None else np.minimum(1.0 + ahead, num_layers)
+    layers = parameters / num_layers * (units * copies.gathered_weight + copies.gradient)
     keeps_all = view.fact("keeps_gathered_in_pipeline").astype(bool) & (plans.pp > 1)
     gathered = np.where(keeps_all, parameters * (copies.gathered_weight + copies.gradient), layers)
     reduced = np.where(keeps_all & (plans.shard == GRADIENTS), parameters * copies.gradient, bucket)

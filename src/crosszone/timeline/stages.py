@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SHARDS
-from crosszone.core.tables import Floats, Ints, PlanTable, StageTable
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable, StageTable
 from crosszone.cost.collectives import Path, all_gather_seconds
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import (
@@ -17,7 +17,7 @@ from crosszone.cost.parameters import (
 )
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import KeyCosts, Keyed
-from crosszone.timeline.rows import Tables
+from crosszone.timeline.rows import Settings, Tables
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer", "gradients", "parameters"))
@@ -31,10 +31,15 @@ class StageView:
     """Rows of a StageTable with all that their costs depend on, side by side."""
 
     inputs: Inputs
+    settings: Settings
     plans: PlanTable
     """A row per stage row."""
     stages: StageTable
     num_microbatches: Ints
+    num_replicas: Ints
+    """Of the row's replica group."""
+    crosses_dp: Bools
+    """Replicas of the row's plan lie in several zones."""
     costs: KeyCosts
     key: Ints
     layers: tuple[Floats, ...]
@@ -52,6 +57,19 @@ class StageView:
         """Held by one rank before any sharding over data-parallel ranks."""
         return self.dense + self.expert
 
+    @property
+    def bucket_bytes(self) -> Floats:
+        """Gradients that are reduced in one call: the plan's, or the framework's."""
+        wanted = self.settings.bucket_bytes
+        return self.fact("gradient_bucket_bytes") if wanted is None else np.full(len(self.plans), wanted)
+
+    @property
+    def overlaps_weight_gather(self) -> Floats:
+        """1 where sharded weights are gathered ahead: as the plan says, or as the framework does."""
+        wanted = self.settings.prefetch
+        found = self.fact("overlaps_weight_gather").astype(float)
+        return found if wanted is None else np.full(len(self.plans), float(wanted > 0))
+
     def fact(self, name: str) -> Floats:
         """A number of each row's framework."""
         values = np.array([getattr(framework, name) for framework in self.inputs.frameworks])
@@ -66,6 +84,8 @@ class StageSeconds:
     """Of the run's fullest stage."""
     backward: Floats
     """With recomputation, loss and what gathering weights adds."""
+    weight: Floats
+    """Part of backward that makes weight gradients: GEMMs of as many FLOP as those of the forward, and adding up."""
     mean: Floats
     """Forward and backward of the run's average stage."""
     gather_exposed: Floats
@@ -87,9 +107,12 @@ def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
     spread = np.where(plans.ep > 1, plans.tp / plans.ep, 1.0)
     return StageView(
         inputs=inputs,
+        settings=tables.settings,
         plans=plans,
         stages=stages,
         num_microbatches=tables.replicas.num_microbatches[replica],
+        num_replicas=tables.replicas.num_replicas[replica],
+        crosses_dp=np.array([len(layout.ring) > 1 for layout in tables.layouts])[plans.layout],
         costs=keys.costs,
         key=keys.key(plan, stages.pool),
         layers=layers,
@@ -130,7 +153,7 @@ def _parameters(
 def stage_seconds(view: StageView) -> StageSeconds:
     """Forward and backward of one microbatch through one stage of each row."""
     plans, key, edge, stages = view.plans, view.key, view.costs.edge, view.stages
-    forward, backward = np.zeros(len(plans)), np.zeros(len(plans))
+    forward, backward, weight = np.zeros(len(plans)), np.zeros(len(plans)), np.zeros(len(plans))
     by_operation = view.fact("recomputes_operations").astype(bool)
     for cost, count in zip(view.costs.layers, view.layers, strict=True):
         there, back = cost.forward.total[key], cost.backward.total[key]
@@ -138,6 +161,7 @@ def stage_seconds(view: StageView) -> StageSeconds:
         again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * selective
         forward += count * there
         backward += count * (back + again)
+        weight += count * cost.forward.gemm[key]
     accumulation = _accumulation_seconds(view)
     backward += accumulation
     wait_forward, wait_backward, gather = _gather_waits(view, forward, backward)
@@ -149,6 +173,7 @@ def stage_seconds(view: StageView) -> StageSeconds:
     return StageSeconds(
         forward=forward + wait_forward + first,
         backward=backward + wait_backward + last,
+        weight=weight + accumulation + stages.has_head * edge.head_forward[key],
         mean=layers * thinner + first + last,
         gather_exposed=wait_forward + wait_backward,
         gather=gather,
@@ -205,7 +230,7 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
     per_domain = np.clip(domain // view.plans.tp, 1.0, num_shards)
     gather = all_gather_seconds(num_shards, per_domain, parameters * sizes.gathered_weight, path)
     scatter = all_gather_seconds(num_shards, per_domain, parameters * sizes.reduction, path)
-    overlap = view.fact("overlaps_weight_gather")
+    overlap = view.overlaps_weight_gather > 0.0
     wait_forward = np.where(overlap, _paid_seconds(gather, forward), gather)
     wait_backward = np.where(overlap, _paid_seconds(gather + scatter, backward), gather + scatter)
     return gathers * wait_forward, gathers * wait_backward, gathers * (2.0 * gather + scatter)

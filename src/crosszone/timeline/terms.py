@@ -6,6 +6,7 @@ from crosszone.core.plan import RECOMPUTES
 from crosszone.core.prediction import Input, Term
 from crosszone.core.tables import Floats
 from crosszone.cost.layer import LayerCost
+from crosszone.cost.sync import sync_method
 from crosszone.timeline.chain import Makespans
 from crosszone.timeline.evaluate import Evaluation, exposed_agreement
 from crosszone.timeline.inputs import Inputs
@@ -62,10 +63,6 @@ _FORMULAS = {
         "max(reduce - hidden, last bucket) + max(gather - hidden, 0)",
         "Rajbhandari et al. 2020 (ZeRO), sec. 7; Thakur et al. 2005, sec. 4.4",
     ),
-    "zone_agreement": (
-        "max(bytes / slowest link + rounds * latency - hidden, last bucket), bytes = 2(Z-1)/Z * gradient",
-        "Thakur et al. 2005, sec. 4.4",
-    ),
     "embedding_agreement": ("latency + table gradient / tp / network, each way at once", _MEGATRON),
     "pipeline_bubble": ("simulated pipeline without delays - m * busiest stage", _MEGATRON),
     "optimizer": (
@@ -96,19 +93,28 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
     raw = evaluation.pool_agreement.reduce_seconds + evaluation.pool_agreement.gather_seconds
     hidden = raw - exposed_agreement(evaluation.view, evaluation.seconds, evaluation.pool_agreement)
     overlapped["gradient_agreement"] = float(hidden.max())
-    overlapped["zone_agreement"] = float(evaluation.zone_agreement.seconds[0]) - exposed["zone_agreement"]
-    numbers = _inputs(tables, evaluation, spans, row)
+    overlapped["zone_agreement"] = float(evaluation.sync.total_seconds[0]) - exposed["zone_agreement"]
+    numbers, formulas = _inputs(tables, evaluation, spans, row), _FORMULAS | {"zone_agreement": _zone_formula(tables)}
     return tuple(
         Term(
             name=name,
             exposed_seconds=exposed.get(name, 0.0),
             overlapped_seconds=max(overlapped.get(name, 0.0), 0.0),
-            formula=_FORMULAS[name][0],
-            source=_FORMULAS[name][1],
+            formula=formulas[name][0],
+            source=formulas[name][1],
             inputs=numbers.get(name, numbers["work"]),
         )
         for name in (*COMPUTE, *COMMUNICATION, *BUBBLE, *OTHER)
     )
+
+
+def _zone_formula(tables: Tables) -> tuple[str, str]:
+    """Formula and source of the exchange between zones, the way the plan agrees."""
+    settings = tables.settings
+    way = sync_method(settings.sync.method)
+    if settings.overlap_fraction is not None:
+        return "((1 - overlap_fraction) * s + codec + outer step) / every", "plan.overlap_fraction, as stated"
+    return way.FORMULA, way.SOURCE
 
 
 def _inputs(tables: Tables, evaluation: Evaluation, spans: Makespans, row: int) -> dict[str, tuple[Input, ...]]:
@@ -132,7 +138,14 @@ def _inputs(tables: Tables, evaluation: Evaluation, spans: Makespans, row: int) 
             "gather_seconds": agreement.gather_seconds.max(),
             "num_buckets": agreement.num_buckets.max(),
         },
-        "zone_agreement": {"link_bytes": zone.link_bytes[0], "seconds": zone.seconds[0]},
+        "zone_agreement": {
+            "link_bytes": zone.link_bytes[0],
+            "transfer_seconds": zone.transfer_seconds[0],
+            "latency_seconds": zone.latency_seconds[0],
+            "codec_seconds": zone.codec_seconds[0],
+            "outer_seconds": zone.outer_seconds[0],
+            "every": tables.settings.sync.every,
+        },
         "embedding_agreement": {"seconds": evaluation.tie_seconds[0]},
         "optimizer": {"parameters": view.parameters[row], "num_shards": view.num_shards[row]},
     }

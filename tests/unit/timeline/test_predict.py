@@ -104,8 +104,8 @@ def test_replicas_in_two_zones_exchange_one_gradient(job: Any, predicted: Predic
     assert [link.step_bytes for link in prediction.links] == pytest.approx([gradient, gradient])
     assert all(link.groups[0].group == "dp" for link in prediction.links)
     assert prediction.step_seconds >= gradient / ONE_GIGABIT
-    # 2(Z-1) rounds of 10 ms wait as well.
-    assert exposed(prediction, "zone_agreement") <= gradient / ONE_GIGABIT + 2 * 0.010
+    # 2(Z-1) rounds of 10 ms wait as well, and idle connections need up to 8 round trips of 20 ms to come to speed.
+    assert exposed(prediction, "zone_agreement") <= gradient / ONE_GIGABIT + 2 * 0.010 + 8 * 0.020
 
 
 def test_a_flat_ring_sends_more_than_once_per_zone(predicted: Predicted) -> None:

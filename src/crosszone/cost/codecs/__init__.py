@@ -20,8 +20,8 @@ from types import ModuleType
 
 from crosszone.cost.codecs.content import Content, Encoded
 
-SHARED = "content"
-"""The one file of the folder that is no codec."""
+SHARED = ("content", "matrices")
+"""The files of the folder that are no codecs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Codec:
 @functools.cache
 def families() -> dict[str, ModuleType]:
     """Every codec's module by its name without a number."""
-    names = (info.name for info in pkgutil.iter_modules(__path__) if info.name != SHARED)
+    names = (info.name for info in pkgutil.iter_modules(__path__) if info.name not in SHARED)
     modules = (importlib.import_module(f"{__name__}.{name}") for name in names)
     return {module.NAME: module for module in modules}
 

@@ -1,0 +1,269 @@
+"""Agreeing between zones: what one exchange moves over each link, and how long it takes before anything hides it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosszone.core.layout import Layout
+from crosszone.core.tables import Bools, Floats, Ints
+from crosszone.core.workload import DTYPE_BYTES
+from crosszone.cost.codecs import Codec
+from crosszone.cost.codecs.content import Content, Encoded
+from crosszone.cost.codecs.matrices import model_matrices
+from crosszone.cost.memory import state_bytes
+from crosszone.cost.parameters import num_parameters
+from crosszone.cost.sync import sync_method
+from crosszone.cost.sync.exchange import OUTER_TRAFFIC_BYTES
+from crosszone.cost.zone_collectives import (
+    Exchange,
+    ExchangeLinks,
+    direct_exchange,
+    ring_exchange,
+    tree_exchange,
+)
+from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.paths import link_between, rates_at_once
+from crosszone.timeline.rings import best_tree, tree_levels
+from crosszone.timeline.rows import Settings, Tables
+from crosszone.timeline.stages import PARAMETERS, StageView
+from crosszone.timeline.sync_choice import stream_codec
+
+PoolPair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneAgreement:
+    """One exchange; one value per plan. All zero where replicas lie in one zone."""
+
+    link_bytes: Floats
+    """On each directed link that is used."""
+    transfer_seconds: Floats
+    """Of the slowest link."""
+    latency_seconds: Floats
+    codec_seconds: Floats
+    """Packing and unpacking on the GPUs."""
+    outer_seconds: Floats
+    """The outer optimizer's step, where there is one."""
+    egress_dollars: Floats
+    """NaN where a link's price is unknown."""
+    is_per_microbatch: Bools
+    """Weights are gathered across zones with every microbatch, instead of once a step."""
+    is_ring: Bools
+    """Shards span zones, which takes a ring whatever the plan's algorithm."""
+
+    @property
+    def seconds(self) -> Floats:
+        """Transfer and latency."""
+        return self.transfer_seconds + self.latency_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Volume:
+    """What all zones together want done with their copies; one value per plan."""
+
+    all_reduce_bytes: Floats
+    half_bytes: Floats
+    """Only scattered, or only gathered."""
+    num_rounds: Floats
+    """Over the rounds of one all-reduce."""
+    gathers: Bools
+    spans: Bools
+    """Something is only scattered or gathered."""
+
+
+def zone_agreement(view: StageView, tables: Tables) -> ZoneAgreement:
+    """Exchange of the whole model between the zones of each plan, however its parts are spread inside them."""
+    inputs, plans, settings = view.inputs, tables.plans, tables.settings
+    ring_sizes = np.array([len(layout.ring) for layout in tables.layouts])
+    num_zones = ring_sizes[plans.layout]
+    if not (num_zones > 1).any():
+        return _nothing(len(plans))
+    packing = stream_codec(settings.sync, sync_method(settings.sync.method).STREAM)
+    packed = packing.encoded(_content(inputs, settings, plans.tp))
+    volume = _volume(inputs, tables, packing, packed, num_zones)
+    found = _exchange(inputs, tables, volume, num_zones)
+    crosses = num_zones > 1
+    return replace(
+        found,
+        transfer_seconds=np.where(crosses, found.transfer_seconds, 0.0),
+        latency_seconds=np.where(crosses, found.latency_seconds * volume.num_rounds, 0.0),
+        codec_seconds=np.where(crosses, _codec_seconds(inputs, tables, packed), 0.0),
+        outer_seconds=np.where(crosses, _outer_seconds(view, tables), 0.0),
+    )
+
+
+def exchange_pairs(inputs: Inputs, layout: Layout, algorithm: str) -> list[PoolPair]:
+    """(from pool, to pool) of each directed link that the zones of `layout` use, by the first pool of each zone."""
+    if len(layout.ring) < 2:
+        return []
+    hardware_zone = inputs.hardware.zone
+    first = {int(zone): index for index, zone in reversed(list(enumerate(hardware_zone)))}
+    used = {int(hardware_zone[pool]): pool for chain in reversed(layout.chains) for pool in reversed(chain)}
+    pool = {zone: used.get(zone, first[zone]) for zone in layout.ring}
+    if algorithm == "tree":
+        edges = best_tree(inputs.links, layout.ring)
+        return [(pool[start], pool[end]) for edge in edges for start, end in (edge, edge[::-1])]
+    if algorithm == "direct":
+        return [(pool[start], pool[end]) for start in layout.ring for end in layout.ring if start != end]
+    pools = [pool[zone] for zone in layout.ring]
+    return list(zip(pools, pools[1:] + pools[:1], strict=True))
+
+
+def exchange_algorithm(settings: Settings) -> str:
+    """As the plan says; a flat ring is a ring."""
+    return "ring" if settings.sync.method == "flat" else settings.sync.algorithm
+
+
+def exchange_rates(inputs: Inputs, settings: Settings, pairs: list[PoolPair], num_flows: Ints) -> Floats:
+    """[plan, pair]: bytes per second of each pair while all of them send."""
+    return rates_at_once(_with_streams(inputs, settings), pairs, num_flows)
+
+
+def num_flows(tables: Tables) -> Ints:
+    """Ranks of each plan's smallest zone that hold different parts of the model, and send at once."""
+    plans, starts = tables.plans, np.searchsorted(tables.replicas.plan, np.arange(len(tables.plans)))
+    fewest = np.minimum.reduceat(tables.replicas.num_replicas, starts)
+    return np.asarray(plans.tp * plans.pp * plans.cp * fewest)
+
+
+def _nothing(size: int) -> ZoneAgreement:
+    zero, no = np.zeros(size), np.zeros(size, dtype=np.bool_)
+    return ZoneAgreement(
+        link_bytes=zero, transfer_seconds=zero, latency_seconds=zero, codec_seconds=zero, outer_seconds=zero,
+        egress_dollars=zero, is_per_microbatch=no, is_ring=no,
+    )  # fmt: skip
+
+
+def _content(inputs: Inputs, settings: Settings, tp: Ints) -> Content:
+    """One copy of the gradients as they are reduced, or of the change of the weights that the optimizer updates."""
+    problem = inputs.problem
+    dtypes = problem.workload.dtypes
+    is_local = sync_method(settings.sync.method).IS_LOCAL
+    format_name = (dtypes.master_weights or dtypes.weights) if is_local else dtypes.gradient_reduction
+    return Content(
+        num_elements=float(num_parameters(problem.model)),
+        element_bytes=DTYPE_BYTES[format_name],
+        matrices=model_matrices(problem.model),
+        num_slices=tp.astype(float),
+    )
+
+
+def _volume(inputs: Inputs, tables: Tables, packing: Codec, packed: Encoded, num_zones: Ints) -> _Volume:
+    """Shards that stay in a zone replicate across: one all-reduce of everything. Shards that span zones: a
+    reduce-scatter of gradients and an all-gather of weights; with sharded weights, two gathers and a scatter for every
+    microbatch. Messages that cannot be added are gathered from all.
+    """
+    plans, replicas = tables.plans, tables.replicas
+    starts = np.searchsorted(replicas.plan, np.arange(len(plans)))
+    most_microbatches = np.maximum.reduceat(replicas.num_microbatches, starts)
+    spans = (plans.dp_shard > np.minimum.reduceat(replicas.num_replicas, starts)) & (plans.shard > 0)
+    gathers = spans & (plans.shard == PARAMETERS)
+    gradient = np.broadcast_to(packed.wire_bytes, len(plans)).astype(float)
+    model, sizes = inputs.problem.model, state_bytes(inputs.problem.workload, weights_are_master=False)
+    weight = float(num_parameters(model)) * sizes.gathered_weight
+    half = np.where(spans & ~gathers, gradient + weight, 0.0)
+    half = half + gathers * most_microbatches * (2.0 * weight + gradient)
+    if not packing.is_summable:
+        members = np.where(tables.settings.sync.method == "flat", plans.dp * plans.cp, num_zones)
+        half, gradient = np.where(spans, half, members * gradient), 0.0 * gradient
+    # Three collectives of half an all-reduce's rounds each, for every layer of a stage and every microbatch.
+    rounds = np.where(gathers, 1.5 * model.num_layers / plans.pp * most_microbatches, float(packing.num_rounds))
+    return _Volume(
+        all_reduce_bytes=np.where(spans, 0.0, gradient),
+        half_bytes=half,
+        num_rounds=rounds,
+        gathers=gathers,
+        spans=half > 0.0,
+    )
+
+
+def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints) -> ZoneAgreement:
+    """Bytes, seconds and egress of each plan, layout by layout; without what codecs and outer steps take."""
+    plans, settings = tables.plans, tables.settings
+    flows, size = num_flows(tables), len(plans)
+    moved, transfer, latency, dollars = (np.zeros(size) for _ in range(4))
+    algorithm = exchange_algorithm(settings)
+    is_ring = volume.spans & (algorithm == "tree")  # a tree neither scatters nor gathers
+    for index in np.unique(plans.layout[num_zones > 1]):
+        for rings in np.unique(is_ring):
+            rows = np.flatnonzero((plans.layout == index) & (is_ring == rings))
+            layout, chosen = tables.layouts[index], "ring" if rings else algorithm
+            pairs = exchange_pairs(inputs, layout, chosen)
+            if not pairs or not len(rows):
+                continue
+            one = _rows_exchange(inputs, tables, volume, rows, pairs, chosen, flows[rows])
+            moved[rows], transfer[rows], latency[rows] = one.link_bytes, one.transfer_seconds, one.latency_seconds
+            dollars[rows] = one.link_bytes * _price(inputs, pairs)
+    zero = np.zeros(size)
+    return ZoneAgreement(
+        link_bytes=moved, transfer_seconds=transfer, latency_seconds=latency, codec_seconds=zero, outer_seconds=zero,
+        egress_dollars=dollars, is_per_microbatch=volume.gathers, is_ring=is_ring,
+    )  # fmt: skip
+
+
+def _rows_exchange(
+    inputs: Inputs, tables: Tables, volume: _Volume, rows: Ints, pairs: list[PoolPair], algorithm: str, flows: Ints
+) -> Exchange:
+    plans, settings = tables.plans.take(rows), tables.settings
+    streamed = _with_streams(inputs, settings)
+    between = [link_between(streamed, pair) for pair in pairs]
+    links = ExchangeLinks(
+        bytes_per_second=rates_at_once(streamed, pairs, flows),
+        latency_seconds=np.array([link.latency_seconds for link in between]),
+        jitter_seconds=np.array([link.jitter_seconds or 0.0 for link in between]),
+        num_flows=flows.astype(float) * min(link.num_streams or 1 for link in between),
+    )
+    num_zones = len(tables.layouts[int(plans.layout[0])].ring)
+    reduced, half, warm = volume.all_reduce_bytes[rows], volume.half_bytes[rows], volume.gathers[rows]
+    if algorithm == "tree":
+        levels = tree_levels(best_tree(inputs.links, tables.layouts[int(plans.layout[0])].ring))
+        return tree_exchange(links, num_levels=levels, all_reduce_bytes=reduced, is_warm=warm)
+    if algorithm == "direct":
+        return direct_exchange(links, num_zones=num_zones, all_reduce_bytes=reduced, half_bytes=half, is_warm=warm)
+    return ring_exchange(
+        links,
+        num_zones=np.full(len(rows), num_zones),
+        num_ranks=plans.dp * plans.cp,
+        is_flat=np.full(len(rows), settings.sync.method == "flat"),
+        all_reduce_bytes=reduced,
+        half_bytes=half,
+        is_warm=warm,
+    )
+
+
+def _with_streams(inputs: Inputs, settings: Settings) -> Inputs:
+    """The same with as many connections on every link as the plan's agreement asks for."""
+    wanted = settings.sync.num_streams
+    if wanted is None:
+        return inputs
+    links = tuple(tuple(link and replace(link, num_streams=wanted) for link in row) for row in inputs.links)
+    return replace(inputs, links=links)
+
+
+def _price(inputs: Inputs, pairs: list[PoolPair]) -> float:
+    """Sum over the links; NaN where one is unknown."""
+    prices = [link_between(inputs, pair).egress_dollars_per_byte for pair in pairs]
+    return float("nan") if None in prices else float(sum(price or 0.0 for price in prices))
+
+
+def _codec_seconds(inputs: Inputs, tables: Tables, packed: Encoded) -> Floats:
+    """Packing and unpacking one copy, shared by the ranks that send parts of it; a flat ring's ranks each hold all."""
+    plans, hardware = tables.plans, inputs.hardware
+    is_flat = tables.settings.sync.method == "flat"
+    ranks = plans.tp * plans.pp if is_flat else num_flows(tables)
+    pool = tables.stages.pool
+    memory = -tables.most(-hardware.memory_bytes_per_second[pool])
+    products = -tables.most(-hardware.gemm_flop_per_second[pool])
+    return np.asarray((packed.traffic_bytes / memory + packed.product_flop / products) / ranks)
+
+
+def _outer_seconds(view: StageView, tables: Tables) -> Floats:
+    """Outer momentum and weights of what a rank holds, at memory bandwidth, or over PCIe where states are offloaded."""
+    if sync_method(tables.settings.sync.method).NAME not in ("diloco", "streaming_diloco"):
+        return np.zeros(len(tables.plans))
+    hardware, pool = view.inputs.hardware, view.stages.pool
+    held = view.dense / view.num_shards + view.expert / view.expert_shards
+    rate = np.where(
+        view.plans.offloads_optimizer, hardware.host_bytes_per_second[pool], hardware.memory_bytes_per_second[pool]
+    )
+    return tables.most(held * OUTER_TRAFFIC_BYTES / rate)
