@@ -46,6 +46,8 @@ __all__ = [
     "read_text",
     "predict",
     "plan",
+    "whatif",
+    "whatif_base",
     "simulate",
     "validate",
     "calibrate",
