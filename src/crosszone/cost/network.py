@@ -147,13 +147,13 @@ def max_min_rates(caps: Floats, uses: Bools, capacities: Floats, weights: Numeri
     Source: Bertsekas, Gallager 1992, Data Networks, sec. 6.5.2.
     """
     caps = np.asarray(caps, dtype=float)
-    free = np.isfinite(caps)
+    free = ~np.isnan(caps)
     weight = np.broadcast_to(np.asarray(weights, dtype=float), caps.shape)
     uses_float = uses.astype(float)
     rates = np.zeros(caps.shape)
     while free.any():
         load = (free * weight) @ uses_float
-        left = np.maximum(capacities - rates @ uses_float, 0.0)
+        left = np.maximum(capacities - np.where(np.isfinite(rates), rates, 0.0) @ uses_float, 0.0)
         level = np.where(load > 0.0, left / np.where(load > 0.0, load, 1.0), np.inf)
         shared = np.where(uses, level[..., np.newaxis, :], np.inf).min(axis=-1, initial=np.inf)
         own = np.where(free, np.minimum(caps / weight, shared), np.inf)
@@ -161,4 +161,4 @@ def max_min_rates(caps: Floats, uses: Bools, capacities: Floats, weights: Numeri
         stops = free & (own <= least * (1.0 + 1e-12))
         rates = np.where(stops, np.minimum(least * weight, caps), rates)
         free = free & ~stops
-    return np.where(np.isfinite(caps), rates, caps)
+    return np.where(np.isnan(caps), caps, rates)

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from crosszone.core.cluster import ZoneLink
-from crosszone.cost.network import SEGMENT_BYTES, flow_bytes_per_second, link_bytes_per_second
+from crosszone.cost.network import (
+    DEFAULT_WINDOW_BYTES,
+    INITIAL_WINDOW_BYTES,
+    SEGMENT_BYTES,
+    best_num_streams,
+    flow_bytes_per_second,
+    link_bytes_per_second,
+    max_min_rates,
+    message_seconds,
+    slow_start_seconds,
+    slowest_of_seconds,
+)
 
 
 def link(**changes: float | str) -> ZoneLink:
@@ -75,3 +86,98 @@ def test_columns_broadcast() -> None:
     capped = link(bytes_per_second=1e9, flow_bytes_per_second=1e8)
     rows = link_bytes_per_second(capped, num_nodes=np.array([1, 1, 2]), num_flows=np.array([1, 4, 64]))
     assert rows.tolist() == [1e8, 4e8, 1e9]
+
+
+def test_cubic_is_the_default_and_beats_reno_on_long_paths() -> None:
+    lossy = {"loss_fraction": 1e-5}
+    assert flow_bytes_per_second(link(**lossy)) == flow_bytes_per_second(link(**lossy, congestion_control="cubic"))
+    assert flow_bytes_per_second(link(**lossy)) > 2 * flow_bytes_per_second(link(**lossy, congestion_control="reno"))
+
+
+@pytest.mark.parametrize(("rtt_seconds", "measured"), [(0.103, 26.5e6), (0.15, 16.6e6)])
+def test_default_window_gives_what_one_stream_reaches(rtt_seconds: float, measured: float) -> None:
+    # Erben et al. 2023, text and table 4: 210 Mbit/s from the US to Europe, 133 Mbit/s to Asia.
+    assert pytest.approx(measured, rel=0.1) == DEFAULT_WINDOW_BYTES / rtt_seconds
+
+
+def test_streams_that_fill_a_link() -> None:
+    # 10 Gbit/s over 28.6 ms with 2.669 MB windows: 93.3 MB/s a stream, 13.4 streams; two flows share the work.
+    one = DEFAULT_WINDOW_BYTES / 0.0286
+    assert best_num_streams(cap_bytes_per_second=1.25e9, stream_bytes_per_second=one, num_flows=1) == 14
+    assert best_num_streams(cap_bytes_per_second=1.25e9, stream_bytes_per_second=one, num_flows=2) == 7
+    assert best_num_streams(cap_bytes_per_second=1.25e9, stream_bytes_per_second=math.inf, num_flows=1) == 1
+    exact = best_num_streams(cap_bytes_per_second=np.array([3e6, 3.1e6]), stream_bytes_per_second=1e6, num_flows=1)
+    assert exact.tolist() == [3, 4]
+
+
+class TestMessages:
+    def test_warm_message_takes_its_transfer_and_half_a_round_trip(self) -> None:
+        seconds = message_seconds(1e6, bytes_per_second=1e7, rtt_seconds=0.1, num_flows=4, is_warm=True)
+        assert float(seconds) == pytest.approx(0.05 + 0.1)
+
+    def test_cold_message_waits_for_its_window(self) -> None:
+        # Rounds of 14480, 28960, 57920 bytes; the pipe holds 100 kB, so that the fourth round is full.
+        # Waits: 0.1 - 0.01448, 0.1 - 0.02896, 0.1 - 0.05792, and nothing after them.
+        waits = slow_start_seconds(1e6, bytes_per_second=1e6, rtt_seconds=0.1, num_flows=1)
+        assert float(waits) == pytest.approx(0.3 - 0.10136)
+        cold = message_seconds(1e6, bytes_per_second=1e6, rtt_seconds=0.1, num_flows=1, is_warm=False)
+        assert float(cold) == pytest.approx(0.05 + 1.0 + 0.3 - 0.10136)
+
+    def test_message_within_the_initial_window_waits_for_nothing(self) -> None:
+        assert slow_start_seconds(INITIAL_WINDOW_BYTES, bytes_per_second=1e9, rtt_seconds=0.1, num_flows=1) == 0.0
+        assert slow_start_seconds(0.0, bytes_per_second=1e9, rtt_seconds=0.1, num_flows=1) == 0.0
+
+    def test_each_flow_starts_by_itself(self) -> None:
+        one = slow_start_seconds(1e6, bytes_per_second=1e6, rtt_seconds=0.1, num_flows=1)
+        eight = slow_start_seconds(8e6, bytes_per_second=8e6, rtt_seconds=0.1, num_flows=8)
+        assert float(one) == pytest.approx(float(eight))
+
+    def test_no_round_trip_no_wait(self) -> None:
+        assert slow_start_seconds(1e9, bytes_per_second=1e9, rtt_seconds=0.0, num_flows=1) == 0.0
+
+    def test_columns_broadcast(self) -> None:
+        rows = slow_start_seconds(
+            np.array([[1e6], [1e4]]), bytes_per_second=np.array([1e6, 1e9]), rtt_seconds=0.1, num_flows=1
+        )
+        assert rows.shape == (2, 2)
+        assert rows[1].tolist() == [0.0, 0.0]
+
+
+def test_slowest_of_several_messages() -> None:
+    assert slowest_of_seconds(0.006, 1) == 0.0
+    assert float(slowest_of_seconds(0.006, 2)) == pytest.approx(0.003)
+    assert slowest_of_seconds(0.006, np.array([1, 3])).tolist() == pytest.approx([0.0, 0.005])
+    # Drawn: the largest of four exponential delays.
+    draws = np.random.default_rng(1).exponential(1.0, size=(200_000, 4)).max(axis=1).mean()
+    assert float(slowest_of_seconds(1.0, 4)) == pytest.approx(draws - 1.0, rel=0.01)
+
+
+class TestFairSharing:
+    ONE = np.array([[True], [True], [True]])
+
+    def test_those_who_want_less_leave_the_rest(self) -> None:
+        rates = max_min_rates(np.array([1.0, 10.0, 10.0]), self.ONE, np.array([9.0]))
+        assert rates.tolist() == [1.0, 4.0, 4.0]
+
+    def test_two_bottlenecks(self) -> None:
+        # Bertsekas and Gallager, sec. 6.5.2: a flow over both is held by the fuller; its neighbour takes the rest.
+        uses = np.array([[True, False], [True, True], [False, True]])
+        rates = max_min_rates(np.full(3, np.inf), uses, np.array([2.0, 10.0]))
+        assert rates.tolist() == [1.0, 1.0, 9.0]
+
+    def test_groups_weigh_as_their_flows(self) -> None:
+        rates = max_min_rates(np.array([10.0, 10.0]), self.ONE[:2], np.array([8.0]), np.array([3.0, 1.0]))
+        assert rates.tolist() == [6.0, 2.0]
+
+    def test_nothing_shared_nothing_lost(self) -> None:
+        rates = max_min_rates(np.array([3.0, 5.0]), np.zeros((2, 1), dtype=bool), np.array([1.0]))
+        assert rates.tolist() == [3.0, 5.0]
+
+    def test_unknown_stays_unknown(self) -> None:
+        rates = max_min_rates(np.array([np.nan, 5.0]), self.ONE[:2], np.array([4.0]))
+        assert math.isnan(rates[0])
+        assert rates[1] == 4.0
+
+    def test_rows_are_shared_apart(self) -> None:
+        rates = max_min_rates(np.array([[1.0, 9.0], [9.0, 9.0]]), self.ONE[:2], np.array([[6.0], [4.0]]))
+        assert rates.tolist() == [[1.0, 5.0], [2.0, 2.0]]
