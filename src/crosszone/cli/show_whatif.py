@@ -14,7 +14,9 @@ from crosszone.cli.tables import Column, bullets, heading, pairs, paragraph, tab
 from crosszone.core.problem import Problem
 from crosszone.core.whatif import Advice, Change, Regime, Slope, WhatIf
 
-NUM_CHANGES = 16
+FIRST = ("step_seconds", "tokens_per_second", "memory.peak_bytes", "train_seconds", "costs.total_dollars")
+"""Numbers that come before the others."""
+NUM_CHANGES = 12
 NUM_SLOPES = 8
 NUM_ADVICE = 8
 """Rows shown before `--verbose` is needed."""
@@ -80,7 +82,8 @@ def _changes_view(result: WhatIf, *, is_verbose: bool) -> Iterator[RenderableTyp
     if not moved:
         yield paragraph("No number of the prediction changes.")
         return
-    shown = sorted(moved, key=_worth)
+    first = [change for name in FIRST for change in moved if change.name == name]
+    shown = sorted((change for change in moved if change not in first), key=_worth)
     rest = 0 if is_verbose else max(len(shown) - NUM_CHANGES, 0)
     if rest:
         # The worst are as telling as the best.
@@ -91,7 +94,7 @@ def _changes_view(result: WhatIf, *, is_verbose: bool) -> Iterator[RenderableTyp
         Column(name="then", is_number=True),
         Column(name="change", is_number=True),
     ]
-    yield table(columns, [_change_row(change) for change in shown])
+    yield table(columns, [_change_row(change) for change in (*first, *shown)])
     if rest:
         yield paragraph(f"and {rest} more (--verbose)")
 

@@ -26,10 +26,14 @@ def advice(base: Base) -> tuple[Advice, ...]:
     Seconds are those of a step with as many tokens as the base's has, so that larger batches compare.
     """
     found: dict[str, tuple[float, Advice]] = {}
+    expressed = set[str]()
     for proposal in proposals(base.job.source.value, base.problem, base.ranked.plan, base.ranked.prediction):
+        if proposal.is_last_resort and proposal.kind in expressed:
+            continue
         changed = _expressed(base, proposal)
         if changed is None:
             continue
+        expressed.add(proposal.kind)
         settings, new = changed
         seconds = _seconds_saved(base, new, _step_seconds(new))
         least = max(found[proposal.kind][0] if proposal.kind in found else 0.0, LEAST_FRACTION * _step(base))

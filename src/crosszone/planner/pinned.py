@@ -14,6 +14,7 @@ from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import supports
 from crosszone.planner.complete import complete
+from crosszone.planner.search import search
 
 Place = tuple[str | int, ...]
 """Keys and indices of a job file, from its top."""
@@ -40,7 +41,7 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
     Errors: SpecError or InfeasiblePlan where the changed job leaves no room for the plan, with all reasons.
     """
     if ("plan",) in places:
-        return complete(problem)
+        return _searched(problem)
     keys = plan_keys(places)
     changed = _set_values(problem, plan, places)
     if keys & PLACED:
@@ -50,6 +51,17 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
         changed = _placed(problem, remaining, must_share=remaining is not changed or _shares_anew(problem, plan, keys))
     check_plan(problem, changed)
     return changed
+
+
+def _searched(problem: Problem) -> Plan:
+    """The plan of the job; where it fixes no degree, the best that keeps what it does fix. InfeasiblePlan."""
+    written = problem.plan
+    if any(getattr(written, name) is not None for name in PLACED):
+        return complete(problem)
+    answer = search(problem, top=1)
+    if not answer.plans:
+        raise InfeasiblePlan.of(answer.verdict, where="plan")
+    return answer.plans[0].plan
 
 
 def plan_keys(places: Sequence[Place]) -> set[str]:

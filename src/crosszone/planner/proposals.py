@@ -23,10 +23,12 @@ from crosszone.cost.sync import sync_methods
 from crosszone.cost.zone_collectives import best_bucket_bytes
 
 FASTER = "x2"
-RATES = ("bandwidth", "per_node", "per_flow")
+RATES = {"bandwidth": "bandwidth", "per_node": "bandwidth per node", "per_flow": "rate per flow"}
+"""Keys of a link that cap its rate, and what a person calls them."""
 EVERY = (8, 30, 100)
 """Inner steps between agreements that are tried: 30 is what DiLoCo's scaling laws were fitted at (Charles et al. 2025,
 arXiv 2503.09799), 100 what INTELLECT-1 ran (Jaghouar et al. 2024, arXiv 2412.01152)."""
+USUAL_EVERY = 30
 VIRTUAL_STAGES = (2, 4)
 STREAM_AXES = {"gradients": "dp", "pseudogradients": "dp", "activations": "pp"}
 """What of a plan crosses zones where a stream does."""
@@ -45,6 +47,8 @@ class Proposal:
     settings: tuple[str, ...]
     source: str
     """Of the mechanism."""
+    is_last_resort: bool = False
+    """Only worth its time where nothing of this kind before it could be expressed."""
 
 
 def proposals(written: dict[str, Any], problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[Proposal]:
@@ -123,9 +127,7 @@ def _memory_for_time(plan: Plan) -> Iterator[Proposal]:
             source="Korthikanti et al. 2022 (arXiv 2205.05198), sec. 4",
         )
     if plan.offload != "none":
-        yield Proposal(
-            kind="offload", title="keep everything on the GPU", settings=("plan.offload=none",), source=ZERO
-        )
+        yield Proposal(kind="offload", title="keep everything on the GPU", settings=("plan.offload=none",), source=ZERO)
     for units_ahead in (1, 2) if plan.shard == "parameters" else ():
         if units_ahead != plan.prefetch:
             yield Proposal(
@@ -142,16 +144,20 @@ def _links(written: dict[str, Any], problem: Problem, plan: Plan, prediction: Pr
     for link in prediction.links:
         first, second = sorted((link.from_zone, link.to_zone))
         by_pair.setdefault((first, second), []).append(link)
-    for pair, ways in by_pair.items():
-        name = ",".join(pair)
-        keys = [key for key in RATES if all(key in one for one in _written_links(written, pair))]
-        rates = " and ".join(keys)
+    every = [list(by_pair)] if len(by_pair) > 1 else []
+    for pairs in (*([pair] for pair in by_pair), *every):
+        names = [",".join(pair) for pair in pairs]
+        keys = [key for key in RATES if all(key in one for pair in pairs for one in _written_links(written, pair))]
+        rates = " and ".join(RATES[key] for key in keys)
+        where = f"between {pairs[0][0]} and {pairs[0][1]}" if len(pairs) == 1 else "of every link that the plan uses"
         yield Proposal(
-            kind=f"bandwidth {name}",
-            title=f"twice the {rates} between {pair[0]} and {pair[1]}",
-            settings=tuple(f"links[{name}].{key}={FASTER}" for key in keys),
+            kind=f"bandwidth {names}",
+            title=f"twice the {rates} {where}",
+            settings=tuple(f"links[{name}].{key}={FASTER}" for name in names for key in keys),
             source="the provider",
         )
+    for pair, ways in by_pair.items():
+        name = ",".join(pair)
         known = [problem.cluster.link(way.from_zone, way.to_zone) for way in ways]
         num_streams = max(_num_streams(link, way.bytes_per_second) for link, way in zip(known, ways, strict=True))
         if num_streams > max(link.num_streams or 1 for link in known):
@@ -224,6 +230,16 @@ def _agreement(plan: Plan) -> Iterator[Proposal]:
                 settings=(f"plan.sync.method={name}", *((f"plan.sync.every={every}",) if every > 1 else ())),
                 source=module.SOURCE,
             )
+    yield Proposal(
+        kind="sync diloco",
+        title=f"diloco every {USUAL_EVERY} steps, the plan searched for it",
+        settings=(
+            f"plan={{sync: {{method: diloco, every: {USUAL_EVERY}}}}}",
+            f"constraints.allow=[{sync_methods()['diloco'].ALLOWS}]",
+        ),
+        source=sync_methods()["diloco"].SOURCE,
+        is_last_resort=True,
+    )
     for algorithm in ZONE_ALGORITHMS:
         if algorithm != plan.sync.algorithm:
             yield Proposal(
