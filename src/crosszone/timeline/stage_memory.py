@@ -102,6 +102,19 @@ def stage_bytes(view: StageView) -> StageBytes:
     )
 
 
+def in_flight(view: StageView) -> Floats:
+    """Most microbatches whose activations a rank of each stage row holds at once."""
+    plans, result = view.plans, np.zeros(len(view.plans))
+    for code, name in enumerate(SCHEDULES):
+        rows = plans.schedule == code
+        if rows.any():
+            count = schedule(name).in_flight(
+                view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
+            )
+            result = np.where(rows, count, result)
+    return result
+
+
 def _held(view: StageView, size: Floats | float, level: int) -> Floats:
     """Bytes of a state of `size` bytes a parameter that sharding from `level` on divides."""
     divided = view.plans.shard >= level
@@ -138,19 +151,7 @@ def _activations(view: StageView) -> tuple[Floats, Floats]:
         kept += count * per_layer
         working = np.maximum(working, (cost.working[key] - per_layer + cost.passing[key]) * (count > 0))
     logits = view.stages.has_head * view.costs.logit_bytes[key]
-    return kept * _in_flight(view), np.maximum(working, logits) + view.costs.activations[0].gathered[key]
-
-
-def _in_flight(view: StageView) -> Floats:
-    plans, result = view.plans, np.zeros(len(view.plans))
-    for code, name in enumerate(SCHEDULES):
-        rows = plans.schedule == code
-        if rows.any():
-            count = schedule(name).in_flight(
-                view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
-            )
-            result = np.where(rows, count, result)
-    return result
+    return kept * in_flight(view), np.maximum(working, logits) + view.costs.activations[0].gathered[key]
 
 
 def _buffers(view: StageView, copies: StateBytes) -> Floats:
