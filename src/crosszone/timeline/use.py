@@ -6,7 +6,7 @@ from crosszone.core.schedules.action import BACKWARD, FORWARD, WEIGHT_GRADIENT, 
 from crosszone.core.simulation import LinkUse, Simulation, StageUse
 from crosszone.timeline.closing_spans import Closing
 from crosszone.timeline.replay import Group, Replay
-from crosszone.timeline.stage_memory import _in_flight as in_flight
+from crosszone.timeline.stage_memory import in_flight
 from crosszone.trace.detail import activity
 from crosszone.trace.span import Counter, Span, Trace, Track
 
