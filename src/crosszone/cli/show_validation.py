@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 NUM_WORST = 10
 NUM_REASONS = 12
-TITLES = {"step_seconds": "Seconds per step", "peak_memory_bytes": "Peak memory", "fits": "Fits or runs out of memory"}
+TITLES = {
+    "step_seconds": "Seconds per step",
+    "peak_memory_bytes": "Peak memory",
+    "fits": "Fits or runs out of memory",
+    "cross_zone": "Across zones",
+}
 ERROR_COLUMNS = ("error", "median", "bias", "null model", "regret")
+SHORT_COLUMNS = ERROR_COLUMNS[:3]
 VERDICT_COLUMNS = ("accuracy", "ran, fits", "ran, does not", "failed, fits", "failed, does not")
 DIGITS = re.compile(r"\d+(\.\d+)?")
 
@@ -29,11 +35,11 @@ def validation_view(validation: Validation, *, is_verbose: bool) -> Iterator[Ren
     for quantity, scores in validation.quantities.items():
         yield heading(TITLES[quantity])
         yield paragraph(_headline(scores))
-        parts = (("source", scores.by_source), ("GPU", scores.by_gpu), ("framework", scores.by_framework))
-        for name, by in (*parts, ("model family", scores.by_family)):
-            yield _scores(name, by, scores.total if name == "source" else None, is_verdict=quantity == "fits")
+        for name, by in _parts(quantity, scores):
+            yield _scores(name, by, scores.total if name == "source" else None, quantity)
         if quantity != "fits":
-            counted = [row for row in validation.rows if row.quantity == quantity and row.is_counted]
+            own = {row.quantity for row in validation.rows} if quantity == "cross_zone" else {quantity}
+            counted = [row for row in validation.rows if row.quantity in own and row.is_counted]
             yield heading("Worst rows")
             yield _worst(counted, len(counted) if is_verbose else NUM_WORST)
     if not validation.quantities:
@@ -41,6 +47,15 @@ def validation_view(validation: Validation, *, is_verbose: bool) -> Iterator[Ren
     if validation.skipped:
         yield heading(f"Skipped: {len(validation.skipped)} of {validation.num_table_rows} rows")
         yield _skipped(validation.skipped, is_verbose=is_verbose)
+
+
+def _parts(quantity: str, scores: QuantityScores) -> tuple[tuple[str, dict[str, Score]], ...]:
+    """What the scores are shown by. Figures across zones name the method where a run names its framework."""
+    if quantity == "cross_zone":
+        apart = (("method", scores.by_framework), ("model", scores.by_family))
+        return (("source", scores.by_source), *(each for each in apart if len(each[1]) > 1))
+    by = (("source", scores.by_source), ("GPU", scores.by_gpu), ("framework", scores.by_framework))
+    return (*by, ("model family", scores.by_family))
 
 
 def _headline(scores: QuantityScores) -> str:
@@ -57,17 +72,17 @@ def _headline(scores: QuantityScores) -> str:
     return f"{text}; {inside} lie in their 90 % interval (± {width} on average)"
 
 
-def _scores(name: str, by: dict[str, Score], total: Score | None, *, is_verdict: bool) -> RenderableType:
-    numbers = ("rows", *(VERDICT_COLUMNS if is_verdict else ERROR_COLUMNS))
-    columns = [Column(name=name), *(Column(name=number, is_number=True) for number in numbers)]
-    shown = [(key, *_cells(score, is_verdict=is_verdict)) for key, score in by.items()]
+def _scores(name: str, by: dict[str, Score], total: Score | None, quantity: str) -> RenderableType:
+    numbers = {"fits": VERDICT_COLUMNS, "cross_zone": SHORT_COLUMNS}.get(quantity, ERROR_COLUMNS)
+    columns = [Column(name=name), *(Column(name=number, is_number=True) for number in ("rows", *numbers))]
+    shown = [(key, *_cells(score, quantity)) for key, score in by.items()]
     if total is not None:
-        shown.append(("all rows", *_cells(total, is_verdict=is_verdict)))
+        shown.append(("all rows", *_cells(total, quantity)))
     return table(columns, shown)
 
 
-def _cells(score: Score, *, is_verdict: bool) -> tuple[str, ...]:
-    if is_verdict:
+def _cells(score: Score, quantity: str) -> tuple[str, ...]:
+    if quantity == "fits":
         confusion = score.confusion
         assert confusion is not None
         counts = (
@@ -78,23 +93,28 @@ def _cells(score: Score, *, is_verdict: bool) -> tuple[str, ...]:
         )
         return (str(score.num_rows), _share(score.balanced_accuracy), *map(str, counts))
     regret = f"{_share(score.regret)} ({score.num_groups})" if score.num_groups else "-"
-    errors = (score.mape, score.median_ape)
-    return (str(score.num_rows), *map(_share, errors), _signed(score.bias), _share(score.null_model_mape), regret)
+    errors = (str(score.num_rows), *map(_share, (score.mape, score.median_ape)), _signed(score.bias))
+    return errors if quantity == "cross_zone" else (*errors, _share(score.null_model_mape), regret)
 
 
 def _worst(rows: list[ValidatedRow], limit: int) -> RenderableType:
     worst = sorted(rows, key=lambda row: -abs(row.relative_error or 0.0))[:limit]
-    format_value = units.format_bytes if rows and rows[0].unit == "bytes" else units.format_seconds
     return table(
         [
             Column(name="id", is_flexible=True),
             *(Column(name=name, is_number=True) for name in ("measured", "predicted", "error")),
         ],
         [
-            (row.id, format_value(row.measured), format_value(row.predicted), _signed(row.relative_error))
+            (row.id, _value(row.measured, row), _value(row.predicted, row), _signed(row.relative_error))
             for row in worst
         ],
     )
+
+
+def _value(value: float, row: ValidatedRow) -> str:
+    if row.unit == "bytes":
+        return units.format_bytes(value)
+    return units.format_seconds(value) if row.unit == "s" else f"{value:.3g} {row.unit}"
 
 
 def _skipped(skipped: tuple[SkippedRow, ...], *, is_verbose: bool) -> RenderableType:

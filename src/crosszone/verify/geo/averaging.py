@@ -38,6 +38,7 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
     return reported(
         row,
         batch / (batch / _anchor(row, rows) + there - here),
+        method="averaging over zones",
         group=f"{row.text('model')} {row.text('sites')}",
     )
 
@@ -82,7 +83,10 @@ def _paths(row: Row, sites: list[str], num_peers: int) -> list[tuple[float, floa
 
 
 def _near(row: Row) -> tuple[float, float]:
-    return needed(row, "intra_bw_gbps") * 1e9 / 8.0, 0.0
+    rates = [float(number) for number in NUMBER.findall(row.text("intra_bw_gbps"))]
+    if not rates:
+        raise SpecError.of("intra_bw_gbps is blank.")
+    return min(rates) * 1e9 / 8.0, 0.0
 
 
 def _parts(row: Row, name: str) -> list[float]:
@@ -100,7 +104,7 @@ def _averaging_seconds(row: Row, num_peers: int, paths: list[tuple[float, float]
         bytes_per_second=rates,
         latency_seconds=latencies,
         jitter_seconds=np.zeros(len(paths)),
-        num_flows=np.ones(len(paths)),
+        num_flows=1.0,
     )
     moved = needed(row, "params_b") * 1e9 * CODEC_BYTES[codec]
     return float(direct_exchange(links, num_zones=num_peers, all_reduce_bytes=moved).seconds)

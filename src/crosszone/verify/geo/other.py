@@ -6,7 +6,7 @@ from crosszone.errors import SpecError
 from crosszone.verify.geo.outcome import Outcome, needed
 from crosszone.verify.row import Row
 
-COLUMNS = ("row_id", "work", "metric", "value", "unit")
+COLUMNS = ("work", "metric", "value", "unit")
 """A table that has all of them is one of these kinds."""
 FACTS = ("gpus", "gpu_type", "tp", "pp", "dp", "global_batch", "seq_len", "inter_bw_gbps", "inter_latency_ms")
 """What a run across zones follows from."""
@@ -18,7 +18,7 @@ REASONS = {
     "packet drop rate": "a property of a link, which predictions start from.",
     "inter-dc bandwidth needed": "the row states neither the model's step nor the share of compute asked for.",
     "sustained throughput": "a property of a link, which predictions start from.",
-    "iteration time": "one cluster, not across zones; the row states no sequence length and names no order of ranks.",
+    "iteration time": "one cluster, not across zones, in another table's columns; the row states no sequence length.",
 }
 """By the words that the metric starts with or has."""
 

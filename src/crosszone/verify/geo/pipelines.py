@@ -85,7 +85,6 @@ def _pipeline(row: Row, name: str, rows: Sequence[Row], *, delay: tuple[float, f
     forward = _forward_seconds(row)
     backward, recomputed = _backward_seconds(row, rows, forward), forward if _recomputes(row) else 0.0
     virtual = VIRTUAL_STAGES.get(name, 1)
-    budget = MEMORY.search(row.text("notes"))
     hops = [_boundary(stage, stages // sites, forward, delay) for stage in range(1, stages)]
     if name == "interleaved_1f1b":
         hops.append(_boundary(stages, stages // sites, forward, delay))
@@ -97,7 +96,8 @@ def _pipeline(row: Row, name: str, rows: Sequence[Row], *, delay: tuple[float, f
         backward_seconds=(backward,) * stages,
         weight_seconds=((backward - recomputed) / 2.0,) * stages,
         boundaries=tuple(hops),
-        most_in_flight=float(budget[1]) * stages if budget is not None else None,
+        most_in_flight=_most_in_flight(row, stages),
+        receives_early=name in GENERATED,
     )
 
 
@@ -122,6 +122,18 @@ def _forward_seconds(row: Row) -> float:
 
 def _recomputes(row: Row) -> bool:
     return "recompute" in row.text("notes") and "no recompute" not in row.text("notes")
+
+
+def _most_in_flight(row: Row, stages: int) -> float | None:
+    """Microbatches that fit the memory of 1F1B's p times the printed factor; any number where layers are recomputed.
+
+    Recomputed layer by layer a microbatch holds only the inputs of its layers, about 1/17 of its activations (34 s b h
+    bytes a layer, Korthikanti et al. 2022, sec. 4, of which 2 s b h are the input).
+    """
+    budget = MEMORY.search(row.text("notes"))
+    if _recomputes(row):
+        return float(needed_count(row, "micro_batches"))
+    return None if budget is None else float(budget[1]) * stages
 
 
 def _backward_seconds(row: Row, rows: Sequence[Row], forward: float) -> float:
