@@ -18,7 +18,7 @@ from crosszone.cli.show_prediction import (
     shortened,
 )
 from crosszone.cli.tables import Column, bullets, heading, paragraph, table
-from crosszone.core.answer import Answer, RankedPlan, RejectedPlan, Search
+from crosszone.core.answer import Answer, Comparison, RankedPlan, RejectedPlan, Search, Side
 from crosszone.core.plan import Plan
 
 NUM_REJECTED = 5
@@ -36,6 +36,9 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
     if answer.baseline is not None:
         yield heading("One zone alone")
         yield paragraph(_baseline_line(answer.baseline))
+    if answer.comparison is not None:
+        yield heading("Span zones or not")
+        yield _sides_table(answer.comparison)
     yield heading("Verdict")
     yield paragraph(answer.verdict)
     if answer.plans:
@@ -134,6 +137,40 @@ def _baseline_line(baseline: RankedPlan) -> str:
         f"{degrees(baseline.plan)}: step {units.format_seconds(prediction.step_seconds)}, "
         f"MFU {units.format_fraction(prediction.mfu)}; {plan_details(baseline.plan)}"
     )
+
+
+def _sides_table(both: Comparison) -> RenderableType:
+    """Time, cost and risk of spanning zones and of staying in one; what neither side knows is left out."""
+    columns = [
+        Column(name=""),
+        Column(name="spanning", is_number=True),
+        Column(name="one zone", is_number=True),
+    ]
+    sides = [_side_cells(side) for side in (both.spanning, both.alone)]
+    rows = [(name, text, sides[1][name]) for name, text in sides[0].items()]
+    return table(columns, [row for row in rows if row[1:] != ("unknown", "unknown")])
+
+
+def _side_cells(side: Side) -> dict[str, str]:
+    low, high = units.format_seconds(side.low_seconds), units.format_seconds(side.high_seconds)
+    failures = side.expected_num_failures
+    return {
+        "zones": ", ".join(side.zones),
+        "GPUs": str(side.num_gpus),
+        "step": units.format_seconds(side.step_seconds),
+        "step, 9 of 10": f"{low} to {high}",
+        "done, P50": units.format_seconds(side.p50_seconds),
+        "done, P90": units.format_seconds(side.p90_seconds),
+        "goodput": units.format_fraction(side.goodput_fraction),
+        "GPUs cost": units.format_dollars(side.gpu_dollars),
+        "of it idle": units.format_dollars(side.idle_gpu_dollars),
+        "egress": units.format_dollars(side.egress_dollars),
+        "storage": units.format_dollars(side.storage_dollars),
+        "cost in all": units.format_dollars(side.total_dollars),
+        "energy": units.format_joules(side.energy_joules),
+        "failures": "unknown" if failures is None else f"{failures:.3g}",
+        "a link fails": units.format_fraction(side.link_failure_probability),
+    }
 
 
 def _rejected_line(rejected: RejectedPlan, best: Plan | None, *, is_verbose: bool) -> str:

@@ -151,10 +151,10 @@ def _headline(problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[
     yield "memory", Text.assemble(f"{_used(memory.peak_bytes, memory.capacity_bytes)}: ", verdict)
     if len(plan.zones) > 1:
         yield "zones cost", f"{prediction.cross_zone_penalty_ratio:.2f}× the step of one ideal zone"
+    yield from _interruptions(prediction)
     if prediction.train_seconds is not None:
         yield "training", _training(problem, prediction)
-        gpus, egress = units.format_dollars(prediction.gpu_dollars), units.format_dollars(prediction.egress_dollars)
-        yield "cost", f"GPUs {gpus}, egress {egress}"
+        yield "cost", _cost(prediction)
         if prediction.energy_joules is not None:
             yield "energy", f"{units.format_joules(prediction.energy_joules)}, GPUs alone"
 
@@ -187,6 +187,34 @@ def _training(problem: Problem, prediction: Prediction) -> str:
         return text
     p50, p90 = units.format_seconds(finish.p50_seconds), units.format_seconds(finish.p90_seconds)
     return f"{text}; with failures {p50} (P50), {p90} (P90)"
+
+
+def _interruptions(prediction: Prediction) -> Iterator[tuple[str, str | Text]]:
+    """Goodput, and the failures and checkpoints that it comes from."""
+    reliability = prediction.reliability
+    if prediction.goodput_fraction is None or reliability is None:
+        return
+    mtbf, every = reliability.mtbf_seconds, reliability.checkpoint_every_seconds
+    yield (
+        "goodput",
+        f"{units.format_fraction(prediction.goodput_fraction)}: a failure every {units.format_seconds(mtbf)}, then "
+        f"{units.format_seconds(reliability.restart_seconds)} to restart; a checkpoint of "
+        f"{units.format_bytes(reliability.checkpoint_bytes)} every {units.format_seconds(every)} stops training for "
+        f"{units.format_seconds(reliability.checkpoint_seconds)}",
+    )
+
+
+def _cost(prediction: Prediction) -> str:
+    costs = prediction.costs
+    text = f"GPUs {units.format_dollars(prediction.gpu_dollars)}"
+    if costs is not None and costs.idle_gpu_dollars:
+        text += f" ({units.format_dollars(costs.idle_gpu_dollars)} of it idle)"
+    text += f", egress {units.format_dollars(prediction.egress_dollars)}"
+    if costs is not None and costs.storage_dollars:
+        text += f", storage {units.format_dollars(costs.storage_dollars)}"
+    if costs is not None and costs.total_dollars is not None:
+        text += f"; {units.format_dollars(costs.total_dollars)} with failures and checkpoints"
+    return text
 
 
 def _used(used_bytes: float, capacity_bytes: float) -> str:

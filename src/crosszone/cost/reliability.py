@@ -13,6 +13,8 @@ from crosszone.core.tables import Floats, Numeric
 
 SMALL_RATIO = 1e-2
 """Below it variances are taken from their series: the closed forms subtract numbers that are nearly equal."""
+LARGE_RATIO = 300.0
+"""Beyond it nothing ever comes through."""
 MOST_COUNTED = 50.0
 """Failures up to which each number of them is weighed by itself; beyond, their sum is normal."""
 NUM_HALVINGS = 80
@@ -99,7 +101,9 @@ class WallTime:
 
     @property
     def num_failures(self) -> float:
-        """Their mean."""
+        """Their mean; infinite where no segment ever comes through."""
+        if self.success_probability == 0.0:
+            return float("inf")
         return self.num_segments * (1.0 - self.success_probability) / self.success_probability
 
     @property
@@ -217,6 +221,8 @@ def _repeated_variance(ratio: float) -> float:
     """Variance of the time until a run of length `ratio` comes through, mean time between failures 1."""
     if ratio < SMALL_RATIO:
         return ratio**3 / 3.0
+    if ratio > LARGE_RATIO:
+        return float("inf")
     return float(np.exp(2.0 * ratio) - 2.0 * ratio * np.exp(ratio) - 1.0)
 
 

@@ -39,7 +39,7 @@ def faster_probability(one: Prediction, other: Prediction) -> float:
 
 
 def weighed(both: Comparison) -> str:
-    """Time with its range, finish, money and failures of the two plans, as far as they are known: some sentences."""
+    """How sure it is, when both are done, and what may fail, as far as it is known: some sentences."""
     return " ".join([_probability_sentence(both), *_finish_sentences(both), *_risk_sentences(both)])
 
 
@@ -102,9 +102,6 @@ def _finish_sentences(both: Comparison) -> list[str]:
         [units.format_seconds(getattr(side, name)) for side in sides] for name in ("p50_seconds", "p90_seconds")
     )
     text = f"Failures included, spanning is done in {p50[0]} (P90 {p90[0]}), one zone in {p50[1]} (P90 {p90[1]})"
-    money = [side.total_dollars for side in sides]
-    if None not in money:
-        text += f", for {units.format_dollars(money[0])} and {units.format_dollars(money[1])} in all"
     return [f"{text}."]
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from crosszone import service
+from crosszone.core.answer import Comparison, Side
 
 
 def test_json_carries_plans_baseline_and_what_was_turned_down(run, answer) -> None:
@@ -160,3 +161,24 @@ def test_turned_down_plans_show_only_what_is_other_in_them(run, answer, monkeypa
     other = dataclasses.replace(rejected, plan=dataclasses.replace(rejected.plan, recompute="none"))
     monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, rejected=(other,)))
     assert "• recompute none: Stage 0 needs 95 GB" in run("plan", "job.yaml").out
+
+
+def test_both_sides_of_spanning_are_shown_and_nothing_that_neither_knows(run, answer, monkeypatch) -> None:
+    assert "Span zones or not" not in run("plan", "job.yaml").out
+    unknown = {field.name: None for field in dataclasses.fields(Side)}
+    alone = Side(
+        **{
+            **unknown, "zones": ("north",), "num_gpus": 8, "step_seconds": 17.0, "low_seconds": 15.0,
+            "high_seconds": 20.0, "egress_dollars": 0.0, "link_failure_probability": 0.0,
+        }
+    )  # fmt: skip
+    changes = {"zones": ("north", "south"), "num_gpus": 16, "step_seconds": 10.0, "egress_dollars": 12.3}
+    spanning = dataclasses.replace(alone, **changes, link_failure_probability=None)
+    both = Comparison(spanning=spanning, alone=alone, faster_probability=0.9)
+    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, comparison=both))
+    text = run("plan", "job.yaml").out.partition("Span zones or not")[2].partition("Verdict")[0]
+    rows = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+    for row in (["step", "10 s", "17 s"], ["egress", "12.30 USD", "0.00 USD"], ["a link fails", "unknown", "0 %"]):
+        assert row in rows
+    assert not any(row[0] in ("done, P50", "GPUs cost", "energy") for row in rows)
+    assert run("plan", "job.yaml", "--json").json["comparison"]["faster_probability"] == 0.9

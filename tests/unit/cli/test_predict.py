@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from crosszone import service
+from crosszone.core.prediction import Costs, Reliability
 
 
 def test_json_is_the_prediction_with_its_plan(run, ranked) -> None:
@@ -137,3 +138,32 @@ def test_standard_input_that_is_not_utf8_is_bad_input(run, ranked) -> None:
     result = run("predict", "-", "--json", stdin="# 北京".encode("gb18030"))
     assert result.code == 2
     assert "not UTF-8" in result.json["errors"][0]["message"]
+
+
+RELIABILITY = Reliability(
+    mtbf_seconds=10 * 86400.0, checkpoint_bytes=94e9, storage_bytes=188e9, checkpoint_write_seconds=60.0,
+    checkpoint_seconds=60.0, checkpoint_every_seconds=10800.0, restart_seconds=660.0, expected_num_failures=44.2,
+    failure_probability=1.0, link_failure_probability=None, evaluation_seconds=0.0, data_wait_seconds=0.0,
+    wall_seconds=3.9e7,
+)  # fmt: skip
+COSTS = Costs(
+    working_gpu_dollars=4000.0, idle_gpu_dollars=1000.0, overhead_dollars=100.0, step_egress_dollars=12.3,
+    dataset_egress_dollars=0.0, storage_dollars=7.0, total_dollars=5119.3,
+)  # fmt: skip
+
+
+def test_interruptions_are_shown_where_goodput_is_known(run, ranked, monkeypatch) -> None:
+    assert "goodput" not in run("predict", "job.yaml").out
+    known = dataclasses.replace(ranked.prediction, goodput_fraction=0.977, reliability=RELIABILITY)
+    monkeypatch.setattr(service, "predict", lambda problem: dataclasses.replace(ranked, prediction=known))
+    text = " ".join(run("predict", "job.yaml").out.split())
+    for shown in ("goodput 97.7 %", "a failure every 10 d", "11 min to restart", "94 GB every 3 h", "for 60 s"):
+        assert shown in text, shown
+
+
+def test_the_whole_bill_is_shown_where_it_is_known(run, ranked, monkeypatch) -> None:
+    assert "cost GPUs unknown, egress 12.30 USD" in " ".join(run("predict", "job.yaml").out.split())
+    known = dataclasses.replace(ranked.prediction, gpu_dollars=5000.0, costs=COSTS)
+    monkeypatch.setattr(service, "predict", lambda problem: dataclasses.replace(ranked, prediction=known))
+    text = " ".join(run("predict", "job.yaml").out.split())
+    assert "GPUs 5000 USD (1000 USD of it idle), egress 12.30 USD, storage 7.00 USD; 5119 USD with failures" in text
