@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crosszone.core.plan import SCHEDULES
+from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, offsets
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.traffic import boundary_bytes
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.paths import Crossing, beside_others, crossing
 from crosszone.timeline.rows import Tables
+
+TURNING = tuple(code for code, name in enumerate(SCHEDULES) if traits(name).placement == "v")
+"""Schedules whose virtual stages turn round at the last rank: there is no way from it to the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,8 @@ def boundary_columns(inputs: Inputs, tables: Tables) -> BoundaryColumns:
     message = _message_bytes(inputs, view)
     is_last = np.append(stages.replica[1:] != stages.replica[:-1], True)
     starts = offsets(stages.replica, len(replicas))
-    wraps = is_last & (view.num_virtual_stages > 1)
+    turns = np.isin(view.schedule, TURNING)
+    wraps = is_last & (view.num_virtual_stages > 1) & ~turns
     next_pool = np.where(is_last, stages.pool[starts][stages.replica], np.append(stages.pool[1:], 0))
     next_pool = np.where(is_last & ~wraps, stages.pool, next_pool)
     per_rank = message / (view.tp * view.cp)
@@ -144,25 +150,32 @@ def both_ways(
 ) -> tuple[Crossing, Crossing]:
     """Forth from `pool` to `next_pool`, and back. `group` is each row's replica group, `plan` its plan.
 
-    Where several groups of a plan cross, they send at the same time and share what they have in common.
+    Several groups of a plan that cross, and links of one group that share an uplink, send at the same time.
     """
     there = crossing(inputs, pool, next_pool, num_flows, crosses)
     back = crossing(inputs, next_pool, pool, num_flows, crosses)
     rows = np.flatnonzero(crosses)
-    groups = np.unique(np.stack([plan[rows], group[rows]]), axis=1)[0]
-    for index in np.flatnonzero(np.bincount(groups) > 1):
+    has_uplinks = any(zone.uplink_bytes_per_second for zone in inputs.problem.cluster.zones)
+    known: dict[tuple[tuple[int, ...], ...], Floats] = {}
+    for index in _with_rivals(plan[rows], group[rows], pool[rows], has_uplinks):
         own = rows[plan[rows] == index]
-        pairs = [*zip(pool[own], next_pool[own], strict=True), *zip(next_pool[own], pool[own], strict=True)]
-        alone = np.concatenate([there.bytes_per_second[own], back.bytes_per_second[own]])
-        rates = beside_others(
-            inputs,
-            [(int(start), int(end)) for start, end in pairs],
-            np.tile(group[own], 2).tolist(),
-            alone,
-            np.tile(num_flows[own], 2).astype(float),
-        )
-        there.bytes_per_second[own], back.bytes_per_second[own] = np.split(rates, 2)
+        ways = [(there, pool[own], next_pool[own]), (back, next_pool[own], pool[own])]
+        start, end = (np.concatenate([way[side] for way in ways]) for side in (1, 2))
+        alike, flows = np.tile(group[own] - group[own][0], 2), np.tile(num_flows[own], 2)
+        key = tuple(tuple(each.tolist()) for each in (start, end, alike, flows))
+        if key not in known:
+            alone = np.concatenate([way[0].bytes_per_second[own] for way in ways])
+            pairs = list(zip(start.tolist(), end.tolist(), strict=True))
+            known[key] = beside_others(inputs, pairs, alike.tolist(), alone, flows.astype(float))
+        there.bytes_per_second[own], back.bytes_per_second[own] = np.split(known[key], 2)
     return there, back
+
+
+def _with_rivals(plan: Ints, group: Ints, pool: Ints, has_uplinks: bool) -> Ints:
+    """Plans of which several groups cross, or, where zones have uplinks, one group crosses at several places."""
+    rivals = np.unique(np.stack([plan, pool if has_uplinks else group]), axis=1)[0]
+    more = np.unique(np.stack([plan, group]), axis=1)[0]
+    return np.union1d(np.flatnonzero(np.bincount(rivals) > 1), np.flatnonzero(np.bincount(more) > 1))
 
 
 def _inside_seconds(inputs: Inputs, view: PlanTable, num_replicas: Ints, pool: Ints, per_rank: Floats) -> Floats:

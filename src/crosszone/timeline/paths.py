@@ -17,8 +17,6 @@ from crosszone.timeline.inputs import Inputs
 
 PoolPair = tuple[int, int]
 ZonePair = tuple[int, int]
-ROUNDING = 1e-9
-"""Relative difference that arithmetic may leave between two rates that are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +25,8 @@ class Shared:
 
     name: str
     bytes_per_second: float
+    takes_turns: bool = True
+    """Messages of one replica pass one after the other, as over a link; not so at a zone's uplink, which is wider."""
 
 
 def link_between(inputs: Inputs, pair: PoolPair) -> ZoneLink:
@@ -66,9 +66,11 @@ def rates_at_once(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric)
 def beside_others(
     inputs: Inputs, pairs: Sequence[PoolPair], groups: Sequence[int], alone: Floats, num_flows: Floats
 ) -> Floats:
-    """[pair]: the rate of each pair while the pairs of all other groups send, too; a group's own take turns.
+    """[pair]: the rate of each pair while others send, too.
 
-    Groups share by their flows, as TCP does. Of pairs of one other group with the same way, the widest is counted.
+    Those are all pairs of other groups, and pairs of the own group that leave or enter by the same uplink; over links
+    and named paths a group's own messages take turns. All share by their flows, as TCP does. Of pairs of one group
+    with the same way, the widest is counted.
     """
     under = shared(inputs)
     ways = [(_own(inputs, pair), *under[_zones(inputs, pair)]) for pair in pairs]
@@ -78,10 +80,18 @@ def beside_others(
     for index, group in enumerate(groups):
         rivals: dict[tuple[int, tuple[Shared, ...]], int] = {}
         for other in np.argsort(num_flows, kind="stable").tolist():  # the widest comes last and stays
-            if groups[other] != group:
+            if groups[other] != group or ways[other] != ways[index]:
                 rivals[groups[other], ways[other]] = other
         rows = [index, *rivals.values()]
-        uses = np.array([[each in ways[row] for each in resources] for row in rows])
+        uses = np.array(
+            [
+                [
+                    each in ways[row] and not (row != index and groups[row] == group and each.takes_turns)
+                    for each in resources
+                ]
+                for row in rows
+            ]
+        )
         rates[index] = max_min_rates(alone[rows], uses, capacities, num_flows[rows])[0]
     return rates
 
@@ -103,7 +113,9 @@ def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
                 continue
             ends = ((f"from {zones[start].name}", zones[start]), (f"to {zones[end].name}", zones[end]))
             caps = [(name, zone.uplink_bytes_per_second) for name, zone in ends]
-            uplinks = [Shared(name=f"uplink {name}", bytes_per_second=cap) for name, cap in caps if cap]
+            uplinks = [
+                Shared(name=f"uplink {name}", bytes_per_second=cap, takes_turns=False) for name, cap in caps if cap
+            ]
             found[start, end] = (*uplinks, *((ways[start, end],) if (start, end) in ways else ()))
     return found
 
@@ -127,7 +139,7 @@ def queue_names(inputs: Inputs) -> tuple[str, ...]:
 def crossing(inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, crosses: Bools) -> Crossing:
     """What each row's flows from the zone of `pool` to that of `next_pool` get alone.
 
-    Messages wait at the narrowest of what the link shares if that is what binds, else at the link itself.
+    Messages wait for each other at the path that the link shares with others by name, else at the link itself.
     """
     size = len(pool)
     latency, rate = np.full(size, np.nan), np.full(size, np.nan)
@@ -140,10 +152,8 @@ def crossing(inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, cross
         latency[rows] = link_between(inputs, ends).latency_seconds
         rate[rows] = achieved_bytes_per_second(inputs, ends, num_flows[rows])
         queue[rows] = zones[0] * len(inputs.links) + zones[1]
-        if under[zones]:
-            narrowest = min(under[zones], key=lambda each: (each.bytes_per_second, each.name))
-            binds = rows & (narrowest.bytes_per_second <= rate * (1.0 + ROUNDING))
-            queue[binds] = len(inputs.links) ** 2 + resources.index(narrowest)
+        for path in [each for each in under[zones] if each.takes_turns]:
+            queue[rows] = len(inputs.links) ** 2 + resources.index(path)
     return Crossing(latency_seconds=latency, bytes_per_second=rate, queue=queue)
 
 
@@ -164,6 +174,8 @@ def _shared_paths(inputs: Inputs) -> dict[ZonePair, Shared]:
                 named.setdefault(link.shared, {})[start, end] = link
     ways = {}
     for name, links in named.items():
+        if len({frozenset(pair) for pair in links}) < 2:
+            continue
         sides = _sides(set(links))
         for pair in links:
             direction = "" if sides is None else " there" if sides[pair[0]] else " back"

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from crosszone.core.cluster import ZoneLink
-from crosszone.timeline.rings import MOST_PERMUTED, best_path, best_ring
+from crosszone.timeline.rings import MOST_PERMUTED, best_path, best_ring, best_tree, tree_levels
 
 Links = list[list[ZoneLink | None]]
 
@@ -116,3 +116,55 @@ def test_the_best_path_need_not_lie_on_the_best_ring() -> None:
     links = matrix({(0, 1): 10.0, (1, 2): 10.0, (2, 3): 10.0, (0, 3): 1.0, (0, 2): 2.0, (1, 3): 2.0}, 4)
     path = best_path(links, [0, 1, 2, 3])
     assert slowest(links, list(itertools.pairwise(path))) == 10.0
+
+
+def test_many_zones_are_turned_until_nothing_helps() -> None:
+    # Zones on a circle, fast to their neighbours only. By the best next hop alone, ties lead astray.
+    count = 12
+    near = {(zone, (zone + 1) % count): 10.0 for zone in range(count)}
+    links = matrix(near, count)
+    draw = random.Random(3)
+    for _ in range(5):
+        zones = draw.sample(range(count), count)
+        assert slowest(links, ring_hops(best_ring(links, zones))) == 10.0
+
+
+def test_windows_and_loss_count() -> None:
+    # Long paths carry less than their bandwidth: eight windows of 1 MB over 400 ms are 20 MB/s.
+    links = matrix({(0, 1): 1e9, (1, 2): 1e8, (0, 2): 1e8}, 3)
+    for start, end in ((0, 1), (1, 0)):
+        links[start][end] = ZoneLink(
+            from_zone=str(start), to_zone=str(end), latency_seconds=0.2, bytes_per_second=1e9, window_bytes=1e6
+        )
+    assert best_path(links, [0, 1, 2]) in {(0, 2, 1), (1, 2, 0)}
+
+
+class TestTree:
+    def test_it_takes_the_fastest_links(self) -> None:
+        links = matrix({(0, 1): 10.0, (1, 2): 10.0, (2, 3): 10.0, (0, 2): 2.0, (1, 3): 2.0, (0, 3): 1.0}, 4)
+        edges = best_tree(links, [0, 1, 2, 3])
+        assert {frozenset(edge) for edge in edges} == {frozenset((0, 1)), frozenset((1, 2)), frozenset((2, 3))}
+        # Rooted in the middle: two levels, not three.
+        assert tree_levels(edges) == 2
+
+    def test_equal_links_give_a_binary_tree(self) -> None:
+        links = matrix(dict.fromkeys(itertools.combinations(range(7), 2), 5.0), 7)
+        edges = best_tree(links, list(range(7)))
+        assert tree_levels(edges) == 2
+        assert max(sum(parent == zone for _, parent in edges) for zone in range(7)) == 2
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 9])
+    def test_every_zone_but_the_root_has_a_parent_before_it(self, count: int) -> None:
+        draw = random.Random(count)
+        links = matrix({pair: draw.uniform(1.0, 9.0) for pair in itertools.combinations(range(count), 2)}, count)
+        edges = best_tree(links, list(range(count)))
+        seen = {edges[0][1]} if edges else {0}
+        for child, parent in edges:
+            assert parent in seen
+            seen.add(child)
+        assert seen == set(range(count))
+
+    def test_both_directions_of_an_edge_count(self) -> None:
+        links = matrix({(0, 1): 10.0, (1, 2): 5.0, (0, 2): 5.0}, 3)
+        links[1][0] = ZoneLink(from_zone="1", to_zone="0", latency_seconds=0.01, bytes_per_second=0.1)
+        assert {frozenset(edge) for edge in best_tree(links, [0, 1, 2])} == {frozenset((0, 2)), frozenset((1, 2))}
