@@ -22,7 +22,7 @@ def shapes(name: str) -> list[tuple[int, int, int]]:
     runs = [(p, m) for p, m in SHAPES if not refusal(name, p, m)]
     if name == "interleaved_1f1b":
         return [(p, m, v) for p, m in runs for v in (1, 2, 3) if m % p == 0 and (v == 1 or p > 1)]
-    return [(p, m, v) for p, m in runs for v in traits(name).num_virtual_stages or (1,)]
+    return [(p, m, v) for p, m in runs for v in (traits(name).least_virtual_stages,)]
 
 
 def pipeline(name: str, p: int, m: int, v: int, delay: float = 0.5, transfer: float = 0.0) -> Pipeline:

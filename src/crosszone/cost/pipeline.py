@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from crosszone.core.tables import Floats, Numeric
+from crosszone.core.plan import SCHEDULES
+from crosszone.core.tables import Floats, Ints, Numeric
+
+SPLIT = ("zb_h1", "zbv", "dualpipe", "cross_1f1b", "cross_ud", "cross_ud_sub", "cross_wave")
+"""Schedules of `split_pipeline_seconds`."""
+TURNING = ("zbv", "cross_wave")
+"""Those in which a microbatch goes up the ranks and down again."""
 
 
 def period_seconds(
@@ -85,3 +91,63 @@ def pipeline_seconds(
     rounds = alone + (p - 1.0) * np.maximum(t / v, x / (2.0 * v - 1.0)) + (m - p) * period
     split = np.maximum(np.maximum(rounds, m * t + (total - t) / v), m * x + 2.0 * line)
     return np.asarray(np.where(v > 1.0, split, alone + (m - 1.0) * follow + waits))
+
+
+def split_pipeline_seconds(
+    *,
+    schedule: Ints,
+    num_microbatches: Numeric,
+    pp: Numeric,
+    busiest_stage_seconds: Numeric,
+    forward_seconds: Numeric,
+    weight_seconds: Numeric,
+    slowest_boundary_seconds: Numeric,
+    sum_boundary_seconds: Numeric,
+    transfer_seconds: Numeric,
+    slowest_boundary: Numeric,
+) -> Floats:
+    """Time from the first forward to the end of the last action of the schedules that are not in `pipeline_seconds`.
+
+    `schedule` indexes SCHEDULES. m microbatches at the pace n = max(t, x) of the busiest stage (t = F + B + W) or link,
+    the bubble, and the first microbatch's k crossings of the line C:
+        T = m n + bubble + k C + max(m + 1 - p + s, 0) (period - n)
+    zb_h1     bubble (p-1)(F + B - W), Qi et al. 2023, table 2; the loop of neighbours gains W/2 on 1F1B: t + c - W/2
+    zbv       bubble (p-1) max(F, B, W, 2(B - W))/2, read off simulations; hides delays up to a third of t: t + c - t/3
+    dualpipe  bubble (p/2-1)(F + B - W); p + 1 microbatches share the round trip: (p t + 2C)/(p + 1)
+    cross_*   2p microbatches share it: (p t + k C)/2p. Bubble of 1F1B: (p-1) t; with weight gradients apart (p-1) F,
+              halved where microbatches are
+
+    Assumes: every rank is as busy as the busiest; what is generated is as good as with 2p microbatches in flight. The
+    first three are exact without delay (F <= B for zbv); the rest is an estimate, and the event simulation decides.
+    """
+    m, p = np.asarray(num_microbatches, dtype=float), np.asarray(pp, dtype=float)
+    t, forward = np.asarray(busiest_stage_seconds, dtype=float), np.asarray(forward_seconds, dtype=float)
+    weight = np.minimum(np.asarray(weight_seconds, dtype=float), t - forward)
+    backward = t - forward - weight
+    c, line = np.asarray(slowest_boundary_seconds, dtype=float), np.asarray(sum_boundary_seconds, dtype=float)
+    turned = np.maximum(np.maximum(forward, backward), np.maximum(weight, 2.0 * (backward - weight))) / 2.0
+    names = {SCHEDULES.index(name): name for name in SPLIT}
+    crossings = np.where(np.isin(schedule, [code for code, name in names.items() if name in TURNING]), 4.0, 2.0)
+    shared = (p * t + crossings * line) / (2.0 * p)
+    bubbles = {
+        "zb_h1": (p - 1.0) * (t - 2.0 * weight),
+        "zbv": (p - 1.0) * turned,
+        "dualpipe": (p / 2.0 - 1.0) * (t - 2.0 * weight),
+        "cross_1f1b": (p - 1.0) * t,
+        "cross_ud": (p - 1.0) * forward,
+        "cross_ud_sub": (p - 1.0) * forward / 2.0,
+        "cross_wave": (p - 1.0) * forward,
+    }
+    periods = {
+        "zb_h1": t + c - weight / 2.0,
+        "zbv": t + c - t / 3.0,
+        "dualpipe": (p * t + 2.0 * line) / (p + 1.0),
+    }
+    which = [schedule == code for code in names]
+    bubble = np.select(which, [bubbles[name] for name in names.values()], 0.0)
+    period = np.select(which, [periods.get(name, shared) for name in names.values()], 0.0)
+    follow = np.maximum(t, np.asarray(transfer_seconds, dtype=float))
+    waits = np.clip(m + 1.0 - p + slowest_boundary, 0.0, m - 1.0) * np.maximum(
+        np.where(line > 0.0, period, 0.0) - follow, 0.0
+    )
+    return np.asarray(m * follow + np.where(p > 1.0, bubble, 0.0) + crossings * line + waits)

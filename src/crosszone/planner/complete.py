@@ -7,6 +7,7 @@ import numpy as np
 
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Objective, PlanRequest, Problem
+from crosszone.core.schedules import traits
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.explain import not_expressible
@@ -27,7 +28,6 @@ DEFAULTS = {
     "offload": "none",
 }
 """What a key of `plan` means where it is absent from a plan that a person fixed."""
-INTERLEAVED = "interleaved_1f1b"
 
 
 def complete(problem: Problem) -> Plan:
@@ -116,7 +116,7 @@ def _with_defaults(request: PlanRequest) -> PlanRequest:
         absent["tp"] = 1
     elif request.pp is None and request.dp is None:
         absent["pp"] = 1
-    if request.schedule == INTERLEAVED:
+    if request.schedule is not None and traits(request.schedule).least_virtual_stages > 1:
         for name in ("pp", "num_virtual_stages"):  # at least 2: the best is searched
             absent.pop(name, None)
     if request.sequence_parallel:

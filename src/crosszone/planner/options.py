@@ -6,6 +6,7 @@ import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SHARDS
 from crosszone.core.problem import PlanRequest
+from crosszone.core.schedules import traits
 from crosszone.core.tables import Ints
 from crosszone.timeline.inputs import Inputs
 
@@ -93,11 +94,10 @@ def _splits_kv(num_kv_heads: int, tp: int) -> bool:
 
 
 def _chunks(request: PlanRequest, per_layer: list[int]) -> list[int]:
-    """Virtual stages that the schedule, where it is fixed, allows: only interleaving has more than one."""
+    """Virtual stages that the schedule, where it is fixed, allows."""
     if request.schedule is None:
         return per_layer
-    interleaves = request.schedule == "interleaved_1f1b"
-    return [chunks for chunks in per_layer if (chunks > 1) == interleaves]
+    return [chunks for chunks in per_layer if traits(request.schedule).runs_virtual_stages(chunks)]
 
 
 def _shards(request: PlanRequest) -> list[int]:

@@ -7,6 +7,7 @@ import numpy as np
 from crosszone.core.layout import Layout
 from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.problem import PlanRequest
+from crosszone.core.schedules import refusal, schedule, traits
 from crosszone.core.tables import Bools, Ints, PlanTable, ReplicaTable, StageTable
 from crosszone.planner.options import Options, divisors
 from crosszone.planner.shapes import Shapes, shapes
@@ -31,6 +32,8 @@ class Space:
     """[plans, chains]"""
     num_microbatches: Ints
     """[plans, chains]: of one replica."""
+    turns: bool
+    """Pipelines turn round at the last rank: the model ends on the rank where it begins."""
 
     @property
     def pools(self) -> tuple[int, ...]:
@@ -63,7 +66,7 @@ class Space:
             layouts=(self.layout,),
             plans=self.filled(rows, framework, recompute),
             replicas=replicas,
-            stages=_stages(self.shapes, self.shape[rows], num_chains),
+            stages=_stages(self.shapes, self.shape[rows], num_chains, turns=self.turns),
             settings=self.settings,
         )
 
@@ -92,8 +95,9 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
         "num_virtual_stages": virtual[rows], "shard": shard, "dp_shard": dp_shard, "ep": ep},
     )  # fmt: skip
     return Space(
-        layout=layout, settings=_settings(inputs.problem.plan), shapes=shape, plans=plans, shape=row[rows], num_replicas=num_replicas[rows],
-        num_microbatches=share[rows],
+        layout=layout, settings=_settings(inputs.problem.plan), shapes=shape, plans=plans, shape=row[rows],
+        num_replicas=num_replicas[rows], num_microbatches=share[rows],
+        turns=traits(inputs.problem.plan.schedule or "1f1b").placement == "v",
     )  # fmt: skip
 
 
@@ -162,10 +166,20 @@ def _chain_speed(inputs: Inputs, chain: tuple[int, ...]) -> float:
 
 
 def _interleaves(inputs: Inputs, shape: Shapes, row: Ints, virtual: Ints, share: Ints, is_unequal: Bools) -> Bools:
-    """Virtual stages are whole layers, and microbatches come in whole rounds of the pipeline's ranks."""
-    per_stage = inputs.problem.model.num_layers // shape.pp[row]
-    whole = (per_stage % virtual == 0) & (share[:, 0] % shape.pp[row] == 0) & ~is_unequal
-    return np.asarray((virtual == 1) | whole)
+    """Virtual stages are whole layers; where they interleave, microbatches come in whole rounds of the ranks.
+
+    A schedule that the job file names may need more.
+    """
+    pp, name = shape.pp[row], inputs.problem.plan.schedule
+    fits = inputs.problem.model.num_layers // pp % virtual == 0
+    if name is None or traits(name).placement == "loop":
+        fits = fits & (share[:, 0] % pp == 0) & ~is_unequal
+    keep = np.asarray((virtual == 1) | fits)
+    if name is not None and hasattr(schedule(name), "refusal"):
+        distinct, index = np.unique(np.stack([pp, share.min(axis=1)]), axis=1, return_inverse=True)
+        runs = [not refusal(name, int(stages), int(count)) for stages, count in distinct.T]
+        keep &= np.array(runs, dtype=np.bool_)[index.ravel()]
+    return keep
 
 
 def _sharded(
@@ -222,7 +236,7 @@ def _plans(
         pp=shape.pp[row],
         cp=shape.cp[row],
         dp=num_replicas.sum(axis=1),
-        schedule=np.where(virtual > 1, INTERLEAVED, pipelined),
+        schedule=np.where((virtual > 1) & (request.schedule is None), INTERLEAVED, pipelined),
         recompute=np.zeros(size, dtype=np.int64),
         sequence_parallel=(tp > 1) & wants,
         offloads_optimizer=np.full(size, request.offload not in (None, "none")),
@@ -232,8 +246,11 @@ def _plans(
     )
 
 
-def _stages(shape: Shapes, row: Ints, num_chains: int) -> StageTable:
-    """Stage rows of the plans whose shapes are `row`, absent runs left out."""
+def _stages(shape: Shapes, row: Ints, num_chains: int, *, turns: bool) -> StageTable:
+    """Stage rows of the plans whose shapes are `row`, absent runs left out.
+
+    Where the pipeline `turns` at the last rank, the model ends where it begins.
+    """
     num_stages = shape.num_stages[row]
     plan, run = np.nonzero(num_stages)
     of_shape = row[plan]
@@ -248,5 +265,5 @@ def _stages(shape: Shapes, row: Ints, num_chains: int) -> StageTable:
         run_layers=layers,
         num_layers=-(-layers // count),
         has_embedding=stage == 0,
-        has_head=stage + count == shape.pp[of_shape],
+        has_head=(stage == 0) if turns else stage + count == shape.pp[of_shape],
     )

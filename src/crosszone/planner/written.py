@@ -6,6 +6,7 @@ from collections import Counter
 from crosszone.core.plan import RANK_ORDER, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.pools import Pool, pools
 from crosszone.core.problem import PlanRequest, Problem, ReplicaRequest, StageRequest
+from crosszone.core.schedules import traits
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts, supports
 from crosszone.timeline.inputs import inputs
@@ -28,8 +29,7 @@ def written_plan(problem: Problem, framework: str) -> Plan:
     not add up, or stages are interleaved by an unknown number.
     """
     request = problem.plan
-    if request.schedule == INTERLEAVED and (request.num_virtual_stages or 1) == 1:
-        raise SpecError(_no_chunks())
+    virtual = _num_virtual_stages(request)
     tp, cp, pp = request.tp or 1, request.cp or 1, _num_stages(request)
     stages = request.stages or _even_stages(problem.model.num_layers, pp)
     replicas = request.replicas or _one_chain(problem, stages, tp * cp)
@@ -38,7 +38,6 @@ def written_plan(problem: Problem, framework: str) -> Plan:
     groups = _groups(problem, stages, replicas, tp * cp)
     dp = sum(replica.num_replicas for replica in replicas)
     recompute = request.recompute or "none"
-    virtual = request.num_virtual_stages or 1
     return Plan(
         framework=framework,
         tp=tp,
@@ -79,6 +78,16 @@ def best_written(problem: Problem, frameworks: tuple[str, ...]) -> Plan:
         raise InfeasiblePlan(*(Finding(code="not_expressible", message=why, where="plan") for why in every))
     prepared = inputs(problem, tuple(framework_facts(plan.framework) for plan in able))
     return min(able, key=lambda plan: plan_step_seconds(prepared, plan))
+
+
+def _num_virtual_stages(request: PlanRequest) -> int:
+    """As written, or what the schedule needs where that is one number."""
+    shape = traits(request.schedule or "1f1b")
+    if (request.num_virtual_stages or 1) >= shape.least_virtual_stages:
+        return request.num_virtual_stages or 1
+    if shape.most_virtual_stages is None:
+        raise SpecError(_no_chunks())
+    return shape.least_virtual_stages
 
 
 def _no_chunks() -> Finding:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crosszone.core.model import Model
+from crosszone.core.plan import SCHEDULES
+from crosszone.core.schedules import refusal, traits
 from crosszone.errors import nearest_hint
 from crosszone.spec import job as spec
 from crosszone.spec.degrees import AXES, divisors, legal_degrees, nearest_values, product_text
@@ -20,6 +22,8 @@ from crosszone.spec.shape import LOST_NAME
 from crosszone.spec.yaml_source import Path
 
 INTERLEAVED = "interleaved_1f1b"
+MANY_MICROBATCHES = 1 << 20
+"""Enough for every schedule, and even."""
 WEIGHT_TOLERANCE = 1e-6
 """Rounding that the sum of the replicas' weights may show."""
 
@@ -202,21 +206,31 @@ def _legal_chunks(case: _Case, pp: int, chunks: int, layers: int) -> str:
 
 def _check_schedule(case: _Case) -> None:
     chunks, schedule, pp = case.plan.num_virtual_stages, case.plan.schedule, case.degrees().get("pp")
+    least = traits(schedule).least_virtual_stages if schedule in SCHEDULES else 1
+    if schedule in SCHEDULES and pp is not None and pp > 1:
+        _check_shape(case, schedule, pp)
     if chunks is not None and chunks > 1:
-        if schedule not in (None, INTERLEAVED):
-            message = f"num_virtual_stages is {chunks}, but the schedule {schedule} has one stage on each rank."
-            hint = f"Set schedule: {INTERLEAVED}, or num_virtual_stages: 1."
+        if schedule in SCHEDULES and not traits(schedule).runs_virtual_stages(chunks):
+            has = "one stage" if least == 1 else f"{least} virtual stages"
+            message = f"num_virtual_stages is {chunks}, but the schedule {schedule} has {has} on each rank."
+            hint = f"Set schedule: {INTERLEAVED}, or num_virtual_stages: {least}."
             case.refuse("num_virtual_stages", "conflict", message, hint)
         if pp == 1:
             message = f"num_virtual_stages is {chunks}, but pp is 1: there is no pipeline."
             case.refuse("num_virtual_stages", "conflict", message, "Set num_virtual_stages: 1, or pp above 1.")
-    elif schedule == INTERLEAVED:
+    elif schedule in SCHEDULES and least > 1:
         if chunks == 1:
-            message = f"the schedule {INTERLEAVED} needs num_virtual_stages above 1, not 1."
+            message = f"the schedule {schedule} needs num_virtual_stages above 1, not 1."
             case.refuse("schedule", "conflict", message, "Set num_virtual_stages: 2, or schedule: 1f1b.")
         if pp == 1:
-            message = f"the schedule {INTERLEAVED} needs pp above 1, not 1."
+            message = f"the schedule {schedule} needs pp above 1, not 1."
             case.refuse("schedule", "conflict", message, "Set schedule: 1f1b, or pp above 1.")
+
+
+def _check_shape(case: _Case, schedule: str, pp: int) -> None:
+    """What the schedule says of pp alone; microbatches depend on what is searched."""
+    if why := refusal(schedule, pp, MANY_MICROBATCHES):
+        case.refuse("schedule", "conflict", f"the schedule {schedule}: {why}.", "Set schedule: 1f1b, or another pp.")
 
 
 def _check_stages(case: _Case) -> None:

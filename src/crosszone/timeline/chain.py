@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.plan import SCHEDULES
+from crosszone.core.schedules import traits
 from crosszone.core.tables import Ints
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.paths import queue_names
 from crosszone.timeline.rows import Tables
-from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds
+from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds, with_orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +43,16 @@ def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, repli
     """The replica group in row `replica` as a pipeline of single stages."""
     rows = np.flatnonzero(tables.stages.replica == replica)
     plan = tables.plans.take(tables.replicas.plan[[replica]])
+    name = SCHEDULES[int(plan.schedule[0])]
+    wraps = int(plan.num_virtual_stages[0]) > 1 and traits(name).placement == "loop"
     return Pipeline(
-        schedule=SCHEDULES[int(plan.schedule[0])],
+        schedule=name,
         num_microbatches=int(tables.replicas.num_microbatches[replica]),
         num_virtual_stages=int(plan.num_virtual_stages[0]),
         forward_seconds=tuple(evaluation.seconds.forward[rows].tolist()),
         backward_seconds=tuple(evaluation.seconds.backward[rows].tolist()),
-        boundaries=_boundaries(inputs, tables, evaluation, rows, wraps=int(plan.num_virtual_stages[0]) > 1),
+        weight_seconds=tuple(np.minimum(evaluation.seconds.weight, evaluation.seconds.backward)[rows].tolist()),
+        boundaries=_boundaries(inputs, tables, evaluation, rows, wraps=wraps),
     )
 
 
@@ -89,6 +93,8 @@ def _boundaries(
 
 def _makespans(inputs: Inputs, tables: Tables, evaluation: Evaluation, replica: int) -> Makespans:
     pipeline = chain_pipeline(inputs, tables, evaluation, replica)
+    if traits(pipeline.schedule).is_generated and len(pipeline.forward_seconds) > 1:
+        pipeline = with_orders(pipeline)  # the same order without the delays that it was made for
     total = makespan_seconds(pipeline)
     near = [hop if hop.forward_link is None else Boundary(delay_seconds=0.0) for hop in pipeline.boundaries]
     crosses = any(hop.forward_link for hop in pipeline.boundaries)

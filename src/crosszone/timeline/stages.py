@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SHARDS
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS
+from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, StageTable
 from crosszone.cost.collectives import Path, all_gather_seconds
 from crosszone.cost.memory import state_bytes
@@ -21,6 +22,8 @@ from crosszone.timeline.rows import Settings, Tables
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer", "gradients", "parameters"))
+COPIES = np.array([traits(name).num_copies for name in SCHEDULES])
+"""Per schedule: stages whose parameters a rank holds."""
 CONTENTION_FRACTION = 0.2
 """Of an exchange that is hidden behind compute, the seconds that it costs all the same: its kernels take
 multiprocessors and memory bandwidth. Fitted to published FSDP runs on A100 and H100."""
@@ -102,7 +105,8 @@ def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
     plan = tables.replicas.plan[replica]
     plans = tables.plans.take(plan)
     layers = _layers_by_kind(inputs, stages)
-    dense, expert = _parameters(inputs, plans, stages, layers)
+    copies = COPIES[plans.schedule]
+    dense, expert = (copies * part for part in _parameters(inputs, plans, stages, layers))
     num_shards = np.where(plans.shard > 0, plans.dp_shard * plans.cp, 1).astype(float)
     spread = np.where(plans.ep > 1, plans.tp / plans.ep, 1.0)
     return StageView(

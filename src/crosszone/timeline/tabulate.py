@@ -6,6 +6,7 @@ import numpy as np
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica
+from crosszone.core.schedules import traits
 from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_ring
@@ -95,5 +96,5 @@ def _stage_rows(plan: Plan, layout: Layout) -> StageTable:
         run_layers=layers,
         num_layers=layers,
         has_embedding=ranks == 0,
-        has_head=ranks == num_stages - 1,
+        has_head=ranks == (0 if traits(plan.schedule).placement == "v" else num_stages - 1),
     )

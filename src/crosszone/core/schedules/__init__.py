@@ -7,8 +7,8 @@ A schedule module has `NAME` and
   holds at once (numbers or arrays; a fraction where it holds single virtual stages). `orders` keeps to
   `work.most_in_flight`, which is this unless a caller says otherwise.
 
-Where it differs from 1F1B also `PLACEMENT` (see `placement`), `NUM_VIRTUAL_STAGES` (the legal numbers; absent: 1, or
-any for interleaving), `SPLITS_BACKWARD` (weight gradients apart), `NUM_PARTS` (of a microbatch), `NUM_COPIES` (of the
+Where it differs from 1F1B also `PLACEMENT` (see `placement`), `VIRTUAL_STAGES` (least and most of a rank; None: any
+number; absent: 1), `SPLITS_BACKWARD` (weight gradients apart), `NUM_PARTS` (of a microbatch), `NUM_COPIES` (of the
 parameters) and `refusal(num_stages, num_microbatches)`, why it cannot run a shape.
 """
 
@@ -31,8 +31,14 @@ class Traits:
     num_copies: int
     is_generated: bool
     """Its order follows from times and delays."""
-    num_virtual_stages: tuple[int, ...] | None
-    """Legal numbers; None: 1 where the schedule does not interleave, above 1 where it does."""
+    least_virtual_stages: int
+    most_virtual_stages: int | None
+    """None: any number."""
+
+    def runs_virtual_stages(self, count: int) -> bool:
+        """Whether a rank may hold `count` of them."""
+        most = self.most_virtual_stages
+        return count >= self.least_virtual_stages and (most is None or count <= most)
 
 
 @functools.cache
@@ -51,13 +57,15 @@ def schedule(name: str) -> ModuleType:
 def traits(name: str) -> Traits:
     """Traits of the schedule called `name`; what a module does not say is as in 1F1B."""
     module = schedule(name)
+    least, most = getattr(module, "VIRTUAL_STAGES", (1, 1))
     return Traits(
         placement=getattr(module, "PLACEMENT", "loop"),
         splits_backward=getattr(module, "SPLITS_BACKWARD", False),
         num_parts=getattr(module, "NUM_PARTS", 1),
         num_copies=getattr(module, "NUM_COPIES", 1),
         is_generated=hasattr(module, "orders"),
-        num_virtual_stages=getattr(module, "NUM_VIRTUAL_STAGES", None),
+        least_virtual_stages=least,
+        most_virtual_stages=most,
     )
 
 

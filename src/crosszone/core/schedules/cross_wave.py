@@ -12,16 +12,18 @@ from crosszone.core.tables import Floats, Numeric
 NAME = "cross_wave"
 PLACEMENT = "v"
 SPLITS_BACKWARD = True
-NUM_VIRTUAL_STAGES = (2,)
+VIRTUAL_STAGES = (2, 2)
 ROUNDS_HELD = 2.0
 """Times p microbatches that a rank may hold."""
+RESERVES = (1, 2, 3)
+"""Chunks kept for the way back that are tried, beside a quarter of all that may be held."""
 
 
 def orders(work: Work) -> Orders:
     """The fastest of a few that leave more or less room for the way back."""
-    most = max(1, int(min(work.most_in_flight, work.num_microbatches) * 2))
-    reserves = sorted({max(1, most * eighths // 8) for eighths in range(1, 5)})
-    tries = [greedy_orders(work, num_reserved=min(reserve, most - 1)) for reserve in reserves]
+    most = max(2, int(min(work.most_in_flight, work.num_microbatches) * 2))
+    reserves = sorted({min(reserve, most - 1) for reserve in (*RESERVES, most // 4)})
+    tries = [greedy_orders(work, num_reserved=reserve) for reserve in reserves]
     return min(tries, key=lambda found: found[1])[0]
 
 

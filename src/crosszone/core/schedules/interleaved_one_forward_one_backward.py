@@ -6,6 +6,7 @@ from crosszone.core.schedules.action import Action, backward, forward
 from crosszone.core.tables import Floats, Numeric
 
 NAME = "interleaved_1f1b"
+VIRTUAL_STAGES = (2, None)
 
 
 def order(stage: int, num_stages: int, num_microbatches: int, num_virtual_stages: int = 1) -> tuple[Action, ...]:

@@ -11,7 +11,7 @@ from crosszone.core.tables import Floats, Numeric
 NAME = "zbv"
 PLACEMENT = "v"
 SPLITS_BACKWARD = True
-NUM_VIRTUAL_STAGES = (2,)
+VIRTUAL_STAGES = (2, 2)
 THERE, BACK = 0, 1
 
 
