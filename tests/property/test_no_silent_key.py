@@ -72,6 +72,14 @@ SEARCHED = {"plan": GONE, f"{HERE}.bandwidth": "800 Gbit/s", f"{HERE}.rtt": "1 m
 """Spanning both zones is fastest, and dear."""
 
 
+THIRD = "cluster.zones.2"
+OTHERS = {
+    "cluster.links.1": {"between": ["b", "c"], **LINK, "shared": "sea-cable"},
+    "cluster.links.2": {"between": ["a", "c"], **LINK, "shared": "sea-cable"},
+}
+"""The links of a third zone, which are one path."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One key with a value before and after, in a job that gives it something to act on."""
@@ -105,7 +113,8 @@ def link_cases(path: str, base: dict[str, Any]) -> Iterator[Case]:
     yield case(f"{path}.jitter", GONE, "5 ms", base)
     yield case(f"{path}.loss", GONE, "1%", base)
     yield case(f"{path}.congestion_control", "cubic", "bbr", {**base, f"{path}.loss": "1%"})
-    yield case(f"{path}.shared", GONE, "sea-cable", base)
+    three = {**base, THIRD: {"name": "c", "nodes": [NODES]}, "workload.global_batch_size": 48}
+    yield case(f"{path}.shared", GONE, "sea-cable", {**three, **(OTHERS if path == HERE else {})})
     yield case(f"{path}.egress_price", "0.02 USD/GB", "0.2 USD/GB", base)
     yield case(f"{path}.mtbf", GONE, "30 d", base)
     yield case(f"{path}.repair", GONE, "4 h", {**base, f"{path}.mtbf": "30 d"})
@@ -116,6 +125,9 @@ REGIONS = {"cluster.zones.1.region": "gcp:us-west1", f"{HERE}.rtt": GONE}
 PLACES = {"cluster.zones.1.location": [30, -100], f"{HERE}.rtt": GONE}
 OFFLOADED = {"plan": {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "optimizer", "offload": "optimizer"}}
 EPOCHS = {"workload.train_tokens": GONE, "workload.dataset": {"tokens": "1B"}, "workload.epochs": 1}
+REPLICATED = {"plan": {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "none", "sync": {}}, "framework": GONE}
+LOCAL = {**REPLICATED, "plan.sync.method": "diloco", "plan.sync.every": 10}
+SHARDED = {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "parameters", "dp_shard": 8}
 CASES = (
     case("model.parameters", "7B", "13B", {"model": {}}),
     *(model(key, DENSE[key], 2 * DENSE[key]) for key in ("num_layers", "ffn_size", "vocab_size", "num_kv_heads")),
@@ -210,15 +222,16 @@ CASES = (
     case("plan.rank_order", GONE, ["tp", "cp", "pp", "dp"], {"plan.pp": 2}),
     case("plan.sync.method", "hierarchical", "flat"),
     case("plan.sync.every", GONE, 8),
-    *(case(f"plan.sync.codecs.{key}", GONE, "int8", {"framework": GONE}) for key in ("gradients", "activations")),
-    case("plan.sync.codecs.pseudogradients", GONE, "int8", {"framework": GONE}),
+    case("plan.sync.codecs.gradients", GONE, "int8_block", REPLICATED),
+    case("plan.sync.codecs.activations", GONE, "int8_block", {"plan.pp": 2, "framework": GONE}),
+    case("plan.sync.codecs.pseudogradients", GONE, "int8_block", LOCAL),
     case("plan.sync.streams", GONE, 4),
-    case("plan.sync.fragments", GONE, 4),
-    case("plan.sync.delay", GONE, 2),
+    case("plan.sync.fragments", GONE, 4, {**LOCAL, "plan.sync.method": "streaming_diloco"}),
+    case("plan.sync.delay", GONE, 2, LOCAL),
     case("plan.sync.algorithm", "ring", "tree"),
     case("plan.overlap_fraction", GONE, "50%"),
     case("plan.bucket_bytes", GONE, "1 MB"),
-    case("plan.prefetch", GONE, 4),
+    case("plan.prefetch", GONE, 0, {"plan": SHARDED, "framework": {"name": "fsdp"}}),
     case("plan.stages.0.num_layers", 5, 4, STAGES, also={"plan.stages.1.num_layers": 4}),
     case("plan.stages.1.first_layer", 5, 4, STAGES),
     case("plan.stages.0.zone", "a", "b", STAGES, also={"plan.stages.1.zone": "a"}),

@@ -59,13 +59,14 @@ def expressible(
     num_layers: int | Ints,
     num_microbatches: int | Ints,
     num_like_replicas: Ints | None = None,
+    fewest_replicas: Ints | None = None,
     sync: Sync | None = None,
 ) -> Bools:
     """Rows of `table` that the framework can express; `supports` of each row, without a loop over rows.
 
     `num_layers` is the model's, `num_microbatches` that of the row's replica with fewest, `num_like_replicas` the
-    greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it), `sync` how
-    all of them agree across zones.
+    greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it),
+    `fewest_replicas` what the zone with fewest holds (absent: all are in one), `sync` how all of them agree.
 
     Errors: UnknownName with the nearest names.
     """
@@ -74,6 +75,7 @@ def expressible(
         num_layers=num_layers,
         num_microbatches=num_microbatches,
         num_like_replicas=num_like_replicas,
+        fewest_replicas=fewest_replicas,
         sync=sync,
     )
     can = np.ones(len(table), dtype=np.bool_)

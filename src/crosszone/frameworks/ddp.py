@@ -2,7 +2,8 @@
 
 Read in torch 2.13.0, torch/nn/parallel/distributed.py. Accumulation runs under `no_sync`, so that ranks may work off
 different numbers of microbatches and only the last one communicates; the trainer divides by the step's tokens, not by
-ranks. Gradients can be compressed by a communication hook. Ways to agree less often than each step are our trainer's.
+ranks. Gradients can be compressed by a communication hook: torch has fp16, bf16 and PowerSGD, others are our trainer's.
+So are ways to agree less often than each step, or late.
 """
 
 from crosszone.frameworks.rules import (

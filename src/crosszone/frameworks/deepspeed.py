@@ -7,6 +7,7 @@ Read in DeepSpeed 0.19.8:
 - runtime/config.py: `mics_shard_size` has been removed, so that every stage shards over all of dp (ZeRO++'s
   `zero_hpz_partition_size` keeps a second copy of the weights; it does not shrink the shard group).
 - runtime/zero/config.py: `offload_param` is valid with stage 3 only, `offload_optimizer` with stages 1 to 3.
+- runtime/config.py: `communication_data_type` reduces gradients in fp16 or bf16.
 AutoTP, Ulysses and AutoEP exist beside these; CrossZone does not plan them, so tp, cp and ep are 1 here.
 """
 
@@ -17,9 +18,9 @@ from crosszone.frameworks.rules import (
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
     Rule,
+    codecs_only,
     equal_replicas,
     lacks,
-    no_codecs,
     own_mathematics_only,
     schedules_only,
     whole_shard_groups,
@@ -84,6 +85,7 @@ RULES = (
     OFFLOAD_WITH_PIPELINE,
     equal_replicas("gradient_accumulation_steps is one number for all ranks"),
     own_mathematics_only(TITLE),
-    no_codecs(TITLE),
+    codecs_only(TITLE, "gradients", "bf16", "fp16"),
+    codecs_only(TITLE, "activations"),
     STAGES_ALIKE,
 )

@@ -4,6 +4,9 @@ Read in torch 2.13.0, torch/distributed/fsdp/_fully_shard: a one-dimensional mes
 two-dimensional one within groups of dp_shard (HSDP). `reshard_after_forward=False` keeps the gathered weights
 (shard=gradients). Optimizer states follow the sharded parameters; they alone cannot be sharded or offloaded.
 
+Gradients are reduced in `MixedPrecisionPolicy.reduce_dtype`, which may be bf16 or fp16. Ways to agree less often than
+each step are our trainer's, and so are the formats in which it sends pseudogradients.
+
 Ranks of one shard group meet in every microbatch, so that they must have the same number of them; different shard
 groups meet once a step, weighted by tokens in our trainer, and may differ.
 """
@@ -11,9 +14,10 @@ groups meet once a step, weighted by tokens in our trainer, and may differ.
 from crosszone.frameworks.rules import (
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
+    ZONES_HOLD_WHOLE_SHARDS,
     Rule,
+    codecs_only,
     lacks,
-    no_codecs,
     offloads_only,
     shards_only,
 )
@@ -44,6 +48,7 @@ RULES = (
         hint="CPUOffloadPolicy moves weights, gradients and states together: set offload=parameters.",
     ),
     UNEQUAL_WITHIN_SHARD_GROUP,
-    no_codecs(TITLE),
+    ZONES_HOLD_WHOLE_SHARDS,
+    codecs_only(TITLE, "gradients", "bf16", "fp16"),
     STAGES_ALIKE,
 )

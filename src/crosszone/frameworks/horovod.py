@@ -7,6 +7,7 @@ ranks, and the average gives each rank the same weight. Compression of gradients
 from crosszone.frameworks.rules import (
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
+    codecs_only,
     equal_replicas,
     lacks,
     offloads_only,
@@ -26,5 +27,6 @@ RULES = (
     offloads_only(TITLE, hint="Set offload=none, or take deepspeed."),
     equal_replicas("Horovod averages all ranks with equal weight"),
     own_mathematics_only(TITLE),
+    codecs_only(TITLE, "gradients", "fp16"),
     STAGES_ALIKE,
 )

@@ -10,6 +10,7 @@ Read in megatron-core 0.16.1 and 0.19.2:
   groups of dp / --num-distributed-optimizer-instances; --optimizer-cpu-offload needs the precision-aware optimizer,
   which is the distributed one.
 - core/model_parallel_config.py: experts with tensor parallelism need sequence parallelism.
+- training/arguments.py: --grad-reduce-in-bf16 reduces gradients in bf16.
 - core/num_microbatches_calculator.py: one number of microbatches for all ranks.
 Its own FSDP (--use-megatron-fsdp) would shard gradients and parameters; CrossZone does not plan it.
 """
@@ -22,9 +23,9 @@ from crosszone.frameworks.rules import (
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
     Rule,
+    codecs_only,
     equal_replicas,
     is_interleaved,
-    no_codecs,
     offloads_only,
     own_mathematics_only,
     schedules_only,
@@ -73,6 +74,7 @@ RULES = (
     OFFLOAD_NEEDS_DISTRIBUTED_OPTIMIZER,
     equal_replicas("Megatron has one number of microbatches for all ranks"),
     own_mathematics_only(TITLE),
-    no_codecs(TITLE),
+    codecs_only(TITLE, "gradients", "bf16"),
+    codecs_only(TITLE, "activations"),
     STAGES_ALIKE,
 )

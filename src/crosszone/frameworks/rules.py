@@ -8,14 +8,18 @@ pp) and of the cluster is the planner's, not theirs.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Plan, Sync
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, SYNC_METHODS, Plan, Sync
+from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Columns, Ints, PlanTable
+from crosszone.cost.codecs import codec, families
+from crosszone.cost.sync import sync_method
 
 OFFLOADS = ("none", "optimizer", "parameters")
 """What `Plan.offload` may say."""
@@ -25,6 +29,10 @@ AXIS_TITLES = {
     "cp": "context parallelism",
     "ep": "expert parallelism",
 }
+CODECS = tuple(sorted(families()))
+"""Codecs without their numbers."""
+WITH_VIRTUAL_STAGES = tuple(name for name in SCHEDULES if traits(name).least_virtual_stages > 1)
+"""Schedules of several virtual stages on a rank."""
 SAME_MATHEMATICS = ("flat", "hierarchical")
 """Ways to agree across zones in which every step is that of one cluster."""
 
@@ -59,8 +67,12 @@ class Expressed(Columns):
     """Replicas consume different numbers of microbatches."""
     is_mixed: Bools
     """Stages differ in tp, dp or recompute."""
-    has_codecs: Bools
-    """Something is compressed on its way between zones."""
+    is_torn: Bools
+    """Zones step by themselves, but what is sharded spans them."""
+    gradients: Ints
+    """Codec of each stream, an index in `CODECS`."""
+    activations: Ints
+    pseudogradients: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +98,16 @@ def table_expressed(
     num_layers: int | Ints,
     num_microbatches: int | Ints,
     num_like_replicas: Ints | None = None,
+    fewest_replicas: Ints | None = None,
     sync: Sync | None = None,
 ) -> Expressed:
     """The columns that rules read, of every row of `table`.
 
     What a table does not hold is what the search never varies: stages alike, and how zones agree, as in `sync`. Where
-    `num_like_replicas` is not given, rows with unequal replicas count as having groups of one.
+    `num_like_replicas` is not given, rows with unequal replicas count as having groups of one. `fewest_replicas` is
+    what the zone with fewest holds; where it is not given, one zone holds all.
     """
+    sync = sync or Sync()
     num_rows = len(table)
     like = np.where(table.is_unequal, 1, table.dp) if num_like_replicas is None else num_like_replicas
     no = np.zeros(num_rows, dtype=np.bool_)
@@ -102,9 +117,10 @@ def table_expressed(
         num_microbatches=np.broadcast_to(np.asarray(num_microbatches, dtype=np.int64), num_rows),
         num_like_replicas=like,
         offload=table.offloads_optimizer.astype(np.int64) * OFFLOADS.index("optimizer"),
-        sync=np.full(num_rows, SYNC_METHODS.index((sync or Sync()).method)),
+        sync=np.full(num_rows, SYNC_METHODS.index(sync.method)),
         is_mixed=no,
-        has_codecs=np.full(num_rows, sync is not None and bool(sync.codecs)),
+        is_torn=no if fewest_replicas is None else _is_local(sync) & (table.dp_shard > fewest_replicas),
+        **{stream: np.full(num_rows, code) for stream, code in _codec_codes(sync).items()},
     )
 
 
@@ -120,13 +136,14 @@ def plan_expressed(plan: Plan) -> Expressed:
         "shard": SHARDS.index(plan.shard),
         "offload": OFFLOADS.index(plan.offload),
         "sync": SYNC_METHODS.index(plan.sync.method),
+        **_codec_codes(plan.sync),
     }
     answers: dict[str, bool] = {
         "sequence_parallel": plan.sequence_parallel,
         "is_uneven": len({stage.num_layers for stage in plan.stages}) > 1,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
         "is_mixed": any((s.tp, s.dp, s.recompute) != (plan.tp, plan.dp, plan.recompute) for s in plan.stages),
-        "has_codecs": bool(plan.sync.codecs),
+        "is_torn": _is_local(plan.sync) and "dp" in plan.zone_axis and plan.dp_shard > _fewest_replicas(plan),
     }
     columns: dict[str, Any] = {name: np.array([value], dtype=np.int64) for name, value in numbers.items()}
     columns |= {name: np.array([value], dtype=np.bool_) for name, value in answers.items()}
@@ -195,23 +212,44 @@ def offloads_only(why: str, *offloads: str, hint: str) -> Rule:
 
 def own_mathematics_only(why: str) -> Rule:
     """Zones agree in every step: flat or hierarchical."""
+    return syncs_only(why, *SAME_MATHEMATICS, hint="Set sync.method=hierarchical or flat, or take ddp or fsdp.")
+
+
+def syncs_only(why: str, *methods: str, hint: str) -> Rule:
+    """Zones agree in one of these ways."""
     return Rule(
         code="sync",
-        violated=lambda of: ~_is_one_of(of.sync, SYNC_METHODS, SAME_MATHEMATICS),
-        message=lambda plan: f"{why} agrees in every step and cannot do sync.method={plan.sync.method}.",
-        hint="Set sync.method=hierarchical or flat, or take ddp or fsdp.",
+        violated=lambda of: ~_is_one_of(of.sync, SYNC_METHODS, methods),
+        message=lambda plan: f"{why} cannot do sync.method={plan.sync.method}.",
+        hint=hint,
     )
 
 
-def no_codecs(why: str) -> Rule:
-    """Nothing is compressed between zones."""
+def codecs_only(why: str, stream: str, *names: str, hint: str = "") -> Rule:
+    """`stream` crosses zones as it is or as one of these codecs."""
+    legal = ("none", *names)
     return Rule(
-        code="codecs",
-        violated=lambda of: of.has_codecs,
-        message=lambda plan: f"{why} cannot compress {', '.join(stream for stream, _ in plan.sync.codecs)}.",
-        hint="Leave sync.codecs out or take ddp.",
+        code=f"{stream}_codec",
+        violated=lambda of: ~_is_one_of(getattr(of, stream), CODECS, legal),
+        message=lambda plan: f"{why} cannot send {stream} as {dict(plan.sync.codecs)[stream]}.",
+        hint=hint or (f"Leave out that codec, or write {' or '.join(names)}." if names else "Leave out that codec."),
     )
 
+
+def no_codecs(why: str) -> tuple[Rule, ...]:
+    """Nothing is compressed between zones."""
+    return tuple(codecs_only(why, stream) for stream in STREAMS)
+
+
+ZONES_HOLD_WHOLE_SHARDS = Rule(
+    code="torn_shards",
+    violated=lambda of: of.is_torn,
+    message=lambda plan: (
+        f"with {plan.sync.method} each zone has its own weights, but dp_shard={plan.dp_shard} shards them over zones "
+        f"of which one holds {_fewest_replicas(plan)} replicas."
+    ),
+    hint="Set dp_shard so that it stays in a zone, or sync.method=hierarchical.",
+)
 
 SEQUENCE_PARALLEL_NEEDS_TP = Rule(
     code="sequence_parallel_without_tp",
@@ -222,7 +260,7 @@ SEQUENCE_PARALLEL_NEEDS_TP = Rule(
 
 VIRTUAL_STAGES_NEED_INTERLEAVING = Rule(
     code="virtual_stages_without_interleaving",
-    violated=lambda of: (of.num_virtual_stages > 1) & ~_is_one_of(of.schedule, SCHEDULES, ("interleaved_1f1b",)),
+    violated=lambda of: (of.num_virtual_stages > 1) & ~_is_one_of(of.schedule, SCHEDULES, WITH_VIRTUAL_STAGES),
     message=lambda plan: f"num_virtual_stages={plan.num_virtual_stages} needs interleaved_1f1b, not {plan.schedule}.",
     hint="Set schedule=interleaved_1f1b or num_virtual_stages=1.",
 )
@@ -243,6 +281,25 @@ STAGES_ALIKE = Rule(
     message=lambda plan: "every stage has the same tp, dp and recompute, but this plan's stages differ.",
     hint="Give all stages the plan's own tp, dp and recompute.",
 )
+
+
+def _codec_codes(sync: Sync) -> dict[str, int]:
+    """Codec of each stream as an index in `CODECS`."""
+    named = dict(sync.codecs)
+    found = {stream: codec(named.get(stream, "none")) for stream in STREAMS}
+    return {stream: CODECS.index(one.family) for stream, one in found.items() if one is not None}
+
+
+def _is_local(sync: Sync) -> bool:
+    return bool(sync_method(sync.method).IS_LOCAL)
+
+
+def _fewest_replicas(plan: Plan) -> int:
+    """Of the zones that hold first stages, what the one with fewest holds."""
+    counts = Counter[str]()
+    for replica in plan.replicas:
+        counts[replica.zones[0]] += replica.num_replicas
+    return min(counts.values())
 
 
 def is_interleaved(of: Expressed) -> Bools:

@@ -5,33 +5,38 @@ Read in torchtitan 0.2.2 with torch 2.13.0:
 - models/llama3/infra/parallelize.py: tensor parallelism always splits the sequence too; DDP works alone only ("DDP has
   not supported > 1D parallelism"); with a pipeline weights are kept after the forward pass unless
   fsdp_reshard_after_forward is "always"; enable_cpu_offload moves weights, gradients and states together.
+- components/ft/manager.py, with torchft: each zone a replica group of its own job; `semi_sync_method` is local_sgd or
+  diloco (in parts with `num_fragments`, late by `fragment_sync_delay`), on the first part of the model of each rank;
+  torchft quantises to fp8 or not at all. `mixed_precision_reduce` is float32.
 - distributed/pipeline_parallel.py: every rank has the same local batch; `module_fqns_per_model_part` names the layers
   of each stage.
 - torch/distributed/pipelining/schedules.py: GPipe, 1F1B (at least as many microbatches as stages) and Interleaved1F1B
-  (microbatches a multiple of their rounds).
+  (microbatches a multiple of their rounds), ZBVZeroBubble (two stages a rank, laid out as a V).
 """
 
 import numpy as np
 
-from crosszone.core.plan import SCHEDULES, SHARDS
+from crosszone.core.plan import SCHEDULES, SHARDS, SYNC_METHODS
 from crosszone.core.tables import Bools
 from crosszone.frameworks.rules import (
     EVERY_CHUNK_HAS_A_LAYER,
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
+    ZONES_HOLD_WHOLE_SHARDS,
     Expressed,
     Rule,
     equal_replicas,
     is_interleaved,
     no_codecs,
     offloads_only,
-    own_mathematics_only,
     schedules_only,
     shards_only,
+    syncs_only,
 )
 
 TITLE = "torchtitan"
+LOCAL_SYNCS = tuple(SYNC_METHODS.index(name) for name in ("local_sgd", "diloco", "streaming_diloco"))
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 
 
@@ -72,10 +77,19 @@ INTERLEAVED_ROUNDS = Rule(
     hint="Make the number of microbatches a multiple of pp.",
 )
 
+LOCAL_STEPS_ON_ONE_PART = Rule(
+    code="local_steps_on_one_part",
+    violated=lambda of: (of.num_virtual_stages > 1) & np.isin(of.sync, LOCAL_SYNCS),
+    message=lambda plan: (
+        f"{plan.sync.method} holds the first part of a rank's model, but num_virtual_stages={plan.num_virtual_stages}."
+    ),
+    hint="Set num_virtual_stages=1.",
+)
+
 RULES = (
     SEQUENCE_PARALLEL_NEEDS_TP,
     TENSOR_PARALLEL_SPLITS_SEQUENCE,
-    schedules_only(TITLE, "gpipe", "1f1b", "interleaved_1f1b"),
+    schedules_only(TITLE, "gpipe", "1f1b", "interleaved_1f1b", "zbv"),
     VIRTUAL_STAGES_NEED_INTERLEAVING,
     FEW_MICROBATCHES,
     INTERLEAVED_ROUNDS,
@@ -88,7 +102,9 @@ RULES = (
         hint="enable_cpu_offload moves weights, gradients and states together: set offload=parameters.",
     ),
     equal_replicas("every rank has the same local_batch_size"),
-    own_mathematics_only(TITLE),
-    no_codecs(TITLE),
+    syncs_only(TITLE, "flat", "hierarchical", "local_sgd", "diloco", "streaming_diloco", hint="Take ddp or fsdp."),
+    ZONES_HOLD_WHOLE_SHARDS,
+    LOCAL_STEPS_ON_ONE_PART,
+    *no_codecs(TITLE),
     STAGES_ALIKE,
 )

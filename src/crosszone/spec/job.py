@@ -5,112 +5,17 @@ A field that is None was not written; `resolve` fills what follows from the cata
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Field
 
 from crosszone.spec import quantities as q
+from crosszone.spec.job_model import InlineModel as InlineModel
+from crosszone.spec.job_model import ModelChoice, Section
+from crosszone.spec.job_model import SizedModel as SizedModel
 
 MAX_ZONES = 128
 MAX_NODE_GROUPS = 256
-
-
-class Section(BaseModel):
-    """A mapping of the job file; a key that it does not have is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InlineModel(Section):
-    """A transformer's shape, field by field."""
-
-    name: q.Name | None = None
-    """What to call it; `inline` where absent."""
-    num_layers: q.NumLayers
-    """Transformer layers."""
-    hidden_size: q.Width
-    """Width of the residual stream."""
-    ffn_size: q.Width
-    """Width of a dense layer's feed-forward part (of one branch where it is gated)."""
-    num_heads: q.Width
-    """Query heads of one layer."""
-    vocab_size: q.Width
-    """Rows of the token table."""
-    num_kv_heads: q.Width | None = None
-    """Key and value heads; as many as query heads where absent."""
-    head_size: q.Width | None = None
-    """Size of one head; hidden_size / num_heads where absent."""
-    max_positions: q.Width | None = None
-    """Longest sequence that the model was made for."""
-    gated_ffn: q.Truth | None = None
-    """Whether the feed-forward part has a gate (SwiGLU); true where absent."""
-    tied_embeddings: q.Truth | None = None
-    """Whether the head shares the token table; false where absent."""
-    is_causal: q.Truth | None = None
-    """Whether a token sees only those before it; true where absent."""
-    value_head_size: q.Width | None = None
-    """Size of a value head where it differs (MLA)."""
-    q_lora_rank: q.OptionalWidth | None = None
-    """Rank of the query's down-projection (MLA); 0 is none."""
-    kv_lora_rank: q.OptionalWidth | None = None
-    """Rank of the shared key-value latent (MLA); 0 is none."""
-    rope_head_size: q.OptionalWidth | None = None
-    """Rotated part of a head (MLA)."""
-    window_size: q.Width | None = None
-    """Sliding window of the local layers; absent: every layer sees the whole sequence."""
-    global_every: q.OptionalWidth | None = None
-    """Each so many layers, one sees the whole sequence; 0: none does."""
-    qkv_bias: q.Truth | None = None
-    """Bias in the query, key and value projections; false where absent."""
-    attention_output_bias: q.Truth | None = None
-    """Bias in attention's output projection; false where absent."""
-    ffn_bias: q.Truth | None = None
-    """Bias in the feed-forward part; false where absent."""
-    head_bias: q.Truth | None = None
-    """Bias in the head; false where absent."""
-    router_bias: q.Truth | None = None
-    """Bias in the experts' router; false where absent."""
-    attention_sinks: q.Truth | None = None
-    """One learned logit per head; false where absent."""
-    norm: q.Norm | None = None
-    """Kind of norm; rmsnorm where absent."""
-    norm_bias: q.Truth | None = None
-    """Bias in the norms; where absent, layernorm has it and rmsnorm has not."""
-    num_layer_norms: q.OptionalWidth | None = None
-    """Norms of width hidden_size in one layer; 2 where absent."""
-    qk_norm: q.QkNorm | None = None
-    """Norm of queries and keys; none where absent."""
-    final_norm: q.Truth | None = None
-    """Norm before the head; true where absent."""
-    embedding_norm: q.Truth | None = None
-    """Norm after the token table; false where absent."""
-    position: q.Position | None = None
-    """How positions enter; rope where absent."""
-    num_position_rows: q.OptionalWidth | None = None
-    """Rows of a learned position table; max_positions where absent."""
-    embedding_size: q.Width | None = None
-    """Width of the token table where it is projected to hidden_size."""
-    num_experts: q.OptionalWidth | None = None
-    """Experts of one layer; 0 is a dense model."""
-    experts_per_token: q.OptionalWidth | None = None
-    """Experts that one token visits."""
-    expert_ffn_size: q.OptionalWidth | None = None
-    """Width of one expert."""
-    num_shared_experts: q.OptionalWidth | None = None
-    """Experts that every token visits."""
-    shared_expert_ffn_size: q.OptionalWidth | None = None
-    """Width of all shared experts together; num_shared_experts x expert_ffn_size where absent."""
-    num_dense_layers: q.OptionalWidth | None = None
-    """Leading layers without experts."""
-    moe_every: q.Width | None = None
-    """Each so many layers after the dense ones, one has experts; 1 where absent."""
-
-
-class SizedModel(Section):
-    """A model of which only the size is known: the nearest catalog shape is taken, and marked assumed."""
-
-    parameters: q.Parameters
-    """Number of parameters, as `13B`."""
 
 
 class Dtypes(Section):
@@ -336,11 +241,11 @@ class Framework(Section):
 class Codecs(Section):
     """Formats in which streams cross zones."""
 
-    gradients: q.Name | None = None
+    gradients: q.GradientCodec | None = None
     """Codec of gradients."""
-    activations: q.Name | None = None
+    activations: q.ActivationCodec | None = None
     """Codec of activations between stages."""
-    pseudogradients: q.Name | None = None
+    pseudogradients: q.PseudogradientCodec | None = None
     """Codec of what an outer step sends."""
 
 
@@ -348,7 +253,9 @@ class Sync(Section):
     """How zones agree on the weights."""
 
     method: q.SyncMethod | None = None
-    """hierarchical, which is also the default, reduces inside each zone first; flat is one ring over all."""
+    """hierarchical, which is also the default, reduces inside each zone first; flat is one ring over all; delayed
+    applies gradients a step late; with local_sgd, diloco and streaming_diloco each zone steps by itself in between. All
+    but the first two change the mathematics."""
     every: q.SmallCount | None = None
     """Inner steps from one agreement to the next; 1 where absent."""
     codecs: Codecs | None = None
@@ -356,9 +263,9 @@ class Sync(Section):
     streams: q.SmallCount | None = None
     """Connections that carry the agreement; the link's `streams` where absent."""
     fragments: q.Degree | None = None
-    """Parts of the model that streaming_diloco exchanges in turn."""
+    """Parts of the model that streaming_diloco exchanges in turn; one for each 3 layers where absent."""
     delay: q.Index | None = None
-    """Inner steps that an outer exchange may take beside compute."""
+    """Inner steps that an exchange may take beside compute: 1 for delayed and streaming_diloco, else 0 where absent."""
     algorithm: q.ZoneAlgorithm | None = None
     """How a sum travels between zones: ring, which is also the default, tree or direct."""
 
@@ -475,19 +382,6 @@ class Constraints(Section):
     """Changes of the optimiser's mathematics that are allowed."""
     max_egress: q.Dollars | None = None
     """Most that egress of the whole training may cost."""
-
-
-def model_form(value: Any) -> str:
-    """Which of the ways to write a model `value` is: name, size or inline."""
-    if isinstance(value, dict):
-        return "size" if "parameters" in value else "inline"
-    return "name" if not isinstance(value, SizedModel | InlineModel) else type(value).__name__
-
-
-ModelChoice = Annotated[
-    Annotated[q.Text, Tag("name")] | Annotated[SizedModel, Tag("size")] | Annotated[InlineModel, Tag("inline")],
-    Discriminator(model_form),
-]
 
 
 class Job(Section):

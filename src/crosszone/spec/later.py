@@ -18,25 +18,11 @@ LATER = {
     "cluster.zones[].nodes[].interface": DEPLOYMENT,
     "cluster.zones[].nodes[].image": DEPLOYMENT,
     "plan.rank_order": "The framework's own order is predicted.",
-    "plan.sync.every": "Zones are predicted to agree in every step.",
-    "plan.sync.codecs": "What crosses zones is predicted uncompressed.",
-    "plan.sync.streams": "A link's own `streams` has an effect.",
-    "plan.sync.fragments": "Zones are predicted to agree in every step.",
-    "plan.sync.delay": "Zones are predicted to agree in every step.",
-    "plan.sync.algorithm": "A ring is predicted.",
-    "plan.overlap_fraction": "The computed overlap is predicted.",
-    "plan.bucket_bytes": "The framework's own bucket size is predicted.",
-    "plan.prefetch": "The framework's own prefetch is predicted.",
-    "constraints.allow": "Nothing that changes the optimiser's mathematics is proposed yet.",
 }
 """Why each of them has no effect, by place; `[]` is any index."""
-LATER_VALUES = {
+LATER_VALUES: dict[tuple[str, str | bool], str] = {
     ("workload.trainable", "lora"): "The prediction is for training all weights.",
     ("plan.offload", "parameters"): "Only offload: optimizer is predicted.",
-    ("plan.sync.method", "delayed"): "Zones are predicted to agree in every step.",
-    ("plan.sync.method", "local_sgd"): "Zones are predicted to agree in every step.",
-    ("plan.sync.method", "diloco"): "Zones are predicted to agree in every step.",
-    ("plan.sync.method", "streaming_diloco"): "Zones are predicted to agree in every step.",
 }
 """The same for single values of keys that have an effect otherwise."""
 PARTLY: dict[str, str] = {}

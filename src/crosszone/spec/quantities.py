@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 from crosszone import units
 from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, ZONE_ALGORITHMS
 from crosszone.core.workload import DTYPE_BYTES, OPTIMIZER_MOMENTS
+from crosszone.cost.codecs import codec, codec_names
 from crosszone.errors import Finding, nearest_hint
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
@@ -210,6 +211,30 @@ class OneOf(Reader):
 
 
 @dataclass(frozen=True, slots=True)
+class CodecName(Reader):
+    """A codec that may be used on one stream; some take a number, as powersgd_rank_4."""
+
+    stream: str
+
+    def read(self, value: object, name: str = "") -> str:
+        """The name as it was written."""
+        found = codec(value) if isinstance(value, str) else None
+        if found is not None and self.stream in found.streams:
+            return found.name
+        legal = [each for each in codec_names() if self.stream in (codec(each) or found).streams]  # type: ignore[union-attr]
+        close = nearest_hint(value, legal, max_listed=0) if isinstance(value, str) and found is None else ""
+        what = "no known codec" if found is None else f"no codec for {self.stream}"
+        hint = f"{close} Write one of {', '.join(legal)}; the number is yours."
+        raise Refusal("unknown_name", f"{named(name, value)} is {what}.", hint.lstrip())
+
+    def schema(self) -> dict[str, Any]:
+        """The names, with any number where one is taken."""
+        names = [found for found in map(codec, codec_names()) if found is not None and self.stream in found.streams]
+        forms = [found.name if found.parameter is None else rf"{found.family}(_[1-9][0-9]{{0,5}})?" for found in names]
+        return {"type": "string", "pattern": f"^({'|'.join(forms)})$", "examples": [names[0].name]}
+
+
+@dataclass(frozen=True, slots=True)
 class Words(Reader):
     """Text on one line."""
 
@@ -324,6 +349,9 @@ Shard = Annotated[str, OneOf(SHARDS, "choice of what is sharded")]
 Recompute = Annotated[str, OneOf(RECOMPUTES, "kind of recompute")]
 Offload = Annotated[str, OneOf(("none", "optimizer", "parameters"), "choice of what is offloaded")]
 ZoneAlgorithm = Annotated[str, OneOf(ZONE_ALGORITHMS, "way of a sum between zones")]
+GradientCodec = Annotated[str, CodecName("gradients")]
+ActivationCodec = Annotated[str, CodecName("activations")]
+PseudogradientCodec = Annotated[str, CodecName("pseudogradients")]
 SyncMethod = Annotated[str, OneOf(SYNC_METHODS, "way to agree across zones")]
 Minimize = Annotated[str, OneOf(("time", "cost", "throughput_per_dollar"), "known objective")]
 Allowed = Annotated[str, OneOf(("local_sgd", "compression", "async", "batch_change"), "change that can be allowed")]

@@ -19,6 +19,7 @@ from crosszone.cost.parameters import num_parameters
 from crosszone.errors import SpecError
 from crosszone.spec import job as spec
 from crosszone.spec import legality
+from crosszone.spec.agreement import check_sync
 from crosszone.spec.links import read_links
 from crosszone.spec.reporting import Report
 from crosszone.spec.shape import LOST_NAME
@@ -51,6 +52,7 @@ def resolve(job: spec.Job, report: Report, base: FilePath | None) -> core.Proble
     workload = _workload(job.workload, gpus, report)
     _check_length(job, model, report)
     legality.check(job, model, report)
+    check_sync(job, report)
     _check_totals(job, workload, report)
     if report.findings or model is None or workload is None or len(zones) < len(sites):
         return None

@@ -99,6 +99,11 @@ def table(plans: list[Plan]) -> PlanTable:
     )
 
 
+def gradients(name: str) -> Sync:
+    """Gradients sent as codec `name`."""
+    return Sync(codecs=(("gradients", name),))
+
+
 def mixed(of: Plan) -> Plan:
     """The plan with another recompute on its first stage."""
     return replace(of, stages=(replace(of.stages[0], recompute="full"), *of.stages[1:]))
@@ -243,13 +248,52 @@ def test_who_offloads() -> None:
 
 
 def test_who_agrees_less_often_than_each_step() -> None:
-    assert names(dp=8, sync=Sync(method="diloco", every=100)) == {"ddp"}
-    assert can("fsdp", **SHARDED, shard="parameters", sync=Sync(method="diloco", every=100))
+    for method in ("local_sgd", "diloco", "streaming_diloco"):
+        assert names(dp=8, sync=Sync(method=method, every=100)) == {"ddp", "torchtitan"}
+        assert names(**SHARDED, shard="parameters", sync=Sync(method=method, every=100)) == {"fsdp", "torchtitan"}
+    assert names(dp=8, sync=Sync(method="delayed")) == {"ddp"}
     assert names(dp=8, sync=Sync(method="flat")) == names(dp=8)
 
 
 def test_who_compresses_gradients() -> None:
-    assert names(dp=8, sync=Sync(codecs=(("gradients", "fp16"),))) == {"ddp", "horovod"}
+    assert names(dp=8, sync=gradients("fp16")) == {"ddp", "deepspeed", "horovod"}
+    assert names(dp=8, sync=gradients("bf16")) == {"ddp", "deepspeed", "megatron"}
+    assert names(dp=8, sync=gradients("powersgd_rank_8")) == names(dp=8, sync=gradients("int8_block")) == {"ddp"}
+    assert can("fsdp", **SHARDED, shard="parameters", sync=gradients("bf16"))
+    assert names(dp=8, sync=gradients("none")) == names(dp=8)
+    assert "megatron: Megatron cannot send gradients as topk_64." in reason("megatron", dp=8, sync=gradients("topk_64"))
+
+
+def test_nobody_compresses_activations_between_stages() -> None:
+    assert names(**PIPELINE, sync=Sync(codecs=(("activations", "int8_block"),))) == set()
+
+
+def test_zones_that_step_by_themselves_hold_whole_shards() -> None:
+    shape = {"dp": 8, "dp_shard": 8, "shard": "parameters", "sync": Sync(method="diloco", every=10)}
+    torn = replace(plan(**shape, microbatches=(8, 8)))  # type: ignore[arg-type]
+    zones = [replace(replica, zones=(name,)) for replica, name in zip(torn.replicas, "ab", strict=True)]
+    torn = replace(torn, replicas=tuple(zones))
+    assert torn.zone_axis == "dp"
+    (why,) = supports("fsdp", torn)
+    assert "dp_shard=8 shards them over zones of which one holds 4 replicas" in why
+    assert supports("fsdp", replace(torn, dp_shard=4)) == ()
+    mask = expressible(
+        "fsdp",
+        table([torn, replace(torn, dp_shard=4)]),
+        num_layers=LAYERS,
+        num_microbatches=8,
+        fewest_replicas=np.array([4, 4]),
+        sync=torn.sync,
+    )
+    assert mask.tolist() == [False, True]
+
+
+def test_local_steps_take_one_part_of_the_model_on_each_rank() -> None:
+    diloco = Sync(method="diloco", every=10)
+    assert can("torchtitan", **PIPELINE, dp_shard=2, shard="parameters", sync=diloco)
+    shape = {**INTERLEAVED, **SHARDED, "shard": "parameters"}
+    assert can("torchtitan", **shape)
+    assert not can("torchtitan", **shape, sync=diloco)
 
 
 def test_rank_order() -> None:

@@ -235,9 +235,9 @@ class TestPlan:
         assert plan.idle_gpus == (IdleGpus(zone="a", node_group=0, num_gpus=8),)
 
     def test_sync(self, small):
-        sync = {"method": "diloco", "every": 500, "codecs": {"pseudogradients": "int8"}, "streams": 4}
+        sync = {"method": "diloco", "every": 500, "codecs": {"pseudogradients": "int8_block"}, "streams": 4}
         assert read_job(small({"plan.sync": sync})).plan.sync == Sync(
-            method="diloco", every=500, codecs=(("pseudogradients", "int8"),), num_streams=4
+            method="diloco", every=500, codecs=(("pseudogradients", "int8_block"),), num_streams=4
         )
 
     def test_nothing_is_fixed_unless_written(self, small):
@@ -247,30 +247,24 @@ class TestPlan:
 
 def test_keys_of_later_are_named(small):
     changes = {
-        "plan.sync": {"method": "local_sgd", "every": 8},
         "plan.offload": "parameters",
-        "plan.prefetch": 2,
+        "plan.rank_order": ["tp", "cp", "dp", "pp"],
         "workload.trainable": "lora",
         "cluster.zones.0.nodes.0.image": "pytorch:2.9",
-        "cluster.zones.0.nodes.0.mtbf": "30 d",
-        "constraints.allow": ["local_sgd"],
     }
     warnings = notices(read_job(small(changes)).warnings)
     assert set(warnings) == {
-        "plan.sync.method",
-        "plan.sync.every",
         "plan.offload",
-        "plan.prefetch",
+        "plan.rank_order",
         "workload.trainable",
         "cluster.zones[0].nodes[0].image",
-        "cluster.zones[0].nodes[0].mtbf",
-        "constraints.allow",
     }
     assert all(name.rpartition(".")[2] in message for name, message in warnings.items())
 
 
 def test_keys_with_an_effect_are_not_warned_of(small):
-    changes = {"plan.sync": {"method": "flat"}, "plan.offload": "optimizer", "workload.trainable": "all"}
+    changes = {"plan.sync": {"method": "local_sgd", "every": 8}, "plan.offload": "optimizer", "plan.prefetch": 2}
+    changes |= {"workload.trainable": "all", "constraints.allow": ["local_sgd"]}
     assert read_job(small(changes)).warnings == ()
 
 
