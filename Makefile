@@ -62,6 +62,7 @@ accuracy: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/accuracy/fit.py --write
 	$(BIN)/python benchmarks/accuracy/report.py --write
 	$(BIN)/python benchmarks/accuracy/sc21.py --write
+	$(BIN)/python benchmarks/accuracy/geo.py --write
 
 format: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff format .

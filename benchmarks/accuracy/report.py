@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import geo
 from residuals import (
     Residuals,
     left_out_seconds,
@@ -179,6 +180,8 @@ def report(found: Study, *, date: str) -> str:
         _memory(quantities[MEMORY]),
         "## Ran or out of memory",
         _fits(quantities[FITS], found.validation.rows),
+        "## Across zones",
+        geo.block(geo.section(geo.validations())),
         "## Skipped",
         "\n".join(f"- {row.id}: {row.reason}" for row in found.validation.skipped) or "None.",
     ]
