@@ -157,8 +157,14 @@ def exposed_agreement(view: StageView, seconds: StageSeconds, pool: PoolAgreemen
     """
     if view.settings.overlap_fraction is not None:
         return (1.0 - view.settings.overlap_fraction) * (pool.reduce_seconds + pool.gather_seconds)
-    gather = np.maximum(pool.gather_seconds - view.overlaps_weight_gather * seconds.forward, 0.0)
-    return _exposed_reduce(view, seconds, pool) + gather
+    return _exposed_reduce(view, seconds, pool) + exposed_gather(view, seconds, pool)
+
+
+def exposed_gather(view: StageView, seconds: StageSeconds, pool: PoolAgreement) -> Floats:
+    """The part of `exposed_agreement` that comes after the optimizer: gathering weights."""
+    if view.settings.overlap_fraction is not None:
+        return (1.0 - view.settings.overlap_fraction) * pool.gather_seconds
+    return np.asarray(np.maximum(pool.gather_seconds - view.overlaps_weight_gather * seconds.forward, 0.0))
 
 
 def _exposed_reduce(view: StageView, seconds: StageSeconds, pool: PoolAgreement) -> Floats:
