@@ -450,10 +450,10 @@ def trace_text(timeline: StepTimeline) -> Iterator[str]:
 
 
 def activity(timeline: StepTimeline, *, num_cells: int) -> dict[tuple[int, int], tuple[str, ...]]:
-    """What each (replica, stage) mostly does in each of equal parts of the step; "" for nothing."""
+    """What each (replica, stage) does in each of equal parts of the step: a category of spans, "" for waiting."""
     from crosszone.timeline.use import stage_activity
 
-    return stage_activity(timeline.trace, end_seconds=timeline.simulation.step_seconds, num_cells=num_cells)
+    return stage_activity(timeline.trace, timeline.simulation, num_cells=num_cells)
 
 
 def whatif_json(result: WhatIf) -> dict[str, Any]:

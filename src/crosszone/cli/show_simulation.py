@@ -20,8 +20,15 @@ NUM_STAGES = 32
 """Lines of the chart; further stages are told in the JSON and the trace."""
 BAR_WIDTH = 12
 
-_LETTERS = {"forward": "F", "backward": "B", "weight_gradient": "W", "optimizer": "O", "late": "L"}
-_STYLES = {"forward": "green", "backward": "cyan", "weight_gradient": "blue", "optimizer": "magenta", "late": "red"}
+_LETTERS = {"forward": "F", "backward": "B", "weight_gradient": "W", "agreement": "A", "optimizer": "O", "late": "L"}
+_STYLES = {
+    "forward": "green",
+    "backward": "cyan",
+    "weight_gradient": "blue",
+    "agreement": "yellow",
+    "optimizer": "magenta",
+    "late": "red",
+}
 _IDLE = "·"
 
 Chart = Mapping[tuple[int, int], tuple[str, ...]]

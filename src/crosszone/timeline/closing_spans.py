@@ -7,11 +7,9 @@ behind the first forwards. A stage's own reduction may end later than others beg
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from crosszone.core.prediction import Link, LinkGroup
 from crosszone.core.tables import Floats
-from crosszone.timeline.evaluate import exposed_agreement
+from crosszone.timeline.evaluate import exposed_agreement, exposed_gather
 from crosszone.timeline.pipeline_spans import Drawing
 from crosszone.timeline.replay import IN_PIPELINE, Group, Replay
 from crosszone.timeline.stages import optimizer_seconds
@@ -20,6 +18,8 @@ from crosszone.trace.span import Span, Track
 
 REDUCE, GATHER = "gradient_agreement", "weight_gather"
 OPTIMIZER = "optimizer"
+AGREEMENT = "agreement"
+"""The stream of a stage on which it agrees with others."""
 PIPELINE_GROUP = "pp"
 TERM_OF = {"dp": "zone_agreement", "embedding": "embedding_agreement"}
 """Term that the exchange of a group over zone links belongs to."""
@@ -41,7 +41,7 @@ def closing(replay: Replay) -> Closing:
     """Lay the terms that come after the pipeline end to end; the last ends with the step."""
     evaluation = replay.evaluation
     view, seconds, pool = evaluation.view, evaluation.seconds, evaluation.pool_agreement
-    gather = np.maximum(pool.gather_seconds - view.fact("overlaps_weight_gather") * seconds.forward, 0.0)
+    gather = exposed_gather(view, seconds, pool)
     reduce = exposed_agreement(view, seconds, pool) - gather
     after = {term.name: term.exposed_seconds for term in replay.prediction.terms if term.name not in IN_PIPELINE}
     last = min(float(gather.max()), after.get(REDUCE, 0.0))
@@ -88,7 +88,7 @@ def _optimizer(times: Closing, row: int, track: Track) -> list[Span]:
 
 def _agreement(replay: Replay, times: Closing, group: Group, row: int, track: Track) -> list[Span]:
     """What one rank of a stage takes part in, exposed or hidden."""
-    pool, own = replay.evaluation.pool_agreement, track._replace(stream="agreement")
+    pool, own = replay.evaluation.pool_agreement, track._replace(stream=AGREEMENT)
     reduce, gather = float(pool.reduce_seconds[row]), float(pool.gather_seconds[row])
     end, step = times.phases[REDUCE][0] + float(times.reduce_exposed[row]), replay.prediction.step_seconds
     waits, hidden = float(times.gather_exposed[row]), gather - float(times.gather_exposed[row])

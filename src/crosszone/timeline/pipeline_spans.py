@@ -86,10 +86,9 @@ def _inside(span: Span, parts: Parts) -> Iterator[Span]:
 
 def _draw_messages(drawing: Drawing, replay: Replay, group: Group, places: dict[tuple[int, Action], int]) -> None:
     """Add every message: over a zone link the time that it takes the link, inside a zone until it has arrived."""
-    num_parts = traits(replay.plan.schedule).num_parts
     placement = traits(replay.plan.schedule).placement
     messages = sorted(group.played.messages, key=lambda message: (message.start_seconds, message.end_seconds))
-    spans = [_message(replay, group, message, num_parts) for message in messages]
+    spans = [_message(replay, group, message) for message in messages]
     first = len(drawing.spans)
     drawing.spans += in_lanes(spans)
     for number, message in enumerate(messages, start=first):
@@ -100,11 +99,12 @@ def _draw_messages(drawing: Drawing, replay: Replay, group: Group, places: dict[
         drawing.flows.append(Flow(name=name, source=number, target=target))
 
 
-def _message(replay: Replay, group: Group, message: Message, num_parts: int) -> Span:
+def _message(replay: Replay, group: Group, message: Message) -> Span:
     row, to_row = group.rows[message.from_rank], group.rows[message.to_rank]
     zone, to_zone = replay.zone_name(row), replay.zone_name(to_row)
-    boundary, action = replay.evaluation.boundary, message.action
-    size = float(boundary.message_bytes[row]) / num_parts
+    action, shape = message.action, traits(replay.plan.schedule)
+    passed = group.rows[_boundary(message, shape.placement)]
+    size = float(replay.evaluation.boundary.message_bytes[passed]) / shape.num_parts
     work = group.tracks[message.from_rank]
     crosses = zone != to_zone
     return Span(
@@ -118,6 +118,13 @@ def _message(replay: Replay, group: Group, message: Message, num_parts: int) -> 
         moved_bytes=size * group.num_replicas if crosses else size,
         args=(*_args(action), ("to_stage", message.to_rank)),
     )
+
+
+def _boundary(message: Message, placement: str) -> int:
+    """Rank before the boundary that a message passes; a loop's last boundary leads from the last rank to the first."""
+    if placement == "loop":
+        return message.from_rank if message.action.is_forward else message.to_rank
+    return min(message.from_rank, message.to_rank)
 
 
 def _use(message: Message, num_stages: int, placement: str) -> Action:

@@ -1,10 +1,11 @@
 """How memory and links fill over a step, and how busy everything was."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from crosszone.core.schedules.action import BACKWARD, FORWARD, WEIGHT_GRADIENT, Action
 from crosszone.core.simulation import LinkUse, Simulation, StageUse
-from crosszone.timeline.closing_spans import Closing
+from crosszone.timeline.closing_spans import AGREEMENT, Closing
 from crosszone.timeline.replay import Group, Replay
 from crosszone.timeline.stage_memory import in_flight
 from crosszone.trace.detail import activity
@@ -62,16 +63,21 @@ def simulation(replay: Replay, times: Closing, spans: Sequence[Span], counters: 
     )  # fmt: skip
 
 
-def stage_activity(trace: Trace, *, end_seconds: float, num_cells: int) -> dict[tuple[int, int], tuple[str, ...]]:
-    """What each (replica, stage) mostly does in each of equal parts of the step; "" for nothing."""
-    own: dict[tuple[int, int], list[Span]] = {}
+def stage_activity(trace: Trace, simulation: Simulation, *, num_cells: int) -> dict[tuple[int, int], tuple[str, ...]]:
+    """What each (replica, stage) does in each of equal parts of the step: the category of its work, "" for waiting.
+
+    After the pipeline, all that is agreed on is "agreement".
+    """
+    own: dict[tuple[int, int], list[Span]] = {(use.replica, use.stage): [] for use in simulation.stages}
     for span in trace.spans:
+        place = span.track.replica or 0, span.track.stage or 0
         if span.track.stream == "compute" and not span.is_part:
-            own.setdefault((span.track.replica or 0, span.track.stage or 0), []).append(span)
-    return {
-        place: activity(spans, start_seconds=0.0, end_seconds=end_seconds, num_cells=num_cells)
-        for place, spans in own.items()
-    }
+            own[place].append(span)
+        elif span.track.stream == AGREEMENT and span.end_seconds > simulation.pipeline_seconds:
+            start = max(span.start_seconds, simulation.pipeline_seconds)
+            own[place].append(replace(span, start_seconds=start, category=AGREEMENT))
+    bounds = {"start_seconds": 0.0, "end_seconds": simulation.step_seconds}
+    return {place: activity(spans, num_cells=num_cells, **bounds) for place, spans in own.items()}
 
 
 def _held(replay: Replay, group: Group, rank: int) -> list[tuple[float, float]]:
