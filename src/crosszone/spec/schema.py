@@ -15,6 +15,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from crosszone.spec.job import Job
 from crosszone.spec.yaml_source import Path
 
+SOURCES = ("job_model.py", "job.py")
+"""Where the classes of the job file stand, those that others inherit from first."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -118,9 +120,9 @@ def _field_meanings() -> dict[str, dict[str, str]]:
 
     Pydantic can collect it at import, by reading the source once for each class; here it is read only for a schema.
     """
-    source = resources.files("crosszone.spec").joinpath("job.py").read_text(encoding="utf-8")
+    files = [resources.files("crosszone.spec").joinpath(name) for name in SOURCES]
     meanings: dict[str, dict[str, str]] = {}
-    for node in ast.parse(source).body:
+    for node in (node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body):
         if isinstance(node, ast.ClassDef):
             inherited = [meanings.get(base.id, {}) for base in node.bases if isinstance(base, ast.Name)]
             meanings[node.name] = {key: text for fields in inherited for key, text in fields.items()}

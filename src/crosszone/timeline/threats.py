@@ -103,10 +103,10 @@ def _outages(problem: Problem, footprint: Footprint) -> list[tuple[float, float]
 def _threat_notes(problem: Problem, footprint: Footprint, assumed: list[str], *, has_outages: bool) -> tuple[str, ...]:
     found = []
     if assumed:
-        hours = round(GPU_MTBF_SECONDS / 3600.0, -2)
+        lifetime = f"{round(GPU_MTBF_SECONDS / 3600.0, -2):,.0f} h"
         found.append(
-            f"cluster.zones[].nodes[].mtbf: one failure in {hours:,.0f} h of each GPU, as a training of 54 days on "
-            "16,384 H100 saw (Llama 3, 2024)."
+            f"cluster.zones[].nodes[].mtbf: one failure in {lifetime} of each GPU, as a training of 54 days on 16,384 "
+            "H100 saw (Llama 3, 2024)."
         )
     links = [link for pair in footprint.pairs for link in (problem.cluster.link(*pair),)]
     if links and not has_outages:

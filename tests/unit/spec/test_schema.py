@@ -78,7 +78,7 @@ def test_keys_by_place():
     assert "from" in keys_at(("cluster", "links", 3))
     assert "parameters" in keys_at(("model",))
     assert keys_at(("plan", "tp")) == keys_at(("nowhere",)) == ()
-    assert nearest_places("mtbf") == ("cluster.zones[].nodes[]",)
+    assert nearest_places("gpus_per_node") == ("cluster.zones[].nodes[]",)
 
 
 def test_schema_is_a_copy():

@@ -154,10 +154,10 @@ def test_without_an_end_goodput_is_that_of_the_long_run(job: Make) -> None:
 
 def test_more_failures_or_a_longer_restart_are_never_better(job: Make) -> None:
     problem = job(DP, **TOKENS)
-    by_mtbf = [p50(with_nodes(problem, mtbf_seconds=days * DAY)) for days in (1000, 100, 10, 1, 0.1)]
+    by_mtbf = [p50(with_nodes(problem, mtbf_seconds=mtbf * DAY)) for mtbf in (1000, 100, 10, 1, 0.1)]
     assert by_mtbf == sorted(by_mtbf)
     busy = with_nodes(problem, mtbf_seconds=5 * DAY)
-    by_restart = [p50(with_work(busy, restart_seconds=minutes * 60.0)) for minutes in (1, 10, 60, 600)]
+    by_restart = [p50(with_work(busy, restart_seconds=restart * 60.0)) for restart in (1, 10, 60, 600)]
     assert by_restart == sorted(by_restart)
 
 
