@@ -71,8 +71,8 @@ def whatif_view(problem: Problem, result: WhatIf, *, is_verbose: bool) -> Iterat
             yield paragraph(f"The fullest GPU needs {needs}, it has {has}.")
     yield heading("What bounds the step")
     yield paragraph(_regime_line(result))
-    yield _slopes_table(result.regime, result.changed.prediction.step_seconds, is_verbose=is_verbose)
     if not result.settings:
+        yield _slopes_table(result.regime, result.base.prediction.step_seconds, is_verbose=is_verbose)
         yield heading("What would save time")
         yield from _advice_view(result.advice, is_verbose=is_verbose)
 

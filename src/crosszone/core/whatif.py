@@ -82,8 +82,9 @@ class WhatIf:
     changes: tuple[Change, ...]
     """Every number of the prediction, in its order."""
     regime: Regime
-    """Of the changed job."""
+    """Of the changed job, with the two slopes that name it."""
     base_regime: Regime
+    """With all slopes."""
     advice: tuple[Advice, ...] = ()
     """Most seconds first; only where nothing was set."""
     warnings: tuple[str, ...] = ()

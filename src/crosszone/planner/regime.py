@@ -23,10 +23,13 @@ less than what predictions of left-out runs miss on average (docs/decisions/0002
 MOST_LINKS = 16
 """Directions of links that get a slope of their own: those that cost most."""
 
+ROUNDING = 1e-9
+"""Share of a step below which a difference is that of sums in another order."""
+
 Change = Callable[[Cluster], Cluster]
 
 
-def regime(problem: Problem, plan: Plan, prediction: Prediction) -> Regime:
+def regime(problem: Problem, plan: Plan, prediction: Prediction, *, in_full: bool = True) -> Regime:
     """Whether communication or compute bounds the step of `plan`, by finite differences of the full cost model.
 
     - compute_bound: all communication twice as fast (links of twice the rate at half the round trip, networks and
@@ -36,25 +39,29 @@ def regime(problem: Problem, plan: Plan, prediction: Prediction) -> Regime:
     - balanced: in between.
 
     What is hidden behind compute saves nothing, so that only exposed time counts; and faster GPUs expose what they
-    hid. The plan stays as it is: a plan searched for the faster hardware may save more.
+    hid. The plan stays as it is: a plan searched for the faster hardware may save more. Unless `in_full`, only the two
+    slopes that name the regime are computed.
     """
     framework = (framework_facts(plan.framework),)
-    prepared = inputs(problem, framework)
-    keys = plan_keys(prepared, plan)
-    base_seconds = plan_step_seconds(prepared, plan, keys)
+    keys = plan_keys(inputs(problem, framework), plan)
+    base_seconds = prediction.step_seconds
 
     def saved(change: Change, *, of_links: bool = False) -> float:
         changed = inputs(dataclasses.replace(problem, cluster=change(problem.cluster)), framework)
-        return base_seconds - plan_step_seconds(changed, plan, keys if of_links else None)
+        seconds = base_seconds - plan_step_seconds(changed, plan, keys if of_links else None)
+        return seconds if abs(seconds) > ROUNDING * base_seconds else 0.0
 
     slopes = [
         Slope(what="communication", seconds_saved=saved(_all_communication)),
         Slope(what="gpus", seconds_saved=saved(_gpus)),
-        Slope(what="gpu_compute", seconds_saved=saved(_gpu_compute)),
-        Slope(what="gpu_memory", seconds_saved=saved(_gpu_memory)),
-        Slope(what="zone_network", seconds_saved=saved(_zone_networks)),
     ]
-    if prediction.links:
+    if in_full:
+        slopes += [
+            Slope(what="gpu_compute", seconds_saved=saved(_gpu_compute)),
+            Slope(what="gpu_memory", seconds_saved=saved(_gpu_memory)),
+            Slope(what="zone_network", seconds_saved=saved(_zone_networks)),
+        ]
+    if in_full and prediction.links:
         slopes += [
             Slope(what="zone_links", seconds_saved=saved(_links, of_links=True)),
             Slope(what="rtt", seconds_saved=saved(_rtts, of_links=True)),

@@ -68,7 +68,8 @@ def what_if(base: Base, settings: Sequence[str]) -> WhatIf:
     if settings:
         new = change(base, settings)
         prediction = predict_plan(new.problem, new.plan, framework_facts(new.plan.framework))
-        changed, bound = RankedPlan(plan=new.plan, prediction=prediction), regime(new.problem, new.plan, prediction)
+        changed = RankedPlan(plan=new.plan, prediction=prediction)
+        bound = regime(new.problem, new.plan, prediction, in_full=False)
         found = effects(base.problem, base.ranked.plan, new.problem, new.plan)
     return WhatIf(
         settings=tuple(settings),
