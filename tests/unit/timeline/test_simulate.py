@@ -7,7 +7,7 @@ import pytest
 
 from crosszone.core.schedules.action import backward, forward
 from crosszone.timeline import simulate as simulation
-from crosszone.timeline.simulate import Boundary, Event, Pipeline, makespan_seconds, simulate
+from crosszone.timeline.simulate import Boundary, Event, Pipeline, makespan_seconds, play, simulate
 
 FORWARD, BACKWARD = 1.0, 2.0
 STAGE = FORWARD + BACKWARD
@@ -230,6 +230,81 @@ def test_the_same_pipeline_gives_the_same_events() -> None:
     assert simulate(shape) == simulate(shape)
 
 
+# Messages.
+
+
+def test_messages_of_two_microbatches_over_a_link() -> None:
+    # Forwards end at 1 and 2 and take the link 3 s each; the gradients of the first go back at 6.5.
+    played = play(pipeline("1f1b", 2, 2, slow={0: over_link(0.5, 3.0)}))
+    assert [
+        (one.from_rank, one.to_rank, one.link, one.action, one.start_seconds, one.end_seconds, one.arrival_seconds)
+        for one in played.messages
+    ] == [
+        (0, 1, "a>b", forward(0), 1.0, 4.0, 4.5),
+        (0, 1, "a>b", forward(1), 4.0, 7.0, 7.5),
+        (1, 0, "b>a", backward(0), 7.5, 10.5, 11.0),
+        (1, 0, "b>a", backward(1), 10.5, 13.5, 14.0),
+    ]
+    assert played.makespan_seconds == 16.0
+
+
+def test_what_stays_on_a_rank_is_no_message() -> None:
+    # Two ranks, there and back: 0 > 1, turn, 1 > 0 forward and the same backward.
+    played = play(pipeline("zbv", 2, 1, 2))
+    ways = [(one.from_rank, one.to_rank, one.action.virtual_stage) for one in played.messages]
+    assert ways == [(0, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0, 0)]
+
+
+def test_a_late_receive_shows_every_delay() -> None:
+    # GPipe, two ranks, c = 2: the second rank waits 2 s before each forward, the first one before each backward.
+    shape = pipeline("gpipe", 2, 3, slow={0: Boundary(delay_seconds=2.0)})
+    assert makespan_seconds(shape) == pytest.approx(4 * STAGE + 2 * 2.0)
+    late = makespan_seconds(replace(shape, receives_early=False))
+    # Forwards of the second rank end at 4, 7, 10, its backwards at 12, 14, 16; the first rank's end at 16, 20, 24.
+    assert late == 24.0
+
+
+def test_late_receives_over_a_link_take_it_when_they_are_posted() -> None:
+    shape = pipeline("gpipe", 2, 2, slow={0: over_link(0.0, 2.0)})
+    played = play(replace(shape, receives_early=False))
+    assert [one.start_seconds for one in played.messages if one.action.is_forward] == [1.0, 4.0]
+
+
+def test_without_delay_it_matters_not_when_receives_are_posted() -> None:
+    for name, v in (("1f1b", 1), ("zb_h1", 1), ("zbv", 2), ("interleaved_1f1b", 2)):
+        shape = pipeline(name, 4, 8, v)
+        assert makespan_seconds(shape) == makespan_seconds(replace(shape, receives_early=False))
+
+
+# Weight gradients apart.
+
+
+def test_a_gradient_goes_back_before_the_weights_are_done() -> None:
+    # ZB-H1 of two ranks and one microbatch: F 0-1, F 1-2, B 2-3, then the first rank's B 3-4 and W 4-5.
+    played = play(pipeline("zb_h1", 2, 1))
+    assert [(one.rank, one.action.kind, one.end_seconds) for one in played.events] == [
+        (0, "forward", 1.0),
+        (1, "forward", 2.0),
+        (1, "backward", 3.0),
+        (0, "backward", 4.0),
+        (1, "weight_gradient", 4.0),
+        (0, "weight_gradient", 5.0),
+    ]
+
+
+def test_both_copies_of_dualpipe_share_the_ranks_evenly() -> None:
+    played = play(pipeline("dualpipe", 4, 8))
+    work = [sum(one.end_seconds - one.start_seconds for one in played.events if one.rank == rank) for rank in range(4)]
+    assert work == pytest.approx([8 * STAGE] * 4)
+
+
+def test_parts_of_a_microbatch_take_a_part_of_its_time() -> None:
+    played = play(pipeline("cross_ud_sub", 2, 2))
+    forwards = [one for one in played.events if one.rank == 0 and one.action.is_forward]
+    assert [(one.action.microbatch, one.action.part) for one in forwards] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert all(one.end_seconds - one.start_seconds == FORWARD / 2 for one in forwards)
+
+
 # Long pipelines.
 
 LONG = [
@@ -238,6 +313,8 @@ LONG = [
     ("1f1b", 4, 1, {1: over_link(5.0, 0.5)}),
     ("1f1b", 5, 1, {1: over_link(0.2, 4.0)}),
     ("1f1b", 6, 1, {2: over_link(0.5, 0.5), 3: Boundary(delay_seconds=0.5)}),
+    ("zb_h1", 4, 1, {1: over_link(5.0, 0.5)}),
+    ("zb_h1", 3, 1, {}),
     ("interleaved_1f1b", 4, 2, {}),
     ("interleaved_1f1b", 4, 2, {1: over_link(3.0, 0.1), -1: over_link(3.0, 0.1, turned=True)}),
     ("interleaved_1f1b", 2, 4, {0: over_link(1.0, 0.2), -1: over_link(1.0, 0.2, turned=True)}),
