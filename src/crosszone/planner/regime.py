@@ -43,7 +43,7 @@ def regime(problem: Problem, plan: Plan, prediction: Prediction, *, in_full: boo
     slopes that name the regime are computed.
     """
     framework = (framework_facts(plan.framework),)
-    keys = plan_keys(inputs(problem, framework), plan)
+    keys = plan_keys(inputs(problem, framework), plan) if in_full else None
     base_seconds = prediction.step_seconds
 
     def saved(change: Change, *, of_links: bool = False) -> float:
