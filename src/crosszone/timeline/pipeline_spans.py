@@ -12,8 +12,9 @@ from crosszone.timeline.simulate import Event, Message
 from crosszone.trace.lanes import in_lanes
 from crosszone.trace.span import Flow, Span, Track
 
-MOST_EVENTS_IN_PARTS = 20_000
-"""Actions of a step up to which each is shown with what it consists of; a file with more opens slowly."""
+MOST_EVENTS_IN_FULL = 20_000
+"""Actions of a step up to which each is shown with what it consists of, and messages inside zones with what they join;
+a file with more of either opens slowly."""
 TITLES = {"forward": "forward", "backward": "backward", "weight_gradient": "weight gradient"}
 
 
@@ -27,9 +28,9 @@ class Drawing:
 
 def draw_pipeline(drawing: Drawing, replay: Replay, group: Group) -> None:
     """Add what the replica of `group` does from its first forward to its last backward."""
-    num_events = sum(len(each.played.events) for each in replay.groups)
-    places = _draw_work(drawing, replay, group, in_parts=num_events <= MOST_EVENTS_IN_PARTS)
-    _draw_messages(drawing, replay, group, places)
+    in_full = sum(len(each.played.events) for each in replay.groups) <= MOST_EVENTS_IN_FULL
+    places = _draw_work(drawing, replay, group, in_parts=in_full)
+    _draw_messages(drawing, replay, group, places, joins_all=in_full)
 
 
 def _draw_work(drawing: Drawing, replay: Replay, group: Group, *, in_parts: bool) -> dict[tuple[int, Action], int]:
@@ -84,7 +85,9 @@ def _inside(span: Span, parts: Parts) -> Iterator[Span]:
         start = end
 
 
-def _draw_messages(drawing: Drawing, replay: Replay, group: Group, places: dict[tuple[int, Action], int]) -> None:
+def _draw_messages(
+    drawing: Drawing, replay: Replay, group: Group, places: dict[tuple[int, Action], int], *, joins_all: bool
+) -> None:
     """Add every message: over a zone link the time that it takes the link, inside a zone until it has arrived."""
     placement = traits(replay.plan.schedule).placement
     messages = sorted(group.played.messages, key=lambda message: (message.start_seconds, message.end_seconds))
@@ -92,6 +95,8 @@ def _draw_messages(drawing: Drawing, replay: Replay, group: Group, places: dict[
     first = len(drawing.spans)
     drawing.spans += in_lanes(spans)
     for number, message in enumerate(messages, start=first):
+        if not joins_all and drawing.spans[number].track.to_zone is None:
+            continue
         name = f"microbatch {message.action.microbatch}"
         source = places[message.from_rank, message.action]
         drawing.flows.append(Flow(name=name, source=source, target=number))

@@ -104,11 +104,11 @@ def activity(spans: Iterable[Span], *, start_seconds: float, end_seconds: float,
                 filled[cell][span.category] = filled[cell].get(span.category, 0.0) + share
     owed: dict[str, float] = {}
     names = []
-    for cell in filled:
-        cell[""] = max(width - sum(cell.values()), 0.0)
-        for category, seconds in cell.items():
+    for inside in filled:
+        inside[""] = max(width - sum(inside.values()), 0.0)
+        for category, seconds in inside.items():
             owed[category] = owed.get(category, 0.0) + seconds
-        name = max((category for category in cell if cell[category] > 0.0), key=lambda category: owed[category])
+        name = max((category for category in inside if inside[category] > 0.0), key=lambda category: owed[category])
         owed[name] -= width
         names.append(name)
     return tuple(names)

@@ -107,7 +107,7 @@ def _slices(trace: Trace, numbers: _Numbers) -> Iterator[str]:
         place, time = places[span.track], _time(start)
         yield (
             f'{{"ph":"X","name":{ids[span.name]},"cat":{ids[span.category]},"ts":{time},"dur":{_time(end - start)},'
-            f'{place},"args":{_args(span)}}}'
+            f'{place},"args":{{{_args(span, ids)}}}}}'
         )
         for number in leaving.get(index, ()):
             yield _flow_end("s", trace.flows[number], number, time, place, ids)
@@ -133,10 +133,9 @@ def _time(ticks: int) -> str:
     return f"{whole}.{rest * 125:03d}" if rest else str(whole)
 
 
-def _args(span: Span) -> str:
-    if span.moved_bytes:
-        return json.dumps({**dict(span.args), "moved_bytes": span.moved_bytes}, ensure_ascii=False)
-    return json.dumps(dict(span.args), ensure_ascii=False) if span.args else "{}"
+def _args(span: Span, ids: _Texts) -> str:
+    shown = ((*span.args, ("moved_bytes", span.moved_bytes)) if span.moved_bytes else span.args) or ()
+    return ",".join(f"{ids[name]}:{ids[value] if isinstance(value, str) else repr(value)}" for name, value in shown)
 
 
 def _flow_end(phase: str, flow: Flow, number: int, time: str, place: str, ids: _Texts) -> str:
