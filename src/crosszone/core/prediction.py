@@ -89,6 +89,37 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How zones agree, and what that does."""
+
+    method: str
+    every: int
+    """Inner steps from one agreement to the next."""
+    num_delay_steps: int
+    """Inner steps that an exchange may take beside compute."""
+    num_fragments: int
+    """Parts of the model that are exchanged in turn."""
+    codecs: tuple[tuple[str, str], ...]
+    """(stream, codec) of what crosses zones."""
+    exchange_bytes: float
+    """On each link that is used, in one whole exchange."""
+    exchange_seconds: float
+    """Of one whole exchange, nothing hidden; packing and an outer step among them."""
+    mean_bytes_per_second: float
+    """On each link that is used, over a mean inner step."""
+    peak_bytes_per_second: float
+    """While zones exchange: as fast as the link goes, or as compute beside it asks for."""
+    held_bytes: float
+    """What the fullest rank keeps for it on its GPU."""
+    changes_mathematics: bool
+    """Whether training goes another way than on one cluster."""
+    effect: str
+    """What is known of its effect on convergence, each with its source."""
+    source: str
+    """Of its cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
     """Range that holds the measured step with probability `level`."""
 
@@ -192,6 +223,8 @@ class Prediction:
     gpu_dollars: float | None
     egress_dollars: float | None
     energy_joules: float | None
+    sync: Agreement | None = None
+    """None where nothing that zones agree on crosses between them."""
     reliability: Reliability | None = None
     costs: Costs | None = None
     assumed: tuple[str, ...]

@@ -34,9 +34,13 @@ class Options:
     """Do not ask what frameworks can express: to find out why none can."""
     world_size: int | None
     """Ranks that a plan must use; None: any number."""
+    tries_ways: bool = False
+    """Try every way for zones to agree that is allowed, where none is fixed."""
 
 
-def options(inputs: Inputs, *, world_size: int | None = None, any_framework: bool = False) -> Options:
+def options(
+    inputs: Inputs, *, world_size: int | None = None, any_framework: bool = False, tries_ways: bool = False
+) -> Options:
     """Candidates for the problem of `inputs`."""
     problem = inputs.problem
     request, model, workload = problem.plan, problem.model, problem.workload
@@ -69,6 +73,7 @@ def options(inputs: Inputs, *, world_size: int | None = None, any_framework: boo
         shard=_only(None if request.shard is None else SHARDS.index(request.shard), _shards(request)),
         any_framework=any_framework,
         world_size=world_size,
+        tries_ways=tries_ways,
     )
 
 

@@ -18,6 +18,7 @@ from crosszone.planner.limits import objective
 from crosszone.planner.options import options
 from crosszone.planner.table import Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
+from crosszone.planner.ways import gentleness, refuse_without_consent
 from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
@@ -27,6 +28,8 @@ PER_CLASS = 8
 that an error of the estimate that one class shares cannot hide another."""
 SAME_RATIO = 1.005
 """Plans that look alike and differ by less are shown once."""
+GENTLE_RATIO = 1.01
+"""A way to agree that changes the mathematics more must be faster by more."""
 ESTIMATE_MARGIN = 1.15
 """A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
 
@@ -47,6 +50,7 @@ def search(problem: Problem, *, top: int) -> Answer:
     Where nothing fits otherwise, plans that keep the optimizer's states in host memory are tried.
     Errors: InfeasiblePlan where no framework at hand can express any plan that the job file leaves open.
     """
+    refuse_without_consent(problem)
     if is_written(problem.plan):
         return _written_answer(problem)
     prepared, found = _first_that_fits(problem)
@@ -128,7 +132,7 @@ def _first_that_fits(problem: Problem) -> tuple[Inputs, Scan]:
 def _scanned(problem: Problem, memory_fraction: float) -> tuple[Inputs, Scan]:
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
     where = layouts(prepared, problem.constraints.exclude_zones)
-    return prepared, scan(prepared, where, options(prepared), memory_fraction=memory_fraction)
+    return prepared, scan(prepared, where, options(prepared, tries_ways=True), memory_fraction=memory_fraction)
 
 
 def _any_plan(problem: Problem) -> Plan | None:
@@ -146,15 +150,20 @@ def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
 
 
 def _ranked(inputs: Inputs, found: Scan, per_class: int = PER_CLASS) -> list[Plan]:
-    """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest."""
-    classes: dict[tuple[bool, bool], list[Candidate]] = {}
+    """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest.
+
+    Ways for zones to agree are classes of their own. Of one that is tried with several settings, the gentlest to the
+    mathematics stands for those that gain less than 1 % over it.
+    """
+    classes: dict[tuple[bool, bool, str], list[Candidate]] = {}
     for part in found.scored:
         layout = part.rows.layout
-        crosses = (layout.crosses_pp, len(layout.ring) > 1)
+        crosses = (layout.crosses_pp, len(layout.ring) > 1, part.rows.space.settings.sync.method)
         classes.setdefault(crosses, []).extend(_best_rows(inputs, part, per_class))
     timed: list[tuple[float, Plan]] = []
     for listed in classes.values():
         timed += _simulated(inputs, sorted(listed, key=_order)[:per_class])
+    timed = _gentlest(timed)
     timed.sort(key=lambda pair: pair[0])
     kept: list[tuple[float, Plan]] = []
     for value, plan in timed:
@@ -163,9 +172,24 @@ def _ranked(inputs: Inputs, found: Scan, per_class: int = PER_CLASS) -> list[Pla
     return [plan for _, plan in kept]
 
 
+def _gentlest(timed: list[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
+    """The same without plans of which another, gentler one is less than 1 % slower and looks alike."""
+
+    def is_gentler(other: Plan, plan: Plan) -> bool:
+        return gentleness(other.sync) < gentleness(plan.sync) and _looks_alike(plan, other)
+
+    return [
+        (value, plan)
+        for value, plan in timed
+        if not any(is_gentler(other, plan) and least < GENTLE_RATIO * value for least, other in timed)
+    ]
+
+
 def _looks_alike(one: Plan, other: Plan) -> bool:
     """Plans that a reader takes for the same: dp, cp and microbatch may trade places."""
-    looks = [(plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis) for plan in (one, other)]
+    looks = [
+        (plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis, plan.sync.method) for plan in (one, other)
+    ]
     return looks[0] == looks[1]
 
 

@@ -10,6 +10,7 @@ from crosszone.frameworks import expressible
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
 from crosszone.planner.wall import layout_wall_ratio
+from crosszone.planner.ways import ways
 from crosszone.timeline.evaluate import evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed
@@ -94,10 +95,12 @@ def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, memor
     num_rows = 0
     for layout in layouts:
         space = candidates(inputs, layout, options)
-        num_rows += len(space.plans) * len(options.recompute) * len(inputs.frameworks)
-        found, missed = _scan_space(inputs, space, options, memory_fraction=memory_fraction)
-        scored += found
-        misses += missed
+        for sync in ways(inputs.problem, layout) if options.tries_ways else (space.settings.sync,):
+            spread = replace(space, settings=replace(space.settings, sync=sync))
+            num_rows += len(space.plans) * len(options.recompute) * len(inputs.frameworks)
+            found, missed = _scan_space(inputs, spread, options, memory_fraction=memory_fraction)
+            scored += found
+            misses += missed
     num_candidates = sum(len(part.rows) for part in scored)
     return Scan(
         scored=tuple(scored),
@@ -141,10 +144,17 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
     alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
     tables = [space.filled(everyone, np.zeros_like(everyone), recompute) for recompute in recomputes]
-    num_layers, sync = inputs.problem.model.num_layers, inputs.problem.plan.sync
+    num_layers, sync = inputs.problem.model.num_layers, space.settings.sync
+    spans = len(space.layout.ring) > 1
     rows = [
         expressible(
-            framework.name, plans, num_layers=num_layers, num_microbatches=fewest, num_like_replicas=alike, sync=sync
+            framework.name,
+            plans,
+            num_layers=num_layers,
+            num_microbatches=fewest,
+            num_like_replicas=alike,
+            fewest_replicas=space.num_replicas.min(axis=1) if spans else None,
+            sync=sync,
         )
         for plans in tables
         for framework in inputs.frameworks

@@ -24,6 +24,7 @@ from crosszone.timeline.links import plan_links
 from crosszone.timeline.money import sum_of
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes
+from crosszone.timeline.sync_report import agreement_assumed, agreement_report, agreement_warnings
 from crosszone.timeline.tabulate import tabulate
 from crosszone.timeline.terms import BUBBLE, COMMUNICATION, COMPUTE, OTHER, terms
 from crosszone.timeline.totals import totals
@@ -143,15 +144,18 @@ class _Report:
             gpu_dollars=sum_of(whole.costs.working_gpu_dollars, whole.costs.idle_gpu_dollars),
             egress_dollars=sum_of(whole.costs.step_egress_dollars, whole.costs.dataset_egress_dollars),
             energy_joules=whole.energy_joules,
+            sync=agreement_report(problem, plan, self.evaluation, self.step_seconds),
             reliability=whole.outlook.reliability,
             costs=whole.costs,
             assumed=(
                 *(f"{notice.where}: {notice.message}" for notice in problem.assumed),
+                *agreement_assumed(plan),
                 *self._assumed_shares(),
                 *(() if note is None else (note,)),
                 *whole.assumed,
             ),
             warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings)
+            + agreement_warnings(problem, plan)
             + self._warnings()
             + whole.warnings,
         )

@@ -1,0 +1,84 @@
+"""Ways to agree across zones that the search tries, and the consent that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crosszone.core.layout import Layout
+from crosszone.core.plan import Sync
+from crosszone.core.problem import Problem
+from crosszone.core.workload import DTYPE_BYTES
+from crosszone.errors import Finding, SpecError
+from crosszone.timeline.sync_choice import ASYNC, COMPRESSION, changes
+
+LOCAL_SGD = "local_sgd"
+LOCAL_STEPS = {"local_sgd": (8,), "diloco": (10, 30, 100), "streaming_diloco": (30, 100)}
+"""Inner steps between agreements that are tried: what was trained with little loss in Lin et al. 2020 (arXiv
+1808.07217) and Douillard et al. 2023 and 2025 (arXiv 2311.08105, 2501.18512). Longer ones only on a person's word."""
+GRADIENT_CODECS = ("bf16", "int8_block")
+PSEUDOGRADIENT_CODECS = ("int8_block", "int4")
+EVERY_AXIS = "dp+pp"
+
+
+def ways(problem: Problem, layout: Layout) -> tuple[Sync, ...]:
+    """The plan's own way where it is fixed; else once per zone in every step, and what `constraints.allow` names.
+
+    The gentlest first. A flat ring is not tried: it moves more bytes in more rounds and changes nothing else.
+    """
+    if problem.plan.sync is not None:
+        return (problem.plan.sync,)
+    if len(layout.ring) < 2:
+        return (Sync(),)
+    return (Sync(), *_changing(problem))
+
+
+def refuse_without_consent(problem: Problem) -> None:
+    """SpecError where the job file fixes a way to agree that changes the mathematics and does not allow it."""
+    sync, num_zones = problem.plan.sync, len(problem.cluster.zones)
+    if sync is None or num_zones < 2:
+        return
+    found = changes(sync, zone_axis=EVERY_AXIS, num_zones=num_zones)
+    missing = {word: effect for word, effect in found if word not in problem.constraints.allow}
+    if missing:
+        raise SpecError(*(_refusal(word, effect, problem) for word, effect in missing.items()))
+
+
+def gentleness(sync: Sync) -> tuple[int, int, float]:
+    """Less is gentler: fewer changes, fewer steps between, wider formats."""
+    widths = {"none": 4.0, "bf16": 2.0, "fp16": 2.0, "int8_block": 1.0, "int4": 0.5}
+    packed = [(stream, name) for stream, name in sync.codecs if name != "none"]
+    return len(packed), sync.every, -min((widths.get(name, 0.0) for _, name in packed), default=4.0)
+
+
+def _changing(problem: Problem) -> Iterator[Sync]:
+    allow = problem.constraints.allow
+    gradients: list[str | None] = [None]
+    pseudogradients: list[str | None] = [None]
+    if COMPRESSION in allow:
+        sent = DTYPE_BYTES[problem.workload.dtypes.gradient_reduction]
+        gradients += [name for name in GRADIENT_CODECS if name != "bf16" or sent > DTYPE_BYTES["bf16"]]
+        pseudogradients += list(PSEUDOGRADIENT_CODECS)
+    for codec in gradients[1:]:
+        yield Sync(codecs=_codecs("gradients", codec))
+    if ASYNC in allow:
+        for codec in gradients:
+            yield Sync(method="delayed", codecs=_codecs("gradients", codec))
+    if LOCAL_SGD in allow:
+        for method, counts in LOCAL_STEPS.items():
+            for every in counts:
+                for codec in pseudogradients:
+                    yield Sync(method=method, every=every, codecs=_codecs("pseudogradients", codec))
+
+
+def _codecs(stream: str, name: str | None) -> tuple[tuple[str, str], ...]:
+    return () if name is None else ((stream, name),)
+
+
+def _refusal(word: str, effect: str, problem: Problem) -> Finding:
+    allow = ", ".join((*problem.constraints.allow, word))
+    return Finding(
+        code="not_allowed",
+        message=f"it changes the mathematics of training, and constraints.allow does not name {word}: {effect}.",
+        where="plan.sync",
+        hint=f'Write "constraints: {{allow: [{allow}]}}", or leave it out of plan.sync.',
+    )

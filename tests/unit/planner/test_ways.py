@@ -1,0 +1,140 @@
+"""Which ways to agree the search tries, and the consent that they need."""
+
+import pytest
+
+from crosszone.core.plan import Sync
+from crosszone.errors import InfeasiblePlan, SpecError
+from crosszone.planner.search import search
+from crosszone.planner.ways import gentleness, refuse_without_consent, ways
+from crosszone.service import predict
+from crosszone.spec import read_job
+
+NODES = {"count": 2, "gpu": "a100-sxm4-80gb", "gpus_per_node": 8}
+MODEL = {"num_layers": 12, "hidden_size": 2048, "ffn_size": 5632, "num_heads": 16, "vocab_size": 32000}
+
+
+def problem(plan=None, allow=(), zones="ab", framework=None, bandwidth="1 Gbit/s"):
+    job = {
+        "model": MODEL,
+        "workload": {"sequence_length": 2048, "global_batch_size": 256, "precision": "bf16", "optimizer": "adamw"},
+        "cluster": {
+            "zones": [{"name": name, "nodes": [NODES]} for name in zones],
+            "default_link": {"bandwidth": bandwidth, "rtt": "30 ms"},
+        },
+        "constraints": {"allow": list(allow)},
+    }
+    if plan is not None:
+        job["plan"] = plan
+    if framework is not None:
+        job["framework"] = {"name": framework}
+    return read_job(job)
+
+
+class _Layout:
+    """A stand-in with what `ways` reads."""
+
+    def __init__(self, *ring):
+        self.ring = ring
+
+
+def methods(allow, ring=(0, 1)):
+    return {sync.method for sync in ways(problem(allow=allow), _Layout(*ring))}
+
+
+def codecs(allow):
+    return {name for sync in ways(problem(allow=allow), _Layout(0, 1)) for _, name in sync.codecs}
+
+
+def test_nothing_changes_without_consent():
+    assert ways(problem(), _Layout(0, 1)) == (Sync(),)
+    assert ways(problem(allow=["batch_change"]), _Layout(0, 1)) == (Sync(),)
+
+
+def test_each_word_opens_its_own_ways():
+    assert methods(["local_sgd"]) == {"hierarchical", "local_sgd", "diloco", "streaming_diloco"}
+    assert methods(["async"]) == {"hierarchical", "delayed"}
+    assert methods(["compression"]) == {"hierarchical"}
+    assert codecs(["local_sgd", "async"]) == set()
+    assert codecs(["compression"]) == {"bf16", "int8_block"}
+    assert codecs(["compression", "local_sgd"]) == {"bf16", "int8_block", "int4"}
+
+
+def test_one_zone_has_nothing_to_agree_on():
+    assert methods(["local_sgd", "async", "compression"], ring=()) == {"hierarchical"}
+
+
+def test_a_fixed_way_is_the_only_one():
+    fixed = problem({"sync": {"method": "diloco", "every": 500}}, allow=["local_sgd", "async"])
+    assert ways(fixed, _Layout(0, 1)) == (Sync(method="diloco", every=500),)
+
+
+@pytest.mark.parametrize(
+    ("sync", "word"),
+    [
+        ({"method": "diloco", "every": 100}, "local_sgd"),
+        ({"method": "delayed"}, "async"),
+        ({"codecs": {"gradients": "bf16"}}, "compression"),
+        ({"codecs": {"activations": "int8_block"}}, "compression"),
+        ({"every": 4}, "batch_change"),
+        ({"method": "diloco", "every": 100, "delay": 5}, "async"),
+    ],
+)
+def test_planning_what_nobody_allowed_is_refused_by_its_word(sync, word):
+    allowed = [] if word != "async" or sync["method"] == "delayed" else ["local_sgd"]
+    with pytest.raises(SpecError) as caught:
+        search(problem({"sync": sync}, allow=allowed), top=1)
+    (finding,) = caught.value.findings
+    assert finding.where == "plan.sync"
+    assert f"does not name {word}" in finding.message
+    assert word in finding.hint
+    refuse_without_consent(problem({"sync": sync}, allow=[*allowed, word]))
+
+
+def test_words_that_are_missing_are_told_together():
+    sync = {"method": "diloco", "every": 100, "codecs": {"pseudogradients": "int4"}}
+    with pytest.raises(SpecError) as caught:
+        refuse_without_consent(problem({"sync": sync}))
+    assert len(caught.value.findings) == 2
+
+
+def test_one_zone_needs_no_consent():
+    refuse_without_consent(problem({"sync": {"method": "diloco", "every": 100}}, zones="a"))
+
+
+def test_gentler_is_fewer_changes_fewer_steps_wider_formats():
+    ranked = [
+        Sync(),
+        Sync(method="diloco", every=10),
+        Sync(method="diloco", every=100),
+        Sync(codecs=(("gradients", "bf16"),)),
+        Sync(codecs=(("gradients", "int8_block"),)),
+    ]
+    assert sorted(ranked, key=gentleness) == ranked
+
+
+def test_the_search_takes_what_is_allowed_and_gains_by_it():
+    plain = search(problem(), top=3)
+    free = search(problem(allow=["local_sgd"]), top=3)
+    assert all(one.plan.sync.method == "hierarchical" for one in plain.plans)
+    best = free.plans[0]
+    assert best.plan.sync.method in ("local_sgd", "diloco", "streaming_diloco")
+    assert best.prediction.step_seconds < plain.plans[0].prediction.step_seconds
+    assert best.prediction.sync.changes_mathematics
+    assert free.search.num_candidates > plain.search.num_candidates
+
+
+def test_a_written_way_is_predicted_with_a_warning():
+    plan = {"tp": 1, "pp": 1, "microbatch_size": 1, "sync": {"method": "diloco", "every": 50}}
+    told = predict(problem(plan)).prediction
+    assert any("changes the mathematics" in line and "local_sgd" in line for line in told.warnings)
+    assert "2 zones step by themselves for 50 steps" in told.sync.effect
+    allowed = predict(problem(plan, allow=["local_sgd"])).prediction
+    assert not any("changes the mathematics" in line for line in allowed.warnings)
+    assert allowed.step_seconds == told.step_seconds
+
+
+def test_what_no_framework_can_do_is_told_with_names():
+    plan = {"tp": 1, "pp": 1, "microbatch_size": 1, "sync": {"method": "delayed"}}
+    with pytest.raises(InfeasiblePlan) as caught:
+        predict(problem(plan, framework="megatron"))
+    assert "take ddp" in str(caught.value)
