@@ -72,8 +72,7 @@ class Pipeline:
     to do before it, and a message leaves when both ends are ready: no delay is hidden behind the receiver's work."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One action as it was done."""
 
     rank: int
@@ -82,8 +81,7 @@ class Event:
     end_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """What one rank sent another: the result of `action`, of which the receiver makes the same of its own."""
 
     from_rank: int
@@ -376,10 +374,7 @@ def _hop(pipeline: Pipeline, rank: int, there: int, *, is_backward: bool) -> tup
 
 def _events(pipeline: Pipeline, done: list[tuple[int, float, float]]) -> list[Event]:
     named = _names(pipeline)
-    return [
-        Event(rank=named(task)[0], action=named(task)[1], start_seconds=start, end_seconds=end)
-        for task, start, end in done
-    ]
+    return [Event(*named(task), start, end) for task, start, end in done]
 
 
 def _messages(pipeline: Pipeline, sent: list[tuple[int, float, float, float]]) -> tuple[Message, ...]:
@@ -388,25 +383,22 @@ def _messages(pipeline: Pipeline, sent: list[tuple[int, float, float, float]]) -
     messages = []
     for task, start, left, arrival in sent:
         (rank, action), node = named(task), nodes[task // num_units]
-        messages.append(
-            Message(
-                from_rank=rank, to_rank=node.target_rank, link=node.link, action=action, start_seconds=start,
-                end_seconds=left, arrival_seconds=arrival,
-            )
-        )  # fmt: skip
+        messages.append(Message(rank, node.target_rank, node.link, action, start, left, arrival))
     return tuple(messages)
 
 
 def _names(pipeline: Pipeline) -> Callable[[int], tuple[int, Action]]:
     """(rank, action) of a task."""
     p, shape = len(pipeline.forward_seconds), traits(pipeline.schedule)
-    count = _num_positions(pipeline.schedule, p, pipeline.num_virtual_stages)
-    num_units = pipeline.num_microbatches * shape.num_parts
+    count, num_parts = _num_positions(pipeline.schedule, p, pipeline.num_virtual_stages), shape.num_parts
+    num_units = pipeline.num_microbatches * num_parts
+    of_node = [
+        (rank_of(position, p, shape.placement), kind, position // p) for kind in KINDS for position in range(count)
+    ]
 
     def named(task: int) -> tuple[int, Action]:
         node, unit = divmod(task, num_units)
-        kind, position = divmod(node, count)
-        microbatch, part = divmod(unit, shape.num_parts)
-        return rank_of(position, p, shape.placement), Action(KINDS[kind], microbatch, position // p, part)
+        rank, kind, virtual_stage = of_node[node]
+        return rank, Action(kind, unit // num_parts, virtual_stage, unit % num_parts)
 
     return named
