@@ -17,7 +17,8 @@ LARGE_RATIO = 300.0
 """Beyond it nothing ever comes through."""
 MOST_COUNTED = 50.0
 """Failures up to which each number of them is weighed by itself; beyond, their sum is normal."""
-NUM_HALVINGS = 80
+NUM_POINTS, NUM_ROUNDS = 65, 6
+"""A quantile is found on a grid that is laid anew, 64 times as fine, in each round."""
 
 
 def job_mtbf_seconds(failures_per_second: Numeric) -> Floats:
@@ -123,29 +124,26 @@ class WallTime:
         low, high = self.base_seconds, self.mean_seconds + 40.0 * spread
         if self.num_failures > MOST_COUNTED:
             low = self.mean_seconds - 40.0 * spread
-        for _ in range(NUM_HALVINGS):
-            middle = (low + high) / 2.0
-            if self._share_below(middle) >= probability:
-                high = middle
-            else:
-                low = middle
+        for _ in range(NUM_ROUNDS):
+            grid = np.linspace(low, high, NUM_POINTS)
+            first = int(np.argmax(self._share_below(grid) >= probability))
+            low, high = grid[max(first - 1, 0)], grid[first]
         return max(float(high), self.base_seconds)
 
     def _variance(self) -> float:
         """Of a random sum: E[N] Var[X] + Var[N] E[X]^2, with Var[N] = E[N]/p."""
         return self.num_failures * (self.loss_variance + self.loss_seconds**2 / self.success_probability)
 
-    def _share_below(self, seconds: float) -> float:
+    def _share_below(self, seconds: Floats) -> Floats:
+        """Probability that the training takes no longer than each of `seconds`."""
         if self.num_failures > MOST_COUNTED:
-            return float(_normal_share((seconds - self.mean_seconds) / np.sqrt(self._variance())))
+            return _normal_share((seconds - self.mean_seconds) / np.sqrt(self._variance()))
         counts = np.arange(1.0, 20.0 + self.num_failures + 12.0 * np.sqrt(self.num_failures / self.success_probability))
         none = self.success_probability**self.num_segments
-        ratios = (self.num_segments + counts - 1.0) / counts * (1.0 - self.success_probability)
-        weights = none * np.cumprod(ratios)
-        spreads = np.sqrt(counts * self.loss_variance)
-        lost = seconds - self.base_seconds
-        shares = _normal_share((lost - counts * self.loss_seconds) / np.maximum(spreads, 1e-300))
-        return float(none + np.sum(weights * shares)) if lost >= 0.0 else 0.0
+        weights = none * np.cumprod((self.num_segments + counts - 1.0) / counts * (1.0 - self.success_probability))
+        lost = (seconds - self.base_seconds)[:, None]
+        spreads = np.maximum(np.sqrt(counts * self.loss_variance), np.finfo(float).tiny)
+        return np.asarray(none + _normal_share((lost - counts * self.loss_seconds) / spreads) @ weights)
 
 
 def wall_time(
