@@ -7,7 +7,7 @@ import numpy as np
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Floats
-from crosszone.cost.pipeline import period_seconds, pipeline_seconds
+from crosszone.cost.pipeline import SPLIT, period_seconds, pipeline_seconds, split_pipeline_seconds
 from crosszone.cost.sync import sync_method
 from crosszone.cost.sync.exchange import Exchange, SyncCost, spread
 from crosszone.timeline.agreement import PoolAgreement, pool_agreement
@@ -31,6 +31,7 @@ from crosszone.timeline.tie import TieColumns, tie_columns
 from crosszone.timeline.zone_agreement import ZoneAgreement, zone_agreement
 
 GPIPE = SCHEDULES.index("gpipe")
+SPLIT_CODES = tuple(SCHEDULES.index(name) for name in SPLIT)
 LATE = 1 << 30
 """A stage later than any."""
 
@@ -125,6 +126,7 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
     before = np.where(slowest == worst[stages.replica], stages.stage + stages.num_stages - 1, LATE)
     slowest_seconds = np.where(plans.schedule == GPIPE, 0.0, worst)
     transfer = tables.per_replica(np.maximum, boundary.transfer_seconds)
+    slowest_boundary = tables.per_replica(np.minimum, before)
     period = period_seconds(
         busiest_stage_seconds=busiest,
         slowest_boundary_seconds=slowest_seconds,
@@ -134,7 +136,7 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
         num_virtual_stages=plans.num_virtual_stages,
         pp=plans.pp,
     )
-    return pipeline_seconds(
+    common = pipeline_seconds(
         num_microbatches=replicas.num_microbatches,
         num_virtual_stages=plans.num_virtual_stages,
         pp=plans.pp,
@@ -145,8 +147,25 @@ def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) 
         sum_boundary_seconds=crossing,
         wrap_seconds=wrap,
         transfer_seconds=transfer,
-        slowest_boundary=tables.per_replica(np.minimum, before),
+        slowest_boundary=slowest_boundary,
     )
+    is_split = np.isin(plans.schedule, SPLIT_CODES)
+    if not is_split.any():
+        return common
+    forward, weight = (tables.per_replica(np.maximum, part) for part in (seconds.forward, seconds.weight))
+    split = split_pipeline_seconds(
+        schedule=plans.schedule,
+        num_microbatches=replicas.num_microbatches,
+        pp=plans.pp,
+        busiest_stage_seconds=busiest,
+        forward_seconds=forward,
+        weight_seconds=weight,
+        slowest_boundary_seconds=worst,
+        sum_boundary_seconds=crossing,
+        transfer_seconds=transfer,
+        slowest_boundary=slowest_boundary,
+    )
+    return np.where(is_split, split, common)
 
 
 def exposed_agreement(view: StageView, seconds: StageSeconds, pool: PoolAgreement) -> Floats:
