@@ -9,11 +9,12 @@ from crosszone.core.answer import RankedPlan
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
 from crosszone.core.whatif import Regime, WhatIf
+from crosszone.errors import SpecError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.changes import changes
 from crosszone.planner.complete import complete
 from crosszone.planner.mathematics import Effect, effects
-from crosszone.planner.pinned import Place, pinned
+from crosszone.planner.pinned import Place, pinned, plan_keys
 from crosszone.planner.regime import regime
 from crosszone.spec import JobFile
 from crosszone.timeline.predict import predict_plan
@@ -58,8 +59,18 @@ def base(job: JobFile, read: Read, plan: Plan | None = None) -> Base:
 def change(base: Base, settings: Sequence[str]) -> Changed:
     """The job with `settings`, and the base's plan with what they set of it. SpecError, InfeasiblePlan."""
     job, places = base.job.with_settings(settings)
-    problem = base.read(job)
+    problem = _read(base, job, places)
     return Changed(problem=problem, plan=pinned(problem, base.ranked.plan, places), places=places)
+
+
+def _read(base: Base, job: JobFile, places: Sequence[Place]) -> Problem:
+    """The changed job. What it fixes of the plan and nobody set may contradict the change: the base's plan holds it."""
+    try:
+        return base.read(job)
+    except SpecError:
+        if ("plan",) in places:
+            raise
+    return base.read(job.with_plan_keys(plan_keys(places)))
 
 
 def what_if(base: Base, settings: Sequence[str]) -> WhatIf:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,12 @@ class JobFile:
         """The same with values set as `override` has it, and the places that were set. SpecError."""
         source, places = override(self.source, settings)
         return JobFile(source=source, base=self.base), places
+
+    def with_plan_keys(self, keys: Collection[str]) -> JobFile:
+        """The same with only these keys of what it fixes of the plan."""
+        written = self.source.value.get("plan")
+        kept = {key: value for key, value in written.items() if key in keys} if isinstance(written, dict) else written
+        return JobFile(source=replace(self.source, value={**self.source.value, "plan": kept}), base=self.base)
 
 
 def open_job(source: str | Path | dict[str, Any], base: Path | None = None) -> JobFile:
