@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from crosszone import service
+from crosszone.core import simulation
+from crosszone.trace import detail
 
 JOB = """
 model: {num_layers: 8, hidden_size: 1024, ffn_size: 2816, num_heads: 8, num_kv_heads: 4, vocab_size: 32000}
@@ -159,3 +163,17 @@ def test_what_does_not_fit_is_played_all_the_same_and_exits_3(run, job, monkeypa
     result = run("simulate", job, "-o", str(path), "--json")
     assert (result.code, result.json["fits"]) == (3, False)
     assert path.exists()
+
+
+def test_every_field_of_the_json_is_explained() -> None:
+    text = (Path(__file__).parents[3] / "docs/reference/timeline.md").read_text(encoding="utf-8")
+    for noun in (simulation.Simulation, simulation.StageUse, simulation.LinkUse, detail.Detail, detail.Slice):
+        part = text.partition(f"\n## {noun.__name__}\n")[2].partition("\n## ")[0]
+        documented = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
+        assert documented == [field.name for field in dataclasses.fields(noun)]
+
+
+@pytest.mark.generated
+def test_the_reference_shows_the_help(run) -> None:
+    text = (Path(__file__).parents[3] / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert f"```\n$ crosszone simulate --help\n{run('simulate', '--help').out.rstrip()}\n```" in text

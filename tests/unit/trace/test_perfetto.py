@@ -58,7 +58,7 @@ def check(file: dict) -> None:
         assert event["pid"] > 0
         if event["ph"] == "M":
             continue
-        start = nanoseconds(event["ts"])
+        start = clock(event["ts"])
         assert start >= 0
         assert ("process_name", event["pid"], None) in names
         if event["ph"] == "C":
@@ -73,7 +73,7 @@ def check(file: dict) -> None:
         while stack and stack[-1][1] <= start:
             stack.pop()
         if event["ph"] == "X":
-            end = start + nanoseconds(event["dur"])
+            end = start + clock(event["dur"])
             assert end >= start
             assert not stack or end <= stack[-1][1], f"{event} overlaps {stack[-1]}"
             stack.append((start, end))
@@ -83,9 +83,9 @@ def check(file: dict) -> None:
     assert all(phases == ["s", "f"] for phases in flows.values())
 
 
-def nanoseconds(microseconds: float) -> int:
-    exact = Fraction(microseconds) * 1000
-    assert exact == int(microseconds * 1000.0), "truncation of the double would lose time"
+def clock(written: float) -> int:
+    exact = Fraction(written) * 1000
+    assert exact == int(written * 1000.0), "truncation of the double would lose time"
     return int(exact)
 
 
@@ -110,7 +110,7 @@ def test_the_check_sees_what_is_wrong(spoil) -> None:
         check(file)
 
 
-def test_times_are_microseconds() -> None:
+def test_times_are_in_the_unit_of_the_format() -> None:
     first, *_, link, last = of_phase(TRACE, "X")
     assert (first["ts"], first["dur"]) == (0, 1e6)
     assert (link["ts"], link["dur"]) == (1e6, 5e5)
