@@ -366,9 +366,10 @@ class Objective(Section):
     minimize: q.Minimize | None = None
     """time, which is also the default, cost, or throughput_per_dollar (which is made as large as possible)."""
     budget: q.Dollars | None = None
-    """Most that the whole training may cost."""
+    """Most that the whole training may cost; half of all trainings stay below it, failures and checkpoints included."""
     deadline: q.Duration | None = None
-    """Longest that the whole training may take."""
+    """Longest that the whole training may take; half of all trainings stay below it, failures and checkpoints
+    included."""
 
 
 class Constraints(Section):
