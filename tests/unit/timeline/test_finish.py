@@ -149,7 +149,7 @@ def test_without_an_end_goodput_is_that_of_the_long_run(job: Make) -> None:
     problem = with_nodes(job(DP, **TOKENS), mtbf_seconds=2 * DAY)
     endless = predict(with_work(problem, train_tokens=None))
     assert endless.finish.p50_seconds is None
-    assert endless.goodput_fraction == pytest.approx(predict(problem).goodput_fraction, rel=1e-3)  # type: ignore[arg-type]
+    assert endless.goodput_fraction == pytest.approx(predict(problem).goodput_fraction, rel=1e-3)
 
 
 def test_more_failures_or_a_longer_restart_are_never_better(job: Make) -> None:
