@@ -24,7 +24,7 @@ BEGIN, END = "<!-- accuracy across zones: begin -->", "<!-- accuracy across zone
 NOTES = {
     "crosspipe": "Time of a microbatch, relative to the same schedule without delay. Written schedules post a receive "
     "when the rank has nothing else to do; generated ones post it ahead.",
-    "diloco": "Bandwidth that a share of compute asks for, of the authors' own simulation: points of a grid, 1.207 apart.",
+    "diloco": "Bandwidth that a share of compute asks for, simulated by the authors: points of a grid, 1.207 apart.",
     "erben": "Samples per second, relative to as many GPUs in one zone.",
     "intellect": "Share of time that is compute, and MFU, from the printed times.",
     "iperf": "TCP by round trip with one window for all. Behind the public internet loss binds, which nobody measured.",

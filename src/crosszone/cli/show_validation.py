@@ -104,10 +104,7 @@ def _worst(rows: list[ValidatedRow], limit: int) -> RenderableType:
             Column(name="id", is_flexible=True),
             *(Column(name=name, is_number=True) for name in ("measured", "predicted", "error")),
         ],
-        [
-            (row.id, _value(row.measured, row), _value(row.predicted, row), _signed(row.relative_error))
-            for row in worst
-        ],
+        [(row.id, _value(row.measured, row), _value(row.predicted, row), _signed(row.relative_error)) for row in worst],
     )
 
 

@@ -11,9 +11,9 @@ class ValidatedRow:
     source: str
     """Family of the run: its id up to the first underscore."""
     quantity: str
-    """step_seconds | peak_memory_bytes | fits"""
+    """step_seconds | peak_memory_bytes | fits; across zones the table's own"""
     unit: str
-    """s | bytes | boolean"""
+    """s | bytes | boolean; across zones the table's own"""
     measured: float | bool
     predicted: float | bool
     relative_error: float | None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 FORWARD_SHARE = 1.0 / 3.0
-"""Of a step; the backward, twice as many FLOP, has the rest. Source: Kaplan et al. 2020 (arXiv 2001.08361), sec. 2.1."""
+"""Of a step; the backward has twice as many FLOP. Source: Kaplan et al. 2020 (arXiv 2001.08361), sec. 2.1."""
 STEADY_ROUNDS = 4
 """After as many agreements on the whole model waits repeat: what an earlier one left on the link is gone or grows as
 fast with each."""

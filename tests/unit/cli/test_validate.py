@@ -117,3 +117,17 @@ def test_a_table_that_is_not_utf_8_is_told() -> None:
 
     with pytest.raises(SpecError, match="byte 1 is 0xff, which is not UTF-8"):
         service.validate_bytes(b"i\xff", where="runs.csv")
+
+
+def test_figures_across_zones_stand_by_source_and_method(run, table) -> None:
+    row = dataclasses.replace(
+        ROW, quantity="TCP throughput", unit="Gbit/s", measured=0.2, predicted=0.21, relative_error=0.05, gpu="-"
+    )
+    both = dataclasses.replace(scores(SCORE), by_framework={"far": SCORE, "near": SCORE})
+    out = run("validate", table(dataclasses.replace(VALIDATION, rows=(row,), quantities={"cross_zone": both}))).out
+    assert "Across zones" in out
+    assert "0.2 Gbit/s" in out
+    (line,) = [line for line in out.splitlines() if line.split()[:1] == ["near"]]
+    assert line.split()[1:] == ["3", "12", "%", "10", "%", "-5", "%"]
+    assert "GPU" not in out
+    assert "regret" not in out

@@ -13,6 +13,7 @@ from crosszone.verify.row import Row
 CODEC_BYTES = {"fp16": 2.0, "bf16": 2.0, "": 4.0, "none": 4.0, "fp32": 4.0}
 """Of one gradient on the wire."""
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
+UNIT = re.compile(r"\d ?[kMGT]?(bit|B)/s")
 RANGE = re.compile(r"\d ?- ?\d")
 ANCHOR = "anchor: the rows over several zones with as many GPUs are predicted from it."
 
@@ -91,6 +92,8 @@ def _near(row: Row) -> tuple[float, float]:
 
 def _parts(row: Row, name: str) -> list[float]:
     """The numbers of "US-EU 0.210; US-ASIA 0.133", the lower one of a range."""
+    if UNIT.search(row.text(name)):
+        raise SpecError.of(f'{name} is "{row.text(name)}"; write its rates in Gbit/s.')
     found = [NUMBER.findall(part) for part in row.text(name).split(";")]
     return [min(map(float, numbers)) for numbers in found if numbers]
 

@@ -29,7 +29,7 @@ sec. 4.2."""
 PARAMETER_BITS, FP4_BITS = 16.0, 4.0
 """What a parameter takes on the link. An all-reduce of two sites sends each site's half, twice: all of it once.
 Source: Douillard et al. 2025, sec. 2.4; Charles et al. 2025 (arXiv 2503.09799), appendix A.2."""
-GRID = tuple(10.0 ** (8.0 + 4.0 * index / 49.0) for index in range(50))
+GRID: tuple[float, ...] = tuple(10.0 ** (8.0 + 4.0 * index / 49.0) for index in range(50))
 """Bandwidths in bit/s that the published simulation was run at: every entry of both tables is one of 50 points from
 0.1 to 1000 Gbit/s, 1.207 apart."""
 UNITS = {"Gbit/s": 1e9, "Mbit/s": 1e6}
@@ -134,4 +134,3 @@ def _num_layers(row: Row, rows: Sequence[Row]) -> int:
         raise SpecError.of(f"arch does not state how many layers {name} has.")
     row.assume("layers", count, "not stated; as published for this model")
     return count
-

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from crosszone.errors import SpecError
 from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds
@@ -46,13 +47,13 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
     name = SCHEDULES.get(row.text("method"))
     if name is None:
         raise SpecError.of(f'method "{row.text("method")}" is no schedule that is simulated.')
-    if _delay(row) == (0.0, 0.0):
+    if _is_free(row):
         raise SpecError.of(ANCHOR)
-    anchors = [other for other in rows if _case(other) == _case(row) and _delay(other) == (0.0, 0.0)]
+    anchors = [other for other in rows if _case(other) == _case(row) and _is_free(other)]
     if not anchors:
         raise SpecError.of("the table has no row of this case and schedule without delay to be relative to.")
-    free = _pipeline(row, name, rows, delay=(0.0, 0.0))
     late = _pipeline(row, name, rows, delay=_delay(row))
+    free = replace(late, boundaries=tuple(Boundary(delay_seconds=0.0) for _ in late.boundaries))
     ratio = makespan_seconds(late) / makespan_seconds(free)
     kind = "generated" if name in GENERATED else "static"
     return reported(
@@ -76,6 +77,10 @@ def _delay(row: Row) -> tuple[float, float]:
     if found[0] is None or found[1] is None:
         raise SpecError.of("inter_latency_ms and inter_bw_gbps do not state T_lat/T_F and T_bw/T_F.")
     return float(found[0][1]), float(found[1][1])
+
+
+def _is_free(row: Row) -> bool:
+    return _delay(row) == (0.0, 0.0)
 
 
 def _pipeline(row: Row, name: str, rows: Sequence[Row], *, delay: tuple[float, float]) -> Pipeline:
@@ -139,11 +144,10 @@ def _most_in_flight(row: Row, stages: int) -> float | None:
 def _backward_seconds(row: Row, rows: Sequence[Row], forward: float) -> float:
     """t_b of a stage, recomputation included, from 1F1B without delay; else `BACKWARD_RATIO` forwards."""
     for other in rows:
-        same = _case(other)[2] == _case(row)[2] and other.text("pp") == row.text("pp")
-        if same and other.text("method") == "1F1B" and _recomputes(other) == _recomputes(row):
-            if _delay(other) == (0.0, 0.0) and other.text("source_loc") == row.text("source_loc"):
-                count, stages = needed_count(other, "micro_batches"), needed_count(other, "pp")
-                return needed(other, "value") * count / (count + stages - 1) - forward
+        same = all(other.text(column) == row.text(column) for column in ("work", "source_loc", "model", "pp"))
+        if same and other.text("method") == "1F1B" and _recomputes(other) == _recomputes(row) and _is_free(other):
+            count, stages = needed_count(other, "micro_batches"), needed_count(other, "pp")
+            return needed(other, "value") * count / (count + stages - 1) - forward
     ratio = BACKWARD_RATIO + _recomputes(row)
     row.assume("backward", f"{ratio:g} forwards")
     return ratio * forward

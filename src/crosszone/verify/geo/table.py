@@ -1,5 +1,6 @@
 """A table of measured cross-zone figures: recognised by its header, each row predicted by its kind."""
 
+import re
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
@@ -16,9 +17,20 @@ QUANTITY = "cross_zone"
 """What the scores of all such figures stand under: their errors are relative, whatever they measure."""
 
 
+OWN_COLUMNS = {
+    "zone_rate": ("intra_bw_gbps", "Gbit/s"),
+    "link_rate": ("inter_bw_gbps", "Gbit/s"),
+    "link_delay": ("inter_latency_ms", "ms"),
+    "rate": ("gbps_mean", "Gbit/s"),
+    "rtt": ("ping_ms_mean", "ms"),
+}
+"""Columns whose cells hold their unit, and what published tables call them, whose names hold it."""
+
+
 def is_geo_table(header: Sequence[str]) -> bool:
     """Whether a table with these columns is one of figures across zones."""
-    return any(set(columns) <= set(header) for columns in (tcp.COLUMNS, other.COLUMNS))
+    names = {OWN_COLUMNS.get(name, (name, ""))[0] for name in header}
+    return any(set(columns) <= names for columns in (tcp.COLUMNS, other.COLUMNS))
 
 
 def validate_geo(text: str, on_progress: Callable[[float], None] = lambda fraction: None) -> Validation:
@@ -44,7 +56,14 @@ def validate_geo(text: str, on_progress: Callable[[float], None] = lambda fracti
 
 def _row(number: int, cells: dict[str, str]) -> Row:
     name = cells.get("row_id", "").strip() or cells.get("id", "").strip()
-    return Row(id=name or f"row-{number}", cells=cells)
+    return Row(id=name or f"row-{number}", cells=dict(map(_published, cells.items())))
+
+
+def _published(cell: tuple[str, str]) -> tuple[str, str]:
+    """(column, text) as published tables have them; a unit other than theirs stays, and is then no number."""
+    name, text = cell
+    column, unit = OWN_COLUMNS.get(name, (name, ""))
+    return column, re.sub(rf"(?<=\d) {re.escape(unit)}(?=\s*(;|$))", "", text) if unit else text
 
 
 def _validated(found: Outcome) -> ValidatedRow:

@@ -11,10 +11,6 @@ from crosszone.verify.row import Row
 
 DURATION = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(ms|s|sec|seconds?|min|minutes?|h|hours?)\b")
 SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-SENT = ("all-reduce", "allreduce", "all reduce", "reduc", "communic", "sync", "exchang", "averag", "t_ar", "ar ", "outer")
-COMPUTED = ("inner", "comput", "local", "train", "between", "phase")
-"""Words beside a duration that say what it is of."""
-CLAUSE = re.compile(r"[;,()]|\. |\band\b|\+")
 
 
 def claims(row: Row) -> bool:
@@ -29,12 +25,16 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
     MFU: the run's MFU without communication (`baseline_value`) times that.
     """
     text = "; ".join(row.text(column) for column in ("notes", "arch", "overlap", "sites") if row.text(column))
-    sent, computed = stated_seconds(text)
+    found = sorted(stated_seconds(text))
+    if not found:
+        raise SpecError.of("the row does not state how long one agreement and the steps between take.")
+    if len(found) == 1:
+        raise SpecError.of(f"the row states {found[0]:g} s, and not how long the steps between two agreements take.")
+    sent, computed = found[-2:]
+    row.assume(
+        "inner steps", f"{computed:g} s", f"the longer of the times stated; the other, {sent:g} s, is the agreement"
+    )
     every = row.count("sync_H") or 1
-    if sent is None:
-        raise SpecError.of("the row does not state how long one agreement takes.")
-    if computed is None:
-        raise SpecError.of(f"the row states {sent:g} s of communication, and not how long the inner steps take.")
     exchange = Exchange(
         transfer_seconds=sent,
         latency_seconds=0.0,
@@ -51,19 +51,10 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
     return reported(row, share * _whole(row), group=row.text("work"))
 
 
-def stated_seconds(text: str) -> tuple[float | None, float | None]:
-    """(communication, compute) of one round, by the words beside each duration in `text`; None where not stated."""
-    sent = computed = None
-    for clause in CLAUSE.split(text):
-        found = DURATION.search(clause)
-        if found is None:
-            continue
-        seconds, words = float(found[1]) * SECONDS["ms" if found[2] == "ms" else found[2][0]], clause.lower() + " "
-        if sent is None and any(word in words for word in SENT):
-            sent = seconds
-        elif computed is None and any(word in words for word in COMPUTED):
-            computed = seconds
-    return sent, computed
+def stated_seconds(text: str) -> list[float]:
+    """All durations that `text` states, each once."""
+    units = ((float(number), "ms" if unit == "ms" else unit[0]) for number, unit in DURATION.findall(text))
+    return list(dict.fromkeys(number * SECONDS[unit] for number, unit in units))
 
 
 def _whole(row: Row) -> float:
