@@ -18,7 +18,7 @@ FIRST = ("step_seconds", "tokens_per_second", "memory.peak_bytes", "train_second
 """Numbers that come before the others."""
 NUM_CHANGES = 12
 NUM_SLOPES = 8
-NUM_ADVICE = 8
+NUM_ADVICE = 6
 """Rows shown before `--verbose` is needed."""
 LEAST_RATIO = 1e-6
 """A number that moves by less is not shown."""
@@ -26,6 +26,8 @@ LEAST_SAVED = 5e-4
 """Share of the step below which a slope is not shown."""
 DETAILS = ("memory.stages[", ".groups[", "intervals[", "reliability.")
 """Numbers that only `--verbose` shows."""
+
+UNCHANGED = "unchanged"
 
 _REGIMES = {"communication_bound": "communication-bound", "balanced": "balanced", "compute_bound": "compute-bound"}
 _SLOPES = {
@@ -221,10 +223,11 @@ def _advice_view(advice: tuple[Advice, ...], *, is_verbose: bool) -> Iterator[Re
 def _note(one: Advice, *, is_verbose: bool) -> str:
     """How to set it, and what it does to training."""
     text = _command(one.settings)
-    if one.mathematics == "unchanged":
-        return f"{text}  (same mathematics)" + (f" [{one.source}]" if is_verbose else "")
-    consent = "" if one.consent is None else f" A plan with it is only chosen with constraints.allow: [{one.consent}]."
-    return f"{text}  Changes the mathematics: {one.mathematics}{consent}" + (f" [{one.source}]" if is_verbose else "")
+    if one.mathematics != UNCHANGED:
+        text += f"  {one.mathematics}"
+    if one.consent is not None:
+        text += f" `plan` chooses it only with constraints.allow: [{one.consent}]."
+    return f"{text} [{one.source}]" if is_verbose else text
 
 
 def _command(settings: Iterable[str]) -> str:

@@ -27,8 +27,8 @@ def whatif(
         str | None,
         typer.Option(
             "--plan",
-            metavar="PLANS.json#n",
-            help="Plan n of what `crosszone plan -o` wrote, in place of JOB's own.",
+            metavar="PLANS.json#N",
+            help="Plan N of what `crosszone plan -o` wrote; the job's own if left out.",
             show_default=False,
         ),
     ] = None,
