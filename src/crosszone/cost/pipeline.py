@@ -3,7 +3,7 @@
 import numpy as np
 
 from crosszone.core.plan import SCHEDULES
-from crosszone.core.tables import Floats, Ints, Numeric
+from crosszone.core.tables import Bools, Floats, Ints, Numeric
 
 SPLIT = ("zb_h1", "zbv", "dualpipe", "cross_1f1b", "cross_ud", "cross_ud_sub", "cross_wave")
 """Schedules of `split_pipeline_seconds`."""
@@ -109,45 +109,67 @@ def split_pipeline_seconds(
     """Time from the first forward to the end of the last action of the schedules that are not in `pipeline_seconds`.
 
     `schedule` indexes SCHEDULES. m microbatches at the pace n = max(t, x) of the busiest stage (t = F + B + W) or link,
-    the bubble, and the first microbatch's k crossings of the line C:
-        T = m n + bubble + k C + max(m + 1 - p + s, 0) (period - n)
-    zb_h1     bubble (p-1)(F + B - W), Qi et al. 2023, table 2; the loop of neighbours gains W/2 on 1F1B: t + c - W/2
-    zbv       bubble (p-1) max(F, B, W, 2(B - W))/2, read off simulations; hides delays up to a third of t: t + c - t/3
-    dualpipe  bubble (p/2-1)(F + B - W); p + 1 microbatches share the round trip: (p t + 2C)/(p + 1)
-    cross_*   2p microbatches share it: (p t + k C)/2p. Bubble of 1F1B: (p-1) t; with weight gradients apart (p-1) F,
-              halved where microbatches are
+    the bubble, the first microbatch's k crossings of the line C, and where too few are in flight, waits for those:
+        T = m n + bubble + k C + waits
+    1F1B's pairs, from the rank s before the slowest boundary, with h of each delay hidden:
+        zb_h1       2 floor(max(m+1 - p+s, 0) / 2) (t + c - h - n), h = W/2
+        zbv         the same, h = t/3, read off simulations
+    A round trip for every K microbatches that are in flight:
+        dualpipe    floor((m-1) / K) (p t + k C - K n), K = p + 1
+        cross_*     the same, K = 2p; for cross_1f1b at least those of neighbours, with 2 t + 2 c and K = p + s + 2
 
-    Assumes: every rank is as busy as the busiest; what is generated is as good as with 2p microbatches in flight. The
-    first three are exact without delay (F <= B for zbv); the rest is an estimate, and the event simulation decides.
+    Assumes: every rank is as busy as the busiest; what is generated may hold 2p microbatches. Without delay the first
+    three are exact (zbv where F <= B); the rest is an estimate, and the event simulation decides.
     """
     m, p = np.asarray(num_microbatches, dtype=float), np.asarray(pp, dtype=float)
-    t, forward = np.asarray(busiest_stage_seconds, dtype=float), np.asarray(forward_seconds, dtype=float)
-    weight = np.minimum(np.asarray(weight_seconds, dtype=float), t - forward)
+    t, c = np.asarray(busiest_stage_seconds, dtype=float), np.asarray(slowest_boundary_seconds, dtype=float)
+    weight = np.minimum(np.asarray(weight_seconds, dtype=float), t - np.asarray(forward_seconds))
+    follow = np.maximum(t, np.asarray(transfer_seconds, dtype=float))
+    trip = np.where(_is_one_of(schedule, *TURNING), 4.0, 2.0) * np.asarray(sum_boundary_seconds, dtype=float)
+    hidden = np.where(_is_one_of(schedule, "zb_h1"), weight / 2.0, t / 3.0)
+    pairs = 2.0 * np.floor(np.maximum(m + 1.0 - p + slowest_boundary, 0.0) / 2.0) * (t + c - hidden - follow)
+    held = np.where(_is_one_of(schedule, "dualpipe"), p + 1.0, 2.0 * p)
+    turns = np.floor((m - 1.0) / held) * (p * t + trip - held * follow)
+    ahead = p + slowest_boundary + 2.0
+    near = np.floor((m - 1.0) / ahead) * (2.0 * t + 2.0 * c - ahead * follow)
+    turns = np.where(_is_one_of(schedule, "cross_1f1b"), np.maximum(turns, near), turns)
+    waits = np.maximum(np.where(_is_one_of(schedule, "zb_h1", "zbv"), pairs, turns), 0.0)
+    bubble = split_bubble_seconds(
+        schedule=schedule, pp=p, busiest_stage_seconds=t, forward_seconds=forward_seconds, weight_seconds=weight
+    )
+    return np.asarray(m * follow + bubble + trip + np.where(trip > 0.0, waits, 0.0))
+
+
+def split_bubble_seconds(
+    *,
+    schedule: Ints,
+    pp: Numeric,
+    busiest_stage_seconds: Numeric,
+    forward_seconds: Numeric,
+    weight_seconds: Numeric,
+) -> Floats:
+    """What filling and draining add to the work of the busiest rank, without delay.
+
+        zb_h1 (p-1)(F + B - W)   zbv (p-1) max(F, B, W, 2(B - W))/2   dualpipe (p/2-1)(F + B - W)
+        cross_1f1b (p-1) t       cross_ud, cross_wave (p-1) F         cross_ud_sub (p-1) F/2
+
+    Source: zb_h1: Qi et al. 2023 (2401.10241), table 2; the others but 1F1B's: read off simulations of these orders.
+    """
+    p, t = np.asarray(pp, dtype=float), np.asarray(busiest_stage_seconds, dtype=float)
+    forward, weight = np.asarray(forward_seconds, dtype=float), np.asarray(weight_seconds, dtype=float)
     backward = t - forward - weight
-    c, line = np.asarray(slowest_boundary_seconds, dtype=float), np.asarray(sum_boundary_seconds, dtype=float)
-    turned = np.maximum(np.maximum(forward, backward), np.maximum(weight, 2.0 * (backward - weight))) / 2.0
-    names = {SCHEDULES.index(name): name for name in SPLIT}
-    crossings = np.where(np.isin(schedule, [code for code, name in names.items() if name in TURNING]), 4.0, 2.0)
-    shared = (p * t + crossings * line) / (2.0 * p)
+    turned = np.maximum(np.maximum(forward, backward), np.maximum(weight, 2.0 * (backward - weight)))
     bubbles = {
         "zb_h1": (p - 1.0) * (t - 2.0 * weight),
-        "zbv": (p - 1.0) * turned,
-        "dualpipe": (p / 2.0 - 1.0) * (t - 2.0 * weight),
+        "zbv": (p - 1.0) * turned / 2.0,
+        "dualpipe": np.maximum(p / 2.0 - 1.0, 0.0) * (t - 2.0 * weight),
         "cross_1f1b": (p - 1.0) * t,
         "cross_ud": (p - 1.0) * forward,
         "cross_ud_sub": (p - 1.0) * forward / 2.0,
         "cross_wave": (p - 1.0) * forward,
     }
-    periods = {
-        "zb_h1": t + c - weight / 2.0,
-        "zbv": t + c - t / 3.0,
-        "dualpipe": (p * t + 2.0 * line) / (p + 1.0),
-    }
-    which = [schedule == code for code in names]
-    bubble = np.select(which, [bubbles[name] for name in names.values()], 0.0)
-    period = np.select(which, [periods.get(name, shared) for name in names.values()], 0.0)
-    follow = np.maximum(t, np.asarray(transfer_seconds, dtype=float))
-    waits = np.clip(m + 1.0 - p + slowest_boundary, 0.0, m - 1.0) * np.maximum(
-        np.where(line > 0.0, period, 0.0) - follow, 0.0
-    )
-    return np.asarray(m * follow + np.where(p > 1.0, bubble, 0.0) + crossings * line + waits)
+    return np.select([_is_one_of(schedule, name) for name in SPLIT], [bubbles[name] for name in SPLIT], 0.0)
+
+
+def _is_one_of(schedule: Ints, *names: str) -> Bools:
+    return np.isin(schedule, [SCHEDULES.index(name) for name in names])

@@ -333,7 +333,10 @@ def _seconds(pipeline: Pipeline, nodes: list[_Node], tasks: tuple[tuple[int, ...
 
 
 def _nodes(pipeline: Pipeline) -> list[_Node]:
-    """The first position's forward waits for nobody; the last position's backward follows its own forward."""
+    """The first position's forward waits for nobody; the last position's backward follows its own forward.
+
+    All that a rank holds takes as long as its own stage, also of the model's other copy.
+    """
     p, shape = len(pipeline.forward_seconds), traits(pipeline.schedule)
     count = _num_positions(pipeline.schedule, p, pipeline.num_virtual_stages)
     scale = 1.0 / (shape.num_parts * (1 if shape.placement == "both_ways" else pipeline.num_virtual_stages))
@@ -342,12 +345,11 @@ def _nodes(pipeline: Pipeline) -> list[_Node]:
     forwards, backwards, weight_gradients = [], [], []
     for position in range(count):
         rank = rank_of(position, p, shape.placement)
-        stage = position % p if shape.placement == "both_ways" else rank
         there = None if position in ends else position + 1
         back = None if position == 0 or position - 1 in ends else position - 1
-        weight = weights[stage] * scale
-        backward = pipeline.backward_seconds[stage] * scale - weight
-        forwards.append(_node(pipeline, pipeline.forward_seconds[stage] * scale, back is not None, rank, there, 0))
+        weight = weights[rank] * scale
+        backward = pipeline.backward_seconds[rank] * scale - weight
+        forwards.append(_node(pipeline, pipeline.forward_seconds[rank] * scale, back is not None, rank, there, 0))
         backwards.append(_node(pipeline, backward, there is not None, rank, back, count))
         weight_gradients.append(_node(pipeline, weight, False, rank, None, 0))
     return forwards + backwards + weight_gradients
