@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from crosszone.core.measured_gpu import GpuReport, MeasuredGpu
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
+    from crosszone.core.replan import Replan
+    from crosszone.core.sweep import Sweep
     from crosszone.core.validation import QuantityScores, Validation
     from crosszone.core.whatif import Advice, WhatIf
     from crosszone.planner.whatif import Base
     from crosszone.spec import JobFile
     from crosszone.timeline.spans import StepTimeline
-    from crosszone.core.sweep import Sweep
 
 CATALOGS = ("gpus", "models", "regions", "frameworks")
 DEFAULT_TOP = 5
@@ -192,11 +193,39 @@ def advice(base: Base) -> tuple[Advice, ...]:
     return advise(base)
 
 
+def replan(
+    problem: Problem, running: Plan, *, remaining_tokens: float | None = None, is_torn_off: bool = False, top: int = 5
+) -> Replan:
+    """Ways to go on with a training that runs by the plan `running`, on the changed cluster of `problem`.
+
+    `remaining_tokens` are still to be trained, all of the job's where None. `is_torn_off`: a failure took the work
+    since the last checkpoint. `choices` is empty where nothing fits. SpecError, InfeasiblePlan.
+    """
+    from crosszone.planner.replan import replan as search_again
+
+    tokens = problem.workload.train_tokens if remaining_tokens is None else remaining_tokens
+    if tokens is None:
+        hint = "Write it, or say how many tokens remain."
+        raise SpecError.of("how much is still to be trained is unknown.", where="workload.train_tokens", hint=hint)
+    return search_again(problem, running, remaining_tokens=tokens, is_torn_off=is_torn_off, top=top)
+
+
 def open_job(text: str, *, base: Path | None = None) -> JobFile:
     """The text of a job file, for `whatif_base`; `base` as for `read_text`. SpecError where it is no YAML."""
     from crosszone.spec import open_job_text
 
     return open_job_text(text, base)
+
+
+def changed_problem(
+    job: str | Path | dict[str, Any] | JobFile, settings: Sequence[str], calibrations: Sequence[Calibration] = ()
+) -> Problem:
+    """The problem of a job in which `settings`, each `KEY=VALUE`, are set. SpecError."""
+    from crosszone.spec import JobFile, open_job
+
+    opened = job if isinstance(job, JobFile) else open_job(job)
+    changed, _ = opened.with_settings(settings)
+    return _read_opened(changed, calibrations)
 
 
 def validate(
@@ -405,6 +434,25 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     from crosszone.core.codec import to_json
 
     return {**to_json(plan), "world_size": plan.world_size, "zone_axis": plan.zone_axis}
+
+
+def replan_json(found: Replan) -> dict[str, Any]:
+    """Replan JSON: the choices as plans that `--plan` takes, each with its move."""
+    from crosszone.core.codec import to_json
+
+    plans = []
+    for choice in found.choices:
+        value = to_json(choice) | {"plan": plan_json(choice.plan)}
+        value["move"]["total_seconds"] = choice.move.total_seconds
+        plans.append(value)
+    return {
+        "schema_version": 1,
+        "running": plan_json(found.running),
+        "remaining_tokens": found.remaining_tokens,
+        "impossible": list(found.impossible),
+        "verdict": found.verdict,
+        "plans": plans,
+    }
 
 
 def sweep_json(sweep: Sweep) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from crosszone.cli.init import init
 from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.plan import plan
 from crosszone.cli.predict import predict
+from crosszone.cli.replan import replan
 from crosszone.cli.simulate import simulate
 from crosszone.cli.sweep import sweep
 from crosszone.cli.validate import validate
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes as long to load as everything else together
 )
-for verb in (init, predict, plan, whatif, simulate, sweep, validate, calibrate, catalog):
+for verb in (init, predict, plan, whatif, simulate, sweep, replan, validate, calibrate, catalog):
     app.command()(verb)
 
 

@@ -1,0 +1,112 @@
+"""The next plan of a training that runs: staying against moving, and what a move takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from crosszone import service
+from crosszone.core.problem import Problem
+from crosszone.core.replan import Replan
+from crosszone.errors import SpecError
+
+TOKENS = 1e9
+
+
+def job(speed: str = "10 Gbit/s", zones: str = "ab", **extra: Any) -> Problem:
+    nodes = [{"count": 2, "gpu": "a100-sxm4-80gb", "gpus_per_node": 4, "price": "2 USD/h", "network": "100 Gbit/s"}]
+    return service.read(
+        {
+            "model": "llama-3.2-1b",
+            "workload": {
+                "sequence_length": 2048, "global_batch_size": 64, "precision": "bf16", "train_tokens": "10B",
+                "restart": "5 min",
+            },
+            "cluster": {
+                "zones": [{"name": name, "nodes": nodes} for name in zones],
+                "default_link": {"bandwidth": speed, "rtt": "5 ms", "egress_price": "0.02 USD/GB"},
+            },
+            "framework": {"name": "megatron"},
+            **extra,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def running() -> Any:
+    return service.plan(job("400 Gbit/s")).plans[0].plan
+
+
+def after(problem: Problem, running: Any, **more: Any) -> Replan:
+    return service.replan(problem, running, **{"remaining_tokens": TOKENS, **more})
+
+
+def test_it_stays_where_nothing_has_changed(running: Any) -> None:
+    found = after(job("400 Gbit/s"), running)
+    assert found.choices[0].is_running
+    assert found.choices[0].move.total_seconds == 0.0
+    assert found.verdict.startswith("Stay")
+
+
+def test_it_moves_out_of_a_link_that_has_become_slow(running: Any) -> None:
+    assert len(running.zones) == 2
+    found = after(job("50 Mbit/s"), running)
+    best, stay = found.choices[0], next(one for one in found.choices if one.is_running)
+    assert len(best.plan.zones) == 1
+    assert best.finish_seconds < stay.finish_seconds
+    assert best.move.restart_seconds >= 300.0
+    assert best.finish_seconds > best.move.total_seconds
+
+
+def test_it_does_not_move_for_the_last_few_steps(running: Any) -> None:
+    step_tokens = 64 * 2048
+    slow = job("1 Gbit/s")
+    assert after(slow, running, remaining_tokens=3 * step_tokens).choices[0].is_running
+    assert not after(slow, running).choices[0].is_running
+
+
+def test_a_lost_zone_rules_the_running_plan_out(running: Any) -> None:
+    gone = job("400 Gbit/s", constraints={"exclude_zones": ["b"]})
+    found = after(gone, running, is_torn_off=True)
+    assert "b is excluded." in found.impossible
+    assert all(choice.plan.zones == ("a",) for choice in found.choices)
+    assert all(choice.move.lost_seconds > 0.0 and choice.move.save_seconds == 0.0 for choice in found.choices)
+    removed = after(job(zones="a"), running)
+    assert removed.impossible
+    assert removed.choices[0].plan.zones == ("a",)
+
+
+def test_a_failure_costs_staying_too(running: Any) -> None:
+    stay = next(one for one in after(job("400 Gbit/s"), running, is_torn_off=True).choices if one.is_running)
+    assert stay.move.restart_seconds >= 300.0
+    assert stay.move.lost_seconds > 0.0
+    assert stay.move.transfer_bytes == 0.0
+
+
+def test_a_zone_that_joins_gets_the_state_over_its_link() -> None:
+    alone = service.plan(job(zones="a")).plans[0].plan
+    found = after(job("400 Gbit/s", "ab"), alone, remaining_tokens=1e12)
+    wide = next(one for one in found.choices if len(one.plan.zones) == 2)
+    # bf16 weights, fp32 master weights and two moments of each parameter that the new zone will hold.
+    layers = sum(stage.num_layers for stage, zone in zip(wide.plan.stages, wide.plan.replicas[-1].zones, strict=True))
+    state = wide.prediction.num_parameters * (2 + 4 + 8)
+    assert wide.move.transfer_bytes <= state
+    assert wide.move.transfer_bytes >= state * min(layers, 16) / 16 / 2
+    assert wide.move.egress_dollars == pytest.approx(wide.move.transfer_bytes * 0.02e-9)
+    slow = next(one for one in after(job("1 Gbit/s", "ab"), alone).choices)
+    assert slow.is_running
+
+
+def test_money_decides_where_the_job_says_so(running: Any) -> None:
+    cheap = job("400 Gbit/s", objective={"minimize": "cost"})
+    dollars = [choice.dollars for choice in after(cheap, running).choices if not choice.is_running]
+    assert dollars == sorted(dollars)
+
+
+def test_tokens_must_be_known(running: Any) -> None:
+    problem = job()
+    unknown = dataclasses.replace(problem, workload=dataclasses.replace(problem.workload, train_tokens=None))
+    with pytest.raises(SpecError, match="still to be trained"):
+        service.replan(unknown, running)
