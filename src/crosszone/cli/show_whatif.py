@@ -75,8 +75,13 @@ def whatif_view(problem: Problem, result: WhatIf, *, is_verbose: bool) -> Iterat
     yield paragraph(_regime_line(result))
     if not result.settings:
         yield _slopes_table(result.regime, result.base.prediction.step_seconds, is_verbose=is_verbose)
+        same = tuple(one for one in result.advice if one.mathematics == UNCHANGED)
+        others = tuple(one for one in result.advice if one.mathematics != UNCHANGED)
         yield heading("What would save time")
-        yield from _advice_view(result.advice, is_verbose=is_verbose)
+        yield from _advice_view(same, is_verbose=is_verbose)
+        if others:
+            yield heading("What would save time with other mathematics")
+            yield from _advice_view(others, is_verbose=is_verbose)
 
 
 def _changes_view(result: WhatIf, *, is_verbose: bool) -> Iterator[RenderableType]:
