@@ -251,7 +251,7 @@ CASES = (
     case("objective.deadline", GONE, "1 s", searches=True),
     case("constraints.exclude_zones", [], ["b"], SEARCHED, searches=True),
     case("constraints.frameworks", [], ["horovod"], {**SEARCHED, "framework": GONE}, searches=True),
-    case("constraints.allow", [], ["local_sgd"], searches=True),
+    case("constraints.allow", [], ["local_sgd"], {"plan": GONE, "framework": GONE}, searches=True),
     case("constraints.max_egress", GONE, "0.01 USD", SEARCHED, searches=True),
 )
 

@@ -1,6 +1,6 @@
 """Delay and load of the boundaries between pipeline stages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, offsets
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.traffic import boundary_bytes
+from crosszone.timeline.activation_codec import packed_activations
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.paths import Crossing, beside_others, crossing
 from crosszone.timeline.rows import Tables
@@ -36,7 +37,7 @@ class BoundaryColumns:
     """
 
     message_bytes: Floats
-    """Of one microbatch of one replica, all tensor- and context-parallel ranks together."""
+    """Of one microbatch of one replica, all tensor- and context-parallel ranks together; packed where it crosses."""
     inner_seconds: Floats
     """Delay of one boundary inside the run."""
     outer_seconds: Floats
@@ -79,8 +80,10 @@ def boundary_columns(inputs: Inputs, tables: Tables) -> BoundaryColumns:
     times = view.num_virtual_stages - is_last
     there = back = _nowhere(len(stages))
     if crosses.any():
+        message, packing = packed_activations(inputs, tables, message, per_rank, crosses)
         flows, moved = num_replicas * view.cp * view.tp, message * num_replicas
         there, back = _zone_ways(inputs, tables, next_pool, flows, moved, crosses)
+        there, back = (replace(way, latency_seconds=way.latency_seconds + packing) for way in (there, back))
         both = there.latency_seconds + there.transfer_seconds + back.latency_seconds + back.transfer_seconds
         delay = np.where(crosses, both / 2.0, delay)
     return BoundaryColumns(

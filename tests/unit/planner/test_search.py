@@ -93,10 +93,11 @@ def test_frameworks_are_those_at_hand(problem: Any) -> None:
 
 
 def test_zones_agree_only_as_the_framework_can(problem: Any) -> None:
-    answer = search(problem(4, 4, plan={"sync": {"method": "diloco", "every": 10}}), top=5)
-    assert {one.plan.framework for one in answer.plans} <= {"ddp", "fsdp"}
+    may = {"plan": {"sync": {"method": "diloco", "every": 10}}, "constraints": {"allow": ["local_sgd"]}}
+    answer = search(problem(4, 4, **may), top=5)
+    assert {one.plan.framework for one in answer.plans} <= {"ddp", "fsdp", "torchtitan"}
     with pytest.raises(InfeasiblePlan):
-        search(problem(4, 4, plan={"sync": {"method": "diloco"}}, framework={"name": "megatron"}), top=1)
+        search(problem(4, 4, **may, framework={"name": "megatron"}), top=1)
 
 
 def test_what_no_framework_at_hand_can_is_infeasible(problem: Any) -> None:
