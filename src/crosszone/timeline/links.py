@@ -7,6 +7,7 @@ import numpy as np
 from crosszone.core.prediction import Link, LinkGroup, Term
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.paths import Shared, shared
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.zone_agreement import exchange_algorithm, exchange_pairs, exchange_rates, num_flows
 
@@ -23,6 +24,29 @@ def plan_links(
     _add_tie(inputs, evaluation, flows)
     exposed = {term.name: term.exposed_seconds for term in terms}
     return tuple(_link(inputs, pair, flows, exposed, step_seconds) for pair in sorted(flows))
+
+
+def full_paths(inputs: Inputs, links: tuple[Link, ...], step_seconds: float) -> tuple[str, ...]:
+    """A warning for each link, uplink or shared path that all groups together ask more of than a step has time for.
+
+    Groups share where they send at the same time for certain: what a pipeline sends while gradients are exchanged is
+    timed as if each had the path to itself.
+    """
+    index = {zone.name: place for place, zone in enumerate(inputs.problem.cluster.zones)}
+    under, moved, asked = shared(inputs), dict[Shared, float](), dict[str, float]()
+    for link in links:
+        seconds = sum(group.seconds for group in link.groups)
+        asked[f"link from {link.from_zone} to {link.to_zone}"] = seconds / step_seconds
+        for path in under[index[link.from_zone], index[link.to_zone]]:
+            moved[path] = moved.get(path, 0.0) + link.step_bytes
+    for path, size in moved.items():
+        name = f'path "{path.name}"' if path.takes_turns else path.name
+        asked[name] = size / path.bytes_per_second / step_seconds
+    return tuple(
+        f"The {name} is asked for {fraction:.0%} of what it carries in a step: the step will take longer."
+        for name, fraction in asked.items()
+        if fraction > 1.0 + 1e-9
+    )
 
 
 def _add_boundaries(

@@ -20,7 +20,7 @@ from crosszone.timeline.fit import host_fits, memory_of
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
 from crosszone.timeline.keys import Keyed, keyed
-from crosszone.timeline.links import plan_links
+from crosszone.timeline.links import full_paths, plan_links
 from crosszone.timeline.money import sum_of
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes
@@ -157,6 +157,7 @@ class _Report:
             warnings=tuple(f"{notice.where}: {notice.message}" for notice in problem.warnings)
             + agreement_warnings(problem, plan)
             + self._warnings()
+            + full_paths(self.inputs, links, self.step_seconds)
             + whole.warnings,
         )
 
