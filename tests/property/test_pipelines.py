@@ -10,7 +10,7 @@ from crosszone.core.plan import SCHEDULES
 from crosszone.core.schedules import refusal, schedule, traits
 from crosszone.core.schedules.action import BACKWARD, FORWARD, WEIGHT_GRADIENT
 from crosszone.core.schedules.placement import position_of
-from crosszone.timeline.simulate import Boundary, Pipeline, Played, makespan_seconds, play, with_orders
+from crosszone.timeline.simulate import Boundary, Event, Pipeline, Played, makespan_seconds, play, with_orders
 
 NUM_CASES = 12
 """Of each schedule."""
@@ -114,7 +114,7 @@ def test_a_step_is_no_shorter_than_its_busiest_rank_and_its_longest_microbatch(n
         assert played.makespan_seconds >= alone
 
 
-def by_microbatch(played: Played) -> dict[int, list]:
+def by_microbatch(played: Played) -> dict[int, list[Event]]:
     """The events of each microbatch."""
     ordered = sorted(played.events, key=lambda event: event.action.microbatch)
     return {key: list(own) for key, own in itertools.groupby(ordered, key=lambda event: event.action.microbatch)}

@@ -329,7 +329,7 @@ class Plan(Section):
     dp_shard: q.Degree | None = None
     """Ranks that share one copy of what `shard` names; divides dp."""
     num_virtual_stages: q.Degree | None = None
-    """Chunks of layers on each pipeline rank; above 1 only with interleaved_1f1b."""
+    """Chunks of layers on each pipeline rank: above 1 with interleaved_1f1b, 2 with zbv and cross_wave, else 1."""
     microbatch_size: q.Degree | None = None
     """Sequences of one microbatch; divides the global batch."""
     schedule: q.Schedule | None = None
