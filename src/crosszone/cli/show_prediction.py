@@ -12,7 +12,7 @@ from crosszone import units
 from crosszone.cli.tables import Column, bar, bullets, heading, pairs, paragraph, table
 from crosszone.core.answer import RankedPlan
 from crosszone.core.plan import IdleGpus, Plan
-from crosszone.core.prediction import Link, Memory, Prediction, StageMemory
+from crosszone.core.prediction import Agreement, Link, Memory, Prediction, StageMemory
 from crosszone.core.problem import Problem
 
 MEMORY_BAR_WIDTH = 16
@@ -88,6 +88,25 @@ def plan_parts(plan: Plan) -> list[str]:
     return [*parts, f"in {zones}" if plan.zone_axis == "none" else f"{plan.zone_axis} across {zones}"]
 
 
+def agreement_line(sync: Agreement) -> str:
+    """How zones agree, how much they send and how fast."""
+    parts = [sync.method if sync.every == 1 else f"{sync.method} every {sync.every} steps"]
+    if sync.num_fragments > 1:
+        parts.append(f"in {sync.num_fragments} parts")
+    if sync.num_delay_steps:
+        parts.append(f"up to {sync.num_delay_steps} {'step' if sync.num_delay_steps == 1 else 'steps'} late")
+    parts += [f"{stream} as {name}" for stream, name in sync.codecs]
+    if sync.exchange_bytes > 0.0:
+        parts.append(
+            f"{units.format_bytes(sync.exchange_bytes)} over each link in {units.format_seconds(sync.exchange_seconds)}"
+        )
+        mean, peak = (
+            units.format_bytes_per_second(rate) for rate in (sync.mean_bytes_per_second, sync.peak_bytes_per_second)
+        )
+        parts.append(f"{mean} on average, {peak} at its peak")
+    return ", ".join(parts)
+
+
 def idle_lines(idle_gpus: Iterable[IdleGpus]) -> list[str]:
     """Which GPUs the plan leaves alone."""
     return [f"{idle.num_gpus} in {idle.zone}, node group {idle.node_group}" for idle in idle_gpus]
@@ -151,6 +170,10 @@ def _headline(problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[
     yield "memory", Text.assemble(f"{_used(memory.peak_bytes, memory.capacity_bytes)}: ", verdict)
     if len(plan.zones) > 1:
         yield "zones cost", f"{prediction.cross_zone_penalty_ratio:.2f}× the step of one ideal zone"
+    if prediction.sync is not None:
+        yield "zones agree", agreement_line(prediction.sync)
+        if prediction.sync.changes_mathematics:
+            yield "its effect", prediction.sync.effect
     yield from _interruptions(prediction)
     if prediction.train_seconds is not None:
         yield "training", _training(problem, prediction)

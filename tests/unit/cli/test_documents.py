@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 NOUNS = [
     *(prediction.Prediction, prediction.Term, prediction.Input, prediction.Memory, prediction.StageMemory),
     *(prediction.Link, prediction.LinkGroup, prediction.Interval, prediction.Finish),
-    *(prediction.Reliability, prediction.Costs, answer.Comparison, answer.Side),
+    *(prediction.Agreement, prediction.Reliability, prediction.Costs, answer.Comparison, answer.Side),
     *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search),
     *(plan.Plan, plan.Stage, plan.Replica, plan.IdleGpus, plan.Sync),
 ]
