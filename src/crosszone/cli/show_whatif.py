@@ -122,13 +122,13 @@ def _worth(change: Change) -> tuple[float, str]:
 
 
 def _change_row(change: Change) -> tuple[str | Text, ...]:
-    said = "" if change.ratio is None else _percent(change.ratio)
+    said = "" if change.ratio is None else _ratio_text(change.ratio)
     style = {True: "green", False: "red", None: ""}[change.is_gain]
     name = change.name.replace("_", " ").replace("terms[", "").replace("].", ": ").replace("links[", "link ")
     return (name, _number(change.name, change.base), _number(change.name, change.changed), Text(said, style=style))
 
 
-def _percent(ratio: float) -> str:
+def _ratio_text(ratio: float) -> str:
     return f"{ratio:.3g} times" if ratio >= 10.0 else f"{100.0 * (ratio - 1.0):+.1f} %"
 
 
