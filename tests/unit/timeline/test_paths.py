@@ -18,7 +18,8 @@ from crosszone.timeline.paths import (
     shared,
 )
 
-GBIT = 125e6
+UNIT = 125e6
+"""1 Gbit/s in bytes per second."""
 FLOWS = np.array([8])
 
 
@@ -46,54 +47,54 @@ def prepared(
     return inputs(problem, (framework_facts("megatron"),))
 
 
-def gbits(found: Inputs, *pairs: tuple[int, int]) -> list[float]:
-    return list(rates_at_once(found, pairs, FLOWS)[0] / GBIT)
+def rates_of(found: Inputs, *pairs: tuple[int, int]) -> list[float]:
+    return list(rates_at_once(found, pairs, FLOWS)[0] / UNIT)
 
 
 def test_links_of_their_own_do_not_mind_each_other() -> None:
-    assert gbits(prepared("abc"), (0, 1), (0, 2), (1, 2)) == [10.0, 10.0, 10.0]
+    assert rates_of(prepared("abc"), (0, 1), (0, 2), (1, 2)) == [10.0, 10.0, 10.0]
 
 
 def test_an_uplink_is_shared_by_all_that_leaves_its_zone_and_all_that_comes() -> None:
     found = prepared("abc", uplinks={"a": "12 Gbit/s"})
-    assert gbits(found, (0, 1)) == [10.0]
-    assert gbits(found, (0, 1), (0, 2)) == pytest.approx([6.0, 6.0])
-    assert gbits(found, (1, 0), (2, 0)) == pytest.approx([6.0, 6.0])
+    assert rates_of(found, (0, 1)) == [10.0]
+    assert rates_of(found, (0, 1), (0, 2)) == pytest.approx([6.0, 6.0])
+    assert rates_of(found, (1, 0), (2, 0)) == pytest.approx([6.0, 6.0])
     # Out and in are apart; so is what touches the zone not at all.
-    assert gbits(found, (0, 1), (2, 0), (1, 2)) == pytest.approx([10.0, 10.0, 10.0])
+    assert rates_of(found, (0, 1), (2, 0), (1, 2)) == pytest.approx([10.0, 10.0, 10.0])
 
 
 def test_who_needs_less_leaves_the_rest_of_an_uplink() -> None:
     found = prepared("abc", {"ab": {"bandwidth": "2 Gbit/s"}}, uplinks={"a": "9 Gbit/s"})
-    assert gbits(found, (0, 1), (0, 2)) == pytest.approx([2.0, 7.0])
+    assert rates_of(found, (0, 1), (0, 2)) == pytest.approx([2.0, 7.0])
 
 
 def test_a_shared_path_has_two_directions_where_it_has_two_sides() -> None:
     # A sea cable: a and b on one shore, c and d on the other.
     cable = {"shared": "cable"}
     found = prepared("abcd", dict.fromkeys(("ac", "ad", "bc", "bd"), cable))
-    assert gbits(found, (0, 2), (1, 3)) == pytest.approx([5.0, 5.0])
-    assert gbits(found, (0, 2), (3, 1)) == pytest.approx([10.0, 10.0])
-    assert gbits(found, (0, 2), (0, 1)) == pytest.approx([10.0, 10.0])
+    assert rates_of(found, (0, 2), (1, 3)) == pytest.approx([5.0, 5.0])
+    assert rates_of(found, (0, 2), (3, 1)) == pytest.approx([10.0, 10.0])
+    assert rates_of(found, (0, 2), (0, 1)) == pytest.approx([10.0, 10.0])
 
 
 def test_the_order_of_zones_does_not_turn_a_path_round() -> None:
     # The same shores, listed crosswise: a and c against b and d.
     found = prepared("abcd", {pair: {"shared": "cable"} for pair in ("ab", "ad", "cb", "cd")})
-    assert gbits(found, (0, 1), (2, 3)) == pytest.approx([5.0, 5.0])
-    assert gbits(found, (0, 1), (3, 2)) == pytest.approx([10.0, 10.0])
+    assert rates_of(found, (0, 1), (2, 3)) == pytest.approx([5.0, 5.0])
+    assert rates_of(found, (0, 1), (3, 2)) == pytest.approx([10.0, 10.0])
 
 
 def test_a_path_without_sides_is_shared_both_ways() -> None:
     found = prepared("abc", {pair: {"shared": "hub"} for pair in ("ab", "bc", "ac")})
-    assert gbits(found, (0, 1), (1, 2), (2, 0)) == pytest.approx([10 / 3] * 3)
-    assert gbits(found, (0, 1), (1, 0)) == pytest.approx([5.0, 5.0])
+    assert rates_of(found, (0, 1), (1, 2), (2, 0)) == pytest.approx([10 / 3] * 3)
+    assert rates_of(found, (0, 1), (1, 0)) == pytest.approx([5.0, 5.0])
 
 
 def test_a_shared_path_is_as_wide_as_its_widest_link() -> None:
     found = prepared("abc", {"ab": {"bandwidth": "4 Gbit/s", "shared": "cable"}, "ac": {"shared": "cable"}})
-    assert {each.bytes_per_second for group in shared(found).values() for each in group} == {10 * GBIT}
-    assert gbits(found, (0, 1), (0, 2)) == pytest.approx([4.0, 6.0])
+    assert {each.bytes_per_second for group in shared(found).values() for each in group} == {10 * UNIT}
+    assert rates_of(found, (0, 1), (0, 2)) == pytest.approx([4.0, 6.0])
 
 
 def test_messages_queue_where_they_meet() -> None:
@@ -103,7 +104,7 @@ def test_messages_queue_where_they_meet() -> None:
     way = crossing(found, pools, np.array([1, 2, 2, 1]), np.array([8, 8, 8, 8]), np.array([True, True, True, False]))
     assert [names[index] for index in way.queue[:3]] == ["cable there", "cable there", "1>2"]
     assert way.queue[3] == -1
-    assert (way.bytes_per_second[:3] / GBIT).tolist() == pytest.approx([4.0, 10.0, 4.0])
+    assert (way.bytes_per_second[:3] / UNIT).tolist() == pytest.approx([4.0, 10.0, 4.0])
     assert np.isnan(way.bytes_per_second[3])
 
 
@@ -119,26 +120,26 @@ def test_one_group_shares_an_uplink_with_itself() -> None:
     pairs = [(0, 1), (1, 2), (1, 0), (2, 1)]
     alone = np.array([float(achieved_bytes_per_second(found, pair, 8)) for pair in pairs])
     rates = beside_others(found, pairs, [0] * 4, alone, np.full(4, 8.0))
-    assert (rates / GBIT).tolist() == pytest.approx([6.0] * 4)
+    assert (rates / UNIT).tolist() == pytest.approx([6.0] * 4)
 
 
 def test_groups_share_a_link_by_their_flows() -> None:
     found = prepared("ab")
     alone = np.array([achieved_bytes_per_second(found, (0, 1), 8)] * 2)
     rates = beside_others(found, [(0, 1), (0, 1)], [0, 1], alone, np.array([6.0, 2.0]))
-    assert (rates / GBIT).tolist() == pytest.approx([7.5, 2.5])
+    assert (rates / UNIT).tolist() == pytest.approx([7.5, 2.5])
 
 
 def test_messages_of_one_group_take_turns() -> None:
     found = prepared("ab")
     alone = np.array([achieved_bytes_per_second(found, (0, 1), 8)] * 3)
     rates = beside_others(found, [(0, 1), (0, 1), (1, 0)], [0, 0, 1], alone, np.full(3, 8.0))
-    assert (rates / GBIT).tolist() == pytest.approx([10.0, 10.0, 10.0])
+    assert (rates / UNIT).tolist() == pytest.approx([10.0, 10.0, 10.0])
 
 
 def test_the_narrowest_network_of_few_nodes_binds() -> None:
     found = prepared("ab")
-    slow = dataclasses.replace(found.pools[0].node_group, network_bytes_per_second=1 * GBIT)
+    slow = dataclasses.replace(found.pools[0].node_group, network_bytes_per_second=1 * UNIT)
     pool = dataclasses.replace(found.pools[0], node_group=slow)
     narrow = dataclasses.replace(found, pools=(pool, *found.pools[1:]))
-    assert float(achieved_bytes_per_second(narrow, (0, 1), 8)) / GBIT == pytest.approx(1.0)
+    assert float(achieved_bytes_per_second(narrow, (0, 1), 8)) / UNIT == pytest.approx(1.0)
