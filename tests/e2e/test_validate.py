@@ -208,3 +208,25 @@ def test_thousands_of_rows_take_seconds() -> None:
     assert json.loads(done.stdout)["summary"]["num_rows"] == len(rows) == 4032
     # Processor time, so that other work on the machine does not count.
     assert os.times().children_user - started < 30.0
+
+
+def test_figures_across_zones_are_known_by_their_columns() -> None:
+    """INTELLECT-1 (arXiv 2412.01152), table 2; the second row states no time to predict from."""
+    cells = {"work": "INTELLECT-1", "metric": "compute utilisation", "value": "83.0", "unit": "%", "method": "DiLoCo"}
+    text = table(
+        {"row_id": "1", **cells, "notes": "inner steps 38 min; all-reduce 469 s"}, {"row_id": "2", **cells, "notes": ""}
+    )
+    done = crosszone("validate", "-", "--json", stdin=text)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    (row,) = answer["rows"]
+    assert set(ROW) <= set(row)
+    assert (row["id"], row["quantity"], row["unit"]) == ("1", "compute utilisation", "%")
+    assert row["predicted"] == pytest.approx(83.0, abs=0.1)
+    assert [skipped["id"] for skipped in answer["skipped"]] == ["2"]
+    assert set(SUMMARY) <= set(answer["summary"])
+    assert answer["summary"]["quantity"] == "cross_zone"
+    shown = crosszone("validate", "-", stdin=text)
+    assert shown.returncode == 0
+    assert "Across zones" in shown.stdout
+    assert crosszone("validate", "-", "--fail-above", "0.00001", stdin=text).returncode == 5

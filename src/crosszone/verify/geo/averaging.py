@@ -30,11 +30,11 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
     each way on its own stream, and the slowest pair counts (`cost.zone_collectives`). None of it is hidden: the runs
     that delay the update by a step wait for the averaging all the same.
     """
-    sites = _sites(row)
-    if len(sites) == 1:
+    num_sites = _num_sites(row)
+    if num_sites == 1:
         raise SpecError.of(ANCHOR)
     batch, num_peers = needed(row, "global_batch"), needed_count(row, "gpus")
-    there = _averaging_seconds(row, num_peers, _paths(row, sites, num_peers))
+    there = _averaging_seconds(row, num_peers, _paths(row, num_sites, num_peers))
     here = _averaging_seconds(row, num_peers, [_near(row)])
     return reported(
         row,
@@ -44,11 +44,9 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
     )
 
 
-def _sites(row: Row) -> list[str]:
-    """Names of the zones: "US+EU" is two, and so is a row that counts two without naming them apart."""
-    names = [name.strip() for name in re.split(r"[+,;]", row.text("sites")) if name.strip()]
-    count = row.count("n_sites") or len(names)
-    return names if len(names) == count else [f"zone {index}" for index in range(count)]
+def _num_sites(row: Row) -> int:
+    """As counted, else as named: "US+EU" is two."""
+    return row.count("n_sites") or len([name for name in row.text("sites").split("+") if name.strip()])
 
 
 def _anchor(row: Row, rows: Sequence[Row]) -> float:
@@ -56,7 +54,7 @@ def _anchor(row: Row, rows: Sequence[Row]) -> float:
     columns = ("model", "gpus", "gpu_type", "global_batch", "method", "unit")
     for other in rows:
         same = all(other.text(column) == row.text(column) for column in columns)
-        if same and len(_sites(other)) == 1:
+        if same and other.text("n_sites") in ("1", "1.0"):
             return needed(other, "value")
     value = row.number("baseline_value")
     if value is None or "single zone" not in row.text("baseline"):
@@ -65,28 +63,28 @@ def _anchor(row: Row, rows: Sequence[Row]) -> float:
     return value
 
 
-def _paths(row: Row, sites: list[str], num_peers: int) -> list[tuple[float, float]]:
+def _paths(row: Row, num_sites: int, num_peers: int) -> list[tuple[float, float]]:
     """(bytes per second, latency) between each pair of zones, and inside a zone where one has several peers."""
-    if num_peers < len(sites):
-        raise SpecError.of(f"{num_peers} GPUs cannot be in {len(sites)} zones.")
+    if num_peers < num_sites:
+        raise SpecError.of(f"{num_peers} GPUs cannot be in {num_sites} zones.")
     rates, rtts = _parts(row, "inter_bw_gbps"), _parts(row, "inter_latency_ms")
-    if not rates:
-        raise SpecError.of("inter_bw_gbps is blank.")
-    num_pairs = len(sites) * (len(sites) - 1) // 2
+    if not rates or min(rates) <= 0.0:
+        raise SpecError.of("inter_bw_gbps is blank." if not rates else "inter_bw_gbps is 0: nothing would arrive.")
+    num_pairs = num_sites * (num_sites - 1) // 2
     if len(rates) not in (1, num_pairs):
-        raise SpecError.of(f"inter_bw_gbps gives {len(rates)} rates, and {len(sites)} zones have {num_pairs} links.")
+        raise SpecError.of(f"inter_bw_gbps gives {len(rates)} rates, and {num_sites} zones have {num_pairs} links.")
     if len(rtts) != len(rates):
         rtts = rtts[:1] * len(rates) or [0.0] * len(rates)
     if RANGE.search(row.text("inter_bw_gbps")):
         row.assume("rate", f"{min(rates):g} Gbit/s", "a range is stated; its lower end")
     found = [(rate * 1e9 / 8.0, rtt / 2e3) for rate, rtt in zip(rates, rtts, strict=True)]
-    return [*found, _near(row)] if num_peers > len(sites) else found
+    return [*found, _near(row)] if num_peers > num_sites else found
 
 
 def _near(row: Row) -> tuple[float, float]:
     rates = [float(number) for number in NUMBER.findall(row.text("intra_bw_gbps"))]
-    if not rates:
-        raise SpecError.of("intra_bw_gbps is blank.")
+    if not rates or min(rates) <= 0.0:
+        raise SpecError.of("intra_bw_gbps is blank." if not rates else "intra_bw_gbps is 0: nothing would arrive.")
     return min(rates) * 1e9 / 8.0, 0.0
 
 

@@ -38,4 +38,7 @@ def predict(row: Row, rows: Sequence[Row]) -> Outcome:
             raise SpecError.of(reason)
     needed(row, "value")  # a range or several values are no number
     missing = ", ".join(name for name in FACTS if not row.text(name))
-    raise SpecError.of(f'"{metric}" compares two systems; the row does not state {missing or "the other one"}.')
+    raise SpecError.of(
+        f'"{metric}" is not predicted: it compares with something of which the row states nothing'
+        + (f", and it does not state {missing}." if missing else ".")
+    )

@@ -17,13 +17,14 @@ SCHEDULES = {
     "ZBV": "zbv",
     "DualPipe": "dualpipe",
     "CrossUD": "cross_ud",
-    "CrossUDSub": "cross_ud_sub",
+    "CrossUDSub": "cross_ud",
     "CrossWave": "cross_wave",
 }
-"""What the paper calls them, and we."""
+"""What the paper calls them, and we. Its CrossUDSub divides compute alone: a message leaves when a whole microbatch is
+done (algorithm 1, line 16), as in CrossUD, while our `cross_ud_sub` sends halves."""
 VIRTUAL_STAGES = {"interleaved_1f1b": 2, "zbv": 2, "dualpipe": 2, "cross_wave": 2}
 """Of each rank; the others have one."""
-GENERATED = ("cross_ud", "cross_ud_sub", "cross_wave")
+GENERATED = ("cross_ud", "cross_wave")
 LATENCY, TRANSFER = re.compile(r"T_lat ?/ ?T_F ?= ?([\d.]+)"), re.compile(r"T_bw ?/ ?T_F ?= ?([\d.]+)")
 FORWARD = re.compile(r"T_F ?= ?([\d.]+) ?s\b")
 MEMORY = re.compile(r"memory ([\d.]+) ?x")
@@ -80,7 +81,9 @@ def _delay(row: Row) -> tuple[float, float]:
 
 
 def _is_free(row: Row) -> bool:
-    return _delay(row) == (0.0, 0.0)
+    """Whether the row states that there is no delay."""
+    found = LATENCY.search(row.text("inter_latency_ms")), TRANSFER.search(row.text("inter_bw_gbps"))
+    return all(each is not None and float(each[1]) == 0.0 for each in found)
 
 
 def _pipeline(row: Row, name: str, rows: Sequence[Row], *, delay: tuple[float, float]) -> Pipeline:

@@ -1,5 +1,6 @@
 """A table of measured cross-zone figures: recognised by its header, each row predicted by its kind."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -15,8 +16,6 @@ KINDS: tuple[ModuleType, ...] = (tcp, pipelines, bandwidth_needed, averaging, ut
 """Each has `claims(row)` and `predict(row, rows)`; the first that claims a row predicts it."""
 QUANTITY = "cross_zone"
 """What the scores of all such figures stand under: their errors are relative, whatever they measure."""
-
-
 OWN_COLUMNS = {
     "zone_rate": ("intra_bw_gbps", "Gbit/s"),
     "link_rate": ("inter_bw_gbps", "Gbit/s"),
@@ -36,13 +35,17 @@ def is_geo_table(header: Sequence[str]) -> bool:
 def validate_geo(text: str, on_progress: Callable[[float], None] = lambda fraction: None) -> Validation:
     """Predict every row of the CSV table `text`. What cannot be predicted is listed as skipped, with the reason."""
     rows = tuple(_row(number, cells) for number, cells in read_cells(text))
+    kinds = [next(kind for kind in KINDS if kind.claims(row)) for row in rows]
+    alike = {kind: [row for row, own in zip(rows, kinds, strict=True) if own is kind] for kind in KINDS}
     validated: list[ValidatedRow] = []
     skipped: list[SkippedRow] = []
-    for index, row in enumerate(rows):
+    for index, (row, kind) in enumerate(zip(rows, kinds, strict=True)):
         on_progress(index / len(rows))
-        kind = next(kind for kind in KINDS if kind.claims(row))
         try:
-            validated.append(_validated(kind.predict(row, [each for each in rows if kind.claims(each)])))
+            found = kind.predict(row, alike[kind])
+            if not 0.0 < found.predicted < math.inf:
+                raise SpecError.of("the cost model has no finite answer for this row.")
+            validated.append(_validated(found))
         except SpecError as error:
             skipped.append(SkippedRow(id=row.id, reason=str(error)))
     counted = [row for row in validated if row.is_counted]

@@ -83,7 +83,7 @@ def test_progress_is_told() -> None:
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        ({"metric": "throughput ratio", "value": "1.9"}, "compares two systems; the row does not state gpus, gpu_type"),
+        ({"metric": "throughput ratio", "value": "1.9"}, "states nothing, and it does not state gpus, gpu_type"),
         ({"metric": "performance vs single DC", "value": "97-99"}, '"97-99", which is no number'),
         ({"metric": "performance", "value": ""}, "value is blank"),
         ({"metric": "hours at 1 Gbit/s (25B tokens)", "value": "109"}, "contradicts itself"),
