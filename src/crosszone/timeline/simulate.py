@@ -168,6 +168,20 @@ class _Node(NamedTuple):
     link: str | None
 
 
+class _Links:
+    """When each link is free again."""
+
+    def __init__(self, nodes: list[_Node]) -> None:
+        self._free = dict.fromkeys((node.link for node in nodes), 0.0)
+
+    def send(self, node: _Node, end: float) -> tuple[float, float]:
+        """(arrival, when it has left) of the result of a node that ended at `end`."""
+        left = end + node.transfer_seconds
+        if node.link is not None:  # a link takes one message at a time
+            left = self._free[node.link] = max(end, self._free[node.link]) + node.transfer_seconds
+        return left + node.delay_seconds, left
+
+
 def _last_end(done: list[tuple[int, float, float]]) -> float:
     return done[-1][2]
 
@@ -188,17 +202,10 @@ def _played(
     seconds = _seconds(pipeline, nodes, tasks, m)
     arrived: list[float | None] = [None if node.waits else 0.0 for node in nodes for _ in range(m)]
     before = [None] * len(nodes) if pipeline.receives_early else _senders(nodes)
-    link_free = dict.fromkeys((node.link for node in nodes), 0.0)
+    links = _Links(nodes)
     started, stands_since = [0.0] * p, [0.0] * p
     running: list[tuple[float, int]] = []
     done: list[tuple[int, float, float]] = []
-
-    def send(node: _Node, end: float) -> tuple[float, float]:
-        """(arrival, when it has left) of the result of a node that ended at `end`."""
-        left = end + node.transfer_seconds
-        if node.link is not None:  # a link takes one message at a time
-            left = link_free[node.link] = max(end, link_free[node.link]) + node.transfer_seconds
-        return left + node.delay_seconds, left
 
     def begin(rank: int, free: float) -> None:
         task = current[rank]
@@ -209,7 +216,7 @@ def _played(
             start = max(arrival, free)
             sender = before[task // m]
             if sender is not None:  # the message leaves only now
-                start, left = send(nodes[sender], start)
+                start, left = links.send(nodes[sender], start)
                 if sent is not None:
                     sent.append((sender * m + task % m, left - nodes[sender].transfer_seconds, left, start))
             started[rank] = start
@@ -229,7 +236,7 @@ def _played(
             if target_rank == rank or not pipeline.receives_early:
                 arrived[message] = end
             else:
-                arrival, left = send(nodes[node], end)
+                arrival, left = links.send(nodes[node], end)
                 arrived[message] = arrival
                 if sent is not None:
                     sent.append((task, left - nodes[node].transfer_seconds, left, arrival))
@@ -255,10 +262,16 @@ def _work(pipeline: Pipeline) -> Work:
             whole - weight for whole, weight in zip(pipeline.backward_seconds, weights, strict=True)
         ),
         weight_seconds=weights,
-        delay_seconds=tuple(hop.delay_seconds for hop in pipeline.boundaries[: p - 1]),
-        transfer_seconds=tuple(hop.transfer_seconds for hop in pipeline.boundaries[: p - 1]),
+        delay_seconds=tuple(_mean_way(hop, 0) for hop in pipeline.boundaries[: p - 1]),
+        transfer_seconds=tuple(_mean_way(hop, 1) for hop in pipeline.boundaries[: p - 1]),
         most_in_flight=most,
     )
+
+
+def _mean_way(hop: Boundary, index: int) -> float:
+    """Delay (0) or transfer (1) of a boundary, the mean of there and back."""
+    there, back = (hop.way(is_forward=is_forward)[:2] for is_forward in (True, False))
+    return (there[index] + back[index]) / 2.0
 
 
 def _weight_seconds(pipeline: Pipeline) -> tuple[float, ...]:

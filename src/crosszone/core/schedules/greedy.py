@@ -5,7 +5,6 @@ Source: the idea, Chen et al. 2025 (CrossPipe, 2507.00217), sec. 4; the rules be
 
 import heapq
 from collections import deque
-from dataclasses import dataclass, field
 
 from crosszone.core.schedules.action import Action, backward, forward, weight_gradient
 from crosszone.core.schedules.placement import position_of, rank_of
@@ -27,17 +26,17 @@ def greedy_orders(work: Work, *, num_parts: int = 1, num_reserved: int = 0) -> t
     return tuple(tuple(order) for order in plan.orders), plan.last_end
 
 
-@dataclass(slots=True)
 class _Rank:
     """What one rank has before it."""
 
-    forwards: list[tuple[int, int]] = field(default_factory=list)
-    """Heap of (- virtual stage, unit)."""
-    backwards: list[tuple[int, int]] = field(default_factory=list)
-    """Heap of (unit, virtual stage)."""
-    weights: deque[tuple[int, int]] = field(default_factory=deque)
-    num_held: int = 0
-    is_busy: bool = False
+    def __init__(self) -> None:
+        self.forwards: list[tuple[int, int]] = []
+        """Heap of (- virtual stage, unit)."""
+        self.backwards: list[tuple[int, int]] = []
+        """Heap of (unit, virtual stage)."""
+        self.weights: deque[tuple[int, int]] = deque()
+        self.num_held = 0
+        self.is_busy = False
 
 
 class _Planner:
@@ -87,13 +86,13 @@ class _Planner:
         if state.backwards:
             unit, chunk = heapq.heappop(state.backwards)
             state.weights.append((unit, chunk))
-            self._do(rank, backward(*self._named(unit, chunk)), now, work.backward_seconds[rank])
-            self._send(rank, chunk, BACKWARDS, unit)
+            end = self._do(rank, backward(*self._named(unit, chunk)), now, work.backward_seconds[rank])
+            self._send(rank, chunk, BACKWARDS, unit, end)
         elif state.forwards and state.num_held < self._most[-state.forwards[0][0]]:
             negative, unit = heapq.heappop(state.forwards)
             state.num_held += 1
-            self._do(rank, forward(*self._named(unit, -negative)), now, work.forward_seconds[rank])
-            self._send(rank, -negative, FORWARDS, unit)
+            end = self._do(rank, forward(*self._named(unit, -negative)), now, work.forward_seconds[rank])
+            self._send(rank, -negative, FORWARDS, unit, end)
         elif state.weights:
             unit, chunk = state.weights.popleft()
             state.num_held -= 1
@@ -103,27 +102,28 @@ class _Planner:
         microbatch, part = divmod(unit, self._num_parts)
         return microbatch, chunk, part
 
-    def _do(self, rank: int, action: Action, now: float, seconds: float) -> None:
+    def _do(self, rank: int, action: Action, now: float, seconds: float) -> float:
+        """Write the action down; when it ends."""
         end = now + seconds * self._scale
         self.orders[rank].append(action)
         self.last_end = max(self.last_end, end)
         self._ranks[rank].is_busy = True
-        self._end = end
         heapq.heappush(self._events, (end, rank, -1, 0, 0))
+        return end
 
-    def _send(self, rank: int, chunk: int, way: int, unit: int) -> None:
+    def _send(self, rank: int, chunk: int, way: int, unit: int, end: float) -> None:
         """Hand the result on; the last forward turns round in place."""
         position = position_of(rank, chunk, self._p, "v")
         if way == FORWARDS and position == self._p * self._v - 1:
-            heapq.heappush(self._events, (self._end, rank, position, BACKWARDS, unit))
+            heapq.heappush(self._events, (end, rank, position, BACKWARDS, unit))
             return
         to = position + (1 if way == FORWARDS else -1)
         if to < 0:
             return
-        there, arrival = rank_of(to, self._p, "v"), self._end
+        there, arrival = rank_of(to, self._p, "v"), end
         if there != rank:
             hop, upward = min(rank, there), FORWARDS if there > rank else BACKWARDS
-            sent = max(self._end, self._free[hop, upward]) + self._work.transfer_seconds[hop] / self._num_parts
+            sent = max(end, self._free[hop, upward]) + self._work.transfer_seconds[hop] / self._num_parts
             self._free[hop, upward] = sent
             arrival = sent + self._work.delay_seconds[hop]
         heapq.heappush(self._events, (arrival, there, to, way, unit))
