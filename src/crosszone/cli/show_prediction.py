@@ -11,7 +11,7 @@ from rich.text import Text
 from crosszone import units
 from crosszone.cli.tables import Column, bar, bullets, heading, pairs, paragraph, table
 from crosszone.core.answer import RankedPlan
-from crosszone.core.plan import IdleGpus, Plan
+from crosszone.core.plan import IdleGpus, Plan, Sync
 from crosszone.core.prediction import Agreement, Link, Memory, Prediction, StageMemory
 from crosszone.core.problem import Problem
 
@@ -84,18 +84,25 @@ def plan_parts(plan: Plan) -> list[str]:
         parts.append("sequence parallel")
     if plan.offload != "none":
         parts.append(f"offload {plan.offload}")
+    if "dp" in plan.zone_axis and plan.sync != Sync():
+        parts.append(sync_words(plan.sync))
     zones = ", ".join(plan.zones)
     return [*parts, f"in {zones}" if plan.zone_axis == "none" else f"{plan.zone_axis} across {zones}"]
 
 
-def agreement_line(sync: Agreement) -> str:
-    """How zones agree, how much they send and how fast."""
+def sync_words(sync: Sync | Agreement) -> str:
+    """How zones agree, as "diloco every 100 steps, pseudogradients as int4"."""
     parts = [sync.method if sync.every == 1 else f"{sync.method} every {sync.every} steps"]
-    if sync.num_fragments > 1:
+    if (sync.num_fragments or 1) > 1:
         parts.append(f"in {sync.num_fragments} parts")
     if sync.num_delay_steps:
         parts.append(f"up to {sync.num_delay_steps} {'step' if sync.num_delay_steps == 1 else 'steps'} late")
-    parts += [f"{stream} as {name}" for stream, name in sync.codecs]
+    return ", ".join([*parts, *(f"{stream} as {name}" for stream, name in sync.codecs)])
+
+
+def agreement_line(sync: Agreement) -> str:
+    """How zones agree, how much they send and how fast."""
+    parts = [sync_words(sync)]
     if sync.exchange_bytes > 0.0:
         parts.append(
             f"{units.format_bytes(sync.exchange_bytes)} over each link in {units.format_seconds(sync.exchange_seconds)}"
