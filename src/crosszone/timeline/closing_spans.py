@@ -48,10 +48,10 @@ def closing(replay: Replay) -> Closing:
     after[REDUCE] = after.get(REDUCE, 0.0) - last
     order = [REDUCE, *(name for name in after if name not in (REDUCE, OPTIMIZER)), OPTIMIZER]
     phases, now = {}, replay.pipeline_end_seconds
-    for name in order:
-        phases[name] = now, now + after.get(name, 0.0)
-        now = phases[name][1]
     step = replay.prediction.step_seconds
+    for name in order:
+        phases[name] = now, min(now + after.get(name, 0.0), step)
+        now = phases[name][1]
     if last > 0.0:
         phases[GATHER] = now, step
     else:

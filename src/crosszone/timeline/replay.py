@@ -82,7 +82,10 @@ def replay(problem: Problem, plan: Plan, framework: Framework) -> Replay:
     end = prediction.step_seconds - sum(
         term.exposed_seconds for term in prediction.terms if term.name not in IN_PIPELINE
     )
-    stretch = (end - start) / max(group.played.makespan_seconds for group in groups)
+    longest = max(group.played.makespan_seconds for group in groups)
+    stretch = (end - start) / longest
+    if abs(stretch - 1.0) < ROUNDING:
+        stretch, end = 1.0, start + longest
     return Replay(
         plan=plan,
         prediction=prediction,
@@ -93,7 +96,7 @@ def replay(problem: Problem, plan: Plan, framework: Framework) -> Replay:
         groups=groups,
         start_seconds=start,
         pipeline_end_seconds=end,
-        stretch_ratio=1.0 if abs(stretch - 1.0) < ROUNDING else stretch,
+        stretch_ratio=stretch,
     )
 
 

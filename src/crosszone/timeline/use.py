@@ -172,6 +172,8 @@ def _notes(replay: Replay) -> Iterable[str]:
     if replay.plan.tp * replay.plan.cp > 1:
         yield "one rank of each stage is shown; its tensor- and context-parallel peers do the same"
     yield "parts of an action stand one after the other, though layers take turns"
+    if replay.plan.sync.every > 1 and len(replay.plan.zones) > 1:
+        yield f"zones agree every {replay.plan.sync.every} steps: one step's share of that is drawn"
     if replay.start_seconds > 0.0:
         yield "late messages are drawn in one piece before the first forward"
     if replay.stretch_ratio != 1.0:
