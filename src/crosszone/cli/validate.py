@@ -36,7 +36,8 @@ def validate(
     """Compare predictions with the measured runs in TABLE.csv.
 
     Each row is one run: model, GPUs, plan, and its step time, tokens per second, MFU, TFLOP/s, peak memory or
-    whether it ran. Errors are shown by source, GPU, framework and model family.
+    whether it ran. Errors are shown by source, GPU, framework and model family. Tables of figures across zones are
+    known by their columns.
     """
     from crosszone import service
     from crosszone.cli import console
