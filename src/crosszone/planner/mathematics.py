@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
-from crosszone.cost.codecs import codec
-from crosszone.cost.sync import sync_method
+from crosszone.timeline.sync_choice import BATCH_CHANGE, changes
 
 UNCHANGED = "unchanged"
-COMPRESSION, BATCH_CHANGE, LOCAL_SGD, ASYNC = "compression", "batch_change", "local_sgd", "async"
-"""Words of `constraints.allow`."""
-LOSSLESS = "none"
-"""The codec that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +28,7 @@ def effects(base: Problem, base_plan: Plan, problem: Problem, plan: Plan) -> tup
     Parallel degrees, order of work, sharding, recomputation, buckets, prefetch, streams and the algorithm of a
     collective only change the order of sums.
     """
-    return (*_of_workload(base, problem), *_of_sync(base_plan, plan), *_of_codecs(base_plan, plan))
+    return (*_of_workload(base, problem), *_of_agreement(base_plan, plan))
 
 
 def _of_workload(base: Problem, problem: Problem) -> list[Effect]:
@@ -63,32 +59,15 @@ def _of_workload(base: Problem, problem: Problem) -> list[Effect]:
     return found
 
 
-def _of_sync(base: Plan, plan: Plan) -> list[Effect]:
-    """Zones that agree otherwise: only where several zones hold replicas, and the method is not exact."""
-    keys = ("method", "every", "num_delay_steps", "num_fragments")
-    if all(getattr(base.sync, key) == getattr(plan.sync, key) for key in keys) or "dp" not in plan.zone_axis:
-        return []
-    before, after = sync_method(base.sync.method), sync_method(plan.sync.method)
-    if after.ALLOWS is None and before.ALLOWS is None:
-        return []
-    if after.ALLOWS is None:
-        message = "zones agree in every step, as one cluster does; before, they did not."
-        return [Effect(message=message, consent=None, source=before.EFFECT_SOURCE)]
-    message = f"{plan.sync.method}: {after.effect(len(plan.zones), plan.sync.every)}."
-    return [Effect(message=message, consent=after.ALLOWS, source=after.EFFECT_SOURCE)]
+def _of_agreement(base: Plan, plan: Plan) -> list[Effect]:
+    """How zones agree otherwise than before: by what is known of each way and codec, and what is no longer so."""
+    before, after = (changes(one.sync, zone_axis=one.zone_axis, num_zones=len(one.zones)) for one in (base, plan))
+    found = [_effect(text, word) for word, text in after if (word, text) not in before]
+    gone = [_effect(text, None) for word, text in before if word not in {other for other, _ in after}]
+    return found + [dataclasses.replace(one, message=f"no longer: {one.message}") for one in gone]
 
 
-def _of_codecs(base: Plan, plan: Plan) -> list[Effect]:
-    before, after = dict(base.sync.codecs), dict(plan.sync.codecs)
-    found = []
-    for stream in dict.fromkeys((*before, *after)):
-        name = after.get(stream, LOSSLESS)
-        used = codec(name)
-        if name == before.get(stream, LOSSLESS) or used is None:
-            continue
-        if not used.changes_mathematics:
-            found.append(Effect(message=f"{stream} cross zones unchanged.", consent=None, source=used.source))
-            continue
-        message = f"{stream} cross zones as {name}: {used.effect}."
-        found.append(Effect(message=message, consent=COMPRESSION, source=used.source))
-    return found
+def _effect(text: str, consent: str | None) -> Effect:
+    """The effect and its source, which stands in brackets at the end of the text."""
+    message, _, source = text.rpartition(" [")
+    return Effect(message=f"{message}.", consent=consent, source=source.removesuffix("]"))

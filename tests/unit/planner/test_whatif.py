@@ -197,8 +197,9 @@ def test_a_framework_says_what_it_cannot(base: Base) -> None:
         ("workload.global_batch_size=512", "a step has 512 sequences, not 1024"),
         ("workload.optimizer=sgd", "sgd updates the weights, not adamw"),
         ("workload.precision=fp16", "number formats differ"),
+        ("plan.sync.every=4", "hierarchical: the optimizer steps once in 4 steps"),
         ("plan.sync.method=diloco", "diloco: 2 zones step by themselves"),
-        ("plan.sync.codecs.gradients=int8_block", "gradients cross zones as int8_block"),
+        ("plan.sync.codecs.gradients=int8_block", "gradients as int8_block: rounds"),
     ],
 )
 def test_what_changes_the_mathematics_is_told_with_its_source(base: Base, setting: str, words: str) -> None:
