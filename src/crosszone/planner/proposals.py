@@ -29,6 +29,8 @@ EVERY = (8, 30, 100)
 """Inner steps between agreements that are tried: 30 is what DiLoCo's scaling laws were fitted at (Charles et al. 2025,
 arXiv 2503.09799), 100 what INTELLECT-1 ran (Jaghouar et al. 2024, arXiv 2412.01152)."""
 USUAL_EVERY = 30
+MOST_PAIRS, MOST_ZONES = 8, 8
+"""Pairs of zones whose links, and zones without which, are tried one by one."""
 VIRTUAL_STAGES = (2, 4)
 STREAM_AXES = {"gradients": "dp", "pseudogradients": "dp", "activations": "pp"}
 """What of a plan crosses zones where a stream does."""
@@ -57,7 +59,7 @@ def proposals(written: dict[str, Any], problem: Problem, plan: Plan, prediction:
     yield from _order_of_work(plan)
     yield from _memory_for_time(plan)
     if len(plan.zones) > 1:
-        yield from _links(written, problem, plan, prediction)
+        yield from _links(written, problem, prediction)
         yield from _codecs(plan)
     if "dp" in plan.zone_axis:
         yield from _agreement(plan)
@@ -138,42 +140,47 @@ def _memory_for_time(plan: Plan) -> Iterator[Proposal]:
             )
 
 
-def _links(written: dict[str, Any], problem: Problem, plan: Plan, prediction: Prediction) -> Iterator[Proposal]:
-    """Better links, pair by pair: more streams and another congestion control cost nothing, bandwidth does."""
+def _links(written: dict[str, Any], problem: Problem, prediction: Prediction) -> Iterator[Proposal]:
+    """Better links, those first that cost most: streams and congestion control are free, bandwidth is not."""
     by_pair: dict[tuple[str, str], list[Link]] = {}
-    for link in prediction.links:
+    for link in sorted(prediction.links, key=lambda link: -link.exposed_seconds):
         first, second = sorted((link.from_zone, link.to_zone))
         by_pair.setdefault((first, second), []).append(link)
-    every = [list(by_pair)] if len(by_pair) > 1 else []
-    for pairs in (*([pair] for pair in by_pair), *every):
-        names = [",".join(pair) for pair in pairs]
-        keys = [key for key in RATES if all(key in one for pair in pairs for one in _written_links(written, pair))]
-        rates = " and ".join(RATES[key] for key in keys)
-        where = f"between {pairs[0][0]} and {pairs[0][1]}" if len(pairs) == 1 else "of every link that the plan uses"
-        yield Proposal(
-            kind=f"bandwidth {names}",
-            title=f"twice the {rates} {where}",
-            settings=tuple(f"links[{name}].{key}={FASTER}" for name in names for key in keys),
-            source="the provider",
-        )
-    for pair, ways in by_pair.items():
-        name = ",".join(pair)
+    for pair, ways in list(by_pair.items())[:MOST_PAIRS]:
+        name, between = ",".join(pair), f"between {pair[0]} and {pair[1]}"
+        yield from _bandwidth(f"links[{name}]", between, _written_links(written, pair))
         known = [problem.cluster.link(way.from_zone, way.to_zone) for way in ways]
         num_streams = max(_num_streams(link, way.bytes_per_second) for link, way in zip(known, ways, strict=True))
         if num_streams > max(link.num_streams or 1 for link in known):
             yield Proposal(
                 kind=f"streams {name}",
-                title=f"{num_streams} streams a flow between {pair[0]} and {pair[1]}: the fewest that fill the link",
+                title=f"{num_streams} streams a flow {between}: the fewest that fill the link",
                 settings=(f"links[{name}].streams={num_streams}",),
                 source=TCP,
             )
         if any(link.loss_fraction and link.congestion_control != "bbr" for link in known):
             yield Proposal(
                 kind=f"congestion {name}",
-                title=f"BBR between {pair[0]} and {pair[1]}",
+                title=f"BBR {between}",
                 settings=(f"links[{name}].congestion_control=bbr",),
                 source="Cardwell et al. 2016 (BBR)",
             )
+    if len(by_pair) > 1:
+        cluster = written["cluster"]
+        default = [cluster["default_link"]] if cluster.get("default_link") else []
+        yield from _bandwidth("links.*", "of every link", [*(cluster.get("links") or ()), *default])
+
+
+def _bandwidth(key: str, where: str, links: list[dict[str, Any]]) -> Iterator[Proposal]:
+    """Twice every rate that all of `links` are written with."""
+    rates = [rate for rate in RATES if all(rate in link for link in links)]
+    if rates:
+        yield Proposal(
+            kind=f"bandwidth {key}",
+            title=f"twice the {' and '.join(RATES[rate] for rate in rates)} {where}",
+            settings=tuple(f"{key}.{rate}={FASTER}" for rate in rates),
+            source="the provider",
+        )
 
 
 def _written_links(written: dict[str, Any], pair: tuple[str, str]) -> list[dict[str, Any]]:
@@ -271,7 +278,7 @@ def _bucket(problem: Problem, prediction: Prediction) -> Iterator[Proposal]:
 
 def _without_zone(problem: Problem, plan: Plan) -> Iterator[Proposal]:
     """Each zone left out."""
-    for zone in plan.zones:
+    for zone in plan.zones[:MOST_ZONES]:
         names = ", ".join((*problem.constraints.exclude_zones, zone))
         yield Proposal(
             kind="zones",

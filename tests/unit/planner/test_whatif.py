@@ -300,6 +300,21 @@ def test_advice_for_a_slow_link_names_the_mechanisms(base: Base) -> None:
     assert {"local_sgd", "compression"} <= kinds
 
 
+def test_links_of_several_pairs_are_advised_one_by_one_and_together() -> None:
+    job = copy.deepcopy(JOB)
+    job["cluster"]["zones"].append(zone("west"))
+    job["cluster"]["links"][0]["bandwidth"] = "20 Gbit/s"
+    job["cluster"]["links"].append({"between": ["north", "west"], "bandwidth": "20 Gbit/s", "rtt": "30 ms"})
+    job["cluster"]["default_link"] = {"per_node": "1 Gbit/s", "rtt": "30 ms"}
+    job["plan"]["dp"] = 24
+    job["workload"]["global_batch_size"] = 1536
+    found = {one.settings for one in service.advice(service.whatif_base(job))}
+    assert ("links[south,west].per_node=x2",) in found
+    assert not any(setting.startswith("links.*.bandwidth") for one in found for setting in one), "not all have one"
+    job["cluster"]["default_link"]["bandwidth"] = job["cluster"]["default_link"].pop("per_node")
+    assert ("links.*.bandwidth=x2",) in {one.settings for one in service.advice(service.whatif_base(job))}
+
+
 def test_streams_that_fill_the_link_are_advised() -> None:
     job = copy.deepcopy(JOB)
     job["cluster"]["links"][0] |= {"bandwidth": "20 Gbit/s", "per_flow": "50 Mbit/s"}
