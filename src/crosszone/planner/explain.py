@@ -38,6 +38,8 @@ def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: 
     found += _share_reasons(one.plan)
     if one is best:
         found += _range_reasons(one.prediction)
+    if one.prediction.sync is not None and one.prediction.sync.changes_mathematics:
+        found.append(f"It changes the mathematics, as allowed: {one.prediction.sync.effect}.")
     if one.plan.offload != "none":
         host = units.format_bytes(one.prediction.host_memory_bytes)
         if inputs.problem.plan.offload is None:

@@ -242,11 +242,11 @@ class Codecs(Section):
     """Formats in which streams cross zones."""
 
     gradients: q.GradientCodec | None = None
-    """Codec of gradients."""
+    """Codec of gradients: none, bf16, fp16, int8_block, int4, powersgd_rank_R (rank R) or topk_N (one element in N)."""
     activations: q.ActivationCodec | None = None
-    """Codec of activations between stages."""
+    """Codec of activations between stages: none, bf16, fp16, int8_block or int4."""
     pseudogradients: q.PseudogradientCodec | None = None
-    """Codec of what an outer step sends."""
+    """Codec of what an outer step sends, as of gradients."""
 
 
 class Sync(Section):
