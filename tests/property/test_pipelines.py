@@ -229,3 +229,14 @@ def test_warm_up_microbatches_hide_what_1f1b_shows(delay: float) -> None:
     # Only the first microbatch feels the delay, there and back.
     assert spans["cross_1f1b"] == pytest.approx((64 + 3) * 3.0 + 2 * (delay + 0.2))
     assert spans["1f1b"] > spans["cross_1f1b"] + 30 * delay
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_less_delay_and_more_bandwidth_are_never_slower_in_many_cases(name: str) -> None:
+    for seed in range(10, 20):
+        for pipeline in pipelines(name, seed=seed, count=500):
+            base = makespan_seconds(with_orders(apart(pipeline)))
+            draw = random.Random(seed)
+            faster = changed(apart(pipeline), draw.random(), draw.random())
+            assert makespan_seconds(faster) <= base * (1.0 + ROUNDING), pipeline
