@@ -3,7 +3,8 @@
     python benchmarks/accuracy/geo.py            print the section of the report
     python benchmarks/accuracy/geo.py --write    keep it in report.md, and its headline in both READMEs
 
-Nothing is fitted to these figures but the TCP window, to 12 of 87 routes, which do not count.
+Nothing is fitted to these figures but the TCP window, to 12 of 87 routes, which do not count. What was inferred from
+them is in README.md.
 """
 
 import re
@@ -23,7 +24,8 @@ READMES = (ROOT / "README.md", ROOT / "README.zh.md")
 BEGIN, END = "<!-- accuracy across zones: begin -->", "<!-- accuracy across zones: end -->"
 NOTES = {
     "crosspipe": "Time of a microbatch, relative to the same schedule without delay. Written schedules post a receive "
-    "when the rank has nothing else to do; generated ones post it ahead.",
+    "when the rank has nothing else to do; generated ones post it ahead, "
+    "between two pieces of work, as table 5 suggests; table 6 tests it.",
     "diloco": "Bandwidth that a share of compute asks for, simulated by the authors: points of a grid, 1.207 apart.",
     "erben": "Samples per second, relative to as many GPUs in one zone.",
     "intellect": "Share of time that is compute, and MFU, from the printed times.",

@@ -35,9 +35,9 @@ def sizes(found, name: str, method: str = "") -> list[float]:
 
 
 @pytest.mark.parametrize("table", ["Table 5", "Table 6"])
-@pytest.mark.parametrize(("method", "bound"), [("static", 0.06), ("generated", 0.1)])
+@pytest.mark.parametrize(("method", "bound"), [("static", 0.06), ("generated", 0.04)])
 def test_pipelines_with_delay(found, table, method, bound) -> None:
-    """Slow-down against the anchor. Required: 8 % and 12 %; measured: 4.3 and 5.3 %, 9.1 and 7.5 %."""
+    """Slow-down against the anchor. Required: 8 % and 12 %; measured: 4.3 and 5.3 %, 2.8 and 2.8 %."""
     rows = [row for row in found["crosspipe"].rows if table in row.source and row.framework.startswith(method)]
     assert len(rows) == (24 if method == "static" else 32)
     assert statistics.fmean(abs(row.relative_error) for row in rows) <= bound

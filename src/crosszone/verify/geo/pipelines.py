@@ -92,30 +92,37 @@ def _pipeline(row: Row, name: str, rows: Sequence[Row], *, delay: tuple[float, f
         raise SpecError.of(f"pp = {stages} stages are not shared evenly by n_sites = {sites}.")
     forward = _forward_seconds(row)
     backward, recomputed = _backward_seconds(row, rows, forward), forward if _recomputes(row) else 0.0
-    virtual = VIRTUAL_STAGES.get(name, 1)
-    hops = [_boundary(stage, stages // sites, forward, delay) for stage in range(1, stages)]
-    if name == "interleaved_1f1b":
-        hops.append(_boundary(stages, stages // sites, forward, delay))
+    weight, virtual = (backward - recomputed) / 2.0, VIRTUAL_STAGES.get(name, 1)
+    is_generated = name in GENERATED
+    hold = max(forward, backward - weight, weight) / virtual if is_generated else 0.0
+    num_hops = stages if name == "interleaved_1f1b" else stages - 1  # the last: from the last rank to the first
+    hops = [_boundary(stage, stages // sites, forward, delay, hold) for stage in range(1, num_hops + 1)]
     return Pipeline(
         schedule=name,
         num_microbatches=needed_count(row, "micro_batches"),
         num_virtual_stages=virtual,
         forward_seconds=(forward,) * stages,
         backward_seconds=(backward,) * stages,
-        weight_seconds=((backward - recomputed) / 2.0,) * stages,
+        weight_seconds=(weight,) * stages,
         boundaries=tuple(hops),
         most_in_flight=_most_in_flight(row, stages),
-        receives_early=name in GENERATED,
+        receives_early=is_generated,
     )
 
 
-def _boundary(stage: int, stages_per_site: int, forward: float, delay: tuple[float, float]) -> Boundary:
+def _boundary(stage: int, stages_per_site: int, forward: float, delay: tuple[float, float], hold: float) -> Boundary:
+    """After rank `stage` - 1. Between sites the link stays taken for `hold` seconds after a message has left it.
+
+    A message starts when both ends have posted for it (rendezvous; sec. 6.3), and who posts receives ahead does so
+    between two pieces of work: the next message waits for one. That it waits for the longest was inferred from table
+    5; table 6 tests it.
+    """
     if stage % stages_per_site:
         return Boundary(delay_seconds=0.0)
     latency, transfer = delay
     return Boundary(
-        delay_seconds=latency * forward,
-        transfer_seconds=transfer * forward,
+        delay_seconds=latency * forward - hold,  # from when the link is free
+        transfer_seconds=transfer * forward + hold,
         forward_link=f"{stage}>",
         backward_link=f"<{stage}",
     )

@@ -67,6 +67,14 @@ def test_generated_schedules_hide_more_than_written_ones() -> None:
     assert early.predicted < late.predicted
 
 
+def test_a_full_link_is_held_for_a_piece_of_work_more() -> None:
+    """Input and weight gradient take 0.125 s each, the longest piece: messages follow each other by T_bw + 0.125 s."""
+    many = {"method": "CrossUD", "micro_batches": "64"}
+    rows = [row("0", "0", "1", **many), row("0", "10", "1", **many), row("0", "20", "1", **many), ANCHOR]
+    ten, twenty = (pipelines.predict(each, rows).predicted for each in rows[1:3])
+    assert twenty / ten == pytest.approx((2.0 + 0.125) / (1.0 + 0.125), rel=0.02)
+
+
 def test_without_1f1b_the_backward_is_assumed() -> None:
     rows = [row("0", "0", "0.4", method="ZBH1"), row("1", "0", "0.5", method="ZBH1")]
     assert pipelines.predict(rows[1], rows).row.assumed == ["backward 2 forwards: not stated."]
