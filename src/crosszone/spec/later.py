@@ -1,4 +1,4 @@
-"""Keys that are read and kept, but change no number yet, or less than they will. A row goes when its effect comes."""
+"""Keys that are read and kept, but change no number yet. A row goes when its effect comes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,18 @@ LATER_VALUES: dict[tuple[str, str | bool], str] = {
     ("plan.offload", "parameters"): "Only offload: optimizer is predicted.",
 }
 """The same for single values of keys that have an effect otherwise."""
-PARTLY: dict[str, str] = {}
-"""Keys of which a part of the effect comes later, and what is there already."""
 
 _INDEX = re.compile(r"\[\d+\]")
 
 
 def warn_of_later_keys(value: dict[str, Any], report: Report) -> None:
-    """A warning for each key or value of the job file that has no effect yet, or only part of it."""
+    """A warning for each key or value of the job file that has no effect yet."""
     for path, written in _walk(value, ()):
         where = _INDEX.sub("[]", place(path))
         reason = LATER.get(where) or (LATER_VALUES.get((where, written)) if isinstance(written, str | bool) else None)
         if reason is not None and written not in (None, [], {}):
             key = path[-1] if where in LATER else f"{path[-1]}: {str(written).lower()}"
             report.warn(path, f"{key} is read, but has no effect yet. {reason}")
-        if where in PARTLY and written is not None:
-            report.warn(path, f"{path[-1]} has only part of its effect yet. {PARTLY[where]}")
 
 
 def _walk(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

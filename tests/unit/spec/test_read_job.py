@@ -268,11 +268,6 @@ def test_keys_with_an_effect_are_not_warned_of(small):
     assert read_job(small(changes)).warnings == ()
 
 
-def test_key_with_part_of_its_effect_is_named(small):
-    warnings = notices(read_job(small({"cluster.zones.0.uplink": "100 Gbit/s"})).warnings)
-    assert "each link of the zone alone" in warnings["cluster.zones[0].uplink"]
-
-
 @pytest.mark.parametrize(
     ("result", "what"),
     [
