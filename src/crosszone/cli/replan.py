@@ -39,7 +39,7 @@ def replan(
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
-    """Find the best next plan of a training that runs, when its cluster has changed.
+    """Find the next plan of a training whose cluster changed.
 
     JOB has the cluster as it is now: a zone lost, nodes added, a link degraded. Staying is weighed against each move:
     saving, sending the state to new zones, restarting. The exit code is 3 where nothing fits.

@@ -40,7 +40,9 @@ def sweep(
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
-    """Find the best plan of many jobs: each JOB with every combination of the varied values.
+    """Find the best plan of each of many jobs.
+
+    Each JOB is planned with every combination of the varied values.
 
     With an output file, finished rows are kept beside it: the same command goes on where a stopped one was.
 
