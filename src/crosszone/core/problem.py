@@ -65,7 +65,7 @@ class Objective:
     """What best means."""
 
     minimize: str = "time"
-    """time | cost | throughput_per_dollar"""
+    """time | goodput | cost | throughput_per_dollar"""
     budget_dollars: float | None = None
     deadline_seconds: float | None = None
 
@@ -80,6 +80,8 @@ class Constraints:
     allow: tuple[str, ...] = ()
     """Changes of the mathematics that are allowed: local_sgd, compression, async, batch_change."""
     max_egress_dollars: float | None = None
+    min_replica_batch_size: int | None = None
+    """Sequences that every replica consumes in a step, at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from crosszone.errors import Finding
 from crosszone.frameworks import framework_names, supports
 from crosszone.planner.comparison import weighed
 from crosszone.planner.general import DEGREES, to_plan
-from crosszone.planner.limits import unmet, unpriced
+from crosszone.planner.limits import TIMED, achieved, unmet, unpriced
 from crosszone.planner.table import Scan
 from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
@@ -47,7 +47,7 @@ def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: 
         else:
             found.append(f"The optimizer's states wait in host memory: {host} a node.")
     if best is not None and one is not best:
-        found.append(_distance(one.prediction, best.prediction))
+        found.append(_distance(inputs.problem, one.prediction, best.prediction))
     if baseline is not None and one is best and len(one.plan.zones) > 1:
         gain = baseline.prediction.step_seconds / one.prediction.step_seconds
         found.append(f"{gain:.2f} times as fast as the best plan of one zone ({baseline.plan.zones[0]}).")
@@ -119,7 +119,7 @@ def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> 
     seconds = units.format_seconds(best.prediction.step_seconds)
     if len(problem.cluster.zones) - len(problem.constraints.exclude_zones) == 1:
         return f"The best plan takes {seconds} a step."
-    is_timed = problem.objective.minimize == "time"
+    is_timed = problem.objective.minimize in TIMED
     if len(best.plan.zones) == 1:
         better = "faster" if is_timed else "cheaper"
         others = f"nothing over several{_that_is_allowed(problem)} is {better}"
@@ -161,18 +161,28 @@ def _dollars(prediction: Prediction) -> float:
 
 def _why_none_alone(problem: Problem) -> str:
     limits = (problem.objective.deadline_seconds, problem.objective.budget_dollars)
-    if limits != (None, None) or problem.objective.minimize != "time":
+    if limits != (None, None) or problem.objective.minimize not in TIMED:
         return "no zone alone has the memory and keeps the limits"
     if problem.plan != PlanRequest():
         return "no zone alone has room for what the job file fixes"
     return "no zone alone has the memory"
 
 
-def _distance(prediction: Prediction, best: Prediction) -> str:
+def _distance(problem: Problem, prediction: Prediction, best: Prediction) -> str:
+    """How far a plan is behind the first, in time and, where money decides, in money."""
     slower = prediction.step_seconds / best.step_seconds - 1.0
+    is_timed = problem.objective.minimize in TIMED
+    values = achieved(problem, prediction), achieved(problem, best)
+    dearer = "" if is_timed or not values[0] or not values[1] else f" ({_more(values[0] / values[1] - 1.0)} in all)"
     if slower >= 0.0:
-        return f"{units.format_fraction(slower)} slower than the first plan."
-    return f"{units.format_fraction(-slower)} less time than the first plan, but it costs more."
+        return f"{units.format_fraction(slower)} slower than the first plan{dearer}."
+    why = "done later: failures and checkpoints take more" if is_timed else f"it costs more{dearer}"
+    return f"{units.format_fraction(-slower)} less time than the first plan, but {why}."
+
+
+def _more(share: float) -> str:
+    """`share` as so much more or less money."""
+    return f"{units.format_fraction(abs(share))} {'more' if share >= 0.0 else 'less'} money"
 
 
 def _zone_reasons(inputs: Inputs, one: RankedPlan) -> list[str]:

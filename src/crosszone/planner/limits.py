@@ -3,33 +3,70 @@
 import numpy as np
 
 from crosszone import units
+from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.core.tables import Floats
 from crosszone.planner.table import Scan, Scored
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.totals import num_steps
 
+TIMED = ("time", "goodput")
+"""Objectives that are a time; the others are money."""
+HOPELESS_RATIO = 1e6
+"""Stands for a training that never ends where such trainings are ranked among themselves: by their steps."""
+
 
 def objective(
-    problem: Problem, step_seconds: Floats, dollars: Floats, egress_dollars: Floats, wall_ratio: float = 1.0
+    problem: Problem,
+    step_seconds: Floats,
+    dollars: Floats,
+    egress_dollars: Floats,
+    wall_ratio: float = 1.0,
+    num_sequences: Floats | float = np.inf,
 ) -> Floats:
-    """What is minimised: seconds, or dollars, per step. With the tokens fixed, throughput per dollar is cost.
+    """What is minimised: wall seconds, or dollars, per step. With the tokens fixed, throughput per dollar is cost.
 
     `dollars` holds `egress_dollars`; all are per step. Infinite where the deadline, the budget or the limit on egress
-    is missed, or a price that decides is unknown. An unknown price breaks no limit. Deadline and budget hold for the
-    wall time that half of all trainings stay under: `wall_ratio` is that over the time of the steps.
+    is missed, where a replica consumes fewer sequences than it must (`num_sequences` are those of the replica with
+    fewest), or where a price that decides is unknown. An unknown price breaks no limit. Time, deadline and budget are
+    those of the wall time that half of all trainings stay under: `wall_ratio` is that over the time of the steps.
     """
-    goal, most_egress, steps = problem.objective, problem.constraints.max_egress_dollars, num_steps(problem)
-    value = step_seconds if goal.minimize == "time" else np.where(np.isnan(dollars), np.inf, dollars)
+    goal, limits, steps = problem.objective, problem.constraints, num_steps(problem)
+    ratio = min(wall_ratio, HOPELESS_RATIO)
+    if goal.minimize in TIMED:
+        value = np.asarray(step_seconds * ratio)
+    else:
+        paid = wall_dollars(dollars, egress_dollars, ratio)
+        value = np.where(np.isnan(paid), np.inf, paid)
+    if limits.min_replica_batch_size is not None:
+        value = np.where(np.asarray(num_sequences) < limits.min_replica_batch_size, np.inf, value)
     if steps is None:
         return value
-    wall = step_seconds * wall_ratio
-    paid = wall_dollars(dollars, egress_dollars, wall_ratio)
-    limits = ((wall, goal.deadline_seconds), (paid, goal.budget_dollars), (egress_dollars, most_egress))
-    for per_step, most in limits:
+    bounds = (
+        (step_seconds * wall_ratio, goal.deadline_seconds),
+        (wall_dollars(dollars, egress_dollars, wall_ratio), goal.budget_dollars),
+        (egress_dollars, limits.max_egress_dollars),
+    )
+    for per_step, most in bounds:
         if most is not None:
             value = np.where(per_step * steps > most, np.inf, value)
     return value
+
+
+def objectives(problem: Problem, part: Scored) -> Floats:
+    """What is minimised, of every row."""
+    return objective(
+        problem, part.step_seconds, part.dollars, part.egress_dollars, part.wall_ratio, num_sequences(problem, part)
+    )
+
+
+def num_sequences(problem: Problem, part: Scored) -> Floats | float:
+    """Sequences a step of each row's replica with fewest; infinite where nothing asks."""
+    if problem.constraints.min_replica_batch_size is None:
+        return np.inf
+    space = part.rows.space
+    _, fewest = space.like_replicas(problem.workload.global_batch_size)
+    return np.asarray((fewest * space.plans.microbatch_size)[part.rows.row], dtype=float)
 
 
 def wall_dollars(dollars: Floats, egress_dollars: Floats, wall_ratio: float) -> Floats:
@@ -37,10 +74,34 @@ def wall_dollars(dollars: Floats, egress_dollars: Floats, wall_ratio: float) -> 
     return np.asarray(dollars + (dollars - egress_dollars) * (wall_ratio - 1.0))
 
 
+def achieved(problem: Problem, prediction: Prediction) -> float | None:
+    """What the job minimises, of one plan as predicted; None where it is unknown.
+
+    Seconds: the finish that half of all trainings stay under; without an end, the step (over its useful share where
+    goodput is asked for). Money: dollars of the whole training, or of a step where nobody said how long it is.
+    """
+    if problem.objective.minimize in TIMED:
+        seconds = prediction.finish.p50_seconds
+        if seconds is not None:
+            return seconds
+        useful = prediction.goodput_fraction if problem.objective.minimize == "goodput" else None
+        return prediction.step_seconds / useful if useful else prediction.step_seconds
+    return total_dollars(prediction)
+
+
+def total_dollars(prediction: Prediction) -> float | None:
+    """Of the whole training, as far as all of it is known."""
+    if prediction.costs is not None and prediction.costs.total_dollars is not None:
+        return prediction.costs.total_dollars
+    if prediction.gpu_dollars is None or prediction.egress_dollars is None:
+        return None
+    return prediction.gpu_dollars + prediction.egress_dollars
+
+
 def unmet(inputs: Inputs, found: Scan) -> str:
     """Why none of the plans that fit is an answer: the limits with the best that can be had, or the missing price."""
     problem = inputs.problem
-    if problem.objective.minimize != "time" and all(np.isnan(part.dollars).all() for part in found.scored):
+    if problem.objective.minimize not in TIMED and all(np.isnan(part.dollars).all() for part in found.scored):
         return f"Plans fit in memory, but none can be ranked by money. {unpriced(inputs)}".rstrip()
     bounds = _bounds(problem, found.scored)
     # Each limit alone may be kept, and only all of them together not.
@@ -51,9 +112,19 @@ def unmet(inputs: Inputs, found: Scan) -> str:
 def unpriced(inputs: Inputs) -> str:
     """Names what has no price where money decides; empty where nothing lacks one."""
     problem = inputs.problem
-    limited, is_money = num_steps(problem) is not None, problem.objective.minimize != "time"
+    limited, is_money = num_steps(problem) is not None, problem.objective.minimize not in TIMED
     needs_rent = is_money or (limited and problem.objective.budget_dollars is not None)
     needs_egress = needs_rent or (limited and problem.constraints.max_egress_dollars is not None)
+    missing, keys = without_price(inputs, rent=needs_rent, egress=needs_egress)
+    if not missing:
+        return ""
+    effect = "plans that need it are left out" if is_money else "what needs it was not held to the limits"
+    return f"Unknown: {missing}; {effect}. Write {keys}."
+
+
+def without_price(inputs: Inputs, *, rent: bool = True, egress: bool = True) -> tuple[str, str]:
+    """(what has no price, the keys to write) of the zones that may be used; both empty where nothing lacks one."""
+    problem = inputs.problem
     used = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
     inside = {zone.name for zone in used}
     names = [zone.name for zone in used if any(group.dollars_per_gpu_second is None for group in zone.node_groups)]
@@ -63,16 +134,13 @@ def unpriced(inputs: Inputs) -> str:
         if link.egress_dollars_per_byte is None and {link.from_zone, link.to_zone} <= inside
     ]
     texts, keys = [], []
-    if needs_rent and names:
+    if rent and names:
         texts.append(f"the price of GPUs in {', '.join(names)}")
         keys.append("`price` in those nodes")
-    if needs_egress and ways:
+    if egress and ways:
         texts.append(f"the egress price from {', '.join(ways)}")
         keys.append("`egress_price` in those links")
-    if not texts:
-        return ""
-    effect = "plans that need it are left out" if is_money else "what needs it was not held to the limits"
-    return f"Unknown: {' and '.join(texts)}; {effect}. Write {' and '.join(keys)}."
+    return " and ".join(texts), " and ".join(keys)
 
 
 def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, float, float]]:
@@ -95,6 +163,11 @@ def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, flo
         most = problem.constraints.max_egress_dollars
         sums = units.format_dollars(least), units.format_dollars(most)
         found.append((f"the least egress costs about {sums[0]}, the limit is {sums[1]}", least, most))
+    asked = problem.constraints.min_replica_batch_size
+    if asked is not None:
+        largest = max(float(np.max(num_sequences(problem, part))) for part in scored)
+        text = f"no replica consumes more than {largest:g} sequences a step, min_replica_batch is {asked}"
+        found.append((text, -largest, -float(asked)))
     return found
 
 

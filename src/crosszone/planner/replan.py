@@ -14,6 +14,7 @@ from crosszone.cost.network import link_bytes_per_second
 from crosszone.cost.parameters import num_parameters
 from crosszone.errors import CrossZoneError, InfeasiblePlan
 from crosszone.frameworks import framework_facts
+from crosszone.planner.limits import TIMED
 from crosszone.planner.pinned import check_plan
 from crosszone.planner.search import search
 from crosszone.timeline.predict import predict_plan
@@ -175,7 +176,7 @@ def _rank(problem: Problem, choice: Choice) -> tuple[float, float]:
     """By what the job minimises; a move that gains almost nothing comes after staying."""
     reluctance = 1.0 if choice.is_running else 1.0 / WORTH_RATIO
     money = float("inf") if choice.dollars is None else choice.dollars
-    first = choice.finish_seconds if problem.objective.minimize == "time" else money
+    first = choice.finish_seconds if problem.objective.minimize in TIMED else money
     return reluctance * first, choice.finish_seconds
 
 

@@ -14,7 +14,7 @@ from crosszone.planner.comparison import comparison
 from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
-from crosszone.planner.limits import objective
+from crosszone.planner.limits import objective, objectives
 from crosszone.planner.options import options
 from crosszone.planner.table import Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
@@ -194,7 +194,7 @@ def _looks_alike(one: Plan, other: Plan) -> bool:
 
 
 def _best_rows(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
-    value = objective(inputs.problem, part.step_seconds, part.dollars, part.egress_dollars, part.wall_ratio)
+    value = objectives(inputs.problem, part)
     most = min(most_rows, len(value))
     rows = np.argpartition(value, most - 1)[:most]
     return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
@@ -230,7 +230,8 @@ def _simulated_value(inputs: Inputs, candidate: Candidate, plan: Plan, seconds: 
     rent = (scored.dollars[row] - scored.egress_dollars[row]) * seconds / scored.step_seconds[row]
     egress = scored.egress_dollars[row] + step_data_dollars(inputs.problem, plan, seconds)
     ratio = plan_wall_ratio(inputs, scored.rows.layout, plan, seconds)
-    return float(objective(inputs.problem, np.array([seconds]), rent + egress, egress, ratio)[0])
+    fewest = plan.microbatch_size * min(replica.num_microbatches for replica in plan.replicas)
+    return float(objective(inputs.problem, np.array([seconds]), rent + egress, egress, ratio, fewest)[0])
 
 
 def _full(inputs: Inputs, plan: Plan) -> RankedPlan:

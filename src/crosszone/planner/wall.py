@@ -1,4 +1,4 @@
-"""How much longer than its steps a training takes, for limits on the whole of it."""
+"""How much longer than its steps a training takes: what is ranked, and what limits hold for."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ from crosszone.timeline.totals import num_steps
 def layout_wall_ratio(inputs: Inputs, layout: Layout, step_seconds: float) -> float:
     """P50 of the wall time / time of the steps, were all GPUs of the layout's pools at work and nothing kept twice.
 
-    1 where it is unknown, or no limit asks for it.
+    1 where it is unknown, or nothing asks for it. Without an end: wall time over the time of the steps in the long run.
     """
     if not _is_asked(inputs.problem) or not math.isfinite(step_seconds):
         return 1.0
@@ -45,8 +45,8 @@ def step_data_dollars(problem: Problem, plan: Plan, step_seconds: float) -> floa
 
 
 def _is_asked(problem: Problem) -> bool:
-    goal = problem.objective
-    return num_steps(problem) is not None and (goal.deadline_seconds, goal.budget_dollars) != (None, None)
+    """Where there is an end, or goodput is what the job maximises."""
+    return num_steps(problem) is not None or problem.objective.minimize == "goodput"
 
 
 def _ratio(problem: Problem, footprint: Footprint, step_seconds: float) -> float:
@@ -54,7 +54,9 @@ def _ratio(problem: Problem, footprint: Footprint, step_seconds: float) -> float
     if whole.goodput_fraction == 0.0:
         return math.inf
     p50_seconds = whole.finish.p50_seconds
-    return 1.0 if p50_seconds is None or steps is None else p50_seconds / (steps * step_seconds)
+    if steps is None:
+        return 1.0 if whole.goodput_fraction is None else 1.0 / whole.goodput_fraction
+    return 1.0 if p50_seconds is None else p50_seconds / (steps * step_seconds)
 
 
 def _pairs(inputs: Inputs, layout: Layout) -> frozenset[tuple[str, str]]:

@@ -364,7 +364,9 @@ class Objective(Section):
     """What best means."""
 
     minimize: q.Minimize | None = None
-    """time, which is also the default, cost, or throughput_per_dollar (which is made as large as possible)."""
+    """time, which is also the default: of the whole training, failures included; of a step without `train_tokens`.
+    goodput: useful tokens per second of wall time. cost: all that is paid. throughput_per_dollar: tokens per dollar,
+    egress included. Goodput and throughput_per_dollar are made as large as possible."""
     budget: q.Dollars | None = None
     """Most that the whole training may cost; half of all trainings stay below it, failures and checkpoints included."""
     deadline: q.Duration | None = None
@@ -383,6 +385,8 @@ class Constraints(Section):
     """Changes of the optimiser's mathematics that are allowed."""
     max_egress: q.Dollars | None = None
     """Most that egress of the whole training may cost."""
+    min_replica_batch: q.BatchSize | None = None
+    """Sequences that every replica consumes in a step, at least; any number where absent."""
 
 
 class Job(Section):

@@ -279,6 +279,12 @@ def _check_batch(case: _Case) -> None:
         largest = batch // (size or 1)
         hint = f"Set dp to {largest} at most." if largest else f"Set microbatch_size to {batch} at most."
         case.refuse("dp" if case.plan.dp is not None else "replicas", "too_many_replicas", message, hint)
+    least = case.job.constraints.min_replica_batch if case.job.constraints is not None else None
+    if least is not None and least * (dp or 1) > batch:
+        share = f"{dp} replicas have at most {batch // dp} each" if dp else f"the global batch has {batch}"
+        message = f"every replica shall consume {least} sequences a step, but {share}."
+        hint = f"Set it to {batch // (dp or 1)} at most." if batch >= (dp or 1) else ""
+        case.report.refuse(("constraints", "min_replica_batch"), "too_many_replicas", message, hint)
 
 
 def _check_sharding(case: _Case) -> None:

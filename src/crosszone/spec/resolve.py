@@ -332,4 +332,5 @@ def _constraints(written: spec.Constraints) -> core.Constraints:
         frameworks=written.frameworks,
         allow=written.allow,
         max_egress_dollars=written.max_egress,
+        min_replica_batch_size=written.min_replica_batch,
     )

@@ -32,7 +32,7 @@ def by_place(findings) -> dict[str, str]:
         ("plan.schedule", "1f1d", "plan.schedule", "unknown_name", '"1f1b"'),
         ("plan.shard", "optimiser", "plan.shard", "unknown_name", '"optimizer"'),
         ("plan.sync.method", "hierarchic", "plan.sync.method", "unknown_name", '"hierarchical"'),
-        ("objective.minimize", "money", "objective.minimize", "unknown_name", "time, cost, throughput_per_dollar"),
+        ("objective.minimize", "money", "objective.minimize", "unknown_name", "time, goodput, cost, throughput_per_dollar"),
         ("plan.tp", 0, "plan.tp", "out_of_range", "from 1"),
         ("plan.tp", -2, "plan.tp", "out_of_range", "-2"),
         ("plan.tp", 2.5, "plan.tp", "wrong_type", "2.5"),
