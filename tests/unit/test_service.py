@@ -60,6 +60,17 @@ def fake_module(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: object
     monkeypatch.setitem(sys.modules, name, module)
 
 
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rule looks at what the other modules make up."""
+    fake_module(
+        monkeypatch,
+        "crosszone.planner.lint",
+        checked=lambda problem, ranked: ranked,
+        checked_answer=lambda answer: answer,
+    )
+
+
 def answer(problem: Problem) -> Answer:
     ranked = RankedPlan(plan=PLAN, prediction=Forecast(), reasons=("It fits.",))  # type: ignore[arg-type]
     return Answer(
@@ -101,6 +112,7 @@ def test_text_from_elsewhere_may_name_no_files() -> None:
         service.read_text(JOB.replace("llama-2-7b", "./config.json"))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_predict_completes_the_plan_and_hands_over_the_frameworks_facts(monkeypatch, problem) -> None:
     seen = []
     fake_module(monkeypatch, "crosszone.planner.complete", complete=lambda problem: PLAN)
@@ -111,6 +123,7 @@ def test_predict_completes_the_plan_and_hands_over_the_frameworks_facts(monkeypa
     assert (given_problem, given_plan, framework.name) == (problem, PLAN, "fsdp")
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_plan_holds_the_clock(monkeypatch, problem) -> None:
     fake_module(monkeypatch, "crosszone.planner.search", search=lambda problem, top: answer(problem))
     search = service.plan(problem).search
@@ -119,6 +132,7 @@ def test_plan_holds_the_clock(monkeypatch, problem) -> None:
     assert 0 <= search.elapsed_seconds < 1
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_plan_asks_for_as_many_as_wanted(monkeypatch, problem) -> None:
     seen = []
     fake_module(

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from crosszone import units
+from crosszone.cli.show_checks import checks_view
 from crosszone.cli.show_prediction import (
     degrees,
     grouped,
@@ -43,6 +44,8 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
     yield paragraph(answer.verdict)
     if answer.plans:
         yield paragraph(_use_line(answer))
+    if answer.plans:
+        yield from checks_view(answer.plans[0].checks, is_verbose=is_verbose)
     if answer.rejected:
         yield heading("Turned down")
         best = answer.plans[0].plan if answer.plans else None

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from crosszone import units
+from crosszone.cli.show_checks import checks_view
 from crosszone.cli.tables import Column, bar, bullets, heading, pairs, paragraph, table
 from crosszone.core.answer import RankedPlan
 from crosszone.core.plan import IdleGpus, Plan, Sync
@@ -42,6 +43,7 @@ def prediction_view(problem: Problem, ranked: RankedPlan, *, is_verbose: bool) -
     if plan.idle_gpus:
         yield heading("Idle GPUs")
         yield bullets(idle_lines(plan.idle_gpus))
+    yield from checks_view(ranked.checks, is_verbose=is_verbose)
     for title, lines in (("Assumed", prediction.assumed), ("Warnings", prediction.warnings)):
         if lines:
             yield heading(title)

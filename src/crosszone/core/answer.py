@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from crosszone.core.check import Check
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
@@ -14,6 +15,8 @@ class RankedPlan:
     plan: Plan
     prediction: Prediction
     reasons: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    """What rules of good practice say of it, the gravest first; empty where nobody asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,10 @@ def gpu_report_json(report: GpuReport) -> dict[str, Any]:
 
 
 def prediction_json(ranked: RankedPlan) -> dict[str, Any]:
-    """Prediction JSON: its fields at the top, and the completed plan as `plan`."""
+    """Prediction JSON: its fields at the top, the completed plan as `plan`, what rules say of it as `checks`."""
     from crosszone.core.codec import to_json
 
-    return {**to_json(ranked.prediction), "plan": plan_json(ranked.plan)}
+    return {**_unchecked_json(ranked), "checks": to_json(ranked.checks)}
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def whatif_json(result: WhatIf) -> dict[str, Any]:
     from crosszone.core.codec import to_json
 
     value: dict[str, Any] = to_json(result)
-    return {**value, "base": prediction_json(result.base), "changed": prediction_json(result.changed)}
+    return {**value, "base": _unchecked_json(result.base), "changed": _unchecked_json(result.changed)}
 
 
 def validation_json(validation: Validation) -> dict[str, Any]:
@@ -173,6 +173,12 @@ def _scores_json(scores: QuantityScores) -> dict[str, Any]:
     return {**value.pop("total"), **value}
 
 
+def _unchecked_json(ranked: RankedPlan) -> dict[str, Any]:
+    from crosszone.core.codec import to_json
+
+    return {**to_json(ranked.prediction), "plan": plan_json(ranked.plan)}
+
+
 def _ranked_json(ranked: RankedPlan) -> dict[str, Any]:
     from crosszone.core.codec import to_json
 
@@ -180,4 +186,5 @@ def _ranked_json(ranked: RankedPlan) -> dict[str, Any]:
         "plan": plan_json(ranked.plan),
         "prediction": to_json(ranked.prediction),
         "reasons": list(ranked.reasons),
+        "checks": to_json(ranked.checks),
     }

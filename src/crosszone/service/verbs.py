@@ -65,10 +65,12 @@ def predict(problem: Problem) -> RankedPlan:
     from crosszone.core.answer import RankedPlan
     from crosszone.frameworks import framework_facts
     from crosszone.planner.complete import complete
+    from crosszone.planner.lint import checked
     from crosszone.timeline.predict import predict_plan
 
     plan = complete(problem)
-    return RankedPlan(plan=plan, prediction=predict_plan(problem, plan, framework_facts(plan.framework)))
+    prediction = predict_plan(problem, plan, framework_facts(plan.framework))
+    return checked(problem, RankedPlan(plan=plan, prediction=prediction))
 
 
 def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
@@ -76,12 +78,13 @@ def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
 
     `plans` is empty where nothing fits; `verdict` and `rejected` then say why. SpecError, InfeasiblePlan.
     """
+    from crosszone.planner.lint import checked_answer
     from crosszone.planner.search import search
 
     if top < 1:
         raise SpecError.of(f"top is {top}.", where="top", hint="Ask for 1 plan or more.")
     started = time.perf_counter()
-    answer = search(problem, top=top)
+    answer = checked_answer(search(problem, top=top))
     elapsed_seconds = time.perf_counter() - started
     return dataclasses.replace(answer, search=dataclasses.replace(answer.search, elapsed_seconds=elapsed_seconds))
 

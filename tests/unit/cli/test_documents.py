@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from crosszone.core import answer, plan, prediction
+from crosszone.core import answer, check, plan, prediction
 
 ROOT = Path(__file__).parents[3]
 NOUNS = [
     *(prediction.Prediction, prediction.Term, prediction.Input, prediction.Memory, prediction.StageMemory),
     *(prediction.Link, prediction.LinkGroup, prediction.Interval, prediction.Finish),
     *(prediction.Agreement, prediction.Reliability, prediction.Costs, answer.Comparison, answer.Side),
-    *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search),
+    *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search, check.Check),
     *(plan.Plan, plan.Stage, plan.Replica, plan.IdleGpus, plan.Sync),
 ]
 DERIVED = {"Plan": {"world_size", "zone_axis"}, "Answer": {"speedup_ratio", "scaling_ratio"}}

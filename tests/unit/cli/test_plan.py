@@ -14,7 +14,7 @@ def test_json_carries_plans_baseline_and_what_was_turned_down(run, answer) -> No
     value = run("plan", "job.yaml", "--json").json
     assert set(value) >= {"problem", "plans", "baseline", "verdict", "search", "rejected"}
     (best,) = value["plans"]
-    assert set(best) == {"plan", "prediction", "reasons"}
+    assert set(best) == {"plan", "prediction", "reasons", "checks"}
     assert best["plan"]["idle_gpus"][0] == {"zone": "north", "node_group": 0, "num_gpus": 4}
     assert best["plan"]["zone_axis"] == "pp"
     assert value["rejected"][0]["plan"]["zone_axis"] == "pp"

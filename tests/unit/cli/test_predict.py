@@ -16,7 +16,7 @@ def test_json_is_the_prediction_with_its_plan(run, ranked) -> None:
     assert result.json["plan"]["zone_axis"] == "pp"
     assert result.json["plan"]["world_size"] == 8
     assert result.json["gpu_dollars"] is None
-    assert set(result.json) == {*(field.name for field in dataclasses.fields(ranked.prediction)), "plan"}
+    assert set(result.json) == {*(field.name for field in dataclasses.fields(ranked.prediction)), "plan", "checks"}
 
 
 def test_option_may_come_before_the_verb(run, ranked) -> None:

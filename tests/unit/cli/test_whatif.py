@@ -56,6 +56,7 @@ def test_json_has_both_predictions_and_every_change(run: Any, job: str) -> None:
 
 def test_base_is_the_prediction_of_the_file(run: Any, job: str) -> None:
     predicted = run("predict", job, "--json").json
+    del predicted["checks"]
     assert run("whatif", job, "--json").json["base"] == predicted
 
 
@@ -63,7 +64,9 @@ def test_settings_are_what_the_edited_file_predicts(run: Any, job: str, tmp_path
     edited = tmp_path / "edited.yaml"
     edited.write_text(JOB.replace("bandwidth: 5 Gbit/s", "bandwidth: 7 Gbit/s"), encoding="utf-8")
     changed = run("whatif", job, "--set", "links[south,north].bandwidth=7 Gbit/s", "--json").json["changed"]
-    assert changed == run("predict", str(edited), "--json").json
+    predicted = run("predict", str(edited), "--json").json
+    del predicted["checks"]
+    assert changed == predicted
 
 
 def test_screen_shows_only_what_changes_best_first(run: Any, job: str) -> None:

@@ -1,0 +1,106 @@
+"""Whether it is right to leave one zone, and what that rests on."""
+
+from crosszone import units
+from crosszone.planner.explain import TIE_RATIO
+from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, passed, warned
+
+NOTABLE_PENALTY_RATIO = 1.1
+"""A step that zone links make longer by more is worth a comparison with one zone."""
+NOTABLE_EGRESS_FRACTION = 0.1
+"""Share of the GPUs' price from which egress is worth a word."""
+NAMED_PLACES = 3
+
+
+def _same_zone_first(case: Case) -> Judgement | None:
+    plan, cluster = case.plan, case.problem.cluster
+    if len(cluster.zones) == 1:
+        return None
+    if len(plan.zones) == 1:
+        return passed(f"the plan stays in {plan.zones[0]}, one of {len(cluster.zones)} zones.")
+    seconds = units.format_seconds(case.prediction.step_seconds)
+    if case.baseline is None:
+        return _against_ideal(case, seconds)
+    alone = case.baseline
+    gain = alone.prediction.step_seconds / case.prediction.step_seconds
+    zone = alone.plan.zones[0]
+    text = (
+        f"{len(plan.zones)} zones take {seconds} a step, {zone} alone "
+        f"{units.format_seconds(alone.prediction.step_seconds)}: {gain:.2f} times as fast."
+    )
+    others = ", ".join(other.name for other in cluster.zones if other.name != zone)
+    setting = f"constraints.exclude_zones=[{others}]"
+    if gain < 1.0 and case.problem.objective.minimize == "time":
+        return failed(text, f"Stay in {zone}.", setting)
+    if gain < TIE_RATIO:
+        return warned(text, f"Stay in {zone} unless it is busy.", setting)
+    return passed(text)
+
+
+def _against_ideal(case: Case, seconds: str) -> Judgement:
+    ratio = case.prediction.cross_zone_penalty_ratio
+    text = f"{len(case.plan.zones)} zones take {seconds} a step, {ratio:.2f} times that of one ideal zone."
+    if ratio < NOTABLE_PENALTY_RATIO:
+        return passed(text)
+    return warned(text, "`crosszone plan` puts the best plan of one zone beside it.", *case.freeing)
+
+
+def _links_measured(case: Case) -> Judgement | None:
+    if len(case.plan.zones) == 1:
+        return None
+    places = sorted(
+        notice.where
+        for notice in case.problem.assumed
+        if notice.where.startswith(("cluster.links[", "cluster.default_link")) and not notice.where.endswith("_price")
+    )
+    num_links = sum(link.step_bytes > 0.0 for link in case.prediction.links)
+    if not places:
+        return passed(f"rate and round trip of all {num_links} directions of links in use are written in the job.")
+    more = f" and {len(places) - NAMED_PLACES} more" if len(places) > NAMED_PLACES else ""
+    text = f"{len(places)} facts of links are assumed: {', '.join(places[:NAMED_PLACES])}{more}."
+    return warned(text, "Measure them between two nodes (ping for rtt, iperf3 for bandwidth) and write them down.")
+
+
+def _egress_share(case: Case) -> Judgement | None:
+    groups = case.node_groups()
+    prices = [group.dollars_per_gpu_second for group in groups.values()]
+    links = [link for link in case.prediction.links if link.step_bytes > 0.0]
+    if not links or None in prices:
+        return None
+    unpriced = [f"{link.from_zone} to {link.to_zone}" for link in links if link.dollars_per_hour is None]
+    if unpriced:
+        moved = units.format_bytes(sum(link.step_bytes for link in links))
+        text = f"{moved} cross zones in a step, and the price of egress is unknown from {', '.join(unpriced)}."
+        return warned(text, "Write egress_price in those links.")
+    rent = sum(3600.0 * (price or 0.0) * group.num_gpus for price, group in zip(prices, groups.values(), strict=True))
+    egress = sum(link.dollars_per_hour or 0.0 for link in links)
+    if rent == 0.0:
+        return None
+    text = f"egress costs {units.format_dollars(egress)} an hour, GPUs {units.format_dollars(rent)}."
+    if egress < NOTABLE_EGRESS_FRACTION * rent:
+        return passed(text)
+    fix = "Agree less often or in fewer bytes (constraints.allow), or stay in one zone."
+    allow = dict.fromkeys((*case.problem.constraints.allow, "compression", "local_sgd"))
+    setting = f"constraints.allow=[{', '.join(allow)}]"
+    return (failed if egress > rent else warned)(text, fix, setting, *case.freeing)
+
+
+RULES = (
+    Rule(
+        name="same_zone_first",
+        about="spanning zones beats the best plan of one zone by more than the model's error",
+        source="the predictions of both plans; margin: docs/decisions/0002",
+        judge=_same_zone_first,
+    ),
+    Rule(
+        name="links_measured",
+        about="rate and round trip of every link in use are written, not assumed",
+        source="Mathis et al. 1997: window, round trip and loss bound a TCP flow, and none follows from distance",
+        judge=_links_measured,
+    ),
+    Rule(
+        name="egress_share",
+        about="egress costs little beside the GPUs",
+        source="prices of the job file or the catalog, bytes of the prediction",
+        judge=_egress_share,
+    ),
+)
