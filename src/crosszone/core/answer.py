@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from crosszone.core.check import Check
+from crosszone.core.explanation import Binding, ParetoPlan, Restriction, RunnerUp, Sensitivity
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
@@ -36,6 +37,8 @@ class Search:
     num_pruned: int
     """Rows that a rule or a bound removed before."""
     num_feasible: int
+    num_ranked: int = 0
+    """Plans that differ enough to be ranked; `plans` shows the first of them."""
     elapsed_seconds: float | None = None
 
 
@@ -93,6 +96,23 @@ class Answer:
     verdict: str
     search: Search
     rejected: tuple[RejectedPlan, ...]
+    binding: tuple[Binding, ...] = ()
+    """What keeps the best plan from being better."""
+    runner_up: RunnerUp | None = None
+    """The second plan against the first; None where there is no second, or nobody asked."""
+    restriction: Restriction | None = None
+    """What it costs that only some frameworks are allowed; None where all are, or nobody asked."""
+    pareto: tuple[ParetoPlan, ...] | None = None
+    """The front of time, cost and risk, the fastest first; None where nobody asked."""
+    sensitivity: tuple[Sensitivity, ...] | None = None
+    """None where nobody asked."""
+    notes: tuple[str, ...] = ()
+    """What is left out of all this, and why."""
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What the numbers of the best plan rest on that nobody wrote, what was learnt from own runs among it."""
+        return self.plans[0].prediction.assumed if self.plans else ()
 
     @property
     def speedup_ratio(self) -> float | None:

@@ -15,6 +15,7 @@ from crosszone.cost.parameters import num_parameters
 from crosszone.cost.traffic import boundary_bytes, ring_link_bytes
 from crosszone.errors import Finding
 from crosszone.frameworks import framework_names, supports
+from crosszone.planner.binding import NOTABLE_FRACTION, zone_seconds
 from crosszone.planner.comparison import weighed
 from crosszone.planner.general import DEGREES, to_plan
 from crosszone.planner.limits import TIMED, achieved, unmet, unpriced
@@ -22,14 +23,10 @@ from crosszone.planner.table import Scan
 from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
 
-ZONE_TERMS = ("zone_pipeline_send", "zone_agreement", "embedding_agreement")
-"""Terms that links between zones cause."""
 TIE_RATIO = 1.05
 """Gains below it are less than what predictions of left-out runs miss on average (docs/decisions/0002)."""
 WIDE_LEVEL = 0.9
 MOST_MISSES = 3
-NOTABLE_FRACTION = 0.05
-"""Share of the step from which a term is worth a sentence."""
 
 
 def reasons(inputs: Inputs, one: RankedPlan, best: RankedPlan | None, baseline: RankedPlan | None) -> tuple[str, ...]:
@@ -195,7 +192,7 @@ def _zone_reasons(inputs: Inputs, one: RankedPlan) -> list[str]:
     ours, theirs = ("PP", "DP") if "pp" in plan.zone_axis else ("DP", "PP")
     sentence = f"{ours} across zones moves {units.format_bytes(moved)} a step over the busiest link, "
     sentence += f"{theirs} would move {units.format_bytes(other)}."
-    exposed = sum(term.exposed_seconds for term in one.prediction.terms if term.name in ZONE_TERMS)
+    exposed = zone_seconds(one.prediction)
     return [sentence, f"Zone links cost {units.format_seconds(exposed)} of the step."]
 
 

@@ -14,6 +14,8 @@ TIMED = ("time", "goodput")
 """Objectives that are a time; the others are money."""
 HOPELESS_RATIO = 1e6
 """Stands for a training that never ends where such trainings are ranked among themselves: by their steps."""
+MOST_LISTED = 4
+"""Zones or links that are named in a sentence."""
 
 
 def objective(
@@ -135,12 +137,17 @@ def without_price(inputs: Inputs, *, rent: bool = True, egress: bool = True) -> 
     ]
     texts, keys = [], []
     if rent and names:
-        texts.append(f"the price of GPUs in {', '.join(names)}")
+        texts.append(f"the price of GPUs in {_listed(names)}")
         keys.append("`price` in those nodes")
     if egress and ways:
-        texts.append(f"the egress price from {', '.join(ways)}")
+        texts.append(f"the egress price from {_listed(ways)}")
         keys.append("`egress_price` in those links")
     return " and ".join(texts), " and ".join(keys)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, float, float]]:

@@ -5,17 +5,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosszone.core.answer import Answer, RankedPlan, Search
+from crosszone.core.explanation import Restriction, RunnerUp
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
+from crosszone.planner.binding import bindings
 from crosszone.planner.comparison import comparison
+from crosszone.planner.difference import difference
 from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import objective, objectives
 from crosszone.planner.options import options
+from crosszone.planner.pareto import missing, pareto
+from crosszone.planner.restriction import restriction
 from crosszone.planner.table import Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.ways import gentleness, refuse_without_consent
@@ -44,10 +49,12 @@ class Candidate:
     index: int
 
 
-def search(problem: Problem, *, top: int) -> Answer:
+def search(problem: Problem, *, top: int, in_full: bool = False, with_front: bool = False) -> Answer:
     """Ranked plans for `problem`, with the best plan of one zone beside them. `plans` is empty where nothing fits.
 
-    Where nothing fits otherwise, plans that keep the optimizer's states in host memory are tried.
+    Where nothing fits otherwise, plans that keep the optimizer's states in host memory are tried. How many are shown
+    does not change their order. `in_full`: with the runner-up and what a restriction to some frameworks costs;
+    `with_front`: with the front of time, cost and risk. Both take some more predictions.
     Errors: InfeasiblePlan where no framework at hand can express any plan that the job file leaves open.
     """
     refuse_without_consent(problem)
@@ -56,15 +63,23 @@ def search(problem: Problem, *, top: int) -> Answer:
     prepared, found = _first_that_fits(problem)
     if not found.scored and not found.misses:
         raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), _any_plan(problem)))
-    plans = _ranked(prepared, found, max(PER_CLASS, top))
-    ranked = [_full(prepared, plan) for plan in plans[:top]]
+    plans = _ranked(prepared, found)
+    ranked = [_full(prepared, plan) for plan in plans[: max(top, 2 if in_full else 1)]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     together = next((plan for plan in plans if len(plan.zones) > 1), None)
     baseline, spanning = (
         None if plan is None else next((one for one in ranked if one.plan == plan), None) or _full(prepared, plan)
         for plan in (alone, together)
     )
-    return _answer(prepared, found, ranked, baseline, spanning)
+    answer = _answer(prepared, found, ranked[:top], baseline, spanning, num_ranked=len(plans))
+    if in_full:
+        second = _runner_up(ranked[0], ranked[1]) if len(ranked) > 1 else None
+        answer = replace(answer, runner_up=second, restriction=_restriction(problem, ranked))
+    if with_front:
+        known = list(dict.fromkeys([*ranked[:top], *(one for one in (baseline, spanning) if one is not None)]))
+        front = pareto(prepared, found, known, lambda plan: _full(prepared, plan), num_shown=len(ranked[:top]))
+        answer = replace(answer, pareto=front, notes=tuple(note for note in (missing(prepared),) if note))
+    return answer
 
 
 def _answer(
@@ -73,8 +88,11 @@ def _answer(
     ranked: list[RankedPlan],
     baseline: RankedPlan | None,
     spanning: RankedPlan | None,
+    *,
+    num_ranked: int = 0,
 ) -> Answer:
     best, both = ranked[0] if ranked else None, comparison(spanning, baseline)
+    turned_down = rejected(inputs, best.plan) if best else () if found.scored else misses(inputs, found)
     return Answer(
         problem=inputs.problem,
         plans=tuple(replace(one, reasons=reasons(inputs, one, best, baseline)) for one in ranked),
@@ -85,9 +103,28 @@ def _answer(
             num_candidates=found.num_candidates,
             num_pruned=found.num_pruned,
             num_feasible=sum(len(part.rows) for part in found.scored),
+            num_ranked=num_ranked,
         ),
-        rejected=rejected(inputs, best.plan) if best else () if found.scored else misses(inputs, found),
+        rejected=turned_down,
+        binding=bindings(inputs, found, best, turned_down, both) if best else (),
     )
+
+
+def _runner_up(best: RankedPlan, second: RankedPlan) -> RunnerUp:
+    return RunnerUp(plan=second.plan, difference=difference(best.prediction, second.prediction))
+
+
+def _restriction(problem: Problem, ranked: list[RankedPlan]) -> Restriction | None:
+    """The best plan of the frameworks that are not allowed, against the best that is; None where all are allowed."""
+    allowed = allowed_frameworks(problem)
+    others = tuple(name for name in framework_names() if name not in allowed)
+    if not others:
+        return None
+    free = replace(problem, framework=None, constraints=replace(problem.constraints, frameworks=others))
+    prepared, found = _first_that_fits(free)
+    plan = best_plan(prepared, found) if found.scored else None
+    best = ranked[0] if ranked else None
+    return restriction(problem, allowed, best, None if plan is None else _full(prepared, plan))
 
 
 def _written_answer(problem: Problem) -> Answer:
@@ -149,7 +186,7 @@ def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
     return next(iter(_ranked(inputs, found)), None)
 
 
-def _ranked(inputs: Inputs, found: Scan, per_class: int = PER_CLASS) -> list[Plan]:
+def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
     """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest.
 
     Ways for zones to agree are classes of their own. Of one that is tried with several settings, the gentlest to the
@@ -159,10 +196,10 @@ def _ranked(inputs: Inputs, found: Scan, per_class: int = PER_CLASS) -> list[Pla
     for part in found.scored:
         layout = part.rows.layout
         crosses = (layout.crosses_pp, len(layout.ring) > 1, part.rows.space.settings.sync.method)
-        classes.setdefault(crosses, []).extend(_best_rows(inputs, part, per_class))
+        classes.setdefault(crosses, []).extend(_best_rows(inputs, part, PER_CLASS))
     timed: list[tuple[float, Plan]] = []
     for listed in classes.values():
-        timed += _simulated(inputs, sorted(listed, key=_order)[:per_class])
+        timed += _simulated(inputs, sorted(listed, key=_order)[:PER_CLASS])
     timed = _gentlest(timed)
     timed.sort(key=lambda pair: pair[0])
     kept: list[tuple[float, Plan]] = []

@@ -11,7 +11,7 @@ from crosszone.core.problem import Problem
 from crosszone.timeline.dataset import reading
 from crosszone.timeline.finish import outlook
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.threats import Footprint, plan_footprint
+from crosszone.timeline.threats import Footprint, plan_footprint, threats_to
 from crosszone.timeline.totals import num_steps
 
 
@@ -22,12 +22,7 @@ def layout_wall_ratio(inputs: Inputs, layout: Layout, step_seconds: float) -> fl
     """
     if not _is_asked(inputs.problem) or not math.isfinite(step_seconds):
         return 1.0
-    pools = [inputs.pools[index] for index in sorted({pool for chain in layout.chains for pool in chain})]
-    num_gpus = tuple(
-        (pool.zone.name, pool.zone.node_groups.index(pool.node_group), pool.node_group.num_gpus) for pool in pools
-    )
-    footprint = Footprint(num_gpus=num_gpus, pairs=_pairs(inputs, layout), num_copies=1)
-    return _ratio(inputs.problem, footprint, step_seconds)
+    return _ratio(inputs.problem, _whole(inputs, layout), step_seconds)
 
 
 def plan_wall_ratio(inputs: Inputs, layout: Layout, plan: Plan, step_seconds: float) -> float:
@@ -35,6 +30,15 @@ def plan_wall_ratio(inputs: Inputs, layout: Layout, plan: Plan, step_seconds: fl
     if not _is_asked(inputs.problem):
         return 1.0
     return _ratio(inputs.problem, plan_footprint(plan, _pairs(inputs, layout)), step_seconds)
+
+
+def layout_failures_per_second(inputs: Inputs, layout: Layout) -> tuple[float, float]:
+    """(of all nodes of the layout's pools, of the paths between its zones); NaN where one is unknown."""
+    threats = threats_to(inputs.problem, _whole(inputs, layout))
+    links = threats.link_failures_per_second or 0.0
+    if threats.mtbf_seconds is None:
+        return math.nan, links
+    return 1.0 / threats.mtbf_seconds - links, links
 
 
 def step_data_dollars(problem: Problem, plan: Plan, step_seconds: float) -> float:
@@ -57,6 +61,13 @@ def _ratio(problem: Problem, footprint: Footprint, step_seconds: float) -> float
     if steps is None:
         return 1.0 if whole.goodput_fraction is None else 1.0 / whole.goodput_fraction
     return 1.0 if p50_seconds is None else p50_seconds / (steps * step_seconds)
+
+
+def _whole(inputs: Inputs, layout: Layout) -> Footprint:
+    """All GPUs of the layout's pools, and the paths between its zones."""
+    pools = [inputs.pools[index] for index in sorted({pool for chain in layout.chains for pool in chain})]
+    num_gpus = tuple((pool.zone.name, pool.node_group_index, pool.node_group.num_gpus) for pool in pools)
+    return Footprint(num_gpus=num_gpus, pairs=_pairs(inputs, layout), num_copies=1)
 
 
 def _pairs(inputs: Inputs, layout: Layout) -> frozenset[tuple[str, str]]:
