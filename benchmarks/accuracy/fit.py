@@ -97,7 +97,7 @@ CONSTANTS = (
     *_gpu("blackwell-ultra", gemm_fraction=(0.70, 0.1), fp8_gemm_fraction=(0.65, 0.1), fp4_gemm_fraction=(0.40, 0.15)),
     *_gpu("any", fabric_fraction=(0.73, 0.1)),
     *_gpu("h100-sxm5-96gb-hbm2e", gemm_fraction=(0.58, 0.1)),
-    *_gpu("aleph-2023", elementwise_factor=(1.6, 0.3), norm_traffic_bytes=(72.0, 0.4)),
+    *_gpu("aleph-2023", elementwise_factor=(1.6, 0.3), norm_traffic_bytes=(72.0, 0.4), agreement_factor=(1.9, 0.5)),
     *_gpu("2023-hopper", gemm_factor=(0.90, 0.1)),
     *_gpu("nemo-2024-fp8", gemm_factor=(0.95, 0.05)),
     *_gpu("rowwise", gemm_factor=(0.8, 0.2)),

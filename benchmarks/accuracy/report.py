@@ -20,16 +20,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import geo
+from causes import causes, far_off
 from residuals import (
+    APART,
     Residuals,
     left_out_seconds,
     measured_seconds,
+    prior,
     residuals,
     tables,
     timed_cases,
 )
 
 from crosszone.catalog.intervals import error_ledger
+from crosszone.core.calibration import CalibrationPrior
 from crosszone.core.closeness import ErrorLedger
 from crosszone.core.validation import QuantityScores, Score, ValidatedRow, Validation
 from crosszone.verify.case import Case
@@ -44,8 +48,6 @@ LEDGER = ROOT / "src/crosszone/catalog/data/intervals.toml"
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 COMMAND = "python benchmarks/accuracy/report.py --write"
-APART = ("vtrain", "usp")
-"""Not in the means over sources: small models on one node, and every layout that can be had, good and terrible."""
 LEAST_STUDIED_RUNS = 8
 """Of a GPU generation or framework, from which it counts as studied."""
 TITLES = {
@@ -75,7 +77,12 @@ class Study:
     left_out: Mapping[str, float]
     """MAPE by source, predicted by constants fitted to the other sources; empty before fit.py has run."""
     one_run: Mapping[str, float]
-    """MAPE by source after one own run."""
+    """MAPE by source after one own run, as shipped."""
+    left_out_one_run: Mapping[str, float]
+    """The same by constants fitted to the other sources."""
+    prior: CalibrationPrior
+    causes: str
+    """Markdown list."""
     ledger: ErrorLedger
     coverage: Mapping[str, tuple[int, int, float]]
     """By source: runs, runs inside their 90 % interval, mean half width; the ledger learnt without the source."""
@@ -92,6 +99,9 @@ def study(texts: Mapping[str, str], *, date: str) -> Study:
         validation=validation,
         left_out=_left_out(cases),
         one_run=_mape_by_source(errors.one_run),
+        left_out_one_run=_mape_by_source(errors.left_out_one_run),
+        prior=prior(cases),
+        causes=causes([row for row in validation.rows if row.quantity == STEP and row.is_counted], cases),
         ledger=_learnt(errors.all, scope),
         coverage=coverage(errors, scope),
     )
@@ -155,7 +165,7 @@ def headline(found: Study) -> str:
     errors = (
         statistics.fmean(_number(scores[name].mape) for name in means),
         statistics.fmean(found.left_out[name] for name in means) if set(means) <= set(found.left_out) else None,
-        statistics.fmean(found.one_run[name] for name in means),
+        statistics.fmean(found.left_out_one_run[name] for name in means),
         statistics.fmean(_number(scores[name].null_model_mape) for name in means),
     )
     count = sum(scores[name].num_rows for name in means)
@@ -174,10 +184,13 @@ def report(found: Study, *, date: str) -> str:
         f"{BEGIN}\n{headline(found)}\n{END}",
         "## Seconds per step",
         _steps(found),
+        "### What is left, by cause",
+        found.causes,
         "## 90 % intervals",
         _intervals(found),
         "## Peak memory",
         _memory(quantities[MEMORY]),
+        far_off([row for row in found.validation.rows if row.quantity == MEMORY and row.is_counted]),
         "## Ran or out of memory",
         _fits(quantities[FITS], found.validation.rows),
         "## Across zones",
@@ -210,24 +223,26 @@ def main() -> None:
 
 def _headline_row(found: Study, name: str, score: Score) -> str:
     gpus = sorted({row.gpu.split("-")[0].upper() for row in found.validation.rows if row.source == name})
-    errors = (score.mape, found.left_out.get(name), found.one_run.get(name), score.null_model_mape)
+    errors = (score.mape, found.left_out.get(name), found.left_out_one_run.get(name), score.null_model_mape)
     return f"| {TITLES[name]} | {', '.join(gpus)} | {score.num_rows} | {' | '.join(map(_share, errors))} |"
 
 
 def _steps(found: Study) -> str:
     scores = found.validation.quantities[STEP]
     lines = [
-        "As shipped; *left out*: by constants fitted to the other sources; *one run*: after one run of the source and "
-        "GPU was learnt from, any of the half whose steps are most nearly all computing, tested on the others; *null*: "
-        "a constant share of peak; *regret*: measured loss of the plan predicted fastest, over groups of the same "
-        "model, GPUs and batch.",
+        "As shipped; *left out*: by constants fitted to the other sources; *one run*: either of them after one run of "
+        "the source and GPU was learnt from, any of the half whose steps are most nearly all computing, tested on the "
+        "others, with a prior learnt without the source; *null*: a constant share of peak; *regret*: measured loss of "
+        "the plan predicted fastest, over groups of the same model, GPUs and batch.",
         "",
-        "| source | runs | error | median | bias | left out | one run | null | regret (groups) |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+        _prior_text(found.prior),
+        "",
+        "| source | runs | error | median | bias | one run | left out | left out, one run | null | regret (groups) |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for name, score in [*scores.by_source.items(), *_means(scores)]:
         regret = f"{_share(score.regret)} ({score.num_groups})" if score.num_groups else "–"
-        own = (found.left_out.get(name), found.one_run.get(name))
+        own = (found.one_run.get(name), found.left_out.get(name), found.left_out_one_run.get(name))
         numbers = (score.mape, score.median_ape, score.bias, *own, score.null_model_mape)
         lines.append(f"| {name} | {score.num_rows} | {' | '.join(map(_share, numbers))} | {regret} |")
     for title, by in (("GPU", scores.by_gpu), ("framework", scores.by_framework)):
@@ -236,6 +251,14 @@ def _steps(found: Study) -> str:
             numbers = (score.mape, score.bias, score.null_model_mape)
             lines.append(f"| {name} | {score.num_rows} | {' | '.join(map(_share, numbers))} |")
     return "\n".join(lines)
+
+
+def _prior_text(learnt: CalibrationPrior) -> str:
+    return (
+        f"Prior of all sources (`PRIOR` in verify/calibrate.py): spread {learnt.between_spread:.3f} between clusters, "
+        f"{learnt.within_spread:.3f} within one; one run is believed by {learnt.believed_fraction(1):.2f}, ten by "
+        f"{learnt.believed_fraction(10):.2f}."
+    )
 
 
 def _means(scores: QuantityScores) -> list[tuple[str, Score]]:

@@ -4,15 +4,15 @@ import csv
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crosszone.catalog.frameworks import framework
-from crosszone.core.calibration import Calibration
+from crosszone.core.calibration import Calibration, CalibrationPrior
 from crosszone.core.closeness import ErrorLedger
 from crosszone.errors import SpecError
-from crosszone.verify.calibrate import calibrate_cases, calibrated
+from crosszone.verify.calibrate import LEAST_PER_CLUSTER, PRIOR, calibrate_cases, calibrated, clusters_prior
 from crosszone.verify.case import Case, case_of
 from crosszone.verify.ledger import Residual
 from crosszone.verify.measured import STEP
@@ -31,9 +31,11 @@ OTHER_FRAMEWORK = {"megatron": "deepspeed", "deepspeed": "megatron", "torchtitan
 generation gets today's."""
 PROBE_RATIO = 1.1
 """How much slower GPUs are taken to be, to see how much of a step they decide."""
+APART = ("vtrain", "usp")
+"""Not in the means over sources, nor in a prior: small models on one node, and every layout that can be had, good and
+terrible."""
 RUNS_IN_TURN = 8
 """Of each source and GPU, spread evenly over the half whose steps are most nearly all computing."""
-LEAST_PER_CLUSTER = 3
 
 
 def tables() -> dict[str, str]:
@@ -72,12 +74,15 @@ class Residuals:
     unseen: tuple[Residual, ...]
     """With their GPU, framework or both taken to be unseen."""
     one_run: tuple[Residual, ...]
-    """After one other run of the same source and GPU was learnt from."""
+    """After one other run of the same source and GPU was learnt from, as far as other sources say that one run is to be
+    believed."""
+    left_out_one_run: tuple[Residual, ...]
+    """The same by constants fitted without the source."""
 
     @property
     def all(self) -> tuple[Residual, ...]:
         """What a ledger is learnt from."""
-        return (*self.plain, *self.unseen, *self.one_run)
+        return (*self.plain, *self.unseen, *self.left_out_one_run)
 
 
 def residuals(cases: Sequence[Case], scope: ErrorLedger) -> Residuals:
@@ -87,10 +92,31 @@ def residuals(cases: Sequence[Case], scope: ErrorLedger) -> Residuals:
         [_with_other_facts(case) for case in cases],
         [_with_unseen_gpu(_with_other_facts(case)) for case in cases],
     )
+    known = left_out_seconds()
+    shipped = {case.row.id: forecast.step_seconds for case, forecast in zip(cases, forecasts(cases), strict=True)}
     return Residuals(
-        plain=_residuals(cases, scope, left_out_seconds()),
+        plain=_residuals(cases, scope, known),
         unseen=tuple(residual for each in changed for residual in _residuals(each, scope, {})),
-        one_run=_one_run(cases, scope),
+        one_run=_one_run(cases, scope, {}),
+        left_out_one_run=_one_run(
+            cases, scope, {row: seconds / shipped[row] for row, seconds in known.items() if row in shipped}
+        ),
+    )
+
+
+def prior(cases: Sequence[Case], but: str = "") -> CalibrationPrior:
+    """Spreads between and within clusters, from runs left out of the fit; `but` and `APART` have no say.
+
+    The shipped prior where nobody else has.
+    """
+    seconds = dict(left_out_seconds())
+    unknown = [case for case in cases if case.row.id not in seconds]
+    seconds |= {case.row.id: each.step_seconds for case, each in zip(unknown, forecasts(unknown), strict=True)}
+    clusters = _clusters([case for case in cases if case.row.source not in (but, *APART)])
+    if all(len(members) < LEAST_PER_CLUSTER for members in clusters.values()):
+        return PRIOR
+    return clusters_prior(
+        [math.log(measured_seconds(case) / seconds[case.row.id]) for case in members] for members in clusters.values()
     )
 
 
@@ -126,18 +152,37 @@ def _with_other_facts(case: Case) -> Case:
     return dataclasses.replace(case, row=row, framework=dataclasses.replace(other, name=case.framework.name))
 
 
-def _one_run(cases: Sequence[Case], scope: ErrorLedger) -> tuple[Residual, ...]:
-    """Of the other runs of a source and GPU, after each of `RUNS_IN_TURN` was learnt from."""
+def _clusters(cases: Sequence[Case]) -> dict[tuple[str, str], list[Case]]:
+    """By source and GPU."""
     clusters: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
         clusters[case.row.source, _gpu(case)].append(case)
+    return clusters
+
+
+def _one_run(cases: Sequence[Case], scope: ErrorLedger, ratios: Mapping[str, float]) -> tuple[Residual, ...]:
+    """Of the other runs of a source and GPU, after each of `RUNS_IN_TURN` was learnt from.
+
+    `ratios` are a run's seconds by other constants over those by the shipped ones: measured seconds are divided by
+    them, which leaves every error as the other constants have it.
+    """
+    priors = {source: prior(cases, source) for source in {case.row.source for case in cases}}
+    cases = [_divided(case, ratios.get(case.row.id, 1.0)) for case in cases]
     scaled: list[Case] = []
-    for members in clusters.values():
+    for (source, _), members in _clusters(cases).items():
         for own in _in_turn(members) if len(members) >= LEAST_PER_CLUSTER else ():
-            calibration = _learnt_from(own)
+            calibration = _learnt_from(own, priors[source])
             if calibration is not None:
                 scaled += [calibrated(case, [calibration]) for case in members if case is not own]
     return _residuals(scaled, scope, {})
+
+
+def _divided(case: Case, ratio: float) -> Case:
+    measured = tuple(
+        dataclasses.replace(each, value=float(each.value) / ratio) if each.quantity == STEP else each
+        for each in case.measured
+    )
+    return dataclasses.replace(case, measured=measured)
 
 
 def _in_turn(cases: Sequence[Case]) -> list[Case]:
@@ -154,10 +199,10 @@ def _in_turn(cases: Sequence[Case]) -> list[Case]:
     return [cases[order[position * len(order) // count]] for position in range(count)]
 
 
-def _learnt_from(case: Case) -> Calibration | None:
+def _learnt_from(case: Case, believed: CalibrationPrior) -> Calibration | None:
     """None where no constant explains the run."""
     try:
-        return calibrate_cases([case], source=case.row.source, date="").calibrations[0]
+        return calibrate_cases([case], source=case.row.source, date="", prior=believed).calibrations[0]
     except SpecError:
         return None
 

@@ -1,6 +1,8 @@
 """The accuracy report: deterministic, true to its tables, and what the READMEs show of it."""
 
+import csv
 import importlib.util
+import io
 import math
 import re
 import sys
@@ -83,6 +85,31 @@ def test_a_study_without_them_says_so(report, texts, tmp_path, monkeypatch) -> N
     assert "shipped constants" in found.ledger.source
     (line,) = [line for line in report.headline(found).splitlines() if line.startswith("| Narayanan")]
     assert line.split("|")[5].strip() == "–"
+
+
+def test_runs_unlike_their_like_are_told_by_measured_times_alone(report) -> None:
+    """The same layout on 8 and 16 GPUs at 40,000 tokens/s; another run of either is a fault at less than half."""
+    text = report.tables()["usp"]
+    head, first = text.splitlines()[:2]
+    columns = head.split(",")
+
+    def line(number: int, **cells: str) -> str:
+        values = dict(zip(columns, next(csv.reader([first])), strict=True)) | cells | {"id": f"usp_{number}"}
+        out = io.StringIO()
+        csv.DictWriter(out, columns, lineterminator="").writerow(values)
+        return out.getvalue()
+
+    rate = "tokens_per_second_per_gpu"
+    lines = [
+        line(1, **{rate: "40000"}),
+        line(2, n_gpus="16", dp="16", grad_accum="8", **{rate: "21000"}),
+        line(3, n_gpus="16", dp="16", grad_accum="8", zero_stage="1", **{rate: "19000"}),
+        line(4, n_gpus="64", dp="64", grad_accum="2", **{rate: "5000"}),  # four times as far: not its like
+        line(5, n_gpus="16", dp="16", micro_batch="1", grad_accum="16", **{rate: "9000"}),  # another layout
+    ]
+    cases = report.timed_cases(["\n".join([head, *lines])])
+    assert len(cases) == len(lines)
+    assert sys.modules["causes"].unlike_their_like(cases) == {"usp_3"}
 
 
 def test_markers_are_replaced_and_the_rest_stays(report) -> None:

@@ -19,13 +19,14 @@ NUM_RUNS = 10
 def calibration_view(report: CalibrationReport, *, is_verbose: bool) -> Iterator[RenderableType]:
     """One line per GPU, one per run, and what was left out; all runs where `is_verbose`."""
     yield heading("Learnt")
-    numbers = ("runs", "time × predicted", "spread")
+    numbers = ("runs", "believed", "time × predicted", "spread")
     yield table(
         [Column(name="GPU", is_flexible=True), *(Column(name=name, is_number=True) for name in numbers)],
         [
             (
                 each.gpu,
                 str(each.num_runs),
+                units.format_fraction(each.believed_fraction),
                 f"{each.compute_seconds_ratio:.3f}",
                 "-" if each.spread_fraction is None else units.format_fraction(each.spread_fraction),
             )

@@ -31,6 +31,25 @@ class MeasuredShares:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationPrior:
+    """How far clusters are from what the catalog says, and how far one run is from what its cluster says."""
+
+    between_spread: float
+    """Standard deviation over clusters of the logarithm of measured over predicted seconds."""
+    within_spread: float
+    """The same over the runs of one cluster."""
+
+    def believed_fraction(self, num_runs: int) -> float:
+        """Share of the runs' mean log ratio to expect of the cluster's next run; the rest is the runs' own.
+
+        For normal spreads b between and w within: b^2 / (b^2 + w^2 / n). Source: Efron and Morris 1973, Stein's
+        Estimation Rule and Its Competitors, sec. 2.
+        """
+        between, within = self.between_spread**2, self.within_spread**2 / num_runs
+        return between / (between + within) if between + within > 0.0 else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """Learnt from measured steps, or from timed kernels, on one kind of GPU."""
 
@@ -49,6 +68,8 @@ class Calibration:
     """Catalog names of the frameworks that ran."""
     spread_fraction: float | None = None
     """Standard deviation of the logarithm of the runs' own ratios; None of a single run."""
+    believed_fraction: float = 1.0
+    """Power of the runs' own ratio that `compute_seconds_ratio` is: a few runs are not yet a cluster."""
     efficiency: MeasuredShares | None = None
     """From timed kernels; None where only steps were measured."""
 

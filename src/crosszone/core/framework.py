@@ -35,6 +35,12 @@ class Framework:
     """Share of tensor-parallel communication that runs behind GEMMs."""
     scatters_pipeline_send: bool
     """Each tensor-parallel rank sends its own part of a stage boundary, so that a boundary crosses once."""
+    receives_early: bool
+    """Receives of a pipeline with one stage per rank are posted before the work that comes before their use, so that
+    messages travel meanwhile. Otherwise the receiver stands from its last work until the message is there: NCCL's
+    point-to-point is a rendezvous, which begins when both sides have posted."""
+    virtual_receives_early: bool
+    """The same with several virtual stages per rank."""
     launch_seconds: float
     """CPU time to issue one transformer layer's forward at most; a floor under short layers."""
     elementwise_factor: float
@@ -82,6 +88,8 @@ class Framework:
     """Elements per head and pair of tokens that unfused attention keeps."""
     keeps_narrow_gradients: bool
     """Gradients in the weights' format stay beside their wider sums."""
+    keeps_gradient_buckets: bool
+    """So they do where replicas reduce them: in buckets of their own, which are never freed."""
     keeps_gathered_in_pipeline: bool
     """With a pipeline, gathered weights and whole gradients stay until the step's last microbatch."""
     logit_traffic_bytes: float
@@ -97,7 +105,10 @@ class Framework:
     fragmentation_fraction: float
     """Memory that the allocator holds and can give to no tensor, over the tensors, when memory is short."""
     cached_fraction: float
-    """Free blocks that the allocator keeps while there is room, over the tensors; given back when memory is short."""
+    """Free blocks that the allocator keeps while there is room, over activations and buffers; given back when memory is
+    short."""
+    num_pending_exchanges: float
+    """Freed inputs of tensor-parallel exchanges whose blocks wait for the GPU, at most: how far the CPU gets ahead."""
     facts: tuple[Fact, ...] = ()
 
     def source(self, field: str) -> str:

@@ -38,6 +38,8 @@ class ValidatedRow:
     """Lower end of the widest interval of the predicted step; None for other quantities."""
     high_seconds: float | None = None
     """Its upper end."""
+    layout: str = ""
+    """Rows of one group and layout are repeats of one run, as far as the table tells; empty: a row of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,8 @@ class Score:
     null_model_mape: float | None
     """The same mean for a constant fraction of peak."""
     regret: float | None
-    """Mean over groups of: measured step of the plan predicted best, over the measured best, less 1."""
+    """Mean over groups of: measured step of the plan predicted best, over the measured best, less 1; of repeats the
+    median."""
     num_groups: int
     """Groups that `regret` is over."""
     interval_coverage_fraction: float | None = None

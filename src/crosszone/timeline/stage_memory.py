@@ -11,17 +11,23 @@ import numpy as np
 
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.schedules import schedule
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Bools, Floats
 from crosszone.core.workload import DTYPE_BYTES
+from crosszone.cost.layer import BACKWARD_LAUNCH_RATIO
 from crosszone.cost.memory import StateBytes, state_bytes
 from crosszone.timeline.agreement_memory import agreement_bytes
-from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView
+from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView, is_late
 
 GATHERED_UNITS = 2.0
 """Layers whose weights are whole at once where they are gathered and the plan does not say how many are prefetched: the
 one at work and the next."""
 MASTER_GRADIENT_BYTES = DTYPE_BYTES["fp32"]
 """Per parameter of the optimizer's own copy of the gradients, which it makes where they are kept in 16 bits."""
+POOL_BYTES = 1.3e8
+"""That the allocator keeps whatever the run: segments of 2 and 20 MiB that small tensors fill in part, workspaces of
+cuBLAS (32 MiB for each thread that launches on Hopper). Fitted to nanotron's smallest runs, 1 to 4 GB."""
+EXCHANGES_PER_LAYER = 2.0
+"""Outputs of attention and of the FFN, each of which is reduced and scattered over the tensor-parallel ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +89,8 @@ def stage_bytes(view: StageView) -> StageBytes:
     activation, working = _activations(view)
     gradient_copy = np.where(is_master, 0.0, _step_gradient_bytes(view, copies))
     beside = np.maximum(gradient_copy, agreeing.passing)
-    buffer = np.maximum(_buffers(view, copies) + working, beside - activation) + agreeing.error
+    buffer = np.maximum(_buffers(view, copies) + working, beside - activation)
+    buffer = np.maximum(buffer, _backward_gradients(view, copies) - activation / in_flight(view)) + agreeing.error
     gradient = _gradients(view, copies)
     tensors = weight + gradient + states - host + activation + buffer
     fragmentation = view.fact("fragmentation_fraction") * tensors
@@ -97,7 +104,7 @@ def stage_bytes(view: StageView) -> StageBytes:
         buffer=buffer,
         fragmentation=fragmentation,
         context=context,
-        cached=np.clip(view.fact("cached_fraction") * tensors, 0.0, np.maximum(room, 0.0)),
+        cached=np.clip(_free_blocks(view, activation + buffer), 0.0, np.maximum(room, 0.0)),
         host=host + agreeing.host,
     )
 
@@ -115,6 +122,44 @@ def in_flight(view: StageView) -> Floats:
     return result
 
 
+def _free_blocks(view: StageView, working: Floats) -> Floats:
+    """Blocks of tensors that come and go, `working`; states stay where they were put and leave none free."""
+    pending = _num_pending(view) * view.costs.activations[0].gathered[view.key]
+    return view.fact("cached_fraction") * working + pending + POOL_BYTES
+
+
+def _num_pending(view: StageView) -> Floats:
+    """Freed inputs of tensor-parallel exchanges, a whole sequence each, that the allocator cannot use again yet.
+
+    A tensor that a collective reads on its own stream is free for the CPU long before the GPU has got that far; its
+    block waits (PyTorch's record_stream). How many wait is how far the CPU is ahead: `num_pending_exchanges` at most,
+    as the queue of launches is finite, and no further back than the last time that the CPU waited.
+    Without a pipeline that is the last step: two a layer where a step is one microbatch, else as many as may be.
+    With one it is the last message: two a layer, in forward and backward, if the GPU is slower than the CPU; and while
+    the pipeline fills, two a layer for each microbatch in flight but two. Where messages are late none waits.
+    """
+    limit = view.fact("num_pending_exchanges")
+    if not limit.any():
+        return np.zeros(len(view.plans))
+    of_one = EXCHANGES_PER_LAYER * np.sum(view.layers, axis=0)
+    held = in_flight(view)
+    alone = np.where(view.num_microbatches > 1, limit, of_one)
+    ahead = np.where(_gpu_is_slower(view), np.where(view.num_microbatches > held, limit, of_one), 0.0)
+    piped = np.where(is_late(view), 0.0, np.maximum(ahead, of_one * (held - 2.0)))
+    return np.minimum(limit, np.where(view.plans.pp > 1, piped, alone))
+
+
+def _gpu_is_slower(view: StageView) -> Bools:
+    """Layers take the GPU longer than the CPU takes to issue them."""
+    keys, key = view.costs.keys, view.key
+    issue = np.broadcast_to(keys.launch_seconds + keys.stall_seconds, keys.tp.shape)[key]
+    spare = np.zeros(len(view.plans))
+    for cost, count in zip(view.costs.layers, view.layers, strict=True):
+        for each, ratio in ((cost.forward, 1.0), (cost.backward, BACKWARD_LAUNCH_RATIO)):
+            spare += count * ((each.compute - each.launch + each.communication)[key] - ratio * issue)
+    return np.asarray(spare > 0.0)
+
+
 def _held(view: StageView, size: Floats | float, level: int) -> Floats:
     """Bytes of a state of `size` bytes a parameter that sharding from `level` on divides."""
     divided = view.plans.shard >= level
@@ -123,9 +168,23 @@ def _held(view: StageView, size: Floats | float, level: int) -> Floats:
 
 
 def _gradients(view: StageView, copies: StateBytes) -> Floats:
-    """Gradients as they are summed, and those in the weights' format where both are kept."""
-    narrow = copies.gathered_weight if copies.gradient > copies.gathered_weight else 0.0
-    return _held(view, copies.gradient + narrow * view.fact("keeps_narrow_gradients"), GRADIENTS)
+    """Gradients as they are summed, and those in the weights' format where both are kept.
+
+    Buckets that are never freed hold them once more, for replicas to reduce: none where there is one replica.
+    """
+    is_bucketed = view.fact("keeps_gradient_buckets") * (view.plans.dp * view.plans.cp > 1)
+    is_twice = np.maximum(view.fact("keeps_narrow_gradients"), is_bucketed)
+    return _held(view, copies.gradient + _narrow_bytes(copies) * is_twice, GRADIENTS)
+
+
+def _narrow_bytes(copies: StateBytes) -> float:
+    """Of a gradient in the weights' format, where its sum is wider."""
+    return copies.gathered_weight if copies.gradient > copies.gathered_weight else 0.0
+
+
+def _backward_gradients(view: StageView, copies: StateBytes) -> Floats:
+    """Gradients of one whole backward, which go to their buckets and sums at its end; its activations are gone then."""
+    return np.asarray(view.parameters * _narrow_bytes(copies) * view.fact("keeps_gradient_buckets"))
 
 
 def _step_gradient_bytes(view: StageView, copies: StateBytes) -> Floats:

@@ -4,10 +4,10 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from crosszone.core.calibration import CalibratedRun, Calibration, CalibrationReport, UnusedRun
+from crosszone.core.calibration import CalibratedRun, Calibration, CalibrationPrior, CalibrationReport, UnusedRun
 from crosszone.errors import Finding, SpecError
 from crosszone.verify.case import Case, case_of
 from crosszone.verify.measured import STEP
@@ -16,20 +16,31 @@ from crosszone.verify.row import Row, read_rows
 
 LEAST_RATIO, MOST_RATIO = 0.2, 5.0
 """Beyond these the run or the table is wrong, not the constant: no studied run is off by more than a factor of 3."""
+LEAST_PER_CLUSTER = 3
+"""Runs of a cluster from which it counts in a prior."""
 PROBE_RATIO = 1.1
 """How much slower GPUs are taken to be, to see how much of a step they decide."""
+PRIOR = CalibrationPrior(between_spread=0.082, within_spread=0.119)
+"""Learnt from published runs of ten sources, each predicted by constants that its source had no part in
+(`clusters_prior`; benchmarks/accuracy/report.py prints it anew). One run is believed by a third."""
 MAX_SOLVER_STEPS = 60
 TOLERANCE = 1e-12
 """Of the logarithm of predicted over measured."""
 
 
 def calibrate_table(
-    text: str, *, source: str, date: str, on_progress: Callable[[float], None] = lambda fraction: None
+    text: str,
+    *,
+    source: str,
+    date: str,
+    prior: CalibrationPrior | None = PRIOR,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> CalibrationReport:
     """Learn from the CSV table `text`, in the format of `validate`.
 
     Of each run: the ratio by which all that its GPUs do must slow down for the predicted step to be the measured one.
-    Of each GPU: the median of its runs' ratios, on a log scale. `source` says where the runs come from.
+    Of each GPU: the median of its runs' ratios, on a log scale, believed as far as `prior` tells (None: all of it).
+    `source` says where the runs come from.
 
     Errors: SpecError where a column is missing, where no row measures a step, and where a run's ratio lies outside
     `LEAST_RATIO` to `MOST_RATIO`, with its measured and predicted seconds. All such runs are told at once.
@@ -37,12 +48,17 @@ def calibrate_table(
     cases, unused = _timed_cases(read_rows(text))
     if not cases:
         raise SpecError(*_nothing(unused))
-    report = calibrate_cases(cases, source=source, date=date, on_progress=on_progress)
+    report = calibrate_cases(cases, source=source, date=date, prior=prior, on_progress=on_progress)
     return dataclasses.replace(report, unused=tuple(unused))
 
 
 def calibrate_cases(
-    cases: Sequence[Case], *, source: str, date: str, on_progress: Callable[[float], None] = lambda fraction: None
+    cases: Sequence[Case],
+    *,
+    source: str,
+    date: str,
+    prior: CalibrationPrior | None = PRIOR,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> CalibrationReport:
     """`calibrate_table` for rows that were read and measured a step. SpecError."""
     solutions = []
@@ -52,8 +68,26 @@ def calibrate_cases(
     refused = [finding for found in solutions if (finding := found.fault()) is not None]
     if refused:
         raise SpecError(*refused)
-    calibrations = _per_gpu(solutions, source=source, date=date)
+    calibrations = _per_gpu(solutions, source=source, date=date, prior=prior)
     return CalibrationReport(calibrations=calibrations, runs=_runs(solutions, calibrations), unused=())
+
+
+def clusters_prior(clusters: Iterable[Sequence[float]]) -> CalibrationPrior:
+    """Spreads between and within `clusters`, each the log(measured / predicted) of its runs.
+
+    Moments, every cluster alike: within is the mean of the variances; between the mean square of the clusters' means
+    around 0 (the catalog's constants are the best guess), less what the scatter of so many runs adds to it.
+    Clusters of fewer than `LEAST_PER_CLUSTER` runs say nothing. Errors: ValueError where none says anything.
+    """
+    found = [logs for logs in clusters if len(logs) >= LEAST_PER_CLUSTER]
+    if not found:
+        raise ValueError("no cluster with runs enough to learn a prior from")
+    within = [statistics.variance(logs) for logs in found]
+    between = [statistics.fmean(logs) ** 2 - variance / len(logs) for logs, variance in zip(found, within, strict=True)]
+    return CalibrationPrior(
+        between_spread=math.sqrt(max(statistics.fmean(between), 0.0)),
+        within_spread=math.sqrt(statistics.fmean(within)),
+    )
 
 
 def calibrated(case: Case, calibrations: Sequence[Calibration]) -> Case:
@@ -165,22 +199,26 @@ def _seconds(case: Case, ratio: float) -> float:
     return forecasts([calibrated(case, [scale])])[0].step_seconds
 
 
-def _per_gpu(solutions: Sequence[_Solution], *, source: str, date: str) -> tuple[Calibration, ...]:
+def _per_gpu(
+    solutions: Sequence[_Solution], *, source: str, date: str, prior: CalibrationPrior | None
+) -> tuple[Calibration, ...]:
     by_gpu: dict[str, list[_Solution]] = defaultdict(list)
     for found in solutions:
         by_gpu[_gpu(found.case)].append(found)
     calibrations = []
     for gpu, runs in sorted(by_gpu.items()):
         logs = [math.log(run.ratio) for run in runs if run.ratio is not None]
+        believed = 1.0 if prior is None else prior.believed_fraction(len(logs))
         calibrations.append(
             Calibration(
                 gpu=gpu,
-                compute_seconds_ratio=math.exp(statistics.median(logs)),
+                compute_seconds_ratio=math.exp(believed * statistics.median(logs)),
                 num_runs=len(runs),
                 source=source,
                 date=date,
                 frameworks=tuple(sorted({run.case.framework.name.partition(" ")[0] for run in runs})),
                 spread_fraction=statistics.stdev(logs) if len(logs) > 1 else None,
+                believed_fraction=believed,
             )
         )
     return tuple(calibrations)

@@ -12,6 +12,7 @@ from crosszone.core.codec import to_json
 from crosszone.core.measured_gpu import MeasuredGpu
 from crosszone.core.problem import Notice, Problem
 from crosszone.errors import Finding, SpecError, nearest_hint
+from crosszone.units import format_fraction
 from crosszone.verify.calibrate import LEAST_RATIO, MOST_RATIO
 from crosszone.verify.curves import BOUNDS, is_plausible
 
@@ -76,13 +77,19 @@ def used_text(calibration: Calibration) -> str:
     runs = f"{calibration.num_runs} run{'s' if calibration.num_runs != 1 else ''}"
     return (
         f"{calibration.gpu} takes {calibration.compute_seconds_ratio:.3f} times as long as the catalog's shares say, "
-        f"as {runs} of {calibration.source} showed{on_date}."
+        f"as {runs} of {calibration.source} showed{on_date}{_believed_text(calibration)}."
     )
 
 
 def unused_text(calibration: Calibration) -> str:
     """What is said of one that no GPU of the problem needs."""
     return f"that of {calibration.gpu} is not used: no such GPU is here."
+
+
+def _believed_text(calibration: Calibration) -> str:
+    if calibration.believed_fraction == 1.0:
+        return ""
+    return f", believed by {format_fraction(calibration.believed_fraction)}"
 
 
 _HINT = "Write one with: crosszone calibrate --from RUNS.csv -o FILE"
@@ -180,6 +187,7 @@ def _calibration(entry: dict[str, Any]) -> Calibration:
         date=str(entry.get("date") or ""),
         frameworks=tuple(map(str, entry.get("frameworks") or ())),
         spread_fraction=entry.get("spread_fraction"),
+        believed_fraction=float(entry.get("believed_fraction", 1.0)),
         efficiency=None if entry.get("efficiency") is None else _shares(entry["efficiency"]),
     )
 

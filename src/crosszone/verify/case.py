@@ -83,15 +83,16 @@ def spread_layers(num_layers: int, pp: int) -> tuple[int, ...]:
 def dealt_layers(model: Model, pp: int) -> tuple[int, ...]:
     """Layers of each stage where they are dealt out by parameters, the head's h*V counted with them.
 
-    A stage takes blocks until its part of the total is exceeded, so that the last may hold the head alone.
-    Source: nanotron 0.5, models/base.py, build_model.
+    A stage takes blocks until it has its part of the total, so that the last may hold the head alone.
+    Source: nanotron 0.5, models/base.py, build_model, where it takes until its part is exceeded; but where the parts
+    come out even, memory and time of the Ultra-Scale Playbook's runs are those of the smaller first stage.
     """
     layer = 4 * model.hidden_size**2 + 3 * model.ffn_size * model.hidden_size
     total = layer * model.num_layers + model.vocab_size * model.hidden_size
     counts, stage = [0] * pp, 0
     for index in range(model.num_layers):
         counts[stage] += 1
-        if layer * (index + 1) * pp > total * (stage + 1):
+        if layer * (index + 1) * pp >= total * (stage + 1):
             stage += 1
     return tuple(counts)
 

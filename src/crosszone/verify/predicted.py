@@ -56,7 +56,7 @@ class Forecast:
 
         "allocated" is the tensors, "reserved" what the allocator holds; all else (nvidia-smi, rocm-smi, not said) the
         whole process. Where a table says "allocated or reserved" it is reserved, which tools print as GPU
-        memory. The fullest rank counts unless the scope is the last rank.
+        memory. The fullest rank counts unless the scope is the first or the last.
         """
         text = kind.lower()
         if "reserved" in text and "context" not in text:
@@ -65,6 +65,8 @@ class Forecast:
             stages = self.allocated_bytes
         else:
             stages = self.device_bytes
+        if "first rank" in scope.lower():
+            return stages[0]
         return stages[-1] if "last rank" in scope.lower() else max(stages)
 
 

@@ -9,7 +9,7 @@ from crosszone.core.validation import Confusion, QuantityScores, Score, Validate
 from crosszone.verify.measured import FITS, MEMORY, STEP
 
 LEAST_PER_GROUP = 3
-"""Rows in a group from which regret says something: among fewer there is little to choose."""
+"""Plans in a group from which regret says something: among fewer there is little to choose."""
 
 
 def quantity_scores(rows: Sequence[ValidatedRow]) -> dict[str, QuantityScores]:
@@ -40,16 +40,18 @@ def middle_of_repeats(rows: Sequence[tuple[str, str, float]]) -> set[int]:
 def regrets(rows: Iterable[ValidatedRow]) -> list[float]:
     """Of each group of at least `LEAST_PER_GROUP` plans: what choosing the predicted best loses over the best.
 
+    A plan that was run several times is one choice, and takes the median of its runs: nobody can choose the luckiest.
     Where several plans are predicted alike, the slowest of them counts.
     """
-    groups: dict[str, list[ValidatedRow]] = defaultdict(list)
-    for row in rows:
-        groups[row.group].append(row)
+    groups: dict[str, dict[str, list[ValidatedRow]]] = defaultdict(lambda: defaultdict(list))
+    for index, row in enumerate(rows):
+        groups[row.group][row.layout or f"\0{index}"].append(row)
     found = []
-    for members in groups.values():
-        if len(members) >= LEAST_PER_GROUP:
-            chosen = min(members, key=lambda row: (row.predicted, -row.measured))
-            found.append(chosen.measured / min(row.measured for row in members) - 1.0)
+    for plans in groups.values():
+        choices = [(runs[0].predicted, statistics.median(run.measured for run in runs)) for runs in plans.values()]
+        if len(choices) >= LEAST_PER_GROUP:
+            _, chosen = min(choices, key=lambda choice: (choice[0], -choice[1]))
+            found.append(chosen / min(measured for _, measured in choices) - 1.0)
     return found
 
 

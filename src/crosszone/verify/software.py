@@ -55,6 +55,11 @@ SHARD_TEXTS = (
     ("optimizer", r"distributed optimizer|zero-?1"),
 )
 """(what is sharded, what `fsdp_mode` says)"""
+NO_DROPOUT = re.compile(r"0(\.0*)?|no|none", re.IGNORECASE)
+SCORES_WITHOUT_DROPOUT = 1.0
+"""Elements per head and pair of tokens that unfused attention keeps without dropout: the softmax."""
+ATTENTION_MODULE = "core_attn"
+"""What Megatron-LM's `--recompute-modules` calls the part whose recomputation is `selective`."""
 GROUP = re.compile(r"sharding group (\d+)", re.IGNORECASE)
 IN_NODE = re.compile(r"hsdp|shard in node|hybrid shard", re.IGNORECASE)
 
@@ -82,7 +87,7 @@ def software_of(row: Row) -> Software:
             if entry.get("stands_in"):
                 row.assume("framework", entry["sheet"], f'its facts stand for "{row.text("framework")[:60]}"')
             return Software(
-                facts=_with_kernel(row, framework(entry["sheet"], entry.get("generation", ""))),
+                facts=_as_stated(row, framework(entry["sheet"], entry.get("generation", ""))),
                 gradients=entry.get("gradients", {}),
                 balances_head=entry.get("balances_head", False),
                 interleaves=entry.get("interleaves", False),
@@ -91,7 +96,7 @@ def software_of(row: Row) -> Software:
     is_sharded = shard_of(row) == "parameters"
     sheet = "fsdp" if is_sharded and (row.count("tp") or 1) * (row.count("pp") or 1) == 1 else "megatron"
     row.assume("framework", sheet, f'"{text[:60]}" is unknown' if text else "not stated")
-    return Software(facts=_with_kernel(row, framework(sheet)), gradients={})
+    return Software(facts=_as_stated(row, framework(sheet)), gradients={})
 
 
 def _applies(entry: dict[str, Any], row: Row, text: str) -> bool:
@@ -103,8 +108,13 @@ def _applies(entry: dict[str, Any], row: Row, text: str) -> bool:
     )
 
 
-def _with_kernel(row: Row, facts: Framework) -> Framework:
-    """`facts` with the fused attention that the row states; one that it does not name is the framework's."""
+def _as_stated(row: Row, facts: Framework) -> Framework:
+    """`facts` with the fused attention and the dropout that the row states; what it does not is the framework's.
+
+    What differs from the framework's is in the name: rows that are predicted together share the facts of a name.
+    """
+    if NO_DROPOUT.fullmatch(row.text("attention_dropout")) and facts.score_elements > SCORES_WITHOUT_DROPOUT:
+        facts = dataclasses.replace(facts, name=f"{facts.name} no-dropout", score_elements=SCORES_WITHOUT_DROPOUT)
     text = row.text("flash_attention") or row.text("attention_kernel")
     kernel = next((name for name, pattern in KERNELS if re.search(pattern, text, re.IGNORECASE)), None)
     if kernel is None or kernel == facts.attention_kernel:
@@ -147,7 +157,10 @@ def attention_of(row: Row) -> str:
 
 
 def recompute_of(row: Row) -> str:
-    """none | selective | full"""
+    """none | selective | full
+
+    Selective recomputation of listed modules that leave the attention core out restores little, and counts as none.
+    """
     text = row.text("recompute").lower()
     if not text:
         row.assume("recompute", "none")
@@ -155,6 +168,10 @@ def recompute_of(row: Row) -> str:
     found = next((name for name in RECOMPUTES if text.startswith(name)), RECOMPUTE_WORDS.get(text))
     if found is None:
         raise SpecError.of(f'recompute is "{text[:40]}", which is none of {", ".join(RECOMPUTES)}.')
+    modules = row.text("recompute_detail").strip("[]").split()
+    if found == "selective" and "layernorm" in modules and ATTENTION_MODULE not in modules:
+        row.assume("recompute", "none", f'"{" ".join(modules)[:60]}" leaves attention out')
+        return "none"
     return found
 
 

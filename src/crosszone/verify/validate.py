@@ -133,6 +133,7 @@ def _validated(case: Case, forecast: Forecast, measured: Measured, *, is_counted
         null_model_seconds=_null_model_seconds(case) if measured.quantity == STEP else None,
         low_seconds=None if widest is None else widest.low_seconds,
         high_seconds=None if widest is None else widest.high_seconds,
+        layout=_layout(case),
     )
 
 
@@ -159,6 +160,15 @@ def _group(case: Case, gpu: str) -> str:
     workload = case.problem.workload
     parts = (case.row.source, case.problem.model.name, gpu, case.plan.world_size, workload.sequence_length)
     return " ".join(map(str, (*parts, workload.global_batch_size)))
+
+
+def _layout(case: Case) -> str:
+    """All that a plan of a group is, as the row tells it; sweeps of the model's own shape have a name in common."""
+    plan, workload, model = case.plan, case.problem.workload, case.problem.model
+    degrees = (plan.tp, plan.pp, plan.cp, plan.ep, plan.dp, plan.dp_shard, plan.num_virtual_stages)
+    modes = (plan.microbatch_size, plan.sequence_parallel, plan.shard, plan.recompute, workload.attention)
+    shape = (model.num_layers, model.hidden_size, model.num_heads)
+    return " ".join(map(str, (*degrees, *modes, *shape, workload.dtypes.compute, case.framework.name)))
 
 
 def _null_model_seconds(case: Case) -> float:

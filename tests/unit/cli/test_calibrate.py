@@ -60,17 +60,20 @@ def test_one_run_is_learnt_from_and_used_by_every_verb(run, runs, job, tmp_path)
     assert written["calibrations"] == done.json["calibrations"]
     (found,) = written["calibrations"]
     assert found["gpu"] == "a100-sxm4-80gb"
-    assert found["compute_seconds_ratio"] > 1.2
+    own = done.json["runs"][0]["compute_seconds_ratio"]
+    assert own > 1.2
+    assert found["compute_seconds_ratio"] == pytest.approx(own ** found["believed_fraction"])
+    assert 0.2 < found["believed_fraction"] < 0.5  # of one run
     assert found["source"] == "runs.csv"
-    assert done.json["runs"][0]["calibrated_seconds"] == pytest.approx(slower)
+    assert slower / 1.3 < done.json["runs"][0]["calibrated_seconds"] < slower
 
     validated = run("validate", table, "--calibration", str(output), "--json").json
-    assert validated["rows"][0]["relative_error"] == pytest.approx(0.0, abs=1e-6)
-    assert any("takes" in text for text in validated["rows"][0]["assumed"])
+    assert -0.23 < validated["rows"][0]["relative_error"] < -0.1
+    assert any("takes" in text and "believed by 32" in text for text in validated["rows"][0]["assumed"])
 
     plain = run("predict", job(), "--json").json
     ours = run("predict", job(), "--calibration", str(output), "--json").json
-    assert ours["step_seconds"] > 1.1 * plain["step_seconds"]
+    assert ours["step_seconds"] > 1.05 * plain["step_seconds"]
     assert any(text.startswith("calibration: a100-sxm4-80gb takes") for text in ours["assumed"])
     assert not [text for text in ours["warnings"] if "calibration" in text]
 

@@ -13,6 +13,7 @@ from crosszone.cost.parameters import num_parameters
 from crosszone.frameworks import framework_facts
 from crosszone.planner.complete import complete
 from crosszone.timeline.predict import predict_plan
+from crosszone.timeline.stage_memory import POOL_BYTES
 
 BARE: dict[str, Any] = {
     "fragmentation_fraction": 0.0, "cached_fraction": 0.0, "context_bytes": 0.0, "communicator_bytes": 0.0,
@@ -49,8 +50,10 @@ def test_free_blocks_are_shown_and_not_needed(rows: Rows) -> None:
     (without,) = rows({"tp": 1, "pp": 1}, cached_fraction=0.0)
     (with_blocks,) = rows({"tp": 1, "pp": 1}, cached_fraction=0.1)
     assert with_blocks.total_bytes == without.total_bytes
-    assert with_blocks.reserved_bytes - without.reserved_bytes == pytest.approx(0.1 * without.allocated_bytes)
-    assert without.device_bytes == pytest.approx(without.total_bytes)
+    # States stay where they were put: what comes and goes leaves free blocks.
+    comes_and_goes = without.activation_bytes + without.buffer_bytes
+    assert with_blocks.reserved_bytes - without.reserved_bytes == pytest.approx(0.1 * comes_and_goes)
+    assert without.device_bytes == pytest.approx(without.total_bytes + POOL_BYTES)
 
 
 def test_free_blocks_never_take_more_than_the_room_there_is(rows: Rows) -> None:
@@ -80,6 +83,63 @@ def test_narrow_gradients_beside_their_sums_are_two_bytes_more(job: Any, rows: R
     narrow = {"dtypes": {"gradients": "bf16"}}
     one, both = (rows({"tp": 1, "pp": 1}, work=narrow, keeps_narrow_gradients=keeps)[0] for keeps in (False, True))
     assert one.gradient_bytes == both.gradient_bytes == pytest.approx(2 * size)
+
+
+def test_buckets_that_are_never_freed_hold_the_gradients_of_several_replicas(job: Any, rows: Rows) -> None:
+    plan = {"tp": 2, "pp": 2, "dp": 2, "microbatch_size": 1}
+    for alone, more in (({}, 2), ({"tp": 4, "dp": 1}, 0)):
+        none, buckets = (rows({**plan, **alone}, **{**BARE, "keeps_gradient_buckets": keeps}) for keeps in (0, 1))
+        for without, beside in zip(none, buckets, strict=True):
+            parameters = without.weight_bytes / 2
+            assert beside.gradient_bytes - without.gradient_bytes == pytest.approx(more * parameters)
+    # Two copies of narrow gradients are not a third.
+    both = rows(plan, **{**BARE, "keeps_gradient_buckets": True, "keeps_narrow_gradients": True})
+    assert both[0].gradient_bytes == pytest.approx(6 * both[0].weight_bytes / 2)
+
+
+def test_gradients_of_a_backward_take_the_place_of_its_activations(job: Any, rows: Rows) -> None:
+    # Short sequences: two bytes a parameter are more than one microbatch's activations, which are gone by then.
+    plan, work = {"tp": 1, "pp": 1, "microbatch_size": 1}, {"sequence_length": 16, "global_batch_size": 8}
+    (row,) = rows(plan, work=work, **{**BARE, "keeps_gradient_buckets": True})
+    size = num_parameters(job({"tp": 1, "pp": 1}).model)
+    assert row.activation_bytes + row.buffer_bytes == pytest.approx(2 * size)
+    (long,) = rows(plan, **{**BARE, "keeps_gradient_buckets": True})
+    (plain,) = rows(plan, **BARE)
+    assert long.buffer_bytes == plain.buffer_bytes
+
+
+WHOLE = 2 * 2048 * 1024
+"""Bytes of a whole sequence of one microbatch."""
+SLOW_GPU, SLOW_CPU = 0.0, 1.0
+"""Seconds to issue a layer."""
+
+
+@pytest.mark.parametrize(
+    ("plan", "launch_seconds", "facts", "count", "per_layer"),
+    [
+        ({"tp": 4, "pp": 1, "dp": 2}, SLOW_CPU, {}, 20, 0),  # eight microbatches: the queue is full
+        ({"tp": 4, "pp": 1, "dp": 2}, SLOW_CPU, {"num_pending_exchanges": 30}, 30, 0),
+        ({"tp": 4, "pp": 1, "dp": 2, "microbatch_size": 8}, SLOW_CPU, {}, 0, 2 * 8),  # one: two for each of 8 layers
+        ({"tp": 4, "pp": 2, "dp": 1}, SLOW_CPU, {}, 0, 0),  # a message waits for all of it
+        ({"tp": 4, "pp": 2, "dp": 1}, SLOW_GPU, {}, 20, 0),
+        ({"tp": 4, "pp": 2, "dp": 1, "microbatch_size": 8}, SLOW_GPU, {}, 0, 2 * 8),  # as many microbatches as stages
+        ({"tp": 2, "pp": 4, "dp": 1}, SLOW_CPU, {}, 0, 4),  # the pipeline fills: 2 layers, two microbatches of four
+        ({"tp": 2, "pp": 4, "dp": 1}, SLOW_GPU, {"late_message_tp": 2}, 0, 0),
+        ({"tp": 2, "pp": 4, "dp": 1}, SLOW_GPU, {"late_message_num_gpus": 9}, 20, 0),
+        ({"tp": 1, "pp": 1, "dp": 8}, SLOW_GPU, {}, 0, 0),  # no exchange
+        ({"tp": 4, "pp": 1, "dp": 2}, SLOW_GPU, {"num_pending_exchanges": 0}, 0, 0),
+    ],
+)
+def test_inputs_of_exchanges_wait_for_the_gpu(
+    rows: Rows, plan: dict[str, Any], launch_seconds: float, facts: dict[str, Any], count: int, per_layer: int
+) -> None:
+    written = {"microbatch_size": 1, "recompute": "none", "schedule": "1f1b", **plan}
+    limit = {"num_pending_exchanges": 20 * written["microbatch_size"], "launch_seconds": launch_seconds, **facts}
+    first = rows(written, **{**BARE, **limit})[0]
+    number = count + per_layer * first.num_layers
+    assert first.reserved_bytes - first.allocated_bytes - POOL_BYTES == pytest.approx(number * WHOLE)
+    none = rows(written, **{**BARE, **limit, "num_pending_exchanges": 0})[0]
+    assert first.total_bytes == none.total_bytes
 
 
 def test_narrow_gradients_are_widened_for_the_step(job: Any, rows: Rows) -> None:

@@ -7,9 +7,16 @@ import math
 
 import pytest
 
-from crosszone.core.calibration import Calibration
+from crosszone.core.calibration import Calibration, CalibrationPrior
 from crosszone.errors import SpecError
-from crosszone.verify.calibrate import LEAST_RATIO, MOST_RATIO, calibrate_table, calibrated
+from crosszone.verify.calibrate import (
+    LEAST_RATIO,
+    MOST_RATIO,
+    PRIOR,
+    calibrate_table,
+    calibrated,
+    clusters_prior,
+)
 from crosszone.verify.case import case_of
 from crosszone.verify.predicted import forecasts
 from crosszone.verify.row import read_rows
@@ -52,7 +59,7 @@ def seconds(cells: dict[str, str], ratio: float) -> float:
 
 @pytest.mark.parametrize("ratio", [0.5, 0.9, 1.0, 1.3, 3.0])
 def test_a_slower_cluster_is_recovered_from_one_run(measured_on, ratio) -> None:
-    report = calibrate_table(measured_on(ratio, LAYOUTS[:1]), source="own.csv", date="2026-11-21")
+    report = calibrate_table(measured_on(ratio, LAYOUTS[:1]), source="own.csv", date="2026-11-21", prior=None)
     (found,) = report.calibrations
     assert found.compute_seconds_ratio == pytest.approx(ratio, rel=1e-6)
     assert (found.gpu, found.num_runs, found.source, found.date) == ("a100-sxm4-80gb", 1, "own.csv", "2026-11-21")
@@ -60,15 +67,48 @@ def test_a_slower_cluster_is_recovered_from_one_run(measured_on, ratio) -> None:
     assert found.spread_fraction is None
 
 
+@pytest.mark.parametrize("ratio", [0.7, 1.3])
+def test_one_run_is_believed_in_part_and_many_more(measured_on, ratio) -> None:
+    found = [
+        calibrate_table(measured_on(ratio, LAYOUTS[:1] * count), source="", date="").calibrations[0]
+        for count in (1, 3, 12)
+    ]
+    for each, count in zip(found, (1, 3, 12), strict=True):
+        assert each.believed_fraction == pytest.approx(PRIOR.believed_fraction(count))
+        assert each.compute_seconds_ratio == pytest.approx(ratio**each.believed_fraction, rel=1e-6)
+    assert 0.2 < found[0].believed_fraction < 0.5 < found[1].believed_fraction < 0.8 < found[2].believed_fraction < 1.0
+
+
+def test_the_believed_part_by_hand() -> None:
+    prior = CalibrationPrior(between_spread=0.1, within_spread=0.2)
+    assert prior.believed_fraction(1) == pytest.approx(0.01 / 0.05)
+    assert prior.believed_fraction(4) == pytest.approx(0.5)
+    # Runs that never scatter are believed at once; clusters that never differ need no run at all.
+    assert CalibrationPrior(between_spread=0.1, within_spread=0.0).believed_fraction(1) == 1.0
+    assert CalibrationPrior(between_spread=0.0, within_spread=0.1).believed_fraction(9) == 0.0
+
+
+def test_a_prior_tells_clusters_from_runs() -> None:
+    # Means 0.1 and -0.1; within each the variance of three runs is 0.01, which adds 0.01 / 3 to a mean's square.
+    clusters = [[0.0, 0.1, 0.2], [-0.2, -0.1, 0.0]]
+    prior = clusters_prior([*clusters, [9.0, 9.0]])  # two runs say nothing
+    assert prior.within_spread == pytest.approx(0.1)
+    assert prior.between_spread == pytest.approx(math.sqrt(0.01 - 0.01 / 3))
+    # Clusters whose means scatter no more than their runs explain do not differ.
+    assert clusters_prior([[-0.3, 0.0, 0.3], [-0.2, 0.0, 0.2]]).between_spread == 0.0
+    with pytest.raises(ValueError, match="no cluster"):
+        clusters_prior([[0.1, 0.2]])
+
+
 def test_runs_that_agree_have_no_spread(measured_on) -> None:
-    (found,) = calibrate_table(measured_on(1.3), source="", date="").calibrations
+    (found,) = calibrate_table(measured_on(1.3), source="", date="", prior=None).calibrations
     assert found.num_runs == 3
     assert found.compute_seconds_ratio == pytest.approx(1.3, rel=1e-6)
     assert found.spread_fraction == pytest.approx(0.0, abs=1e-6)
 
 
 def test_one_run_improves_the_prediction_of_other_plans(measured_on) -> None:
-    own = calibrate_table(measured_on(1.3, LAYOUTS[:1]), source="", date="").calibrations
+    own = calibrate_table(measured_on(1.3, LAYOUTS[:1]), source="", date="", prior=None).calibrations
     for row in read_rows(measured_on(1.3, LAYOUTS[1:])):
         case = case_of(row)
         measured = case.measured[0].value
@@ -79,7 +119,7 @@ def test_one_run_improves_the_prediction_of_other_plans(measured_on) -> None:
 
 def test_the_middle_run_counts_and_the_spread_is_told(measured_on) -> None:
     one, two, three = (measured_on(ratio, LAYOUTS[:1]).splitlines() for ratio in (1.1, 1.2, 2.0))
-    (found,) = calibrate_table("\n".join([*one, two[1], three[1]]), source="", date="").calibrations
+    (found,) = calibrate_table("\n".join([*one, two[1], three[1]]), source="", date="", prior=None).calibrations
     assert found.compute_seconds_ratio == pytest.approx(1.2, rel=1e-6)
     logs = [math.log(ratio) for ratio in (1.1, 1.2, 2.0)]
     mean = sum(logs) / 3
@@ -89,7 +129,7 @@ def test_the_middle_run_counts_and_the_spread_is_told(measured_on) -> None:
 def test_each_gpu_gets_its_own_constant(measured_on) -> None:
     ampere = measured_on(1.3, LAYOUTS[:2]).splitlines()
     hopper = measured_on(0.8, LAYOUTS[:1], gpu="H100-SXM5-80GB").splitlines()
-    report = calibrate_table("\n".join([*ampere, hopper[1].replace("own_0", "own_9")]), source="", date="")
+    report = calibrate_table("\n".join([*ampere, hopper[1].replace("own_0", "own_9")]), source="", date="", prior=None)
     found = {each.gpu: (each.compute_seconds_ratio, each.num_runs) for each in report.calibrations}
     assert found["a100-sxm4-80gb"] == (pytest.approx(1.3, rel=1e-6), 2)
     assert found["h100-sxm5-80gb"] == (pytest.approx(0.8, rel=1e-6), 1)
@@ -97,7 +137,7 @@ def test_each_gpu_gets_its_own_constant(measured_on) -> None:
 
 
 def test_the_report_says_what_each_run_was_before_and_after(measured_on) -> None:
-    (run,) = calibrate_table(measured_on(1.3, LAYOUTS[:1]), source="", date="").runs
+    (run,) = calibrate_table(measured_on(1.3, LAYOUTS[:1]), source="", date="", prior=None).runs
     assert run.calibrated_seconds == pytest.approx(run.measured_seconds, rel=1e-6)
     assert run.predicted_seconds < run.measured_seconds
     assert run.compute_seconds_ratio == pytest.approx(1.3, rel=1e-6)

@@ -47,7 +47,7 @@ def test_a_kernel_that_the_row_names_stands_before_the_framework_s(make_row, tex
 
 
 def test_layers_are_dealt_out_with_the_head_counted() -> None:
-    """A head as large as four layers: 20 parts for 4 stages; a stage is left when its part is exceeded."""
+    """A head as large as four layers: 20 parts for 4 stages; a stage is left when it has its part."""
     model = Model(
         name="playbook",
         num_layers=16,
@@ -59,8 +59,9 @@ def test_layers_are_dealt_out_with_the_head_counted() -> None:
         vocab_size=131072,
     )
     assert dealt_layers(model, 1) == (16,)
-    assert dealt_layers(model, 2) == (11, 5)
-    assert dealt_layers(model, 4) == (6, 5, 5, 0)
+    assert dealt_layers(model, 2) == (10, 6)
+    assert dealt_layers(model, 4) == (5, 5, 5, 1)
+    assert dealt_layers(model, 8) == (3, 2, 3, 2, 3, 2, 1, 0)
 
 
 @pytest.mark.parametrize(

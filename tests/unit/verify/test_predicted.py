@@ -74,6 +74,7 @@ FORECAST = Forecast(
         ("torch max_memory_allocated", "rank that logs (last rank); not necessarily the max", 9.0),
         ("peak reserved (torchtitan logs max_reserved_gib)", "max over all GPUs/PP ranks", 11.0),
         ("allocated or reserved (not said)", "one rank (which is not said)", 11.0),
+        ("max reserved", "first rank", 11.0),
         ("nvidia-smi total used (incl. CUDA context + allocator cache)", "max", 13.0),
         ("device total incl. context+reserved", "", 13.0),
         ("", "", 13.0),

@@ -72,6 +72,16 @@ def test_regret_needs_three_plans_and_counts_group_by_group() -> None:
     assert scores.total.regret == pytest.approx((0.2 + 0.3) / 2)
 
 
+def test_of_repeats_of_a_plan_the_median_counts() -> None:
+    # Run three times, the plan that is chosen took 11 in the middle; its luckiest run is nobody's to choose.
+    repeats = [row(measured, 8, layout="tp 2") for measured in (9, 11, 20)]
+    others = [row(10, 9, layout="tp 4"), row(14, 15, layout="tp 8")]
+    assert regrets([*repeats, *others]) == [pytest.approx(0.1)]
+    assert regrets([*repeats, others[0]]) == []  # two plans are no choice
+    # Rows without a layout are plans of their own.
+    assert regrets([dataclasses.replace(each, layout="") for each in repeats]) == [pytest.approx(20 / 9 - 1)]
+
+
 def test_plans_that_are_predicted_alike_count_as_the_slowest_of_them() -> None:
     assert regrets([row(10, 8), row(12, 8), row(14, 15)]) == [pytest.approx(0.2)]
 

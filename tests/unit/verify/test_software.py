@@ -190,6 +190,28 @@ def test_recompute(make_row, text, recompute) -> None:
     assert recompute_of(make_row(recompute=text)) == recompute
 
 
+@pytest.mark.parametrize(
+    ("modules", "recompute"),
+    [
+        ("[layernorm mla_up_proj mlp moe_act]", "none"),
+        ("layernorm core_attn", "selective"),
+        ("", "selective"),
+        ("modules=mlp", "selective"),
+    ],
+)
+def test_selective_recomputation_that_leaves_attention_out_is_none(make_row, modules, recompute) -> None:
+    row = make_row(recompute="selective", recompute_detail=modules)
+    assert recompute_of(row) == recompute
+    assert any("leaves attention out" in text for text in row.assumed) == (recompute == "none")
+
+
+@pytest.mark.parametrize(("dropout", "elements"), [("0", 1.0), ("0.0", 1.0), ("0.1", 2.5), ("", 2.5)])
+def test_without_dropout_unfused_attention_keeps_the_softmax_alone(make_row, dropout, elements) -> None:
+    facts = software_of(make_row(attention_dropout=dropout)).facts
+    assert facts.score_elements == elements
+    assert facts.name.endswith("no-dropout") == (elements == 1.0)  # rows of one name share one set of facts
+
+
 def test_blank_recompute_is_none_and_an_unknown_one_is_told(make_row) -> None:
     row = make_row(recompute="")
     assert recompute_of(row) == "none"
