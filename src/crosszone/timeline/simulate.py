@@ -11,15 +11,18 @@ from crosszone.core.schedules import rank_orders, schedule, traits
 from crosszone.core.schedules.action import KINDS, Action
 from crosszone.core.schedules.placement import position_of, rank_of
 from crosszone.core.schedules.work import Orders, Work
+from crosszone.timeline.steady import State, Steady
 
 EXACT_EVENTS = 500
-"""Actions up to which every microbatch is simulated; beyond, a steady state is extended (see `makespan_seconds`)."""
-LOOPS = {"1f1b": 2, "interleaved_1f1b": 3, "zb_h1": 2}
-"""How many go around the loop of two neighbours (see `cost.pipeline.period_seconds`): microbatches, or rounds of p
-microbatches. The steady state repeats after as many. GPipe has none: its forwards end before its backwards begin. The
-others are simulated in full: their period is not known beforehand."""
-ROUNDING = 1e-9
-"""Relative difference that arithmetic may leave between two times that are one."""
+"""Actions up to which every microbatch is simulated; beyond, what only repeats itself is left out."""
+REGULAR = ("1f1b", "interleaved_1f1b", "zb_h1", "zbv")
+"""Orders of which more microbatches only repeat the middle: after warm-up, as many of all actions each time."""
+MANTISSA_BITS = 52
+"""Of a float, less one."""
+ROOM_RATIO = 16.0
+"""Of the grid on which times lie, over all work (see `_on_a_grid`)."""
+FEWEST_ROUNDS = 6
+"""Of p microbatches: how many are simulated first to find what repeats itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,36 +114,33 @@ class Played:
 def makespan_seconds(pipeline: Pipeline) -> float:
     """Time from the first forward to the end of the last action.
 
-    A long pipeline repeats itself. Past `EXACT_EVENTS` actions it is simulated for four spans of microbatches, a span
-    being a multiple of p and of what repeats. Where every microbatch of the third span ends as long after its like in
-    the second, the steady state is reached, and each further span adds that long; otherwise all of it is simulated.
+    A long pipeline repeats itself. Past `EXACT_EVENTS` actions, repetitions are left out (see `steady.Steady`), which
+    changes nothing: what never quite repeats itself is simulated from first to last.
     """
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
-    loop = LOOPS.get(pipeline.schedule) if pipeline.orders is None else None
-    span = 0 if loop is None else loop * p if v > 1 else math.lcm(loop, p)
-    if not span or m < 6 * span or 2 * m * p * v <= EXACT_EVENTS:
-        return _last_end(_played(pipeline))
-    count = 4 * span + m % span
-    done = _played(replace(pipeline, num_microbatches=count))
-    last_backwards = range(p * v * count, (p * v + 1) * count)
-    ends = [end for task, _, end in done if task in last_backwards]
-    steps = [later - earlier for earlier, later in zip(ends[span : 2 * span], ends[2 * span : 3 * span], strict=True)]
-    if max(steps) - min(steps) > ROUNDING * ends[-1]:
-        return _last_end(_played(pipeline))
-    return _last_end(done) + steps[0] * (m // span - 4)
+    if 2 * m * p * v <= EXACT_EVENTS:
+        return _last_end(_played(pipeline, _nodes(pipeline)))
+    if pipeline.schedule in REGULAR and pipeline.orders is None:
+        count = FEWEST_ROUNDS * p
+        while 2 * count <= m:
+            seconds = _extended_seconds(pipeline, count)
+            if seconds is not None:
+                return seconds
+            count *= 4
+    return _last_end(_played(pipeline, _nodes(pipeline), steady=Steady()))
 
 
 def simulate(pipeline: Pipeline) -> list[Event]:
     """Every action with its start and end, in order of end. Deterministic: ties go to the lower rank."""
-    return _events(pipeline, _played(pipeline))
+    return _events(pipeline, _played(pipeline, _nodes(pipeline)))
 
 
 def play(pipeline: Pipeline) -> Played:
     """Every action and every message between ranks."""
     sent: list[tuple[int, float, float, float]] = []
-    events = _events(pipeline, _played(pipeline, sent))
+    events = _events(pipeline, _played(pipeline, _nodes(pipeline), sent))
     return Played(events=tuple(events), messages=_messages(pipeline, sent), makespan_seconds=events[-1].end_seconds)
 
 
@@ -172,14 +172,27 @@ class _Links:
     """When each link is free again."""
 
     def __init__(self, nodes: list[_Node]) -> None:
-        self._free = dict.fromkeys((node.link for node in nodes), 0.0)
+        self.free: dict[str | None, float] = dict.fromkeys((node.link for node in nodes), 0.0)
 
     def send(self, node: _Node, end: float) -> tuple[float, float]:
         """(arrival, when it has left) of the result of a node that ended at `end`."""
         left = end + node.transfer_seconds
         if node.link is not None:  # a link takes one message at a time
-            left = self._free[node.link] = max(end, self._free[node.link]) + node.transfer_seconds
+            left = self.free[node.link] = max(end, self.free[node.link]) + node.transfer_seconds
         return left + node.delay_seconds, left
+
+
+def _extended_seconds(pipeline: Pipeline, count: int) -> float | None:
+    """The makespan by that of a shorter pipeline, of `count` microbatches or some more; None if it has no period."""
+    steady, nodes = Steady(), _nodes(pipeline)
+    done = _played(replace(pipeline, num_microbatches=count), nodes, steady=steady)
+    if steady.turn is None:
+        return None
+    period, seconds = steady.turn
+    rest = (pipeline.num_microbatches - count) % period
+    if rest:
+        done = _played(replace(pipeline, num_microbatches=count + rest), nodes)
+    return _last_end(done) + (pipeline.num_microbatches - count) // period * seconds
 
 
 def _last_end(done: list[tuple[int, float, float]]) -> float:
@@ -187,42 +200,44 @@ def _last_end(done: list[tuple[int, float, float]]) -> float:
 
 
 def _played(
-    pipeline: Pipeline, sent: list[tuple[int, float, float, float]] | None = None
+    pipeline: Pipeline,
+    nodes: list[_Node],
+    sent: list[tuple[int, float, float, float]] | None = None,
+    *,
+    steady: Steady | None = None,
 ) -> list[tuple[int, float, float]]:
     """(task, start, end) of every action in order of end; `sent` gets (task, start, end, arrival) of every message.
 
     The heap holds what each rank is at work on. When that ends, its result is sent and the rank goes on; a rank whose
-    next task lacks its message stands until that arrives.
+    next task lacks its message stands until that arrives. With `steady`, what repeats itself is left out.
     """
-    p, m = len(pipeline.forward_seconds), pipeline.num_microbatches * traits(pipeline.schedule).num_parts
-    nodes = _nodes(pipeline)
+    m = pipeline.num_microbatches * traits(pipeline.schedule).num_parts
     tasks = _tasks(pipeline)
-    upcoming = [iter(own) for own in tasks]
-    current = [next(own) for own in upcoming]
     seconds = _seconds(pipeline, nodes, tasks, m)
-    arrived: list[float | None] = [None if node.waits else 0.0 for node in nodes for _ in range(m)]
     before = [None] * len(nodes) if pipeline.receives_early else _senders(nodes)
-    links = _Links(nodes)
-    started, stands_since = [0.0] * p, [0.0] * p
-    running: list[tuple[float, int]] = []
+    links, upcoming = _Links(nodes), [iter(own) for own in tasks]
+    state = State(current=[next(own) for own in upcoming], upcoming=upcoming, free=links.free)
+    current, running, arrived = state.current, state.running, state.arrived
+    watched = range(0) if steady is None else steady.watch(state, tasks, seconds, m)
+    started, stands_since = [0.0] * len(tasks), [0.0] * len(tasks)
     done: list[tuple[int, float, float]] = []
 
     def begin(rank: int, free: float) -> None:
         task = current[rank]
-        arrival = arrived[task]
-        if arrival is None:
+        node = task // m
+        if nodes[node].waits and task not in arrived:
             stands_since[rank] = free
-        else:
-            start = max(arrival, free)
-            sender = before[task // m]
-            if sender is not None:  # the message leaves only now
-                start, left = links.send(nodes[sender], start)
-                if sent is not None:
-                    sent.append((sender * m + task % m, left - nodes[sender].transfer_seconds, left, start))
-            started[rank] = start
-            heapq.heappush(running, (start + seconds[task], rank))
+            return
+        start = max(arrived.pop(task, 0.0), free)
+        sender = before[node]
+        if sender is not None:  # the message leaves only now
+            start, left = links.send(nodes[sender], start)
+            if sent is not None:
+                sent.append((sender * m + task % m, left - nodes[sender].transfer_seconds, left, start))
+        started[rank] = start
+        heapq.heappush(running, (start + seconds[task], rank))
 
-    for rank in range(p):
+    for rank in range(len(tasks)):
         begin(rank, 0.0)
     while running:
         end, rank = heapq.heappop(running)
@@ -244,7 +259,9 @@ def _played(
                 begin(target_rank, stands_since[target_rank])
         if current[rank] >= 0:
             begin(rank, end)
-    assert len(done) == sum(map(len, tasks)), "the schedule waits for itself"
+        if task in watched and steady is not None and not steady.goes_on(end, unit):
+            watched = range(0)
+    assert max(current) < 0, "the schedule waits for itself"
     return done
 
 
@@ -348,7 +365,9 @@ def _seconds(pipeline: Pipeline, nodes: list[_Node], tasks: tuple[tuple[int, ...
 def _nodes(pipeline: Pipeline) -> list[_Node]:
     """The first position's forward waits for nobody; the last position's backward follows its own forward.
 
-    All that a rank holds takes as long as its own stage, also of the model's other copy.
+    All that a rank holds takes as long as its own stage, also of the model's other copy. All times are multiples of a
+    power of two that is so small, and so large, that floats hold every sum of them exactly: what ends at the same time
+    does so in every arithmetic, and what repeats itself does so to the last digit.
     """
     p, shape = len(pipeline.forward_seconds), traits(pipeline.schedule)
     count = _num_positions(pipeline.schedule, p, pipeline.num_virtual_stages)
@@ -365,7 +384,32 @@ def _nodes(pipeline: Pipeline) -> list[_Node]:
         forwards.append(_node(pipeline, pipeline.forward_seconds[rank] * scale, back is not None, rank, there, 0))
         backwards.append(_node(pipeline, backward, there is not None, rank, back, count))
         weight_gradients.append(_node(pipeline, weight, False, rank, None, 0))
-    return forwards + backwards + weight_gradients
+    return _on_a_grid(forwards + backwards + weight_gradients, pipeline.num_microbatches * shape.num_parts)
+
+
+def _on_a_grid(nodes: list[_Node], num_units: int) -> list[_Node]:
+    """The same, rounded to 2^-52 of a bound on the makespan; as they are where some are infinite or unknown.
+
+    The bound leaves room for delays, so that the same work falls on the same grid with and without them.
+    """
+    work = sum(node.seconds for node in nodes)
+    whole = work + sum(node.delay_seconds + node.transfer_seconds for node in nodes)
+    if not math.isfinite(whole):
+        return nodes
+    most_seconds = num_units * max(ROOM_RATIO * work, whole)
+    grid_seconds = math.ldexp(1.0, math.frexp(most_seconds)[1] - MANTISSA_BITS)
+    return [
+        _Node(
+            round(seconds / grid_seconds) * grid_seconds,
+            waits,
+            target,
+            rank,
+            round(delay / grid_seconds) * grid_seconds if delay else 0.0,
+            round(transfer / grid_seconds) * grid_seconds if transfer else 0.0,
+            link,
+        )
+        for seconds, waits, target, rank, delay, transfer, link in nodes
+    ]
 
 
 def _node(pipeline: Pipeline, seconds: float, waits: bool, rank: int, to: int | None, first_node: int) -> _Node:

@@ -83,7 +83,7 @@ def terms(inputs: Inputs, tables: Tables, evaluation: Evaluation, spans: Makespa
     m = float(tables.replicas.num_microbatches[spans.replica])
     exposed, overlapped = _work(inputs, tables, evaluation, row, m)
     busy = m * float(stage_seconds.max())
-    exposed["pipeline_bubble"] = spans.without_delay - busy
+    exposed["pipeline_bubble"] = max(spans.without_delay - busy, 0.0)  # below nothing by rounding alone
     exposed["pipeline_send"] = spans.without_zone_delay - spans.without_delay + float(evaluation.late_seconds[0])
     exposed["zone_pipeline_send"] = spans.total - spans.without_zone_delay
     exposed["gradient_agreement"] = float(evaluation.pool_exposed_seconds[0])

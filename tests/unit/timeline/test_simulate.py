@@ -1,10 +1,13 @@
 """The event simulation against times that follow with a pencil."""
 
 import itertools
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from crosszone.core.schedules import rank_orders, traits
 from crosszone.core.schedules.action import backward, forward
 from crosszone.timeline import simulate as simulation
 from crosszone.timeline.simulate import Boundary, Event, Pipeline, makespan_seconds, play, simulate
@@ -330,18 +333,27 @@ def test_a_long_pipeline_is_extended_exactly(
     m = 40 * p + rest * (p if v > 1 else 1)
     long = pipeline(name, p, m, v, slow=slow, near_seconds=0.05)
     monkeypatch.setattr(simulation, "EXACT_EVENTS", 0)
-    assert makespan_seconds(long) == pytest.approx(last_end(simulate(long)), rel=1e-9)
+    assert makespan_seconds(long) == last_end(simulate(long))
 
 
-def test_extending_simulates_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts: list[int] = []
+@pytest.mark.parametrize("name", ["1f1b", "zb_h1", "zbv", "interleaved_1f1b", "dualpipe"])
+def test_what_repeats_itself_is_left_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
     played = simulation._played
-    monkeypatch.setattr(simulation, "_played", lambda shape: counts.append(shape.num_microbatches) or played(shape))
-    makespan_seconds(pipeline("1f1b", 4, 4000, slow={1: over_link(5.0, 0.5)}))
-    assert sum(counts) < 40
+
+    def counted(*arguments: Any, **named: Any) -> list[tuple[int, float, float]]:
+        lengths.append(len(found := played(*arguments, **named)))
+        return found
+
+    v = traits(name).least_virtual_stages
+    long = pipeline(name, 4, 1600, v, slow={1: over_link(5.0, 0.5)})
+    whole = last_end(simulate(long))
+    monkeypatch.setattr(simulation, "_played", counted)
+    assert makespan_seconds(long) == whole
+    assert sum(lengths) < 0.1 * 1600 * 4 * 2 * v
 
 
-def test_uneven_stages_that_settle_late_are_simulated_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_never_repeats_itself_is_simulated_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     # Two cycles nearly as long as each other: which one leads shows only after many microbatches.
     late = replace(
         pipeline("1f1b", 3, 400, slow={0: Boundary(delay_seconds=0.5)}),
@@ -349,4 +361,33 @@ def test_uneven_stages_that_settle_late_are_simulated_in_full(monkeypatch: pytes
         backward_seconds=(2.0, 2.0, 2.3337),
     )
     monkeypatch.setattr(simulation, "EXACT_EVENTS", 0)
-    assert makespan_seconds(late) == pytest.approx(last_end(simulate(late)), rel=2e-4)
+    assert makespan_seconds(late) == last_end(simulate(late))
+
+
+def test_messages_that_want_a_link_at_the_same_time_go_in_one_order_however_long_the_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Equal stages on one link ask for it at the same moment, if 0.1 + 0.2 is 0.3 in every microbatch.
+    crowded = pipeline("1f1b", 8, 130, slow={index: over_link(0.0, 0.1) for index in (0, 3, 5, 6)})
+    monkeypatch.setattr(simulation, "EXACT_EVENTS", 0)
+    assert makespan_seconds(crowded) == last_end(simulate(crowded))
+
+
+def test_forwards_that_all_come_first_are_not_repeated_with_their_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = pipeline("gpipe", 4, 200, slow={1: over_link(5.0, 0.5)})
+    monkeypatch.setattr(simulation, "EXACT_EVENTS", 0)
+    assert makespan_seconds(long) == last_end(simulate(long))
+
+
+def test_an_order_that_changes_half_way_is_not_extended_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 1F1B for 60 microbatches, then one after the other.
+    together = rank_orders("1f1b", simulation._work(pipeline("1f1b", 2, 60)))
+    apart = tuple(unit for index in range(60, 80) for unit in (forward(index), backward(index)))
+    changing = replace(pipeline("1f1b", 2, 80), orders=tuple((*own, *apart) for own in together))
+    monkeypatch.setattr(simulation, "EXACT_EVENTS", 0)
+    assert makespan_seconds(changing) == last_end(simulate(changing))
+    assert makespan_seconds(changing) == pytest.approx(61 * STAGE + 20 * 2 * STAGE)
+
+
+def test_times_that_are_unknown_stay_unknown() -> None:
+    assert math.isnan(makespan_seconds(pipeline("gpipe", 2, 1, slow={0: Boundary(delay_seconds=math.nan)})))
