@@ -36,7 +36,7 @@ def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:
         bucket_bytes=request.bucket_bytes,
         prefetch=request.prefetch,
         overlap_fraction=request.overlap_fraction,
-        stages=_stages(inputs, plans.tp[0], one["dp"], RECOMPUTES[int(plans.recompute[0])], layers, chains),
+        stages=placed_stages(inputs, plans.tp[0], one["dp"], RECOMPUTES[int(plans.recompute[0])], layers, chains),
         replicas=_replicas(inputs, tables, groups, chains, int(plans.microbatch_size[0])),
         idle_gpus=_idle(inputs, tables, groups, chains, one["tp"] * one["cp"]),
     )
@@ -59,7 +59,7 @@ def _pools_by_stage(tables: Tables, rows: Ints) -> list[int]:
     return [int(tables.stages.pool[row]) for row in rows for _ in range(int(tables.stages.num_stages[row]))]
 
 
-def _stages(
+def placed_stages(
     inputs: Inputs, tp: int, dp: int, recompute: str, layers: list[int], chains: list[list[int]]
 ) -> tuple[Stage, ...]:
     starts = np.cumsum([0, *layers]).tolist()

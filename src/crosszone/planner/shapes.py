@@ -105,7 +105,7 @@ def _placed_by_replicas(inputs: Inputs, chain: tuple[int, ...], tp: Ints, cp: In
     wanted = sorted({*divisors(problem.workload.global_batch_size), *powers_of_two(most)})
     degrees = np.array([fixed] if fixed else [dp for dp in wanted if dp <= most], dtype=np.int64)
     tp, cp, dp = _crossed(tp, cp, degrees)
-    stages = np.stack([_usable(inputs, pool, tp) // (tp * cp * dp) for pool in chain], axis=1)
+    stages = np.stack([usable_gpus(inputs, pool, tp) // (tp * cp * dp) for pool in chain], axis=1)
     keep = (stages >= 1).all(axis=1)
     return tp[keep], cp[keep], stages.sum(axis=1)[keep], dp[keep, None], stages[keep]
 
@@ -120,7 +120,7 @@ def _placed_by_stages(inputs: Inputs, layout: Layout, tp: Ints, cp: Ints) -> tup
     tp, cp, pp = _crossed(tp, cp, degrees)
     replicas, stages = [], []
     for chain in layout.chains:
-        usable = np.stack([_usable(inputs, pool, tp) for pool in chain], axis=1)
+        usable = np.stack([usable_gpus(inputs, pool, tp) for pool in chain], axis=1)
         shares = _proportional(pp, usable)
         room = usable // (tp * cp)[:, None] // np.maximum(shares, 1)
         replicas.append(np.where((shares >= 1).all(axis=1), room.min(axis=1), 0))
@@ -152,7 +152,7 @@ def _proportional(total: Ints, weights: Ints) -> Ints:
     return np.asarray(np.diff(np.round(edges).astype(np.int64), axis=1, prepend=0))
 
 
-def _usable(inputs: Inputs, pool: int, tp: Ints) -> Ints:
+def usable_gpus(inputs: Inputs, pool: int, tp: Ints) -> Ints:
     """GPUs of the pool in whole groups of tp: inside a node or fabric, or filling several whole nodes.
 
     Those that the job file wants idle are not among them.
@@ -193,7 +193,7 @@ def _balanced(inputs: Inputs, num_stages: Ints, pool: Ints) -> Ints:
     """Layers of each run of a chain so that its busiest stage is least busy: pools differ in speed."""
     seconds = np.broadcast_to(1.0 / inputs.hardware.gemm_flop_per_second[pool], num_stages.shape)
     extra = np.zeros(num_stages.shape)
-    extra[:, -1] = _head_in_layers(inputs) * seconds[:, -1]
+    extra[:, -1] = head_in_layers(inputs) * seconds[:, -1]
     return split_layers(inputs.problem.model.num_layers, num_stages, seconds, extra)
 
 
@@ -206,7 +206,7 @@ def _cut_alike(inputs: Inputs, pp: Ints, stage: Ints, num_stages: Ints) -> Ints:
     num_layers, between = inputs.problem.model.num_layers, pp - 2
     counts = np.stack([np.ones_like(pp), between, np.ones_like(pp)], axis=1)
     extra = np.zeros(counts.shape)
-    extra[:, -1] = _head_in_layers(inputs)
+    extra[:, -1] = head_in_layers(inputs)
     first, middle, _ = split_layers(num_layers, counts, np.ones(counts.shape), extra).T
     each, left_over = np.divmod(middle, np.maximum(between, 1))
 
@@ -219,7 +219,7 @@ def _cut_alike(inputs: Inputs, pp: Ints, stage: Ints, num_stages: Ints) -> Ints:
     return layers_before(stage + num_stages) - layers_before(stage)
 
 
-def _head_in_layers(inputs: Inputs) -> float:
+def head_in_layers(inputs: Inputs) -> float:
     """Work of the LM head in layers: the ratio of their FLOP."""
     model, length = inputs.problem.model, inputs.problem.workload.sequence_length
     head = head_flop(model, length)

@@ -1,0 +1,116 @@
+"""Structures side by side: their groups and stages as columns, to be gathered once per plan that has them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosszone.core.layout import Layout
+from crosszone.core.tables import Bools, Floats, Ints
+from crosszone.planner.structure import Structure, layout_of
+from crosszone.timeline.inputs import Inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """One value per structure, unless said."""
+
+    structures: tuple[Structure, ...]
+    layouts: tuple[Layout, ...]
+    layout: Ints
+    tp: Ints
+    cp: Ints
+    pp: Ints
+    dp: Ints
+    whole: Ints
+    """Greatest common divisor of the numbers of replicas of its groups."""
+    fewest_in_a_zone: Ints
+    """Of the zones that hold first stages, replicas of the one with fewest."""
+    is_uneven: Bools
+    dollars_per_second: Floats
+    """Rent of all GPUs of the zones that it uses."""
+    first_group: Ints
+    """One more than there are structures."""
+    num_replicas: Ints
+    """Per group."""
+    first_stage: Ints
+    """One more than there are structures."""
+    pool: Ints
+    """Per stage of each group, as are the next four."""
+    stage: Ints
+    layers: Ints
+    first_layer: Ints
+    group: Ints
+    """Index among the structure's own groups."""
+
+    def groups_of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """(index in `rows`, row of the groups) of every group of the structures in `rows`."""
+        return _gathered(self.first_group, rows)
+
+    def stages_of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """(index in `rows`, row of the stages) of every stage of the structures in `rows`."""
+        return _gathered(self.first_stage, rows)
+
+
+def blocks(inputs: Inputs, structures: Sequence[Structure]) -> Blocks:
+    """Columns of `structures`."""
+    layouts: dict[Layout, int] = {}
+    layout = [layouts.setdefault(layout_of(inputs, one), len(layouts)) for one in structures]
+    counts = [[count for _, count in one.groups] for one in structures]
+    pp = [one.pp for one in structures]
+    num_stages = [own * len(one.groups) for own, one in zip(pp, structures, strict=True)]
+    starts = [np.cumsum((0, *one.layers[:-1])).tolist() if one.pp > 1 else [0] for one in structures]
+    return Blocks(
+        structures=tuple(structures),
+        layouts=tuple(layouts),
+        layout=_ints(layout),
+        tp=_ints([one.tp for one in structures]),
+        cp=_ints([one.cp for one in structures]),
+        pp=_ints(pp),
+        dp=_ints([sum(own) for own in counts]),
+        whole=_ints([int(np.gcd.reduce(own)) for own in counts]),
+        fewest_in_a_zone=_ints([_fewest_in_a_zone(inputs, one) for one in structures]),
+        is_uneven=np.array([len(set(one.layers)) > 1 for one in structures], dtype=np.bool_),
+        dollars_per_second=_rents(inputs, structures),
+        first_group=np.cumsum([0, *map(len, counts)]),
+        num_replicas=_ints([count for own in counts for count in own]),
+        first_stage=np.cumsum([0, *num_stages]),
+        pool=_ints([pool for one in structures for chain, _ in one.groups for pool in chain]),
+        stage=_ints([stage for one in structures for _ in one.groups for stage in range(one.pp)]),
+        layers=_ints([held for one in structures for _ in one.groups for held in one.layers]),
+        first_layer=_ints(
+            [first for one, own in zip(structures, starts, strict=True) for _ in one.groups for first in own]
+        ),
+        group=_ints([group for one in structures for group in range(len(one.groups)) for _ in range(one.pp)]),
+    )
+
+
+def _gathered(first: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    lengths = first[rows + 1] - first[rows]
+    owner = np.repeat(np.arange(len(rows)), lengths)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return owner, first[rows][owner] + offset
+
+
+def _fewest_in_a_zone(inputs: Inputs, structure: Structure) -> int:
+    counts: dict[int, int] = {}
+    for chain, count in structure.groups:
+        zone = int(inputs.hardware.zone[chain[0]])
+        counts[zone] = counts.get(zone, 0) + count
+    return min(counts.values())
+
+
+def _rents(inputs: Inputs, structures: Sequence[Structure]) -> Floats:
+    hardware = inputs.hardware
+    per_zone: dict[int, float] = {}
+    for zone, number, dollars in zip(
+        hardware.zone.tolist(), hardware.num_gpus.tolist(), hardware.dollars_per_gpu_second.tolist(), strict=True
+    ):
+        per_zone[zone] = per_zone.get(zone, 0.0) + number * dollars
+    zone_of = hardware.zone.tolist()
+    used = [{zone_of[pool] for chain, _ in one.groups for pool in chain} for one in structures]
+    return np.array([sum(per_zone[zone] for zone in zones) for zones in used], dtype=float)
+
+
+def _ints(values: Sequence[int]) -> Ints:
+    return np.array(values, dtype=np.int64)

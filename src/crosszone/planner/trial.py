@@ -1,0 +1,354 @@
+"""Structures with every degree that goes with them: filtered, bounded, simulated one by one while they may be best."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable
+from crosszone.frameworks import expressible
+from crosszone.planner.blocks import Blocks, blocks
+from crosszone.planner.general import placed_stages
+from crosszone.planner.options import divisors
+from crosszone.planner.shares import Shares, fastest_shares
+from crosszone.planner.structure import Structure
+from crosszone.timeline.chain import chain_pipeline
+from crosszone.timeline.evaluate import Evaluation, evaluate, memory_margin
+from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.keys import keyed
+from crosszone.timeline.rows import Settings, Tables
+from crosszone.timeline.simulate import makespan_seconds
+
+ONE_F_ONE_B, INTERLEAVED = SCHEDULES.index("1f1b"), SCHEDULES.index("interleaved_1f1b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degrees:
+    """What is crossed with structures: candidates of each degree."""
+
+    framework: tuple[int, ...]
+    microbatch_size: tuple[int, ...]
+    num_virtual_stages: tuple[int, ...]
+    shard: tuple[int, ...]
+    ep: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """What all trials have alike."""
+
+    settings: Settings
+    sequence_parallel: bool
+    offload: str
+    memory_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """One row per plan, before it is written out."""
+
+    blocks: Blocks
+    structure: Ints
+    framework: Ints
+    microbatch_size: Ints
+    num_virtual_stages: Ints
+    shard: Ints
+    dp_shard: Ints
+    ep: Ints
+    is_open: Bools
+    """Microbatches are shared by speed; elsewhere every replica has as many."""
+    recompute: Ints
+    shares: Any
+    """Of the open rows, as objects: `Shares`, or None before they are known."""
+
+    def __len__(self) -> int:
+        return len(self.structure)
+
+    def structure_at(self, index: int) -> Structure:
+        """Of one row."""
+        return self.blocks.structures[int(self.structure[index])]
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """Some of them."""
+        names = [field.name for field in fields(self) if field.name != "blocks"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """Trials that can be expressed and fit, with what bounds their simulated step from below."""
+
+    trials: Trials
+    tables: Tables
+    evaluation: Evaluation
+    bound_seconds: Floats
+    rest_seconds: Floats
+    """All of the step but the pipeline."""
+
+    def step_seconds(self, inputs: Inputs, index: int) -> float:
+        """The simulated step of one trial."""
+        first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
+        pipelines = {chain_pipeline(inputs, self.tables, self.evaluation, group) for group in range(first, last)}
+        return max(makespan_seconds(pipeline) for pipeline in pipelines) + float(self.rest_seconds[index])
+
+
+def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> Trials:
+    """Every legal way to fill in the degrees of each structure, recomputation left out."""
+    of = blocks(inputs, [structure for structure, _ in structures])
+    known: dict[Any, Ints] = {}
+    parts, lengths = [], []
+    for index, (structure, degrees) in enumerate(structures):
+        is_alone = structure.pp == structure.tp == structure.cp == 1
+        ranks = structure.tp * structure.cp * min(count for _, count in structure.groups)
+        key = (structure.dp, int(of.whole[index]), is_alone, _most_virtual(structure), ranks, degrees)
+        if key not in known:
+            known[key] = np.array(list(_crossed(inputs, *key)), dtype=np.int64).reshape(-1, 7)
+        parts.append(known[key])
+        lengths.append(len(known[key]))
+    columns = np.concatenate(parts) if parts else np.zeros((0, 7), dtype=np.int64)
+    names = ("microbatch_size", "shard", "dp_shard", "num_virtual_stages", "ep", "framework")
+    return Trials(
+        blocks=of, structure=np.repeat(np.arange(len(structures)), lengths), is_open=columns[:, 6] > 0,
+        recompute=np.zeros(len(columns), dtype=np.int64), shares=np.full(len(columns), None, dtype=object),
+        **{name: columns[:, place] for place, name in enumerate(names)},  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]) -> Timed | None:
+    """Of these the ones that can be expressed and fit, with the least recomputation; None where none is left."""
+    kept: list[Trials] = []
+    left = asked
+    for recompute in sorted(recomputes):
+        left = replace(left, recompute=np.full(len(left), recompute))
+        can = _expressible(inputs, left, fixed)
+        able, unable = left.take(can), left.take(~can)
+        if not len(able):
+            continue
+        able = _balanced(inputs, able, fixed)
+        tables = tables_of(inputs, able, fixed)
+        keys = keyed(inputs, tables.plans, range(len(inputs.pools)))
+        fits = memory_margin(inputs, tables, keys, fixed.memory_fraction) >= 0.0
+        kept.append(able.take(fits))
+        left = _stacked([able.take(~fits), unable])
+    found = _stacked(kept) if kept else asked.take(np.zeros(0, dtype=np.int64))
+    if not len(found):
+        return None
+    tables = tables_of(inputs, found, fixed)
+    evaluation = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
+    rest = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds
+    rest = rest + evaluation.late_seconds + evaluation.tie_seconds + evaluation.optimizer_seconds
+    return Timed(
+        trials=found, tables=tables, evaluation=evaluation, rest_seconds=rest,
+        bound_seconds=pipeline_bound(tables, evaluation) + rest,
+    )  # fmt: skip
+
+
+def pipeline_bound(tables: Tables, evaluation: Evaluation) -> Floats:
+    """Seconds that no order of work undercuts, per plan; tables have a row per stage.
+
+    A stage works off all its microbatches; before its first, one forward has passed all stages before it, and after its
+    last, one backward goes back through them. A link takes one message at a time.
+    """
+    stages, replicas = tables.stages, tables.replicas
+    virtual = tables.plans.num_virtual_stages[replicas.plan[stages.replica]]
+    both = evaluation.seconds.forward + evaluation.seconds.backward
+    microbatches = replicas.num_microbatches[stages.replica]
+    on_the_way = both / virtual + 2.0 * evaluation.boundary.outer_seconds
+    passed = np.cumsum(on_the_way) - on_the_way
+    first = np.searchsorted(stages.replica, np.arange(len(replicas)))
+    before = np.maximum(passed - passed[first][stages.replica], 0.0) * (1.0 - 1e-9)
+    busy = np.maximum(before + microbatches * both, microbatches * evaluation.boundary.transfer_seconds)
+    return tables.most(busy)
+
+
+def tables_of(inputs: Inputs, found: Trials, fixed: Fixed) -> Tables:
+    """The trials as tables with a row per stage."""
+    of = found.blocks
+    plan, group = of.groups_of(found.structure)
+    row, stage = of.stages_of(found.structure)
+    num_groups = np.diff(of.first_group)[found.structure]
+    before = np.cumsum(num_groups) - num_groups
+    rank, held = of.stage[stage], of.layers[stage]
+    return Tables(
+        layouts=of.layouts,
+        plans=_plan_table(inputs, found, fixed),
+        replicas=ReplicaTable(
+            plan=plan, num_replicas=of.num_replicas[group], num_microbatches=_microbatches(inputs, found, plan)
+        ),
+        stages=StageTable(
+            replica=before[row] + of.group[stage],
+            pool=of.pool[stage],
+            stage=rank,
+            num_stages=np.ones(len(row), dtype=np.int64),
+            first_layer=of.first_layer[stage],
+            run_layers=held,
+            num_layers=held,
+            has_embedding=rank == 0,
+            has_head=rank == of.pp[found.structure][row] - 1,
+        ),
+        settings=fixed.settings,
+    )
+
+
+def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
+    """The trial written out, every stage and replica placed."""
+    one = found.take(np.array([index]))
+    structure = found.blocks.structures[int(one.structure[0])]
+    names = ("ep", "dp_shard", "num_virtual_stages", "microbatch_size")
+    recompute, settings = RECOMPUTES[int(one.recompute[0])], fixed.settings
+    chains = [list(chain) for chain, _ in structure.groups]
+    return Plan(
+        framework=inputs.frameworks[int(one.framework[0])].name,
+        tp=structure.tp, pp=structure.pp, cp=structure.cp, dp=structure.dp,
+        **{name: int(getattr(one, name)[0]) for name in names},
+        schedule=SCHEDULES[int(_schedules(inputs, one)[0])],
+        sequence_parallel=structure.tp > 1 and fixed.sequence_parallel,
+        shard=SHARDS[int(one.shard[0])], recompute=recompute, offload=fixed.offload, sync=settings.sync,
+        bucket_bytes=settings.bucket_bytes, prefetch=settings.prefetch, overlap_fraction=settings.overlap_fraction,
+        stages=placed_stages(inputs, structure.tp, structure.dp, recompute, list(structure.layers), chains),
+        replicas=tuple(_replicas(inputs, structure, one)), idle_gpus=_idle(inputs, structure),
+    )  # fmt: skip
+
+
+def _most_virtual(structure: Structure) -> int:
+    """Virtual stages up to which each has a layer; the first may hold the embedding alone, the last the LM head."""
+    ends = {0, structure.pp - 1}
+    return 1 if structure.pp == 1 else min(held + (stage in ends) for stage, held in enumerate(structure.layers))
+
+
+def _crossed(
+    inputs: Inputs, dp: int, whole: int, is_alone: bool, most_virtual: int, ranks: int, degrees: Degrees
+) -> Iterator[tuple[int, ...]]:
+    """(microbatch, shard, dp_shard, virtual stages, ep, framework, whether shares are open)."""
+    batch, fixed = inputs.problem.workload.global_batch_size, inputs.problem.plan.dp_shard
+    for size in degrees.microbatch_size:
+        total = batch // size
+        if batch % size or total < dp:
+            continue
+        for shard in degrees.shard:
+            for dp_shard in (1,) if shard == 0 else _shard_groups(whole, dp, fixed):
+                ways = [0] if total % dp == 0 else []
+                if is_alone and whole % dp_shard == 0 and total % dp_shard == 0:
+                    ways.append(1)
+                for way in ways:
+                    for virtual in degrees.num_virtual_stages:
+                        for ep in degrees.ep:
+                            if virtual <= most_virtual and ranks % ep == 0:
+                                for framework in degrees.framework:
+                                    yield size, shard, dp_shard, virtual, ep, framework, way
+
+
+def _shard_groups(whole: int, dp: int, fixed: int | None) -> tuple[int, ...]:
+    """Ranks that may share one copy: a divisor of what every group of replicas holds, or all."""
+    if fixed is not None:
+        return (fixed,) if whole % fixed == 0 or dp == fixed else ()
+    return tuple(sorted({*divisors(whole), dp} - {1}))
+
+
+def _stacked(parts: Sequence[Trials]) -> Trials:
+    names = [field.name for field in fields(Trials) if field.name != "blocks"]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **columns)
+
+
+def _balanced(inputs: Inputs, found: Trials, fixed: Fixed) -> Trials:
+    """The same with microbatches shared by speed in the open rows; those that come out equal are left to the others."""
+    rows = np.flatnonzero(found.is_open)
+    if not len(rows):
+        return found
+    alone = found.take(rows)
+    alone = replace(alone, is_open=np.zeros(len(rows), dtype=np.bool_))
+    tables = tables_of(inputs, alone, fixed)
+    seconds = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools)))).seconds
+    each = tables.per_replica(np.add, seconds.forward + seconds.backward)
+    starts = np.searchsorted(tables.replicas.plan, np.arange(len(rows) + 1)).tolist()
+    totals = inputs.problem.workload.global_batch_size // alone.microbatch_size
+    shares, keep = found.shares.copy(), np.ones(len(found), dtype=np.bool_)
+    for place, row in enumerate(rows.tolist()):
+        own = slice(starts[place], starts[place + 1])
+        counts = tables.replicas.num_replicas[own].tolist()
+        shares[row] = fastest_shares(int(totals[place]), counts, each[own].tolist(), int(alone.dp_shard[place]))
+        keep[row] = shares[row] is not None and not shares[row].is_equal
+    return replace(found, shares=shares).take(keep)
+
+
+def _schedules(inputs: Inputs, found: Trials) -> Ints:
+    written = inputs.problem.plan.schedule
+    if written is not None:
+        return np.full(len(found), SCHEDULES.index(written))
+    return np.where(found.num_virtual_stages > 1, INTERLEAVED, ONE_F_ONE_B)
+
+
+def _plan_table(inputs: Inputs, found: Trials, fixed: Fixed) -> PlanTable:
+    of, row = found.blocks, found.structure
+    names = ("framework", "ep", "dp_shard", "num_virtual_stages", "microbatch_size", "recompute", "shard")
+    return PlanTable(
+        layout=of.layout[row],
+        tp=of.tp[row],
+        pp=of.pp[row],
+        cp=of.cp[row],
+        dp=of.dp[row],
+        schedule=_schedules(inputs, found),
+        sequence_parallel=(of.tp[row] > 1) & fixed.sequence_parallel,
+        offloads_optimizer=np.full(len(found), fixed.offload != "none"),
+        is_uneven=of.is_uneven[row],
+        is_unequal=found.is_open,
+        **{name: getattr(found, name) for name in names},
+    )
+
+
+def _microbatches(inputs: Inputs, found: Trials, plan: Ints) -> Ints:
+    """Of the busiest replica of each group."""
+    total = inputs.problem.workload.global_batch_size // found.microbatch_size
+    each = np.maximum(total // found.blocks.dp[found.structure], 1)[plan]
+    for row in np.flatnonzero(found.is_open & (found.shares != None)).tolist():  # noqa: E711 (one by one)
+        first, last = np.searchsorted(plan, [row, row + 1])
+        each[first:last] = found.shares[row].most
+    return each
+
+
+def _expressible(inputs: Inputs, asked: Trials, fixed: Fixed) -> Bools:
+    """Open rows count as unequal, in units of `dp_shard` replicas."""
+    of, row = asked.blocks, asked.structure
+    plans = _plan_table(inputs, asked, fixed)
+    alike = np.where(asked.is_open, asked.dp_shard, of.whole[row])
+    fewest = inputs.problem.workload.global_batch_size // asked.microbatch_size // of.dp[row]
+    can = np.zeros(len(asked), dtype=np.bool_)
+    for index, framework in enumerate(inputs.frameworks):
+        rows = np.flatnonzero(plans.framework == index)
+        if len(rows):
+            can[rows] = expressible(
+                framework.name, plans.take(rows), num_layers=inputs.problem.model.num_layers,
+                num_microbatches=fewest[rows], num_like_replicas=alike[rows],
+                fewest_replicas=of.fewest_in_a_zone[row[rows]], sync=fixed.settings.sync,
+            )  # fmt: skip
+    return can
+
+
+def _replicas(inputs: Inputs, structure: Structure, one: Trials) -> Iterator[Replica]:
+    total = inputs.problem.workload.global_batch_size // int(one.microbatch_size[0])
+    shares = one.shares[0] if one.is_open[0] else Shares.alike(total // structure.dp, len(structure.groups))
+    for (chain, _), parts in zip(structure.groups, shares.parts(structure.groups), strict=True):
+        pools = [inputs.pools[pool] for pool in chain]
+        for num_replicas, num_microbatches in parts:
+            yield Replica(
+                num_replicas=num_replicas,
+                zones=tuple(pool.zone.name for pool in pools),
+                node_groups=tuple(pool.node_group_index for pool in pools),
+                num_microbatches=num_microbatches,
+                weight=num_replicas * num_microbatches / total,
+            )
+
+
+def _idle(inputs: Inputs, structure: Structure) -> tuple[IdleGpus, ...]:
+    used = np.zeros(len(inputs.pools), dtype=np.int64)
+    for chain, count in structure.groups:
+        for pool in chain:
+            used[pool] += structure.tp * structure.cp * count
+    return tuple(
+        IdleGpus(zone=pool.zone.name, node_group=pool.node_group_index, num_gpus=int(pool.node_group.num_gpus - count))
+        for pool, count in zip(inputs.pools, used, strict=True)
+        if count < pool.node_group.num_gpus
+    )
