@@ -15,10 +15,39 @@ def plan(
     job: Job,
     top: Annotated[
         int,
-        typer.Option(metavar="N", parser=number_from(1, "--top", 5), help="How many plans to show."),
+        typer.Option(metavar="N", parser=number_from(1, "--top", 5), help="How many plans to show, at most."),
     ] = DEFAULT_TOP,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PLANS.json", help="Also write the answer, as JSON, here.")
+    ] = None,
+    shows_front: Annotated[
+        bool,
+        typer.Option("--pareto", help="Show the plans that nothing beats in time, cost and risk.", show_default=False),
+    ] = False,
+    wants_sensitivity: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity",
+            help="Search again with other links, nodes, GPUs and batches; takes some dozen times as long.",
+            show_default=False,
+        ),
+    ] = False,
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gpu",
+            metavar="NAME",
+            help="A GPU that --sensitivity tries everywhere; may be given several times. Left out: the next faster.",
+            show_default=False,
+        ),
+    ] = None,
+    why: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLAN",
+            help='Say why not this plan: "tp=8,pp=4,zones=a+b", or a saved one, as PLANS.json#2.',
+            show_default=False,
+        ),
     ] = None,
     calibration: CalibrationFile = None,
     as_json: AsJson = False,
@@ -33,10 +62,18 @@ def plan(
     from crosszone import service
     from crosszone.cli import console
 
+    if why is not None:
+        _explain(job, why, calibration, output, as_json=as_json, is_verbose=is_verbose)
+        return
     if output is not None:
         console.check_can_write(output)
     problem = console.read_job(job, calibration)
     answer = service.plan(problem, top=top)
+    if wants_sensitivity or gpus:
+        from crosszone.cli.progress import progress
+
+        with progress("Searching changed jobs") as advance:
+            answer = service.sensitivity(answer, gpus=gpus or (), on_progress=advance)
     if output is not None:
         console.write_json_file(output, service.answer_json(answer))
     if as_json:
@@ -44,8 +81,30 @@ def plan(
     else:
         from crosszone.cli.show_answer import answer_view
 
-        console.write(*answer_view(answer, is_verbose=is_verbose))
+        console.write(*answer_view(answer, is_verbose=is_verbose, shows_front=shows_front, top=top))
     if output is not None:
         console.note(f"Wrote {output}")
     if not answer.plans:
         raise typer.Exit(EXIT_NOTHING_FITS)
+
+
+def _explain(
+    job: str, asked: str, calibration: Path | None, output: Path | None, *, as_json: bool, is_verbose: bool
+) -> None:
+    """Answer --why."""
+    from crosszone import service
+    from crosszone.cli import console
+
+    if output is not None:
+        console.check_can_write(output)
+    found = service.why(console.read_job(job, calibration), asked)
+    if output is not None:
+        console.write_json_file(output, service.why_json(found))
+    if as_json:
+        console.write_json(service.why_json(found))
+    else:
+        from crosszone.cli.show_explanations import why_view
+
+        console.write(*why_view(found, is_verbose=is_verbose))
+    if output is not None:
+        console.note(f"Wrote {output}")

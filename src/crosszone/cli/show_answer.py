@@ -9,6 +9,7 @@ from rich.text import Text
 
 from crosszone import units
 from crosszone.cli.show_checks import checks_view
+from crosszone.cli.show_explanations import front_view, sensitivity_view
 from crosszone.cli.show_prediction import (
     degrees,
     grouped,
@@ -27,13 +28,21 @@ NUM_REJECTED = 5
 NUM_WARNINGS = 5
 
 
-def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]:
-    """Everything that `crosszone plan` shows."""
+def answer_view(
+    answer: Answer, *, is_verbose: bool, shows_front: bool = False, top: int | None = None
+) -> Iterator[RenderableType]:
+    """Everything that `crosszone plan` shows; `top` is how many plans were asked for."""
     yield Text(problem_line(answer.problem), style="bold")
     if answer.plans:
         yield Text("")
         yield _plans_table(answer)
-        yield from _best_view(answer.plans[0])
+        if top is not None and len(answer.plans) < top:
+            yield paragraph(_all_line(answer))
+        yield from _best_view(answer)
+    if shows_front and answer.pareto:
+        yield from front_view(answer.pareto, answer.notes)
+    if answer.sensitivity:
+        yield from sensitivity_view(answer.sensitivity)
     if answer.baseline is not None:
         yield heading("One zone alone")
         yield paragraph(_baseline_line(answer.baseline))
@@ -56,6 +65,12 @@ def answer_view(answer: Answer, *, is_verbose: bool) -> Iterator[RenderableType]
         yield heading("Warnings")
         said = grouped(warnings)
         yield bullets(shortened(said, len(said) if is_verbose else NUM_WARNINGS))
+    if answer.assumed:
+        yield heading("Assumed")
+        if is_verbose:
+            yield bullets(grouped(answer.assumed))
+        else:
+            yield paragraph(_assumed_line(answer))
     yield Text(f"\n{_search_line(answer.search)}", style="dim")
 
 
@@ -125,13 +140,41 @@ def _used(plan: Plan, answer: Answer) -> str:
     return f"{plan.world_size} of {answer.problem.cluster.num_gpus} GPUs"
 
 
-def _best_view(best: RankedPlan) -> Iterator[RenderableType]:
+def _all_line(answer: Answer) -> str:
+    shown = len(answer.plans)
+    return f"{'No other plan is' if shown == 1 else f'Only these {shown} plans are'} fast and different enough to rank."
+
+
+def _assumed_line(answer: Answer) -> str:
+    """How much nobody wrote, and which GPUs are told by own runs."""
+    names = [calibration.gpu for calibration in answer.problem.calibrations]
+    number = len(grouped(answer.assumed))
+    text = f"{number} {'value' if number == 1 else 'values'} that nobody wrote (--verbose lists them)"
+    return f"{text}; calibrated for {', '.join(names)}." if names else f"{text}."
+
+
+def _best_view(answer: Answer) -> Iterator[RenderableType]:
+    best = answer.plans[0]
     if best.reasons:
         yield heading("Why the first")
-        yield bullets(best.reasons)
+        yield bullets([*best.reasons, *_beside(answer)])
+    if answer.binding:
+        yield heading("What binds it")
+        yield bullets(one.message for one in answer.binding)
     if best.plan.idle_gpus:
         yield heading("Idle GPUs of the first")
         yield bullets(idle_lines(best.plan.idle_gpus))
+
+
+def _beside(answer: Answer) -> list[str]:
+    """The second plan, and what a restriction to some frameworks costs."""
+    found = []
+    if answer.runner_up is not None:
+        second = answer.runner_up
+        found.append(f"Runner-up {degrees(second.plan)}, {second.plan.framework}: {second.difference.message}")
+    if answer.restriction is not None:
+        found.append(answer.restriction.message)
+    return found
 
 
 def _baseline_line(baseline: RankedPlan) -> str:

@@ -100,7 +100,10 @@ def refused(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
 
 
 def not_expressible(problem: Problem, frameworks: tuple[str, ...], plan: Plan | None) -> tuple[Finding, ...]:
-    """Why nothing that the job file leaves open can be planned: each framework's rules, on a plan that is left open."""
+    """Why nothing that the job file leaves open can be planned: rules of the frameworks, on a plan that is left open.
+
+    In full of the frameworks that come nearest to it; of the others how many rules are broken.
+    """
     if plan is None:
         degrees = {name: getattr(problem.plan, name) for name in DEGREES if getattr(problem.plan, name) is not None}
         written = ", ".join(f"{name}={value}" for name, value in degrees.items()) or "the model and the batch"
@@ -108,8 +111,13 @@ def not_expressible(problem: Problem, frameworks: tuple[str, ...], plan: Plan | 
         message = f"{written} leave no whole stages and replicas on {numbers}, {problem.model.num_layers} layers."
         hint = "Free a degree, or change the batch so that replicas and microbatches divide it."
         return (Finding(code="not_expressible", message=message, where="plan", hint=hint),)
-    reasons = [why for name in frameworks for why in supports(name, dataclasses.replace(plan, framework=name))]
-    return tuple(Finding(code="not_expressible", message=why, where="plan") for why in dict.fromkeys(reasons))
+    reasons = {name: supports(name, dataclasses.replace(plan, framework=name)) for name in frameworks}
+    fewest = min(map(len, reasons.values()))
+    told = [why for found in reasons.values() if len(found) == fewest for why in found]
+    others = [f"{name}: {len(found)} rules" for name, found in reasons.items() if len(found) > fewest]
+    if others:
+        told.append(f"Others are further from it ({', '.join(others)}).")
+    return tuple(Finding(code="not_expressible", message=why, where="plan") for why in dict.fromkeys(told))
 
 
 def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> str:

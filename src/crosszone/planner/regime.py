@@ -64,7 +64,7 @@ def regime(problem: Problem, plan: Plan, prediction: Prediction, *, in_full: boo
     if in_full and prediction.links:
         slopes += [
             Slope(what="zone_links", seconds_saved=saved(_links, of_links=True)),
-            Slope(what="rtt", seconds_saved=saved(_rtts, of_links=True)),
+            Slope(what="rtt", seconds_saved=saved(half_round_trips, of_links=True)),
             *(
                 Slope(
                     what="zone_link" if len(ends) == 1 else "zone_pair",
@@ -99,7 +99,7 @@ def _busiest(prediction: Prediction) -> list[tuple[tuple[str, str], ...]]:
 
 
 def _all_communication(cluster: Cluster) -> Cluster:
-    return _zone_networks(_rtts(_links(cluster)))
+    return _zone_networks(half_round_trips(_links(cluster)))
 
 
 def _links(cluster: Cluster) -> Cluster:
@@ -108,22 +108,20 @@ def _links(cluster: Cluster) -> Cluster:
         dataclasses.replace(zone, uplink_bytes_per_second=_twice(zone.uplink_bytes_per_second))
         for zone in cluster.zones
     )
-    return dataclasses.replace(cluster, zones=zones, links=tuple(map(_twice_as_fast, cluster.links)))
+    return dataclasses.replace(cluster, zones=zones, links=tuple(map(twice_as_fast, cluster.links)))
 
 
 def _some_links(ends: tuple[tuple[str, str], ...]) -> Change:
     """These directions of links carry twice as much."""
 
     def change(cluster: Cluster) -> Cluster:
-        links = tuple(
-            _twice_as_fast(link) if (link.from_zone, link.to_zone) in ends else link for link in cluster.links
-        )
+        links = tuple(twice_as_fast(link) if (link.from_zone, link.to_zone) in ends else link for link in cluster.links)
         return dataclasses.replace(cluster, links=links)
 
     return change
 
 
-def _twice_as_fast(link: ZoneLink) -> ZoneLink:
+def twice_as_fast(link: ZoneLink) -> ZoneLink:
     """The link with every cap doubled; what window, RTT and loss leave to a flow is doubled as one cap."""
     flow = flow_bytes_per_second(link)
     return dataclasses.replace(
@@ -136,7 +134,7 @@ def _twice_as_fast(link: ZoneLink) -> ZoneLink:
     )
 
 
-def _rtts(cluster: Cluster) -> Cluster:
+def half_round_trips(cluster: Cluster) -> Cluster:
     """Every round trip between zones is half as long."""
     links = tuple(dataclasses.replace(link, latency_seconds=link.latency_seconds / 2.0) for link in cluster.links)
     return dataclasses.replace(cluster, links=links)

@@ -1,11 +1,13 @@
 """The search: every candidate scored, the best few simulated, the answer explained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosszone.core.answer import Answer, RankedPlan, Search
 from crosszone.core.explanation import Restriction, RunnerUp
+from crosszone.core.layout import Layout
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.cost.memory import TIGHT_FRACTION
@@ -60,9 +62,9 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
     refuse_without_consent(problem)
     if is_written(problem.plan):
         return _written_answer(problem)
-    prepared, found = _first_that_fits(problem)
+    prepared, found = first_that_fits(problem)
     if not found.scored and not found.misses:
-        raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), _any_plan(problem)))
+        raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
     plans = _ranked(prepared, found)
     ranked = [_full(prepared, plan) for plan in plans[: max(top, 2 if in_full else 1)]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
@@ -121,7 +123,7 @@ def _restriction(problem: Problem, ranked: list[RankedPlan]) -> Restriction | No
     if not others:
         return None
     free = replace(problem, framework=None, constraints=replace(problem.constraints, frameworks=others))
-    prepared, found = _first_that_fits(free)
+    prepared, found = first_that_fits(free)
     plan = best_plan(prepared, found) if found.scored else None
     best = ranked[0] if ranked else None
     return restriction(problem, allowed, best, None if plan is None else _full(prepared, plan))
@@ -133,7 +135,7 @@ def _written_answer(problem: Problem) -> Answer:
     No `plans` where it does not fit; `rejected` then says what it lacks.
     """
     plan = best_written(problem, allowed_frameworks(problem))
-    prepared, found = _first_that_fits(replace(problem, plan=PlanRequest()))
+    prepared, found = first_that_fits(replace(problem, plan=PlanRequest()))
     alone = next((other for other in _ranked(prepared, found) if len(other.zones) == 1), None)
     written, baseline = _full(prepared, plan), _full(prepared, alone) if alone else None
     fits = written.prediction.memory.fits
@@ -150,32 +152,45 @@ def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
     return problem.constraints.frameworks or framework_names()
 
 
-def _first_that_fits(problem: Problem) -> tuple[Inputs, Scan]:
+def first_that_fits(problem: Problem, *, zones: Sequence[str] | None = None) -> tuple[Inputs, Scan]:
     """The scan of all candidates: of those with room to spare if any, else of tight ones, else of those that offload.
 
-    Where nothing fits at all: what plans that keep everything on the GPU lack.
+    Where nothing fits at all: what plans that keep everything on the GPU lack. With `zones`, only candidates that use
+    all of them.
     """
-    prepared, found = _scanned(problem, TIGHT_FRACTION)
+    prepared, found = _scanned(problem, TIGHT_FRACTION, zones)
     if found.scored:
         return prepared, found
-    prepared, found = _scanned(problem, 1.0)
+    prepared, found = _scanned(problem, 1.0, zones)
     if found.scored or problem.plan.offload is not None:
         return prepared, found
     offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
-    saved = (_scanned(offloading, share)[1] for share in (TIGHT_FRACTION, 1.0))
+    saved = (_scanned(offloading, share, zones)[1] for share in (TIGHT_FRACTION, 1.0))
     return prepared, next((one for one in saved if one.scored), found)
 
 
-def _scanned(problem: Problem, memory_fraction: float) -> tuple[Inputs, Scan]:
+def _scanned(problem: Problem, memory_fraction: float, zones: Sequence[str] | None) -> tuple[Inputs, Scan]:
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
-    where = layouts(prepared, problem.constraints.exclude_zones)
+    where = _layouts(prepared, zones)
     return prepared, scan(prepared, where, options(prepared, tries_ways=True), memory_fraction=memory_fraction)
 
 
-def _any_plan(problem: Problem) -> Plan | None:
+def _layouts(inputs: Inputs, zones: Sequence[str] | None) -> tuple[Layout, ...]:
+    """Those worth trying; with `zones`, those that use all of them."""
+    found = layouts(inputs, inputs.problem.constraints.exclude_zones)
+    if zones is None:
+        return found
+
+    def used(layout: Layout) -> set[str]:
+        return {inputs.pools[pool].zone.name for chain in layout.chains for pool in chain}
+
+    return tuple(layout for layout in found if used(layout) == set(zones))
+
+
+def any_plan(problem: Problem, *, zones: Sequence[str] | None = None) -> Plan | None:
     """A plan that the job file leaves open, whether a framework can express it or not; None where there is none."""
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
-    where, free = layouts(prepared, problem.constraints.exclude_zones), options(prepared, any_framework=True)
+    where, free = _layouts(prepared, zones), options(prepared, any_framework=True)
     if problem.plan.shard is None and problem.plan.dp_shard is None:  # blame no choice that nobody wrote
         free = replace(free, shard=np.zeros(1, dtype=np.int64), recompute=free.recompute[:1])
     return best_plan(prepared, scan(prepared, where, free, memory_fraction=float("inf")))

@@ -19,6 +19,7 @@ from crosszone.service.as_json import (
     trace_text,
     validation_json,
     whatif_json,
+    why_json,
 )
 from crosszone.service.catalogs import (
     CATALOGS,
@@ -44,6 +45,7 @@ from crosszone.service.verbs import (
     read_plan,
     read_text,
     replan,
+    sensitivity,
     simulate,
     starter_job,
     sweep,
@@ -51,6 +53,7 @@ from crosszone.service.verbs import (
     validate_bytes,
     whatif,
     whatif_base,
+    why,
 )
 
 __all__ = [
@@ -84,6 +87,7 @@ __all__ = [
     "read_text",
     "replan",
     "replan_json",
+    "sensitivity",
     "simulate",
     "simulation_json",
     "starter_job",
@@ -96,4 +100,6 @@ __all__ = [
     "whatif",
     "whatif_base",
     "whatif_json",
+    "why",
+    "why_json",
 ]

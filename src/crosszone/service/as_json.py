@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crosszone.core.sweep import Sweep
     from crosszone.core.validation import QuantityScores, Validation
     from crosszone.core.whatif import WhatIf
+    from crosszone.core.why import Why
     from crosszone.timeline.spans import StepTimeline
 
 
@@ -59,6 +60,23 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     value["rejected"] = [
         {"plan": plan_json(rejected.plan), "reasons": list(rejected.reasons)} for rejected in answer.rejected
     ]
+    value["assumed"] = list(answer.assumed)
+    told = (answer.runner_up, answer.restriction, *(answer.pareto or ()), *(answer.sensitivity or ()))
+    parts = (value["runner_up"], value["restriction"], *(value["pareto"] or ()), *(value["sensitivity"] or ()))
+    for part, noun in zip(parts, told, strict=True):
+        if part is not None and noun is not None and noun.plan is not None:
+            part["plan"] = plan_json(noun.plan)
+    return value
+
+
+def why_json(found: Why) -> dict[str, Any]:
+    """Why JSON: the asked plan, the chosen one and neighbours with their predictions, and every number's difference."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(found)
+    for name, ranked in (("chosen", found.chosen), ("plan", found.plan)):
+        value[name] = None if ranked is None else _ranked_json(ranked)
+    value["neighbours"] = [_ranked_json(ranked) for ranked in found.neighbours]
     return value
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crosszone.core.sweep import Sweep
     from crosszone.core.validation import Validation
     from crosszone.core.whatif import Advice, WhatIf
+    from crosszone.core.why import Why
     from crosszone.planner.whatif import Base
     from crosszone.spec import JobFile
     from crosszone.timeline.spans import StepTimeline
@@ -74,7 +75,7 @@ def predict(problem: Problem) -> RankedPlan:
 
 
 def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
-    """The best `top` plans, what they are measured against, and what was turned down.
+    """The best `top` plans, what they are measured against, the front of time, cost and risk, what was turned down.
 
     `plans` is empty where nothing fits; `verdict` and `rejected` then say why. SpecError, InfeasiblePlan.
     """
@@ -84,9 +85,36 @@ def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
     if top < 1:
         raise SpecError.of(f"top is {top}.", where="top", hint="Ask for 1 plan or more.")
     started = time.perf_counter()
-    answer = checked_answer(search(problem, top=top))
+    answer = checked_answer(search(problem, top=top, in_full=True, with_front=True))
     elapsed_seconds = time.perf_counter() - started
     return dataclasses.replace(answer, search=dataclasses.replace(answer.search, elapsed_seconds=elapsed_seconds))
+
+
+def sensitivity(
+    answer: Answer, *, gpus: Sequence[str] = (), on_progress: Callable[[float], None] | None = None
+) -> Answer:
+    """`answer` with what other links, nodes, GPUs (`gpus`, or the next faster kind) and batches are worth.
+
+    Each is a search of its own: about a dozen times as long as `plan`. `on_progress` is told the fraction that is done.
+    UnknownName of a GPU.
+    """
+    from crosszone.planner.sensitivity import sensitivity as weigh
+
+    found = weigh(answer, gpus=gpus, on_progress=on_progress or (lambda fraction: None))
+    return dataclasses.replace(answer, sensitivity=found)
+
+
+def why(problem: Problem, asked: str) -> Why:
+    """Why the plan that is `asked` is not the one that `plan` chooses: the best of its kind, or what forbids it.
+
+    `asked` fixes what matters, as "tp=8,pp=4,zones=a+b", or names a saved plan, as "PLANS.json#2". SpecError,
+    InfeasiblePlan.
+    """
+    from crosszone.planner.why import why as of_degrees
+    from crosszone.planner.why import why_plan
+
+    is_saved = asked.partition("#")[0].endswith(".json")
+    return why_plan(problem, read_plan(asked), asked) if is_saved else of_degrees(problem, asked)
 
 
 def sweep(
