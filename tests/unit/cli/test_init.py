@@ -36,3 +36,22 @@ def test_json_names_the_path(run, tmp_path) -> None:
 
 def test_folder_that_is_not_there_fails(run, tmp_path) -> None:
     assert run("init", str(tmp_path / "nowhere" / "job.yaml")).code == 2
+
+
+def test_template_is_written_as_it_is(run, tmp_path) -> None:
+    path = tmp_path / "job.yaml"
+    assert run("init", "--template", "medium", str(path)).code == 0
+    assert path.read_text(encoding="utf-8") == service.job_template("medium").text
+
+
+def test_unknown_template_is_told_the_nearest(run) -> None:
+    result = run("init", "--template", "mediun", "--json")
+    assert result.code == 2
+    assert result.json["errors"][0]["hint"].startswith('Did you mean "medium"')
+
+
+def test_list_names_every_template(run) -> None:
+    templates = run("init", "--list", "--json").json["templates"]
+    assert [one["name"] for one in templates] == [one.name for one in service.job_templates()]
+    text = run("init", "--list").out
+    assert all(one["name"] in text for one in templates)
