@@ -10,6 +10,7 @@ from crosszone.core.schedules import traits
 from crosszone.core.tables import Ints
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.late_receives import posts_late
 from crosszone.timeline.paths import queue_names
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds, with_orders
@@ -53,6 +54,7 @@ def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, repli
         backward_seconds=tuple(evaluation.seconds.backward[rows].tolist()),
         weight_seconds=tuple(np.minimum(evaluation.seconds.weight, evaluation.seconds.backward)[rows].tolist()),
         boundaries=_boundaries(inputs, tables, evaluation, rows, wraps=wraps),
+        receives_early=not posts_late(inputs, tables, evaluation.boundary)[replica],
     )
 
 

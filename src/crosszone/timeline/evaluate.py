@@ -14,6 +14,7 @@ from crosszone.timeline.agreement import PoolAgreement, pool_agreement
 from crosszone.timeline.boundaries import BoundaryColumns, boundary_columns
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed
+from crosszone.timeline.late_receives import late_pipeline_seconds, posts_late
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes, stage_bytes
 from crosszone.timeline.stages import (
@@ -73,7 +74,7 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     boundary = boundary_columns(inputs, tables)
     pool = pool_agreement(view, tables)
     zone = zone_agreement(view, tables)
-    pipeline = tables.per_plan(np.maximum, _pipeline(tables, seconds, boundary))
+    pipeline = tables.per_plan(np.maximum, _pipeline(inputs, tables, seconds, boundary))
     pool_exposed = tables.most(exposed_agreement(view, seconds, pool))
     tie = tie_columns(view, tables)
     tied = tables.per_plan(np.maximum, tie.seconds)
@@ -114,8 +115,17 @@ def memory_margin(inputs: Inputs, tables: Tables, keys: Keyed, memory_fraction: 
     return -tables.most(np.maximum(over, np.where(bytes_.host > 0.0, host_over, -np.inf)))
 
 
-def _pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> Floats:
+def _pipeline(inputs: Inputs, tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> Floats:
     """Seconds of each replica group's pipeline."""
+    is_late = posts_late(inputs, tables, boundary)
+    if is_late.all():
+        return late_pipeline_seconds(tables, seconds, boundary)
+    early = _early_pipeline(tables, seconds, boundary)
+    return np.where(is_late, late_pipeline_seconds(tables, seconds, boundary), early) if is_late.any() else early
+
+
+def _early_pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> Floats:
+    """The same where messages travel while their receiver works."""
     plans, replicas, stages = tables.plans.take(tables.replicas.plan), tables.replicas, tables.stages
     inner = (stages.num_stages - 1) * boundary.inner_seconds
     slowest = np.maximum(np.where(stages.num_stages > 1, boundary.inner_seconds, 0.0), boundary.outer_seconds)
