@@ -140,7 +140,7 @@ def _links(best: RankedPlan, both: Comparison | None) -> list[tuple[str, str]]:
 
 def _limits(problem: Problem, found: Scan) -> list[tuple[str, str]]:
     """Limits that shut out the candidate that would be the best without any."""
-    if not found.scored or not _has_limits(problem):
+    if not found.scored or not has_limits(problem):
         return []
     free = _without_limits(problem)
     values = [(objectives(free, part), objectives(problem, part)) for part in found.scored]
@@ -158,7 +158,8 @@ def _limits(problem: Problem, found: Scan) -> list[tuple[str, str]]:
     ]
 
 
-def _has_limits(problem: Problem) -> bool:
+def has_limits(problem: Problem) -> bool:
+    """Whether the job file limits time, money, egress or batches."""
     goal, limits = problem.objective, problem.constraints
     bounds = (goal.deadline_seconds, goal.budget_dollars, limits.max_egress_dollars, limits.min_replica_batch_size)
     return any(bound is not None for bound in bounds)

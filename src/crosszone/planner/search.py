@@ -1,5 +1,6 @@
 """The search: every candidate scored, the best few simulated, the answer explained."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from crosszone.core.problem import PlanRequest, Problem
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
-from crosszone.planner.binding import bindings
+from crosszone.planner.binding import bindings, has_limits
 from crosszone.planner.comparison import comparison
 from crosszone.planner.difference import difference
 from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
@@ -23,7 +24,7 @@ from crosszone.planner.limits import objective, objectives
 from crosszone.planner.options import options
 from crosszone.planner.pareto import missing, pareto
 from crosszone.planner.restriction import restriction
-from crosszone.planner.table import Scan, Scored, scan
+from crosszone.planner.table import Contest, Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.ways import gentleness, refuse_without_consent
 from crosszone.planner.written import best_written, is_written
@@ -62,7 +63,7 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
     refuse_without_consent(problem)
     if is_written(problem.plan):
         return _written_answer(problem)
-    prepared, found = first_that_fits(problem)
+    prepared, found = first_that_fits(problem, every=with_front)
     if not found.scored and not found.misses:
         raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
     plans = _ranked(prepared, found)
@@ -152,27 +153,34 @@ def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
     return problem.constraints.frameworks or framework_names()
 
 
-def first_that_fits(problem: Problem, *, zones: Sequence[str] | None = None) -> tuple[Inputs, Scan]:
+def first_that_fits(
+    problem: Problem, *, zones: Sequence[str] | None = None, every: bool = False
+) -> tuple[Inputs, Scan]:
     """The scan of all candidates: of those with room to spare if any, else of tight ones, else of those that offload.
 
     Where nothing fits at all: what plans that keep everything on the GPU lack. With `zones`, only candidates that use
-    all of them.
+    all of them. `every`: with those that a bound keeps from the ranking, too.
     """
-    prepared, found = _scanned(problem, TIGHT_FRACTION, zones)
+    prepared, found = _scanned(problem, TIGHT_FRACTION, zones, every)
     if found.scored:
         return prepared, found
-    prepared, found = _scanned(problem, 1.0, zones)
+    prepared, found = _scanned(problem, 1.0, zones, every)
     if found.scored or problem.plan.offload is not None:
         return prepared, found
     offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
-    saved = (_scanned(offloading, share, zones)[1] for share in (TIGHT_FRACTION, 1.0))
+    saved = (_scanned(offloading, share, zones, every)[1] for share in (TIGHT_FRACTION, 1.0))
     return prepared, next((one for one in saved if one.scored), found)
 
 
-def _scanned(problem: Problem, memory_fraction: float, zones: Sequence[str] | None) -> tuple[Inputs, Scan]:
+def _scanned(problem: Problem, memory_fraction: float, zones: Sequence[str] | None, every: bool) -> tuple[Inputs, Scan]:
     prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
-    where = _layouts(prepared, zones)
-    return prepared, scan(prepared, where, options(prepared, tries_ways=True), memory_fraction=memory_fraction)
+    where, free = _layouts(prepared, zones), options(prepared, tries_ways=True)
+    contest = None if every or has_limits(problem) else _contest(problem)  # what binds is found among all
+    return prepared, scan(prepared, where, free, memory_fraction=memory_fraction, contest=contest)
+
+
+def _contest(problem: Problem) -> Contest:
+    return Contest(values=functools.partial(objective, problem), most=PER_CLASS)
 
 
 def _layouts(inputs: Inputs, zones: Sequence[str] | None) -> tuple[Layout, ...]:
@@ -247,8 +255,9 @@ def _looks_alike(one: Plan, other: Plan) -> bool:
 
 def _best_rows(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
     value = objectives(inputs.problem, part)
-    most = min(most_rows, len(value))
-    rows = np.argpartition(value, most - 1)[:most]
+    last = np.partition(value, min(most_rows, len(value)) - 1)[min(most_rows, len(value)) - 1]
+    near = np.flatnonzero(value <= last)
+    rows = near[np.argsort(value[near], kind="stable")][:most_rows]
     return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
 
 

@@ -1,23 +1,29 @@
 """All candidates of a problem: filtered by what frameworks can express, then by memory, then timed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosszone.core.layout import Layout
+from crosszone.core.plan import Sync
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.frameworks import expressible
+from crosszone.planner.bounds import Cutoffs, Paces, layout_class, least_step_seconds, paces
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
 from crosszone.planner.wall import layout_wall_ratio
 from crosszone.planner.ways import ways
 from crosszone.timeline.evaluate import evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.keys import Keyed, keyed
+from crosszone.timeline.keys import Keyed, codes, keyed
 from crosszone.timeline.rows import Tables
 
 CHUNK = 8192
 """Plans evaluated at once: their columns stay in the processor's cache."""
+FIRST_BATCH = 256
+"""Candidates of a space that are timed first, so that the others have something to be held against."""
+BATCH_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,102 +91,279 @@ class Scan:
     num_pruned: int
 
 
-def scan(inputs: Inputs, layouts: tuple[Layout, ...], options: Options, *, memory_fraction: float = 1.0) -> Scan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """What makes one candidate better than another, where only the best count."""
+
+    values: Callable[[Floats, Floats, Floats, float], Floats]
+    """Less is better: of step_seconds, dollars, egress_dollars and wall_ratio, in none of which it may fall."""
+    most: int
+    """Candidates of each class that count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One scan; `cutoffs` fill as it goes."""
+
+    inputs: Inputs
+    options: Options
+    memory_fraction: float
+    contest: Contest | None
+    cutoffs: Cutoffs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Candidates that are left to try."""
+
+    rows: Rows
+    keys: Keyed
+    can: Bools
+    """[recomputes, rows]"""
+    position: Ints
+    """Among all of the space."""
+
+    def take(self, index: Ints | Bools | slice) -> "_Asked":
+        return _Asked(
+            rows=self.rows.take(index),
+            keys=self.keys.take(index),
+            can=self.can[:, index],
+            position=self.position[index],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Timed:
+    """Candidates of one batch; columns as in `Scored`."""
+
+    rows: Rows
+    step_seconds: Floats
+    dollars: Floats
+    egress_dollars: Floats
+
+
+def scan(
+    inputs: Inputs,
+    layouts: tuple[Layout, ...],
+    options: Options,
+    *,
+    memory_fraction: float = 1.0,
+    contest: Contest | None = None,
+) -> Scan:
     """Time every candidate that a framework can express and that fits in this share of the memory (infinite: any).
 
     Recomputation only costs time, so that of plans alike but for it the one that fits with the least of it is timed.
+    In a `contest`, candidates and layouts whose lower bound is beyond the last that counts are not timed: the best of
+    each class are the same as without.
     """
-    scored: list[Scored] = []
+    run = _Run(
+        inputs=inputs,
+        options=options,
+        memory_fraction=memory_fraction,
+        contest=contest,
+        cutoffs=Cutoffs(most=contest.most if contest else 0),
+    )
+    scored: list[list[Scored]] = [[] for _ in layouts]
     misses: list[Miss] = []
     num_rows = 0
-    for layout in layouts:
+    # The most powerful first, so that weaker ones are soon known to be hopeless; listed as they came all the same.
+    for index in sorted(range(len(layouts)), key=lambda index: -_flop_per_second(inputs, layouts[index])):
+        layout = layouts[index]
+        tried = ways(inputs.problem, layout) if options.tries_ways else (inputs.problem.plan.sync or Sync(),)
+        tried = tuple(sync for sync in tried if not _is_hopeless(run, layout, sync))
+        if not tried:
+            continue
         space = candidates(inputs, layout, options)
-        for sync in ways(inputs.problem, layout) if options.tries_ways else (space.settings.sync,):
+        for sync in tried:
             spread = replace(space, settings=replace(space.settings, sync=sync))
             num_rows += len(space.plans) * len(options.recompute) * len(inputs.frameworks)
-            found, missed = _scan_space(inputs, spread, options, memory_fraction=memory_fraction)
-            scored += found
+            found, missed = _scan_space(run, spread)
+            scored[index] += found
             misses += missed
-    num_candidates = sum(len(part.rows) for part in scored)
+    listed = tuple(part for parts in scored for part in parts)
+    num_candidates = sum(len(part.rows) for part in listed)
     return Scan(
-        scored=tuple(scored),
+        scored=listed,
         misses=tuple(sorted(misses, key=lambda miss: miss.lacking_bytes)),
         num_candidates=num_candidates,
         num_pruned=num_rows - num_candidates,
     )
 
 
-def _scan_space(
-    inputs: Inputs, space: Space, options: Options, *, memory_fraction: float
-) -> tuple[list[Scored], list[Miss]]:
-    """Timed candidates of one space, from the least recomputation to the most; what fits goes no further."""
-    recomputes = np.sort(options.recompute).tolist()
-    can = _expressible(inputs, space, recomputes) | options.any_framework
-    framework, row = np.nonzero(can.any(axis=0))
-    left = Rows(space=space, row=row, framework=framework, recompute=recomputes[0])
-    keys = keyed(inputs, left.plans(), space.pools)
-    found: list[Scored] = []
+def _flop_per_second(inputs: Inputs, layout: Layout) -> float:
+    pools = [pool for chain in layout.chains for pool in chain]
+    return float(np.sum((inputs.hardware.gemm_flop_per_second * inputs.hardware.num_gpus)[pools]))
+
+
+def _is_hopeless(run: _Run, layout: Layout, sync: Sync) -> bool:
+    """No plan of the layout can be among the best of its class, even if every GPU did nothing but its best."""
+    if run.contest is None:
+        return False
+    cutoff = run.cutoffs.cutoff(layout_class(layout, sync.method))
+    if not np.isfinite(cutoff):
+        return False
+    least = np.array([least_step_seconds(run.inputs, run.options, layout)])
+    return bool(_least_values(run, layout, least)[0] > cutoff)
+
+
+def _least_values(run: _Run, layout: Layout, step_seconds: Floats) -> Floats:
+    """What is minimised, were this all the time and nothing else to pay for."""
+    assert run.contest is not None
+    dollars = _rent_dollars_per_second(run.inputs, layout) * step_seconds
+    return run.contest.values(step_seconds, dollars, np.zeros_like(step_seconds), 1.0)
+
+
+def _scan_space(run: _Run, space: Space) -> tuple[list[Scored], list[Miss]]:
+    """Timed candidates of one space, batch by batch; what fits with some recomputation tries no more of it."""
+    if not len(space.plans):
+        return [], []
+    recomputes = np.sort(run.options.recompute).tolist()
+    asked, bounds = _asked(run, space, recomputes)
+    kind = layout_class(space.layout, space.settings.sync.method)
+    timed: list[list[_Timed]] = [[] for _ in recomputes]
     misses: list[Miss] = []
-    for index, recompute in enumerate(recomputes):
-        left = replace(left, recompute=recompute)
-        asked = np.flatnonzero(can[index, left.framework, left.row])
-        margin = _margins(inputs, left.take(asked), keys.take(asked), memory_fraction)
-        fits = asked[margin >= 0.0]
-        if len(fits):
-            found.append(_timed(inputs, left.take(fits), keys.take(fits)))
-        elif len(asked):
-            nearest = asked[[int(np.argmax(margin))]]
-            misses.append(Miss(tables=left.take(nearest).tables(), lacking_bytes=-float(margin.max())))
-        remains = np.ones(len(left), dtype=np.bool_)
-        remains[fits] = False
-        left, keys = left.take(remains), keys.take(remains)
-    return found, misses if not found else []
+    ratio: float | None = None
+    start, size = 0, CHUNK if run.contest is None else FIRST_BATCH
+    while start < len(asked.rows):
+        left = asked.take(slice(start, start + size))
+        start, size = start + size, min(BATCH_GROWTH * size, CHUNK)
+        for index, recompute in enumerate(recomputes):
+            if run.contest is not None:
+                left = left.take(bounds[index][left.position] <= run.cutoffs.cutoff(kind))
+            found, left, miss = _fitting(run, replace(left, rows=replace(left.rows, recompute=recompute)), index)
+            misses += miss
+            if found is None:
+                continue
+            timed[index].append(found)
+            if ratio is None:
+                ratio = layout_wall_ratio(run.inputs, space.layout, float(found.step_seconds.min()))
+            if run.contest is not None:
+                values = run.contest.values(found.step_seconds, found.dollars, found.egress_dollars, ratio)
+                run.cutoffs.add(kind, values)
+    scored = [_scored(parts, ratio or 1.0) for parts in timed if parts]
+    return scored, [] if scored else misses
 
 
-def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
-    """[recomputes, frameworks, rows of the space]: what can be expressed."""
-    everyone = np.arange(len(space.plans))
-    if not len(everyone):
+def _asked(run: _Run, space: Space, recomputes: list[int]) -> tuple[_Asked, list[Floats]]:
+    """Candidates that can be expressed and may count, the most hopeful first; and their bounds by recomputation."""
+    inputs, num_frameworks = run.inputs, len(run.inputs.frameworks)
+    code, first = _paced_alike(inputs, space)
+    framework = np.repeat(np.arange(num_frameworks), len(first))
+    alike = Rows(space=space, row=np.tile(first, num_frameworks), framework=framework, recompute=recomputes[0])
+    keys = keyed(inputs, alike.plans(), space.pools)
+    may = np.ones((num_frameworks, len(code)), dtype=np.bool_)
+    least: list[Floats] = []
+    if run.contest is not None:
+        everyone = np.arange(num_frameworks)[:, None] * len(first) + code
+        share = np.tile(space.num_microbatches, (num_frameworks, 1))
+        for recompute in recomputes:
+            found = _paces(inputs, replace(alike, recompute=recompute), keys).step_seconds(everyone.ravel(), share)
+            least.append(_least_values(run, space.layout, found).reshape(may.shape))
+        cutoff = run.cutoffs.cutoff(layout_class(space.layout, space.settings.sync.method))
+        may = least[0] <= cutoff
+    rows = np.flatnonzero(may.any(axis=0))
+    can = _expressible(inputs, space, rows, recomputes) | run.options.any_framework
+    framework, place = np.nonzero(can.any(axis=0) & may[:, rows])
+    row = rows[place]
+    bounds = [each[framework, row] for each in least]
+    if bounds:
+        order = np.argsort(bounds[-1], kind="stable")
+        framework, row, place = framework[order], row[order], place[order]
+        bounds = [each[order] for each in bounds]
+    asked = _Asked(
+        rows=Rows(space=space, row=row, framework=framework, recompute=recomputes[0]),
+        keys=keys.take(framework * len(first) + code[row]),
+        can=can[:, framework, place],
+        position=np.arange(len(row)),
+    )
+    return asked, bounds
+
+
+def _paced_alike(inputs: Inputs, space: Space) -> tuple[Ints, Ints]:
+    """A code per row, and one row of each code: rows alike in what a microbatch takes, whatever they shard."""
+    plans = space.plans
+    columns: tuple[Ints | Bools, ...] = (
+        space.shape,
+        plans.ep,
+        plans.microbatch_size,
+        plans.num_virtual_stages,
+        plans.sequence_parallel,
+    )
+    if any(framework.receive_stall_seconds for framework in inputs.frameworks):
+        columns = (*columns, plans.dp)
+    return codes(columns)
+
+
+def _paces(inputs: Inputs, rows: Rows, keys: Keyed) -> Paces:
+    tables = rows.tables()
+    return paces(inputs, replace(tables, plans=replace(tables.plans, shard=np.zeros(len(rows), dtype=np.int64))), keys)
+
+
+def _fitting(run: _Run, asked: _Asked, index: int) -> tuple[_Timed | None, _Asked, list[Miss]]:
+    """(those that fit, timed; those that do not; the one that lacks least where none fits)."""
+    here = np.flatnonzero(asked.can[index])
+    if not len(here):
+        return None, asked, []
+    ready = asked.take(here)
+    tables = ready.rows.tables()
+    margin = memory_margin(run.inputs, tables, ready.keys, run.memory_fraction)
+    fits = margin >= 0.0
+    if not fits.any():
+        nearest = ready.rows.take(np.array([int(np.argmax(margin))]))
+        return None, asked, [Miss(tables=nearest.tables(), lacking_bytes=-float(margin.max()))]
+    chosen = ready if fits.all() else ready.take(fits)
+    found = evaluate(run.inputs, tables if fits.all() else chosen.rows.tables(), chosen.keys)
+    rent = _rent_dollars_per_second(run.inputs, asked.rows.layout)
+    remains = np.ones(len(asked.rows), dtype=np.bool_)
+    remains[here[fits]] = False
+    timed = _Timed(
+        rows=chosen.rows,
+        step_seconds=found.step_seconds,
+        dollars=rent * found.step_seconds + found.egress_dollars,
+        egress_dollars=found.egress_dollars,
+    )
+    return timed, asked.take(remains), []
+
+
+def _scored(parts: list[_Timed], wall_ratio: float) -> Scored:
+    """All of one space and way to recompute, by framework and row."""
+    row, framework = (np.concatenate([getattr(part.rows, name) for part in parts]) for name in ("row", "framework"))
+    order = np.lexsort((row, framework))
+
+    def column(name: str) -> Floats:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    return Scored(
+        rows=replace(parts[0].rows, row=row[order], framework=framework[order]),
+        step_seconds=column("step_seconds"),
+        dollars=column("dollars"),
+        egress_dollars=column("egress_dollars"),
+        wall_ratio=wall_ratio,
+    )
+
+
+def _expressible(inputs: Inputs, space: Space, rows: Ints, recomputes: list[int]) -> Bools:
+    """[recomputes, frameworks, rows]: what can be expressed."""
+    if not len(rows):
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
     alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
-    tables = [space.filled(everyone, np.zeros_like(everyone), recompute) for recompute in recomputes]
+    tables = [space.filled(rows, np.zeros_like(rows), recompute) for recompute in recomputes]
     num_layers, sync = inputs.problem.model.num_layers, space.settings.sync
     spans = len(space.layout.ring) > 1
-    rows = [
+    found = [
         expressible(
             framework.name,
             plans,
             num_layers=num_layers,
-            num_microbatches=fewest,
-            num_like_replicas=alike,
-            fewest_replicas=space.num_replicas.min(axis=1) if spans else None,
+            num_microbatches=fewest[rows],
+            num_like_replicas=alike[rows],
+            fewest_replicas=space.num_replicas[rows].min(axis=1) if spans else None,
             sync=sync,
         )
         for plans in tables
         for framework in inputs.frameworks
     ]
-    return np.stack(rows).reshape(len(recomputes), len(inputs.frameworks), len(everyone))
-
-
-def _margins(inputs: Inputs, rows: Rows, keys: Keyed, memory_fraction: float) -> Floats:
-    """Bytes left on the fullest rank of each candidate."""
-    parts = [
-        memory_margin(inputs, rows.take(part).tables(), keys.take(part), memory_fraction) for part in _chunks(len(rows))
-    ]
-    return np.concatenate([np.zeros(0), *parts])
-
-
-def _timed(inputs: Inputs, rows: Rows, keys: Keyed) -> Scored:
-    parts = [evaluate(inputs, rows.take(part).tables(), keys.take(part)) for part in _chunks(len(rows))]
-    step_seconds = np.concatenate([part.step_seconds for part in parts])
-    egress_dollars = np.concatenate([part.egress_dollars for part in parts])
-    return Scored(
-        rows=rows,
-        step_seconds=step_seconds,
-        dollars=_rent_dollars_per_second(inputs, rows.layout) * step_seconds + egress_dollars,
-        egress_dollars=egress_dollars,
-        wall_ratio=layout_wall_ratio(inputs, rows.layout, float(np.median(step_seconds))),
-    )
+    return np.stack(found).reshape(len(recomputes), len(inputs.frameworks), len(rows))
 
 
 def _rent_dollars_per_second(inputs: Inputs, layout: Layout) -> float:
@@ -189,7 +372,3 @@ def _rent_dollars_per_second(inputs: Inputs, layout: Layout) -> float:
     zones = hardware.zone[[pool for chain in layout.chains for pool in chain]]
     paid = np.isin(hardware.zone, zones)
     return float(np.sum((hardware.num_gpus * hardware.dollars_per_gpu_second)[paid]))
-
-
-def _chunks(size: int) -> list[slice]:
-    return [slice(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK)]

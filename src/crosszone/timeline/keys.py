@@ -55,13 +55,23 @@ def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
     )
     if any(framework.receive_stall_seconds for framework in inputs.frameworks):
         fields = (*fields, plans.pp > 1, plans.tp * plans.cp * plans.dp * plans.pp)
-    codes, first = _codes(fields)
+    found, first = codes(fields)
     rows = np.repeat(first, len(pools))
     pool = np.tile(np.array(pools, dtype=np.int64), len(first))
     position = np.zeros(len(inputs.pools), dtype=np.int64)
     position[list(pools)] = np.arange(len(pools))
     costs = _key_costs(inputs, plans.take(rows), pool)
-    return Keyed(costs=costs, codes=codes, position=position, num_pools=len(pools))
+    return Keyed(costs=costs, codes=found, position=position, num_pools=len(pools))
+
+
+def codes(columns: Sequence[Ints | Bools]) -> tuple[Ints, Ints]:
+    """A dense code per distinct row of `columns`, and one row that has each code."""
+    mixed = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        values = column.astype(np.int64)
+        mixed = mixed * (int(values.max(initial=0)) + 1) + values
+    _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
+    return codes, first
 
 
 def _key_costs(inputs: Inputs, plans: PlanTable, pool: Ints) -> KeyCosts:
@@ -91,16 +101,6 @@ def _key_costs(inputs: Inputs, plans: PlanTable, pool: Ints) -> KeyCosts:
             **shape,
         ),
     )
-
-
-def _codes(columns: tuple[Ints | np.ndarray, ...]) -> tuple[Ints, Ints]:
-    """A dense code per distinct row of `columns`, and one row that has each code."""
-    mixed = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        values = column.astype(np.int64)
-        mixed = mixed * (int(values.max(initial=0)) + 1) + values
-    _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
-    return codes, first
 
 
 def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
