@@ -37,6 +37,15 @@ def test_megatrons_vocabulary_parallel_loss_works_in_place() -> None:
     assert framework_facts("fsdp").logit_bytes == 14
 
 
+@pytest.mark.parametrize(
+    ("name", "one", "several"), [("megatron", False, True), ("torchtitan", False, True), ("deepspeed", False, False)]
+)
+def test_who_posts_receives_before_they_are_needed(name: str, one: bool, several: bool) -> None:
+    """Nobody with one stage a rank; with several who does so right after another piece of work."""
+    facts = framework_facts(name)
+    assert (facts.receives_early, facts.virtual_receives_early) == (one, several)
+
+
 def test_the_source_of_a_number_is_at_hand() -> None:
     facts = framework_facts("megatron")
     assert "cross_entropy.py" in facts.source("logit_bytes")
