@@ -12,6 +12,7 @@ from crosszone.frameworks import expressible
 from crosszone.planner.bounds import Cutoffs, Paces, layout_class, least_step_seconds, paces
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
+from crosszone.planner.symmetry import distinct
 from crosszone.planner.wall import layout_wall_ratio
 from crosszone.planner.ways import ways
 from crosszone.timeline.evaluate import evaluate, memory_margin
@@ -153,8 +154,8 @@ def scan(
     """Time every candidate that a framework can express and that fits in this share of the memory (infinite: any).
 
     Recomputation only costs time, so that of plans alike but for it the one that fits with the least of it is timed.
-    In a `contest`, candidates and layouts whose lower bound is beyond the last that counts are not timed: the best of
-    each class are the same as without.
+    In a `contest`, candidates and layouts whose lower bound is beyond the last that counts are not timed, nor layouts
+    that repeat another: the best of each class are as good as without.
     """
     run = _Run(
         inputs=inputs,
@@ -163,6 +164,8 @@ def scan(
         contest=contest,
         cutoffs=Cutoffs(most=contest.most if contest else 0),
     )
+    if contest is not None:
+        layouts = distinct(inputs, layouts)
     scored: list[list[Scored]] = [[] for _ in layouts]
     misses: list[Miss] = []
     num_rows = 0
