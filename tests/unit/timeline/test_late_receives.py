@@ -18,7 +18,7 @@ from crosszone.timeline.simulate import Pipeline, makespan_seconds
 from crosszone.timeline.tabulate import tabulate
 
 TITAN = {"framework": "torchtitan"}
-PLAIN: dict[str, Any] = {"tp": 2, "pp": 4, "microbatch_size": 1, "shard": "none"}
+PLAIN: dict[str, Any] = {"tp": 4, "pp": 4, "microbatch_size": 1, "shard": "none"}
 INTERLEAVED = {**PLAIN, "num_virtual_stages": 2, "schedule": "interleaved_1f1b"}
 FAR = {"bandwidth": "1 Gbit/s", "rtt": "20 ms"}
 
@@ -45,7 +45,7 @@ def pipeline_of(problem: Problem) -> Pipeline:
         ({**PLAIN, "tp": 1, "pp": 8}, {"framework": "deepspeed"}, False),
         (INTERLEAVED, {}, True),
         ({**INTERLEAVED, "shard": "gradients"}, TITAN, True),
-        ({**PLAIN, "pp": 2, "tp": 4}, {"num_zones": 1}, True),
+        ({**PLAIN, "pp": 2}, {"num_zones": 1}, True),
     ],
     ids=str,
 )
@@ -57,13 +57,13 @@ def test_who_posts_receives_early(
 
 
 def test_a_late_receive_makes_a_step_across_zones_longer(job: Callable[..., Problem]) -> None:
-    late = pipeline_of(job({**PLAIN, "tp": 1, "pp": 8}, link=FAR, global_batch_size=24))
+    late = pipeline_of(job({**PLAIN, "tp": 2, "pp": 8}, link=FAR, global_batch_size=24))
     assert makespan_seconds(late) > 1.05 * makespan_seconds(replace(late, receives_early=True))
 
 
 def test_a_message_is_a_part_of_its_receivers_work(job: Callable[..., Problem]) -> None:
     """The late pipeline is the one without delays whose stages do what comes before their work, too."""
-    late = pipeline_of(job({**PLAIN, "tp": 1, "pp": 8}, link=FAR, global_batch_size=24))
+    late = pipeline_of(job({**PLAIN, "tp": 2, "pp": 8}, link=FAR, global_batch_size=24))
     there, back = ([sum(hop.way(is_forward=way)[:2]) for hop in late.boundaries] for way in (True, False))
     alike = replace(
         late,
@@ -81,8 +81,8 @@ def test_a_message_is_a_part_of_its_receivers_work(job: Callable[..., Problem]) 
     ("plan", "error"),
     [
         (PLAIN, 0.06),
-        ({**PLAIN, "tp": 1, "pp": 8}, 0.06),
-        ({**PLAIN, "tp": 1, "pp": 8, "schedule": "gpipe"}, 1e-9),
+        ({**PLAIN, "tp": 2, "pp": 8}, 0.06),
+        ({**PLAIN, "tp": 2, "pp": 8, "schedule": "gpipe"}, 1e-9),
     ],
     ids=str,
 )
@@ -99,7 +99,7 @@ def test_the_closed_form_is_near_what_is_simulated(
 
 
 def test_fewer_microbatches_than_stages_drain_as_many_as_there_are(job: Callable[..., Problem]) -> None:
-    problem = job({**PLAIN, "tp": 1, "pp": 8}, link={"bandwidth": "100 Mbit/s"}, global_batch_size=4)
+    problem = job({**PLAIN, "tp": 2, "pp": 8}, link={"bandwidth": "100 Mbit/s"}, global_batch_size=4)
     prepared, tables, evaluation = evaluated(problem)
     simulated = chain_seconds(prepared, tables, evaluation)
     assert float(evaluation.pipeline_seconds[0]) == pytest.approx(simulated, rel=0.1)
