@@ -1,6 +1,9 @@
 """Whether it is right to leave one zone, and what that rests on."""
 
+import math
+
 from crosszone import units
+from crosszone.cost.network import flow_bytes_per_second
 from crosszone.planner.explain import TIE_RATIO
 from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, passed, warned
 
@@ -8,6 +11,8 @@ NOTABLE_PENALTY_RATIO = 1.1
 """A step that zone links make longer by more is worth a comparison with one zone."""
 NOTABLE_EGRESS_FRACTION = 0.1
 """Share of the GPUs' price from which egress is worth a word."""
+LEAST_RATE_FRACTION = 0.9
+"""Of a link's bandwidth that the job's flows should fill."""
 NAMED_PLACES = 3
 
 
@@ -29,7 +34,9 @@ def _same_zone_first(case: Case) -> Judgement | None:
     )
     others = ", ".join(other.name for other in cluster.zones if other.name != zone)
     setting = f"constraints.exclude_zones=[{others}]"
-    if gain < 1.0 and case.problem.objective.minimize == "time":
+    if case.problem.objective.minimize != "time":  # the search weighed money
+        return passed(text)
+    if gain < 1.0:
         return failed(text, f"Stay in {zone}.", setting)
     if gain < TIE_RATIO:
         return warned(text, f"Stay in {zone} unless it is busy.", setting)
@@ -58,6 +65,27 @@ def _links_measured(case: Case) -> Judgement | None:
     more = f" and {len(places) - NAMED_PLACES} more" if len(places) > NAMED_PLACES else ""
     text = f"{len(places)} facts of links are assumed: {', '.join(places[:NAMED_PLACES])}{more}."
     return warned(text, "Measure them between two nodes (ping for rtt, iperf3 for bandwidth) and write them down.")
+
+
+def _link_rate(case: Case) -> Judgement | None:
+    paths = {(path.from_zone, path.to_zone): path for path in case.problem.cluster.links}
+    used = [(link, paths[link.from_zone, link.to_zone]) for link in case.prediction.links if link.step_bytes > 0.0]
+    shares = [(link.bytes_per_second / (path.bytes_per_second or math.inf), link, path) for link, path in used]
+    known = [one for one in shares if one[2].bytes_per_second is not None]
+    if not known:
+        return None
+    share, link, path = min(known, key=lambda one: one[0])
+    rates = [units.format_bytes_per_second(rate) for rate in (link.bytes_per_second, path.bytes_per_second)]
+    text = f"{link.from_zone} to {link.to_zone} carries {rates[0]} of {rates[1]}"
+    if share >= LEAST_RATE_FRACTION:
+        return passed(f"{text}, the least of {len(known)} directions in use.")
+    flow = flow_bytes_per_second(path)
+    if math.isinf(flow):
+        return warned(f"{text}: the nodes send no more.", "Let more nodes send, or give them a faster network.")
+    streams = math.ceil((path.num_streams or 1) / share)
+    text += f": a flow takes {units.format_bytes_per_second(flow)}, by its window, round trip or loss."
+    setting = f"links[{link.from_zone},{link.to_zone}].streams={streams}"
+    return warned(text, f"Spread each flow over {streams} connections, or widen the window.", setting)
 
 
 def _egress_share(case: Case) -> Judgement | None:
@@ -96,6 +124,12 @@ RULES = (
         about="rate and round trip of every link in use are written, not assumed",
         source="Mathis et al. 1997: window, round trip and loss bound a TCP flow, and none follows from distance",
         judge=_links_measured,
+    ),
+    Rule(
+        name="link_rate",
+        about="the job's flows fill the links in use",
+        source="RFC 7323, sec. 1.1 (window over round trip); Mathis et al. 1997 (loss); iperf3 -P shows it",
+        judge=_link_rate,
     ),
     Rule(
         name="egress_share",

@@ -117,6 +117,20 @@ def test_assumed_round_trips_are_named() -> None:
     assert "rtt" in check.message
 
 
+def test_a_window_that_starves_a_link_is_told_the_streams_that_fill_it() -> None:
+    plan = {"tp": 8, "pp": 2, "dp": 1}
+    link = {"bandwidth": "10 Gbit/s", "rtt": "20 ms", "window": "100 kB"}
+    source = job(A100, A100, link=link, plan=plan)
+    check = one(source, "link_rate")
+    assert check.verdict == "warn"
+    assert "a flow takes 40 Mbit/s" in check.message  # 100 kB / 20 ms
+    assert "south" in check.settings[0]
+    ranked = service.predict(service.changed_problem(source, check.settings))
+    (sent,) = (one for one in ranked.prediction.links if f"{one.from_zone},{one.to_zone}" in check.settings[0])
+    assert sent.bytes_per_second == pytest.approx(1.25e9)
+    assert one(job(A100, A100, plan=plan), "link_rate").verdict == "pass"
+
+
 @pytest.mark.parametrize(
     ("price", "verdict"), [("0.0001 USD/GB", "pass"), ("0.004 USD/GB", "warn"), ("100 USD/GB", "fail")]
 )
