@@ -80,10 +80,10 @@ def test_prediction_adds_up(prediction) -> None:
 
 def test_answer_has_its_names_and_is_in_order(answer) -> None:
     assert set(answer) >= set(ANSWER)
-    assert set(answer["search"]) == set(SEARCH)
+    assert set(answer["search"]) >= set(SEARCH)
     assert len(answer["plans"]) == 2
     for ranked in answer["plans"]:
-        assert set(ranked) == {"plan", "prediction", "reasons"}
+        assert set(ranked) >= {"plan", "prediction", "reasons"}
         assert set(ranked["prediction"]) >= set(PREDICTION)
         assert ranked["plan"]["zone_axis"] in ("none", "pp", "dp", "dp+pp")
         assert sum(replica["weight"] for replica in ranked["plan"]["replicas"]) == pytest.approx(1)

@@ -11,44 +11,51 @@ from crosszone.service import DEFAULT_TOP
 EXIT_NOTHING_FITS = 3
 
 
+Top = Annotated[
+    int, typer.Option(metavar="N", parser=number_from(1, "--top", 5), help="How many plans to show, at most.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="PLANS.json", help="Also write the answer, as JSON, here.")
+]
+ShowsFront = Annotated[
+    bool, typer.Option("--pareto", help="Show the plans that nothing beats in time, cost and risk.", show_default=False)
+]
+WantsSensitivity = Annotated[
+    bool,
+    typer.Option(
+        "--sensitivity",
+        help="Search again with other links, nodes, GPUs and batches; takes some dozen times as long.",
+        show_default=False,
+    ),
+]
+Gpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gpu",
+        metavar="NAME",
+        help="A GPU that --sensitivity tries everywhere; may be given several times. Left out: the next faster.",
+        show_default=False,
+    ),
+]
+Asked = Annotated[
+    str | None,
+    typer.Option(
+        "--why",
+        metavar="PLAN",
+        help='Say why not this plan: "tp=8,pp=4,zones=a+b", or a saved one, as PLANS.json#2.',
+        show_default=False,
+    ),
+]
+
+
 def plan(
     job: Job,
-    top: Annotated[
-        int,
-        typer.Option(metavar="N", parser=number_from(1, "--top", 5), help="How many plans to show, at most."),
-    ] = DEFAULT_TOP,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PLANS.json", help="Also write the answer, as JSON, here.")
-    ] = None,
-    shows_front: Annotated[
-        bool,
-        typer.Option("--pareto", help="Show the plans that nothing beats in time, cost and risk.", show_default=False),
-    ] = False,
-    wants_sensitivity: Annotated[
-        bool,
-        typer.Option(
-            "--sensitivity",
-            help="Search again with other links, nodes, GPUs and batches; takes some dozen times as long.",
-            show_default=False,
-        ),
-    ] = False,
-    gpus: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--gpu",
-            metavar="NAME",
-            help="A GPU that --sensitivity tries everywhere; may be given several times. Left out: the next faster.",
-            show_default=False,
-        ),
-    ] = None,
-    why: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLAN",
-            help='Say why not this plan: "tp=8,pp=4,zones=a+b", or a saved one, as PLANS.json#2.',
-            show_default=False,
-        ),
-    ] = None,
+    top: Top = DEFAULT_TOP,
+    output: Output = None,
+    shows_front: ShowsFront = False,
+    wants_sensitivity: WantsSensitivity = False,
+    gpus: Gpus = None,
+    why: Asked = None,
     calibration: CalibrationFile = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,

@@ -149,7 +149,7 @@ def _assumed_line(answer: Answer) -> str:
     """How much nobody wrote, and which GPUs are told by own runs."""
     names = [calibration.gpu for calibration in answer.problem.calibrations]
     number = len(grouped(answer.assumed))
-    text = f"{number} {'value' if number == 1 else 'values'} that nobody wrote (--verbose lists them)"
+    text = f"Nobody wrote {number} {'value' if number == 1 else 'values'} that this rests on (--verbose lists them)"
     return f"{text}; calibrated for {', '.join(names)}." if names else f"{text}."
 
 

@@ -135,7 +135,7 @@ def _neighbours(problem: Problem, wanted: Asked) -> tuple[RankedPlan, ...]:
         asking = freed.on(problem)
         if illegal(asking):
             continue
-        prepared, scanned = first_that_fits(asking, zones=freed.zones)
+        prepared, scanned = first_that_fits(asking, zones=freed.zones, every=True)
         value = dict(wanted.values).get(key)
         plan, distance = _nearest(prepared, scanned, key, value if key in COUNTS else None)
         if plan is not None and not _needs_consent(problem, plan):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crosszone.core import answer, check, plan, prediction
+from crosszone.core import answer, check, explanation, plan, prediction, why
 
 ROOT = Path(__file__).parents[3]
 NOUNS = [
@@ -14,9 +14,11 @@ NOUNS = [
     *(prediction.Link, prediction.LinkGroup, prediction.Interval, prediction.Finish),
     *(prediction.Agreement, prediction.Reliability, prediction.Costs, answer.Comparison, answer.Side),
     *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search, check.Check),
+    *(explanation.Binding, explanation.RunnerUp, explanation.Difference, explanation.TermDifference),
+    *(explanation.Restriction, explanation.ParetoPlan, explanation.Sensitivity, why.Why),
     *(plan.Plan, plan.Stage, plan.Replica, plan.IdleGpus, plan.Sync),
 ]
-DERIVED = {"Plan": {"world_size", "zone_axis"}, "Answer": {"speedup_ratio", "scaling_ratio"}}
+DERIVED = {"Plan": {"world_size", "zone_axis"}, "Answer": {"speedup_ratio", "scaling_ratio", "assumed"}}
 UNITS = {"_bytes": "bytes", "_seconds": "s", "_fraction": "fraction", "_dollars": "USD", "_joules": "J"}
 
 
@@ -47,11 +49,11 @@ def test_every_field_of_the_json_is_explained(noun) -> None:
 def test_no_noun_of_the_json_is_forgotten() -> None:
     classes = {
         value
-        for module in (prediction, answer, plan)
+        for module in (prediction, answer, explanation, plan, why)
         for value in vars(module).values()
         if dataclasses.is_dataclass(value)
     }
-    assert {cls.__name__ for cls in classes} - {"Problem"} == {noun.__name__ for noun in NOUNS}
+    assert {cls.__name__ for cls in classes} - {"Problem", "Change"} == {noun.__name__ for noun in NOUNS}
 
 
 @pytest.mark.generated
