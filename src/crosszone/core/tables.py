@@ -100,4 +100,5 @@ def floats(*values: Numeric) -> tuple[Floats, ...]:
 
 def offsets(parents: Ints, num_parents: int) -> NDArray[np.intp]:
     """First row of each parent in a child table whose column `parents` is sorted and names every parent."""
-    return np.searchsorted(parents, np.arange(num_parents))
+    assert num_parents <= len(parents)
+    return np.flatnonzero(np.concatenate([[True], parents[1:] != parents[:-1]])[: len(parents)])

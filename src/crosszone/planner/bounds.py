@@ -81,7 +81,7 @@ def paces(inputs: Inputs, tables: Tables, keys: Keyed) -> Paces:
     before = before + np.where(is_even, (stages.num_stages - 1) * each, 0.0)
     pace = tables.per_replica(np.maximum, each)
     lead = tables.per_replica(np.maximum, np.where(each >= pace[stages.replica], before, 0.0))
-    plans = tables.plans.take(tables.replicas.plan)
+    plans = tables.replica_plans()
     lead = np.where(IN_ORDER[plans.schedule], np.maximum(lead, 0.0) / plans.num_virtual_stages, 0.0)
     shape = (len(tables.plans), -1)
     return Paces(pace_seconds=pace.reshape(shape), lead_seconds=lead.reshape(shape))

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from crosszone.core.cluster import Zone, ZoneLink
 from crosszone.core.layout import Layout
@@ -15,6 +16,11 @@ MOST_ZONES = 6
 Shape = tuple[object, ...]
 
 
+class _Looks(NamedTuple):
+    zones: list[int]
+    links: list[list[int]]
+
+
 def distinct(inputs: Inputs, layouts: Sequence[Layout]) -> tuple[Layout, ...]:
     """The first of every kind of layouts whose plans cost the same, in order.
 
@@ -24,9 +30,10 @@ def distinct(inputs: Inputs, layouts: Sequence[Layout]) -> tuple[Layout, ...]:
     if _names_zones(inputs.problem):
         return tuple(layouts)
     kinds: dict[Shape, list[Layout]] = {}
+    looks = _looks(inputs)
     for layout in layouts:
-        seen = kinds.setdefault(_outline(inputs, layout), [])
-        if not any(_is_alike(inputs, layout, other) for other in seen):
+        seen = kinds.setdefault(_outline(inputs, looks, layout), [])
+        if not any(_is_alike(inputs, looks, layout, other) for other in seen):
             seen.append(layout)
     kept = {id(layout) for seen in kinds.values() for layout in seen}
     return tuple(layout for layout in layouts if id(layout) in kept)
@@ -39,29 +46,43 @@ def _names_zones(problem: Problem) -> bool:
     return bool(shared or request.idle_gpus or (dataset is not None and dataset.zone is not None))
 
 
-def _outline(inputs: Inputs, layout: Layout) -> Shape:
+def _looks(inputs: Inputs) -> _Looks:
+    """Every zone and link without its name and place, numbered: equal numbers are equal things."""
+    zones, links = inputs.problem.cluster.zones, inputs.links
+    numbers: dict[object, int] = {}
+
+    def number(look: object) -> int:
+        return numbers.setdefault(look, len(numbers))
+
+    return _Looks(
+        zones=[number(_bare_zone(zone)) for zone in zones],
+        links=[[number(_bare_link(link)) for link in row] for row in links],
+    )
+
+
+def _outline(inputs: Inputs, looks: _Looks, layout: Layout) -> Shape:
     """Equal for layouts that are alike; cheap."""
-    chains = tuple(tuple(_bare_zone(inputs, _zone(inputs, pool)) for pool in chain) for chain in layout.chains)
+    chains = tuple(tuple(looks.zones[_zone(inputs, pool)] for pool in chain) for chain in layout.chains)
     groups = tuple(tuple(inputs.pools[pool].node_group_index for pool in chain) for chain in layout.chains)
     return (chains, groups, len(layout.ring), layout.crosses_pp)
 
 
-def _is_alike(inputs: Inputs, one: Layout, other: Layout) -> bool:
+def _is_alike(inputs: Inputs, looks: _Looks, one: Layout, other: Layout) -> bool:
     """Some way to match their zones makes them one."""
     zones, others = _zones(inputs, one), _zones(inputs, other)
     if len(zones) != len(others) or len(zones) > MOST_ZONES:
         return False
-    return any(_matches(inputs, one, other, zones, order) for order in itertools.permutations(others))
+    return any(_matches(inputs, looks, one, other, zones, order) for order in itertools.permutations(others))
 
 
-def _matches(inputs: Inputs, one: Layout, other: Layout, zones: list[int], order: Sequence[int]) -> bool:
+def _matches(inputs: Inputs, looks: _Looks, one: Layout, other: Layout, zones: list[int], order: Sequence[int]) -> bool:
     to = dict(zip(zones, order, strict=True))
-    alike = all(_bare_zone(inputs, start) == _bare_zone(inputs, end) for start, end in to.items()) and all(
-        _bare_link(inputs.links[start][end]) == _bare_link(inputs.links[to[start]][to[end]])
-        for start, end in itertools.permutations(zones, 2)
-    )
-    same = {zone: zone for zone in order}
-    return alike and _named(inputs, one, to) == _named(inputs, other, same)
+    if any(looks.zones[start] != looks.zones[end] for start, end in to.items()):
+        return False
+    pairs = itertools.permutations(zones, 2)
+    if any(looks.links[start][end] != looks.links[to[start]][to[end]] for start, end in pairs):
+        return False
+    return _named(inputs, one, to) == _named(inputs, other, {zone: zone for zone in order})
 
 
 def _named(inputs: Inputs, layout: Layout, to: dict[int, int]) -> Shape:
@@ -83,10 +104,8 @@ def _zone(inputs: Inputs, pool: int) -> int:
     return int(inputs.hardware.zone[pool])
 
 
-def _bare_zone(inputs: Inputs, zone: int) -> Zone:
-    return replace(
-        inputs.problem.cluster.zones[zone], name="", region=None, latitude_degrees=None, longitude_degrees=None
-    )
+def _bare_zone(zone: Zone) -> Zone:
+    return replace(zone, name="", region=None, latitude_degrees=None, longitude_degrees=None)
 
 
 def _bare_link(link: ZoneLink | None) -> ZoneLink | None:

@@ -14,7 +14,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.paths import Crossing, beside_others, crossing
 from crosszone.timeline.rows import Tables
 
-TURNING = tuple(code for code, name in enumerate(SCHEDULES) if traits(name).placement == "v")
+TURNS = np.array([traits(name).placement == "v" for name in SCHEDULES])
 """Schedules whose virtual stages turn round at the last rank: there is no way from it to the first."""
 
 
@@ -60,15 +60,15 @@ class BoundaryColumns:
     """Pool on the other side; the own one where there is none."""
 
 
-def boundary_columns(inputs: Inputs, tables: Tables) -> BoundaryColumns:
-    """All columns of the stage rows of `tables`."""
+def boundary_columns(inputs: Inputs, tables: Tables, plans: PlanTable | None = None) -> BoundaryColumns:
+    """All columns of the stage rows of `tables`; `plans` is the plan of each, where it is at hand."""
     stages, replicas = tables.stages, tables.replicas
-    view = tables.plans.take(replicas.plan[stages.replica])
+    view = tables.plans.take(replicas.plan[stages.replica]) if plans is None else plans
     num_replicas = replicas.num_replicas[stages.replica]
     message = _message_bytes(inputs, view)
     is_last = np.append(stages.replica[1:] != stages.replica[:-1], True)
     starts = offsets(stages.replica, len(replicas))
-    turns = np.isin(view.schedule, TURNING)
+    turns = TURNS[view.schedule]
     wraps = is_last & (view.num_virtual_stages > 1) & ~turns
     next_pool = np.where(is_last, stages.pool[starts][stages.replica], np.append(stages.pool[1:], 0))
     next_pool = np.where(is_last & ~wraps, stages.pool, next_pool)

@@ -32,7 +32,7 @@ from crosszone.timeline.tie import TieColumns, tie_columns
 from crosszone.timeline.zone_agreement import ZoneAgreement, zone_agreement
 
 GPIPE = SCHEDULES.index("gpipe")
-SPLIT_CODES = tuple(SCHEDULES.index(name) for name in SPLIT)
+IS_SPLIT = np.isin(SCHEDULES, SPLIT)
 LATE = 1 << 30
 """A stage later than any."""
 
@@ -71,7 +71,7 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     """Time every plan of `tables`."""
     view = stage_view(inputs, tables, keys)
     seconds = stage_seconds(view)
-    boundary = boundary_columns(inputs, tables)
+    boundary = boundary_columns(inputs, tables, view.plans)
     pool = pool_agreement(view, tables)
     zone = zone_agreement(view, tables)
     pipeline = tables.per_plan(np.maximum, _pipeline(inputs, tables, seconds, boundary))
@@ -126,7 +126,7 @@ def _pipeline(inputs: Inputs, tables: Tables, seconds: StageSeconds, boundary: B
 
 def _early_pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> Floats:
     """The same where messages travel while their receiver works."""
-    plans, replicas, stages = tables.plans.take(tables.replicas.plan), tables.replicas, tables.stages
+    plans, replicas, stages = tables.replica_plans(), tables.replicas, tables.stages
     inner = (stages.num_stages - 1) * boundary.inner_seconds
     slowest = np.maximum(np.where(stages.num_stages > 1, boundary.inner_seconds, 0.0), boundary.outer_seconds)
     busiest = tables.per_replica(np.maximum, seconds.forward + seconds.backward)
@@ -159,7 +159,7 @@ def _early_pipeline(tables: Tables, seconds: StageSeconds, boundary: BoundaryCol
         transfer_seconds=transfer,
         slowest_boundary=slowest_boundary,
     )
-    is_split = np.isin(plans.schedule, SPLIT_CODES)
+    is_split = IS_SPLIT[plans.schedule]
     if not is_split.any():
         return common
     forward, weight = (tables.per_replica(np.maximum, part) for part in (seconds.forward, seconds.weight))

@@ -65,7 +65,7 @@ def posts_late(inputs: Inputs, tables: Tables, boundary: BoundaryColumns) -> Boo
 
 def late_pipeline_seconds(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> Floats:
     """Time from the first forward to the last backward of each replica group: 1F1B, interleaved 1F1B, or GPipe."""
-    plans, m = tables.plans.take(tables.replicas.plan), tables.replicas.num_microbatches
+    plans, m = tables.replica_plans(), tables.replicas.num_microbatches
     places, whole = _places(tables, seconds, boundary)
     both = places.forward + places.backward
     taken = tables.per_replica(np.maximum, boundary.transfer_seconds)

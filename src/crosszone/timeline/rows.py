@@ -56,12 +56,20 @@ class Tables:
             settings=self.settings,
         )
 
+    def replica_plans(self) -> PlanTable:
+        """The plan of each replica group."""
+        return self.plans if len(self.plans) == len(self.replicas) else self.plans.take(self.replicas.plan)
+
     def per_replica(self, function: np.ufunc, values: Floats) -> Floats:
         """Values of stage rows, reduced to replica groups by `np.add` or `np.maximum`."""
+        if len(values) == len(self.replicas):
+            return values
         return np.asarray(function.reduceat(values, offsets(self.stages.replica, len(self.replicas))))
 
     def per_plan(self, function: np.ufunc, values: Floats) -> Floats:
         """Values of replica groups, reduced to plans."""
+        if len(values) == len(self.plans):
+            return values
         return np.asarray(function.reduceat(values, offsets(self.replicas.plan, len(self.plans))))
 
     def most(self, values: Floats) -> Floats:

@@ -76,6 +76,8 @@ class StageView:
     def fact(self, name: str) -> Floats:
         """A number of each row's framework."""
         values = np.array([getattr(framework, name) for framework in self.inputs.frameworks])
+        if (values == values[0]).all():
+            return np.full(len(self.plans), values[0])
         return values[self.plans.framework]
 
 

@@ -37,7 +37,7 @@ def tie_columns(view: StageView, tables: Tables) -> TieColumns:
     model, hardware = inputs.problem.model, inputs.hardware
     starts = offsets(stages.replica, len(replicas))
     ends = np.append(starts[1:], len(stages)) - 1
-    plans = tables.plans.take(replicas.plan)
+    plans = tables.replica_plans()
     first, last = stages.pool[starts], stages.pool[ends]
     applies = (plans.pp > 1) & model.tied_embeddings
     size = token_table_parameters(model) * state_bytes(inputs.problem.workload, weights_are_master=False).reduction
