@@ -3,8 +3,10 @@
 import math
 
 from crosszone import units
+from crosszone.core.prediction import Prediction
 from crosszone.cost.network import flow_bytes_per_second
 from crosszone.planner.explain import TIE_RATIO
+from crosszone.planner.limits import TIMED
 from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, passed, warned
 
 NOTABLE_PENALTY_RATIO = 1.1
@@ -22,25 +24,31 @@ def _same_zone_first(case: Case) -> Judgement | None:
         return None
     if len(plan.zones) == 1:
         return passed(f"the plan stays in {plan.zones[0]}, one of {len(cluster.zones)} zones.")
-    seconds = units.format_seconds(case.prediction.step_seconds)
     if case.baseline is None:
-        return _against_ideal(case, seconds)
-    alone = case.baseline
-    gain = alone.prediction.step_seconds / case.prediction.step_seconds
-    zone = alone.plan.zones[0]
+        return _against_ideal(case, units.format_seconds(case.prediction.step_seconds))
+    ours, theirs, unit = _times(case.prediction, case.baseline.prediction)
+    gain, zone = theirs / ours, case.baseline.plan.zones[0]
     text = (
-        f"{len(plan.zones)} zones take {seconds} a step, {zone} alone "
-        f"{units.format_seconds(alone.prediction.step_seconds)}: {gain:.2f} times as fast."
+        f"{len(plan.zones)} zones take {units.format_seconds(ours)} {unit}, {zone} alone "
+        f"{units.format_seconds(theirs)}: {gain:.2f} times as fast."
     )
     others = ", ".join(other.name for other in cluster.zones if other.name != zone)
     setting = f"constraints.exclude_zones=[{others}]"
-    if case.problem.objective.minimize != "time":  # the search weighed money
+    if case.problem.objective.minimize not in TIMED:  # the search weighed it
         return passed(text)
     if gain < 1.0:
         return failed(text, f"Stay in {zone}.", setting)
     if gain < TIE_RATIO:
         return warned(text, f"Stay in {zone} unless it is busy.", setting)
     return passed(text)
+
+
+def _times(ours: Prediction, theirs: Prediction) -> tuple[float, float, str]:
+    """Until half of all such trainings are done, where that is known of both; else of a step."""
+    done = ours.finish.p50_seconds, theirs.finish.p50_seconds
+    if done[0] is not None and done[1] is not None:
+        return done[0], done[1], "until done (P50)"
+    return ours.step_seconds, theirs.step_seconds, "a step"
 
 
 def _against_ideal(case: Case, seconds: str) -> Judgement:
