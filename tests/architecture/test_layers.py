@@ -16,7 +16,7 @@ STEPS = (
     ("catalog", "cost", "trace"),
     ("frameworks", "spec", "timeline"),
     ("planner", "deploy", "launch", "runtime", "verify", "store"),
-    ("sweep",),
+    ("sweeps",),
     ("service",),
     ("cli", "server"),
 )
@@ -43,7 +43,7 @@ THIRD_PARTY = {
     "runtime": {"torch", "numpy", "transformers"},
     "verify": {"numpy", "openpyxl"},
     "store": {"sqlalchemy", "alembic"},
-    "sweep": {"distributed", "pyarrow"},
+    "sweeps": {"distributed", "pyarrow"},
     "service": {"numpy"},
     "cli": {"typer", "rich", "click"},
     "server": {"fastapi", "starlette", "uvicorn", "sse_starlette", "structlog", "prometheus_client"},

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from crosszone import units
-from crosszone.cli.tables import Column, paragraph, table
+from crosszone.cli.tables import Column, bullets, heading, paragraph, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,16 +29,19 @@ def sweep_view(sweep: Sweep) -> Iterable[RenderableType]:
         Column(name="step", is_number=True),
         Column(name="MFU", is_number=True),
         Column(name="times one zone", is_number=True),
-        Column(name="", is_flexible=True),
     ]
     yield table(columns, [[*(_text(row[name]) for name in (*jobs, *varied)), *_cells(row)] for row in sweep.rows])
+    reasons = dict.fromkeys(f"{row['status']}: {row['message']}" for row in sweep.rows if row["status"] != PLANNED)
+    if reasons:
+        yield heading("Without a plan")
+        yield bullets(reasons)
     counts = [(status, sweep.num_with(status)) for status in dict.fromkeys(row["status"] for row in sweep.rows)]
     yield paragraph(", ".join(f"{count} {status}" for status, count in counts))
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if row["status"] != PLANNED:
-        return ("", "", "", "", "", f"{row['status']}: {row['message']}")
+        return (row["status"], "", "", "", "")
     speedup = row["speedup_ratio"]
     return (
         " ".join([row["framework"], *(f"{name}={row[name]}" for name in DEGREES if row[name] > 1)]),
@@ -46,7 +49,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         units.format_seconds(row["step_seconds"]),
         units.format_fraction(row["mfu"]),
         "" if speedup is None else f"{speedup:.2f}",
-        "",
     )
 
 

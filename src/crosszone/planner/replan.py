@@ -9,17 +9,13 @@ from crosszone.core.answer import RankedPlan
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.replan import Choice, Move, Replan
-from crosszone.cost.memory import state_bytes
-from crosszone.cost.network import link_bytes_per_second
-from crosszone.cost.parameters import num_parameters
 from crosszone.errors import CrossZoneError, InfeasiblePlan
 from crosszone.frameworks import framework_facts
 from crosszone.planner.limits import TIMED
+from crosszone.planner.move import Loss, move_to
 from crosszone.planner.pinned import check_plan
 from crosszone.planner.search import search
 from crosszone.timeline.predict import predict_plan
-from crosszone.timeline.saving import Saving, saving_of
-from crosszone.timeline.threats import plan_footprint
 
 WORTH_RATIO = 0.98
 """A move must end the training this much earlier to be advised: below, errors of predictions weigh more."""
@@ -37,16 +33,14 @@ def replan(
     rest = dataclasses.replace(
         problem, workload=dataclasses.replace(problem.workload, train_tokens=remaining_tokens), plan=PlanRequest()
     )
-    impossible = _impossible(rest, running)
-    found = _searched(rest, running, top)
-    choices = [_choice(rest, running, one, is_torn_off=is_torn_off) for one in found if one.plan != running]
+    impossible, stays = _impossible(rest, running), None
     if not impossible:
         prediction = predict_plan(rest, running, framework_facts(running.framework))
-        if prediction.memory.fits:
-            stays = RankedPlan(plan=running, prediction=prediction)
-            choices.append(_choice(rest, running, stays, is_torn_off=is_torn_off))
-        else:
-            impossible = ("It no longer fits in memory.",)
+        stays = RankedPlan(plan=running, prediction=prediction) if prediction.memory.fits else None
+        impossible = () if stays else ("It no longer fits in memory.",)
+    found = [one for one in _searched(rest, running, top) if one.plan != running] + ([stays] if stays else [])
+    loss = _loss(stays, found) if is_torn_off else None
+    choices = [_choice(rest, running, one, loss) for one in found]
     choices.sort(key=lambda choice: _rank(problem, choice))
     shown = [choice for rank, choice in enumerate(choices) if rank < top or choice.is_running]
     explained = tuple(dataclasses.replace(choice, reasons=_reasons(choice, choices)) for choice in shown)
@@ -78,9 +72,18 @@ def _searched(problem: Problem, running: Plan, top: int) -> list[RankedPlan]:
     return list({one.plan: one for one in found}.values())
 
 
-def _choice(problem: Problem, running: Plan, one: RankedPlan, *, is_torn_off: bool) -> Choice:
+def _loss(stays: RankedPlan | None, found: Sequence[RankedPlan]) -> Loss:
+    """Half of what lies between two checkpoints of the running plan; where it has no place, of the best next one."""
+    known = stays or (found[0] if found else None)
+    reliability = None if known is None else known.prediction.reliability
+    every = (reliability.checkpoint_every_seconds if reliability else None) or 0.0
+    step_seconds = None if stays is None else stays.prediction.step_seconds
+    return Loss(running_seconds=every / 2.0, running_step_seconds=step_seconds)
+
+
+def _choice(problem: Problem, running: Plan, one: RankedPlan, loss: Loss | None) -> Choice:
     plan, prediction = one.plan, one.prediction
-    move = _move(problem, running, one, is_torn_off=is_torn_off)
+    move = move_to(problem, running, one, loss)
     rest_seconds = prediction.finish.p50_seconds or prediction.train_seconds
     assert rest_seconds is not None, "the tokens of the rest are known"
     return Choice(
@@ -92,74 +95,6 @@ def _choice(problem: Problem, running: Plan, one: RankedPlan, *, is_torn_off: bo
         dollars=_dollars(one, move),
         reasons=(),
     )
-
-
-def _move(problem: Problem, running: Plan, one: RankedPlan, *, is_torn_off: bool) -> Move:
-    stays = one.plan == running and not is_torn_off
-    gone = problem.constraints.exclude_zones if is_torn_off else ()
-    size_bytes, seconds, dollars = (0.0, 0.0, 0.0) if stays else _transfer(problem, running, one.plan, gone)
-    old, new = _saving(problem, running, one), _saving(problem, one.plan, one)
-    reliability = one.prediction.reliability
-    every = (reliability.checkpoint_every_seconds if reliability else None) or 0.0
-    return Move(
-        save_seconds=0.0 if stays or is_torn_off else old.write_seconds,
-        lost_seconds=every / 2.0 if is_torn_off else 0.0,
-        transfer_seconds=seconds,
-        restart_seconds=0.0 if stays else new.restart_seconds,
-        transfer_bytes=size_bytes,
-        egress_dollars=dollars,
-    )
-
-
-def _saving(problem: Problem, plan: Plan, one: RankedPlan) -> Saving:
-    """What a checkpoint of `plan` takes, as far as its node groups are still in the cluster; else as of `one`."""
-    groups = {(zone.name, index) for zone in problem.cluster.zones for index in range(len(zone.node_groups))}
-    placed = {
-        place for replica in plan.replicas for place in zip(replica.zones, replica.node_groups, strict=True)
-    }  # fmt: skip
-    return saving_of(problem, plan_footprint(plan if placed <= groups else one.plan, ()))
-
-
-def _transfer(problem: Problem, running: Plan, plan: Plan, gone: Sequence[str]) -> tuple[float, float, float | None]:
-    """(bytes, seconds, dollars) to bring each zone the layers that it will train and does not hold.
-
-    They come over the fastest link from a zone that holds some of them; zones receive at the same time. What lay only
-    in zones that are `gone` is read from storage, which is part of the restart.
-    """
-    held, wanted = _layers(running), _layers(plan)
-    here = {zone.name for zone in problem.cluster.zones} - set(gone)
-    sizes = state_bytes(problem.workload, weights_are_master=False)
-    layer_bytes = num_parameters(problem.model) * (sizes.weight + sizes.optimizer) / problem.model.num_layers
-    total, longest, dollars = 0.0, 0.0, 0.0
-    is_priced = True
-    for zone, layers in wanted.items():
-        missing = layers - held.get(zone, frozenset())
-        sources = [other for other in held if other in here - {zone} and held[other] & missing]
-        if not missing or not sources:
-            continue
-        moved = len(missing) * layer_bytes
-        links = [problem.cluster.link(other, zone) for other in sources]
-        rates = [float(link_bytes_per_second(link, num_nodes=1e9, num_flows=_num_flows(plan))) for link in links]
-        best = max(range(len(links)), key=lambda index: rates[index])
-        total, longest = total + moved, max(longest, moved / rates[best])
-        price = links[best].egress_dollars_per_byte
-        is_priced &= price is not None
-        dollars += moved * (price or 0.0)
-    return total, longest, dollars if is_priced else None
-
-
-def _layers(plan: Plan) -> dict[str, frozenset[int]]:
-    """Layers that each zone holds."""
-    found: dict[str, set[int]] = {}
-    for replica in plan.replicas:
-        for zone, stage in zip(replica.zones, plan.stages, strict=True):
-            found.setdefault(zone, set()).update(range(stage.first_layer, stage.first_layer + stage.num_layers))
-    return {zone: frozenset(layers) for zone, layers in found.items()}
-
-
-def _num_flows(plan: Plan) -> int:
-    """Every rank that will hold a part fetches it."""
-    return plan.tp * plan.cp * plan.pp
 
 
 def _dollars(one: RankedPlan, move: Move) -> float | None:

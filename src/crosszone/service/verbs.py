@@ -137,8 +137,8 @@ def sweep(
     from importlib.metadata import version
 
     from crosszone.spec import open_job
-    from crosszone.sweep.cases import cases, variation
-    from crosszone.sweep.run import run
+    from crosszone.sweeps.cases import cases, variation
+    from crosszone.sweeps.run import run
 
     return run(
         cases([(str(job), open_job(job)) for job in jobs], [variation(text) for text in variations], calibrations),
@@ -220,6 +220,8 @@ def replan(
     if tokens is None:
         hint = "Write it, or say how many tokens remain."
         raise SpecError.of("how much is still to be trained is unknown.", where="workload.train_tokens", hint=hint)
+    if tokens <= 0.0:
+        raise SpecError.of(f"{tokens:g} tokens remain: nothing is left to plan.", where="remaining")
     return search_again(problem, running, remaining_tokens=tokens, is_torn_off=is_torn_off, top=top)
 
 

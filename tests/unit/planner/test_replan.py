@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from crosszone import service
+from crosszone.core.answer import RankedPlan
 from crosszone.core.problem import Problem
 from crosszone.core.replan import Replan
 from crosszone.errors import SpecError
+from crosszone.frameworks import framework_facts
+from crosszone.planner.move import move_to
+from crosszone.timeline.predict import predict_plan
 
 TOKENS = 1e9
 
@@ -110,3 +114,31 @@ def test_tokens_must_be_known(running: Any) -> None:
     unknown = dataclasses.replace(problem, workload=dataclasses.replace(problem.workload, train_tokens=None))
     with pytest.raises(SpecError, match="still to be trained"):
         service.replan(unknown, running)
+
+
+@pytest.mark.parametrize(("uplink", "rate"), [(None, 2e9), (0.5e9, 0.5e9)])
+def test_the_state_takes_as_long_as_nodes_and_uplinks_allow(running: Any, uplink: float | None, rate: float) -> None:
+    # Two nodes of 1 GB/s each, or an uplink of half of one.
+    cluster = job().cluster
+    links = tuple(
+        dataclasses.replace(link, bytes_per_second=None, node_bytes_per_second=1e9) for link in cluster.links
+    )  # fmt: skip
+    zones = tuple(dataclasses.replace(zone, uplink_bytes_per_second=uplink) for zone in cluster.zones)
+    problem = dataclasses.replace(job(), cluster=dataclasses.replace(cluster, links=links, zones=zones))
+    alone = service.plan(job(zones="a")).plans[0].plan
+    prediction = predict_plan(problem, running, framework_facts(running.framework))
+    move = move_to(problem, alone, RankedPlan(plan=running, prediction=prediction), None)
+    assert move.transfer_bytes > 0.0
+    assert move.transfer_seconds == pytest.approx(move.transfer_bytes / rate)
+
+
+def test_lost_work_is_done_again_at_the_speed_of_each_plan(running: Any) -> None:
+    found = after(job("400 Gbit/s"), running, is_torn_off=True).choices
+    each = {choice.move.lost_seconds / choice.prediction.step_seconds for choice in found}
+    assert max(each) == pytest.approx(min(each))
+
+
+@pytest.mark.parametrize("tokens", [0.0, -5.0])
+def test_something_must_remain(running: Any, tokens: float) -> None:
+    with pytest.raises(SpecError, match="remain"):
+        service.replan(job(), running, remaining_tokens=tokens)

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from crosszone.core.sweep import Row, Sweep
-from crosszone.sweep.cases import Case
-from crosszone.sweep.journal import Journal
-from crosszone.sweep.table_file import check_format, write_table
-from crosszone.sweep.workers import rows
+from crosszone.sweeps.cases import Case
+from crosszone.sweeps.journal import Journal
+from crosszone.sweeps.table_file import check_format, write_table
+from crosszone.sweeps.workers import rows
 
 FEW = 4
 """Cases that a process of its own must have to be worth its start."""

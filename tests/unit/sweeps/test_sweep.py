@@ -15,10 +15,10 @@ import pytest
 from crosszone import service
 from crosszone.errors import PreflightFailed, SpecError
 from crosszone.spec import open_job, open_job_text
-from crosszone.sweep.cases import cases, variation
-from crosszone.sweep.journal import Journal
-from crosszone.sweep.row import COLUMNS, answered
-from crosszone.sweep.table_file import write_table
+from crosszone.sweeps.cases import cases, variation
+from crosszone.sweeps.journal import Journal
+from crosszone.sweeps.row import COLUMNS, answered
+from crosszone.sweeps.table_file import write_table
 
 JOB = """
 model: llama-3.2-1b
@@ -184,7 +184,7 @@ class TestWorkers:
 
     def test_a_cluster_out_of_reach_is_named(self, job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("distributed")
-        monkeypatch.setattr("crosszone.sweep.workers.CONNECT_SECONDS", 0.5)
+        monkeypatch.setattr("crosszone.sweeps.workers.CONNECT_SECONDS", 0.5)
         with pytest.raises(PreflightFailed, match=r"127\.0\.0\.1:9"):
             service.sweep([job], dask_address="tcp://127.0.0.1:9")
 

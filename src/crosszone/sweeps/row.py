@@ -5,7 +5,7 @@ from crosszone.core.sweep import Row
 from crosszone.errors import CrossZoneError, SpecError
 from crosszone.planner.names import check_framework_names
 from crosszone.planner.search import search
-from crosszone.sweep.cases import Case, case_file
+from crosszone.sweeps.cases import Case, case_file
 from crosszone.verify.calibration_file import apply
 
 PLANNED, INFEASIBLE, REFUSED, FAILED = "planned", "infeasible", "refused", "failed"

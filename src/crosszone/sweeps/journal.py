@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from crosszone.core.sweep import Row
-from crosszone.sweep.cases import Case
+from crosszone.sweeps.cases import Case
 
 SUFFIX = ".partial"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from crosszone.core.sweep import Row
 from crosszone.errors import CrossZoneError, PreflightFailed
-from crosszone.sweep.cases import Case
-from crosszone.sweep.row import answered
+from crosszone.sweeps.cases import Case
+from crosszone.sweeps.row import answered
 
 AHEAD = 4
 """Cases handed to each worker before it has finished: enough that none waits, few enough that none are lost."""
