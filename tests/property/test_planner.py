@@ -1,194 +1,377 @@
-"""The search against brute force: plans written in loops, in their general form, predicted one by one."""
+"""The search against brute force: plans written in loops, in their general form, judged by their simulated step.
+
+A table of bounds only says which of them need not be simulated; whatever may be better than the search's answer is
+written out, asked of its framework and predicted like any plan.
+"""
 
 import itertools
+import os
 import random
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
-from crosszone.core.plan import IdleGpus, Plan, Replica, Stage
+from crosszone.core.layout import Layout
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica, Stage
+from crosszone.core.pools import Pool, pools
 from crosszone.core.problem import Problem
+from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
+from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, supports
 from crosszone.planner.search import search
+from crosszone.spec import read_job
+from crosszone.timeline.evaluate import evaluate, memory_margin
+from crosszone.timeline.inputs import Inputs, inputs
+from crosszone.timeline.keys import keyed
 from crosszone.timeline.predict import predict_plan
+from crosszone.timeline.rings import best_ring
+from crosszone.timeline.rows import Settings, Tables
 
-FRAMEWORKS = ("megatron", "fsdp")
+FRAMEWORKS = ("megatron", "fsdp", "ddp")
+SHARDS_OF = {"megatron": ("none", "optimizer"), "fsdp": ("gradients", "parameters"), "ddp": ("none",)}
+MOST_ROWS = int(os.environ.get("CROSSZONE_BRUTE_FORCE_ROWS", "40000"))
+"""Plans of one problem; of more, as many are drawn by chance."""
+MOST_CHAINS = {1: 3, 2: 3, 3: 2, 4: 2, 5: 1, 6: 1}
+"""Different chains in one plan, by stages."""
+SAME = 1.001
+"""Plans that differ by less tie."""
+KINDS = [("a100-sxm4-80gb", "v100-sxm2-32gb", "fp16"), ("h100-sxm5-80gb", "h20-sxm5-96gb", "bf16"),
+         ("a100-sxm4-80gb", "l4-24gb", "bf16"), ("a100-sxm4-40gb", "h100-sxm5-80gb", "bf16")]  # fmt: skip
+ZONES = (
+    [[(1, 4, 0)]], [[(1, 8, 0)]], [[(2, 4, 0)]], [[(1, 2, 0), (1, 4, 0)]], [[(1, 4, 0), (1, 4, 1)]],
+    [[(1, 8, 0), (1, 4, 1)]], [[(1, 2, 0)], [(1, 2, 0)]], [[(1, 4, 0)], [(1, 4, 0)]], [[(1, 4, 0)], [(1, 4, 1)]],
+    [[(1, 8, 0)], [(1, 4, 1)]], [[(1, 2, 0), (1, 2, 1)], [(1, 4, 0)]], [[(2, 4, 0)], [(1, 4, 1)]],
+    [[(1, 2, 0)], [(1, 4, 0)], [(1, 8, 0)]], [[(1, 2, 0)], [(1, 4, 1)], [(1, 8, 0)]],
+    [[(1, 4, 0)], [(1, 4, 0)], [(1, 4, 0)]], [[(1, 2, 1)], [(1, 2, 0)], [(1, 4, 1)]], [[(1, 8, 0)], [(1, 8, 1)]],
+    [[(1, 8, 1)], [(1, 2, 0)]],
+)  # fmt: skip
+"""Per zone its groups of nodes: (nodes, GPUs of each, kind)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Degrees:
-    """What a loop chooses besides the zones."""
+class Structure(NamedTuple):
+    """Blocks, layers of each stage, and (pool of each stage, replicas) of each group."""
 
-    framework: str
     tp: int
+    cp: int
+    layers: tuple[int, ...]
+    groups: tuple[tuple[tuple[int, ...], int], ...]
+
+
+class Row(NamedTuple):
+    """One plan. `totals` are the microbatches of each group, shared out among units of replicas."""
+
+    structure: Structure
+    framework: str
     size: int
-    v: int
+    virtual: int
     recompute: str
     shard: str
+    dp_shard: int
+    totals: tuple[int, ...]
+    unit: int
 
 
-def brute_force(problem: Problem) -> Iterator[Plan]:
-    """Every plan of one chain through some zones (pp crosses), or of equal chains in each of them (dp crosses)."""
-    names = [zone.name for zone in problem.cluster.zones]
-    for degrees in every_degree(problem):
-        for count in range(1, len(names) + 1):
-            for order in itertools.permutations(names, count):
-                yield from one_chain(problem, degrees, order)
-            if count > 1:
-                for chosen in itertools.combinations(names, count):
-                    yield from chain_in_each(problem, degrees, chosen)
-
-
-def every_degree(problem: Problem) -> Iterator[Degrees]:
-    model = problem.model
-    tps = [tp for tp in (1, 2, 4, 8) if model.num_heads % tp == 0 and model.num_kv_heads % tp == 0]
-    for framework, tp, size, v, recompute, shard in itertools.product(
-        FRAMEWORKS, tps, (1, 2, 4), (1, 2), ("none", "full"), ("none", "optimizer", "parameters")
-    ):
-        if problem.workload.global_batch_size % size == 0:
-            yield Degrees(framework=framework, tp=tp, size=size, v=v, recompute=recompute, shard=shard)
-
-
-def one_chain(problem: Problem, of: Degrees, order: tuple[str, ...]) -> Iterator[Plan]:
-    """dp replicas, each with as many stages in each zone as fit."""
-    gpus = {zone.name: zone.num_gpus for zone in problem.cluster.zones}
-    for dp in (1, 2, 4, 8):
-        per_zone = [gpus[name] // (of.tp * dp) for name in order]
-        if min(per_zone) < 1:
-            continue
-        choices = [range(1, most + 1) for most in per_zone] if len(order) == 1 else [[most] for most in per_zone]
-        for counts in itertools.product(*choices):
-            chain = tuple(name for name, stages in zip(order, counts, strict=True) for _ in range(stages))
-            yield from plans_of(problem, of, [(chain, dp)])
-
-
-def chain_in_each(problem: Problem, of: Degrees, zones: tuple[str, ...]) -> Iterator[Plan]:
-    """pp stages inside every zone, as many replicas as fit."""
-    gpus = {zone.name: zone.num_gpus for zone in problem.cluster.zones}
-    for pp in range(1, problem.model.num_layers + 1):
-        replicas = [gpus[name] // (of.tp * pp) for name in zones]
-        if min(replicas) >= 1:
-            yield from plans_of(problem, of, [((name,) * pp, dp) for name, dp in zip(zones, replicas, strict=True)])
-
-
-def plans_of(problem: Problem, of: Degrees, groups: list[tuple[tuple[str, ...], int]]) -> Iterator[Plan]:
-    """The plan with these replica groups in general form, where batch and layers divide."""
-    dp, pp = sum(count for _, count in groups), len(groups[0][0])
-    layers, rest = divmod(problem.model.num_layers, pp)
-    microbatches, left = divmod(problem.workload.global_batch_size // of.size, dp)
-    interleaves = of.v > 1
-    if rest or left or not microbatches or layers % of.v or (interleaves and (pp == 1 or microbatches % pp)):
-        return
-    if of.shard != "none" and dp == 1:
-        return
-    whole = min(count for _, count in groups)
-    for dp_shard in {1} if of.shard == "none" else {whole, dp}:
-        if dp % dp_shard:
-            continue
-        yield Plan(
-            framework=of.framework, tp=of.tp, pp=pp, cp=1, ep=1, dp=dp, dp_shard=dp_shard, num_virtual_stages=of.v,
-            microbatch_size=of.size, schedule="interleaved_1f1b" if interleaves else "1f1b",
-            sequence_parallel=of.tp > 1, shard=of.shard, recompute=of.recompute,
-            stages=stages_of(of, groups, dp, layers), replicas=tuple(
-                Replica(
-                    num_replicas=count, zones=chain, node_groups=(0,) * pp, num_microbatches=microbatches,
-                    weight=count / dp,
-                )
-                for chain, count in groups
-            ),
-            idle_gpus=idle_of(problem, of, groups),
-        )  # fmt: skip
-
-
-def stages_of(of: Degrees, groups: list[tuple[tuple[str, ...], int]], dp: int, layers: int) -> tuple[Stage, ...]:
-    stages = []
-    for index, zones in enumerate(zip(*(chain for chain, _ in groups), strict=True)):
-        zone = zones[0] if len(set(zones)) == 1 else None
-        stages.append(
-            Stage(
-                first_layer=index * layers,
-                num_layers=layers,
-                zone=zone,
-                node_group=None if zone is None else 0,
-                tp=of.tp,
-                dp=dp,
-                recompute=of.recompute,
-            )
-        )
-    return tuple(stages)
-
-
-def idle_of(problem: Problem, of: Degrees, groups: list[tuple[tuple[str, ...], int]]) -> tuple[IdleGpus, ...]:
-    idle = []
-    for zone in problem.cluster.zones:
-        used = of.tp * sum(chain.count(zone.name) * count for chain, count in groups)
-        if used < zone.num_gpus:
-            idle.append(IdleGpus(zone=zone.name, node_group=0, num_gpus=zone.num_gpus - used))
-    return tuple(idle)
-
-
-def best_by_force(problem: Problem) -> tuple[float, Plan | None, int]:
-    """(seconds, plan, plans that fit): of those with room to spare if there are any, else of tight ones."""
-    found: dict[str, tuple[float, Plan | None]] = {"fits": (float("inf"), None), "tight": (float("inf"), None)}
-    count = 0
-    for plan in brute_force(problem):
-        if supports(plan.framework, plan):
-            continue
-        prediction = predict_plan(problem, plan, framework_facts(plan.framework))
-        if prediction.memory.fits:
-            count += 1
-            if prediction.step_seconds < found[prediction.memory.verdict][0]:
-                found[prediction.memory.verdict] = (prediction.step_seconds, plan)
-    best, chosen = found["fits"] if found["fits"][1] is not None else found["tight"]
-    return best, chosen, count
-
-
-def drawn(problem: Any, seed: int) -> Problem:
-    """A small cluster of at most 16 GPUs in at most three zones, and a model of 2 or 4 layers."""
+def drawn(seed: int) -> Problem:
+    """A small cluster of at most 16 GPUs of two types in at most three zones, and a model of 2 to 6 layers."""
     draw = random.Random(seed)
-    zones = draw.choice([(4,), (8,), (2, 2), (4, 4), (2, 4), (8, 4), (2, 2, 4), (4, 4, 4), (8, 8), ((2, 4), 4)])
-    kinds = ["a100-sxm4-80gb", "l4-24gb", "h100-sxm5-80gb"]
-    gpus = [draw.choice(kinds) for _ in zones] if draw.random() < 0.4 else [draw.choice(kinds)] * len(zones)
-    return problem(
-        zones,
-        framework=None,
-        constraints={"frameworks": list(FRAMEWORKS)},
-        bandwidth=draw.choice(["100 Mbit/s", "1 Gbit/s", "10 Gbit/s", "100 Gbit/s"]),
-        rtt=draw.choice(["0.2 ms", "5 ms", "40 ms"]),
-        sequences=draw.choice([8, 16, 32]),
-        model={"num_layers": draw.choice([2, 4]), "hidden_size": draw.choice([512, 1024, 4096])},
-        gpus=gpus,
-    )
+    kinds = draw.choice(KINDS)
+    zones = draw.choice(ZONES)
+    is_mixed = draw.random() < 0.6
+    names = "abc"[: len(zones)]
+    length = draw.choice([2048, 4096])
+    job: dict[str, Any] = {
+        "model": {
+            "num_layers": draw.choice([2, 3, 4, 5, 6]), "hidden_size": draw.choice([512, 1024, 4096]),
+            "ffn_size": draw.choice([2816, 11008]), "num_heads": 8, "num_kv_heads": 4, "vocab_size": 32000,
+        },
+        "workload": {
+            "sequence_length": length, "global_batch_size": draw.choice([4, 6, 8, 12, 16]), "precision": kinds[2],
+        },
+        "cluster": {
+            "zones": [
+                {"name": name, "nodes": [
+                    {"count": count, "gpu": kinds[kind if is_mixed else 0], "gpus_per_node": size,
+                     "network": "100 Gbit/s"} for count, size, kind in groups
+                ]}
+                for name, groups in zip(names, zones, strict=True)
+            ],
+        },
+        "constraints": {"frameworks": list(FRAMEWORKS)},
+    }  # fmt: skip
+    bandwidth = draw.choice(["100 Mbit/s", "1 Gbit/s", "10 Gbit/s", "100 Gbit/s"])
+    rtt = draw.choice(["0.2 ms", "5 ms", "40 ms"])
+    if len(zones) > 1:
+        job["cluster"]["default_link"] = {"bandwidth": bandwidth, "rtt": rtt}
+    return read_job(job)
+
+
+def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """Every way to write `total` as `parts` whole numbers of at least 1."""
+    for cuts in itertools.combinations(range(1, total), parts - 1):
+        edges = (0, *cuts, total)
+        yield tuple(end - start for start, end in itertools.pairwise(edges))
+
+
+def structures(problem: Problem) -> Iterator[Structure]:
+    """Every cut of the layers, every chain of pools, every number of replicas of up to three chains, idle GPUs too."""
+    flat = pools(problem.cluster)
+    model = problem.model
+    for tp, cp in itertools.product((1, 2, 4, 8), (1, 2, 4)):
+        if model.num_heads % tp or problem.workload.sequence_length // cp < 2048:
+            continue
+        blocks = [group.num_nodes * (group.gpus_per_node // tp) * tp // (tp * cp)
+                  for group in (pool.node_group for pool in flat)]  # fmt: skip
+        for pp in range(1, model.num_layers + 1):
+            chains = [chain for chain in itertools.product(range(len(flat)), repeat=pp)
+                      if all(times <= blocks[pool] for pool, times in Counter(chain).items())]  # fmt: skip
+            for groups in replica_groups(chains, blocks, MOST_CHAINS[pp], problem.workload.global_batch_size):
+                for layers in compositions(model.num_layers, pp):
+                    yield Structure(tp, cp, layers, groups)
+
+
+def replica_groups(
+    chains: list[tuple[int, ...]], blocks: list[int], most_chains: int, most_replicas: int
+) -> Iterator[tuple[tuple[tuple[int, ...], int], ...]]:
+    """Every set of chains with every number of replicas of each, as far as there are GPUs."""
+    if not most_chains or not chains or not most_replicas:
+        return
+    chain, others = chains[0], chains[1:]
+    yield from replica_groups(others, blocks, most_chains, most_replicas)
+    need = Counter(chain)
+    for count in range(1, min(most_replicas, *(blocks[pool] // times for pool, times in need.items())) + 1):
+        left = [has - count * need[pool] for pool, has in enumerate(blocks)]
+        yield ((chain, count),)
+        for more in replica_groups(others, left, most_chains - 1, most_replicas - count):
+            yield ((chain, count), *more)
+
+
+def rows(problem: Problem, structure: Structure) -> Iterator[Row]:
+    """Every plan with this structure."""
+    batch, pp = problem.workload.global_batch_size, len(structure.layers)
+    counts = [count for _, count in structure.groups]
+    dp, whole = sum(counts), int(np.gcd.reduce(counts))
+    is_alone = pp == structure.tp == structure.cp == 1
+    for size in (1, 2, 3, 4, 6, 8, 12, 16):
+        total = batch // size
+        if batch % size or total < dp:
+            continue
+        for framework in FRAMEWORKS if is_alone else FRAMEWORKS[:1]:
+            for shard in SHARDS_OF[framework]:
+                groups = {1} if shard == "none" else {s for s in range(2, dp + 1) if whole % s == 0 or s == dp}
+                for dp_shard, recompute, virtual in itertools.product(groups, ("none", "full"), (1, 2, 3)):
+                    if virtual > 1 and (pp == 1 or min(structure.layers) < virtual):
+                        continue
+                    for totals, unit in shares(total, counts, framework, dp_shard):
+                        yield Row(structure, framework, size, virtual, recompute, shard, dp_shard, totals, unit)
+
+
+def shares(total: int, counts: list[int], framework: str, unit: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Microbatches of each group: alike, or in every way where gradients are weighted by tokens."""
+    dp = sum(counts)
+    if total % dp == 0:
+        yield tuple(count * total // dp for count in counts), 1
+    if framework == "megatron" or total % unit or any(count % unit for count in counts):
+        return
+    units = [count // unit for count in counts]
+    free = total // unit - sum(units)
+    for cut in itertools.combinations_with_replacement(range(free + 1), len(counts) - 1):
+        edges = (0, *cut, free)
+        more = [end - start for start, end in itertools.pairwise(edges)]
+        yield tuple((extra + own) * unit for extra, own in zip(more, units, strict=True)), unit
+
+
+def parts(row: Row) -> list[list[tuple[int, int]]]:
+    """Per group: (replicas, microbatches of each)."""
+    found = []
+    for (_, count), total in zip(row.structure.groups, row.totals, strict=True):
+        least, busier = divmod(total // row.unit, count // row.unit)
+        pairs = [(busier * row.unit, least + 1), (count - busier * row.unit, least)]
+        found.append([pair for pair in pairs if pair[0]])
+    return found
+
+
+def plan_of(problem: Problem, row: Row) -> Plan:
+    """The plan in general form."""
+    of, flat = row.structure, pools(problem.cluster)
+    dp, pp = sum(count for _, count in of.groups), len(of.layers)
+    total = sum(row.totals)
+    used: Counter[int] = Counter()
+    for chain, count in of.groups:
+        for pool in chain:
+            used[pool] += of.tp * of.cp * count
+    return Plan(
+        framework=row.framework, tp=of.tp, pp=pp, cp=of.cp, ep=1, dp=dp, dp_shard=row.dp_shard,
+        num_virtual_stages=row.virtual, microbatch_size=row.size,
+        schedule="interleaved_1f1b" if row.virtual > 1 else "1f1b", sequence_parallel=of.tp > 1, shard=row.shard,
+        recompute=row.recompute, stages=tuple(stages_of(flat, row, dp)),
+        replicas=tuple(
+            Replica(
+                num_replicas=num, zones=tuple(flat[pool].zone.name for pool in chain),
+                node_groups=tuple(flat[pool].node_group_index for pool in chain), num_microbatches=each,
+                weight=num * each / total,
+            )
+            for (chain, _), own in zip(of.groups, parts(row), strict=True) for num, each in own
+        ),
+        idle_gpus=tuple(
+            IdleGpus(zone=pool.zone.name, node_group=pool.node_group_index,
+                     num_gpus=pool.node_group.num_gpus - used[pool.index])
+            for pool in flat if used[pool.index] < pool.node_group.num_gpus
+        ),
+    )  # fmt: skip
+
+
+def stages_of(flat: tuple[Pool, ...], row: Row, dp: int) -> Iterator[Stage]:
+    first = 0
+    for index, held in enumerate(row.structure.layers):
+        places = {chain[index] for chain, _ in row.structure.groups}
+        pool = flat[places.pop()] if len(places) == 1 else None
+        yield Stage(
+            first_layer=first, num_layers=held, zone=pool.zone.name if pool else None,
+            node_group=pool.node_group_index if pool else None, tp=row.structure.tp, dp=dp, recompute=row.recompute,
+        )  # fmt: skip
+        first += held
+
+
+def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
+    """The rows side by side, one row per stage: only to say what need not be predicted."""
+    names = [framework.name for framework in prepared.frameworks]
+    layouts: dict[Layout, int] = {}
+    plan_layout, plan, counts, microbatches = [], [], [], []
+    replica, pool, stage, first, layers = [], [], [], [], []
+    for index, row in enumerate(found):
+        of = row.structure
+        plan_layout.append(layouts.setdefault(layout_of(prepared, of), len(layouts)))
+        for (chain, count), own in zip(of.groups, parts(row), strict=True):
+            replica += [len(counts)] * len(chain)
+            plan.append(index)
+            counts.append(count)
+            microbatches.append(max(each for _, each in own))
+            pool += chain
+            stage += range(len(chain))
+            first += np.cumsum((0, *of.layers))[:-1].tolist()
+            layers += of.layers
+    pps, held = np.array([len(row.structure.layers) for row in found]), np.array(layers)
+    plans: dict[str, Any] = {
+        "layout": plan_layout, "framework": [names.index(row.framework) for row in found],
+        "tp": [row.structure.tp for row in found], "cp": [row.structure.cp for row in found], "pp": pps,
+        "ep": np.ones(len(found)), "dp": [sum(count for _, count in row.structure.groups) for row in found],
+        "dp_shard": [row.dp_shard for row in found], "num_virtual_stages": [row.virtual for row in found],
+        "microbatch_size": [row.size for row in found],
+        "schedule": [SCHEDULES.index("interleaved_1f1b" if row.virtual > 1 else "1f1b") for row in found],
+        "recompute": [RECOMPUTES.index(row.recompute) for row in found],
+        "shard": [SHARDS.index(row.shard) for row in found],
+    }  # fmt: skip
+    flags: dict[str, Any] = {
+        "sequence_parallel": [row.structure.tp > 1 for row in found], "offloads_optimizer": [False] * len(found),
+        "is_uneven": [len(set(row.structure.layers)) > 1 for row in found],
+        "is_unequal": [len({each for own in parts(row) for _, each in own}) > 1 for row in found],
+    }  # fmt: skip
+    last = pps[np.array(plan)][np.array(replica)] - 1
+    columns = {name: np.array(values, dtype=np.int64) for name, values in plans.items()}
+    return Tables(
+        layouts=tuple(layouts),
+        plans=PlanTable(**columns, **{name: np.array(values, dtype=np.bool_) for name, values in flags.items()}),
+        replicas=ReplicaTable(
+            plan=np.array(plan), num_replicas=np.array(counts), num_microbatches=np.array(microbatches)
+        ),
+        stages=StageTable(
+            replica=np.array(replica), pool=np.array(pool), stage=np.array(stage),
+            num_stages=np.ones(len(held), dtype=np.int64), first_layer=np.array(first), run_layers=held,
+            num_layers=held, has_embedding=np.array(stage) == 0, has_head=np.array(stage) == last,
+        ),
+        settings=Settings(),
+    )  # fmt: skip
+
+
+def layout_of(prepared: Inputs, of: Structure) -> Layout:
+    zone = prepared.hardware.zone
+    zones = [[int(zone[pool]) for pool in chain] for chain, _ in of.groups]
+    crosses = any(len(set(column)) > 1 for column in zip(*zones, strict=True))
+    used = sorted({one for chain in zones for one in chain}) if crosses else []
+    return Layout(
+        chains=tuple(chain for chain, _ in of.groups), ring=best_ring(prepared.links, used) if used else (),
+        crosses_pp=any(len(set(chain)) > 1 for chain in zones),
+    )  # fmt: skip
+
+
+def least_seconds(prepared: Inputs, found: list[Row]) -> tuple[Any, Any]:
+    """(seconds that no simulation undercuts, memory left of the share of a plan with room to spare) of each row."""
+    tables = tables_of(prepared, found)
+    keys = keyed(prepared, tables.plans, range(len(prepared.pools)))
+    timed = evaluate(prepared, tables, keys)
+    stages, replica = tables.stages, tables.stages.replica
+    both = timed.seconds.forward + timed.seconds.backward
+    virtual = tables.plans.num_virtual_stages[tables.replicas.plan[replica]]
+    passed = np.cumsum(both / virtual) - both / virtual
+    before = passed - passed[np.searchsorted(replica, np.arange(len(tables.replicas)))][replica]
+    pipeline = tables.most(before * (1 - 1e-9) + tables.replicas.num_microbatches[replica] * both)
+    rest = timed.pool_exposed_seconds + timed.zone_exposed_seconds + timed.late_seconds
+    rest = rest + timed.tie_seconds + timed.optimizer_seconds
+    assert len(stages) == len(both)
+    return pipeline + rest, memory_margin(prepared, tables, keys, TIGHT_FRACTION)
+
+
+def best_by_force(problem: Problem, known_seconds: float, *, needs_room: bool) -> tuple[float, Plan | None, int]:
+    """(seconds, plan) of the best plan below `known_seconds`, if there is one, and how many plans were weighed."""
+    every: list[Row] = []
+    draw, seen = random.Random(0), 0
+    for structure in structures(problem):
+        for row in rows(problem, structure):
+            seen += 1
+            if len(every) < MOST_ROWS:
+                every.append(row)
+            elif (place := draw.randrange(seen)) < MOST_ROWS:
+                every[place] = row
+    prepared = inputs(problem, tuple(framework_facts(name) for name in FRAMEWORKS))
+    best, chosen = known_seconds / SAME, None
+    for start in range(0, len(every), 4096):
+        some = every[start : start + 4096]
+        least, room = least_seconds(prepared, some)
+        for index in np.argsort(least, kind="stable").tolist():
+            if least[index] >= best:
+                break
+            if needs_room and room[index] < 0.0:
+                continue
+            plan = plan_of(problem, some[index])
+            if supports(plan.framework, plan):
+                continue
+            prediction = predict_plan(problem, plan, framework_facts(plan.framework))
+            fits = prediction.memory.verdict == "fits" if needs_room else prediction.memory.fits
+            if fits and prediction.step_seconds < best:
+                best, chosen = prediction.step_seconds, plan
+    return best, chosen, seen
 
 
 def check(problem: Problem) -> None:
-    by_force, chosen, count = best_by_force(problem)
     try:
         answer = search(problem, top=1)
     except InfeasiblePlan:
-        assert count == 0
-        return
-    if not answer.plans:
-        assert count == 0, f"{count} plans fit, among them {chosen}"
+        answer = None
+    if answer is None or not answer.plans:
+        _, chosen, _ = best_by_force(problem, float("inf"), needs_room=False)
+        assert chosen is None
         return
     best = answer.plans[0]
     assert best.prediction.memory.fits
     assert supports(best.plan.framework, best.plan) == ()
-    assert best.prediction.step_seconds <= by_force * (1 + 1e-6), chosen
+    needs_room = best.prediction.memory.verdict == "fits"
+    seconds, chosen, _ = best_by_force(problem, best.prediction.step_seconds, needs_room=needs_room)
+    assert chosen is None, f"{best.prediction.step_seconds / seconds - 1.0:.2%} faster: {chosen}"
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_the_search_is_never_worse_than_brute_force(problem: Any, seed: int) -> None:
-    check(drawn(problem, seed))
+@pytest.mark.parametrize("seed", [1, 3, 6, 7, 11, 23, 24, 28, 34, 62])
+def test_the_search_is_never_worse_than_brute_force(seed: int) -> None:
+    check(drawn(seed))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(10, 200))
-def test_the_search_is_never_worse_than_brute_force_for_long(problem: Any, seed: int) -> None:
-    check(drawn(problem, seed))
+@pytest.mark.parametrize("seed", range(500))
+def test_the_search_is_never_worse_than_brute_force_for_long(seed: int) -> None:
+    check(drawn(seed))
 
 
 def test_replicas_far_slower_than_others_still_share_the_whole_batch(problem: Any) -> None:

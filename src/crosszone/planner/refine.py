@@ -24,36 +24,94 @@ MOST_SEEDED = 6
 """Kinds of seeds that are climbed from."""
 SEED_MARGIN = 1.3
 """A seed whose estimate exceeds the best plan known by more is left."""
+SMALL_NUM_GPUS = 32
+SMALL_WORK = 1.0e6
+LARGE_WORK = 2.5e5
+"""Actions simulated in one refinement; a microsecond or two each."""
+ROW_WORK = 20.0
+"""A row of a neighbourhood in actions."""
 MOST_SIMULATED = 24
 """Of one neighbourhood that is cut off: the ones with the lowest bounds."""
 Key = tuple[object, ...]
+STARTS = 2
+"""Plans of each class that are climbed from."""
+TIE_RATIO = 1.001
+"""Plans that differ by less tie: the simpler one stays."""
 BETTER = 1.0 - 1e-7
 """A move must gain more than rounding does."""
 
 
+class Budget:
+    """Work that a refinement may do: the same on every machine, so that answers are."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        is_small = int(inputs.hardware.num_gpus.sum()) <= SMALL_NUM_GPUS
+        self._left = SMALL_WORK if is_small else LARGE_WORK
+
+    @property
+    def is_spent(self) -> bool:
+        """Nothing is left."""
+        return self._left <= 0.0
+
+    def spend(self, work: float) -> None:
+        """Take that much."""
+        self._left -= work
+
+
 def refined(
-    inputs: Inputs, options: Options, pools: Sequence[int], starts: Sequence[tuple[float, Plan]]
+    inputs: Inputs, options: Options, classes: Sequence[Sequence[tuple[float, Plan]]]
 ) -> list[tuple[float, Plan]]:
-    """(objective, plan): tops of the hills from `starts` and, in small clusters, from seeds; each top once."""
-    if not starts or inputs.problem.plan.schedule not in PLAIN_SCHEDULES:
+    """(objective, plan): what gains more than a tie over the best plans of each class, and in small clusters over all.
+
+    From a plan of one zone the way stays in that zone, so that the best plan of one zone is refined as one. The best
+    plans go first, as long as the budget lasts.
+    """
+    if inputs.problem.plan.schedule not in PLAIN_SCHEDULES:
         return []
+    starts = sorted((one for listed in classes for one in _unlike(listed)), key=lambda start: start[0])
     known: set[Key] = set()
     found: list[tuple[float, Plan]] = []
+    budget = Budget(inputs)
+    everywhere = _pools(inputs, None)
     for value, plan in starts:
-        climb = _Climb(inputs, options, tuple(pools), plan)
-        found += climb.top(value, structure_of(inputs, plan), plan, known)
-    best = min(starts, key=lambda start: start[0])
-    climb = _Climb(inputs, options, tuple(pools), best[1])
-    for value, structure, plan in climb.seeded(best[0]):
-        found += climb.top(value, structure, plan, known)
+        climb = _Climb(inputs, options, everywhere if len(plan.zones) > 1 else _pools(inputs, plan.zones), plan, budget)
+        found += _gaining(climb.top(structure_of(inputs, plan), plan, known), value)
+    if starts:
+        best = min(value for value, _ in (*starts, *found))
+        climb = _Climb(inputs, options, everywhere, starts[0][1], budget)
+        for structure, plan in climb.seeded():
+            found += _gaining(climb.top(structure, plan, known), best)
     return found
 
 
-class _Climb:
-    """Ways up that have the settings of one plan."""
+def _unlike(listed: Sequence[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
+    """The best few of a class that differ in their zones, blocks or depth."""
+    kinds: dict[object, tuple[float, Plan]] = {}
+    for value, plan in sorted(listed, key=lambda start: start[0]):
+        kinds.setdefault((plan.zones, plan.tp, plan.pp), (value, plan))
+    return list(kinds.values())[:STARTS]
 
-    def __init__(self, inputs: Inputs, options: Options, pools: tuple[int, ...], start: Plan) -> None:
-        self._inputs, self._options, self._pools = inputs, options, pools
+
+def _gaining(tops: Sequence[tuple[float, Plan]], value: float) -> list[tuple[float, Plan]]:
+    return [top for top in tops if top[0] * TIE_RATIO < value]
+
+
+def _pools(inputs: Inputs, zones: Sequence[str] | None) -> tuple[int, ...]:
+    """Pools of these zones, or of all that are not excluded."""
+    excluded = inputs.problem.constraints.exclude_zones
+    return tuple(
+        pool.index for pool in inputs.pools
+        if (pool.zone.name not in excluded if zones is None else pool.zone.name in zones)
+    )  # fmt: skip
+
+
+class _Climb:
+    """Ways up that have the settings of one plan. They go by the objective without the odds of failures."""
+
+    def __init__(
+        self, inputs: Inputs, options: Options, pools: tuple[int, ...], start: Plan, budget: Budget
+    ) -> None:
+        self._inputs, self._options, self._pools, self._budget = inputs, options, pools, budget
         self._moves = Moves(inputs, pools, tuple(options.tp.tolist()), tuple(options.cp.tolist()))
         settings = Settings(
             sync=start.sync, bucket_bytes=start.bucket_bytes, prefetch=start.prefetch,
@@ -67,41 +125,45 @@ class _Climb:
             memory_fraction=TIGHT_FRACTION if plan_memory(inputs, start).verdict == "fits" else 1.0,
         )
 
-    def top(self, value: float, structure: Structure, plan: Plan, known: set[Key]) -> list[tuple[float, Plan]]:
+    def top(self, structure: Structure, start: Plan, known: set[Key]) -> list[tuple[float, Plan]]:
         """The top of this hill, alone; nothing where its start is the top, or the way meets one that was gone."""
-        start = plan
-        while True:
+        value, plan, full = np.inf, start, np.inf
+        own = self._timed([(structure, self._degrees(start, is_exact=True))])
+        if own is not None and (there := self._lowest(own, value)) is not None:
+            value, full, structure, plan = there
+        while not self._budget.is_spent:
             key = (structure, plan.framework, plan.microbatch_size, plan.num_virtual_stages, plan.shard, plan.sync)
             if key in known:
                 return []
             known.add(key)
             better = self._step(structure, plan, value)
             if better is None:
-                return [] if plan is start else [(value, plan)]
-            value, structure, plan = better
+                break
+            value, full, structure, plan = better
+        return [(full, plan)] if np.isfinite(full) else []
 
-    def seeded(self, value: float) -> list[tuple[float, Structure, Plan]]:
-        """Of the seeds' plans the best of each kind, simulated, as far as they are near `value`."""
+    def seeded(self) -> list[tuple[Structure, Plan]]:
+        """Of the seeds' plans the best of each kind, by the estimate."""
+        if self._budget.is_spent:
+            return []
         degrees = self._degrees(None)
         laid = seeds(self._inputs, self._pools, self._options.tp.tolist(), self._options.cp.tolist())
-        found = self._timed([(structure, degrees) for structure in laid])
+        found = self._timed([(structure, degrees) for structure in laid if self._moves.is_legal(structure)])
         if found is None:
             return []
         values = self._values(found, found.evaluation.step_seconds)
-        kinds: dict[object, tuple[float, Structure, Plan]] = {}
+        kinds: dict[object, tuple[Structure, Plan]] = {}
         for index in np.argsort(values, kind="stable").tolist():
-            if values[index] > SEED_MARGIN * value or len(kinds) >= MOST_SEEDED:
+            if values[index] > SEED_MARGIN * values.min() or len(kinds) >= MOST_SEEDED:
                 break
             of, virtual = found.trials.structure_at(index), int(found.trials.num_virtual_stages[index])
             kind = (of.tp, of.cp, of.pp, len(of.groups) > 1, virtual > 1)
             if kind not in kinds:
-                plan = plan_of(self._inputs, found.trials, index, self._fixed)
-                seconds = found.step_seconds(self._inputs, index)
-                kinds[kind] = (self._value(found, index, plan, seconds), of, plan)
-        return sorted(kinds.values(), key=lambda start: start[0])
+                kinds[kind] = of, plan_of(self._inputs, found.trials, index, self._fixed)
+        return list(kinds.values())
 
-    def _step(self, base: Structure, plan: Plan, value: float) -> tuple[float, Structure, Plan] | None:
-        """The best plan one move away, if it is better."""
+    def _step(self, base: Structure, plan: Plan, value: float) -> tuple[float, float, Structure, Plan] | None:
+        """The best plan one move away, if it is better; at the start, the plan itself is among them."""
         around = self._moves.around(base)
         every = self._degrees(None)
         near = self._degrees(plan) if len(around) > MOST_CROSSED else every
@@ -112,26 +174,32 @@ class _Climb:
         if not structures:
             return None
         tried = trials(self._inputs, structures)
+        self._budget.spend(ROW_WORK * len(tried))
         return timed(self._inputs, tried, self._fixed, self._options.recompute.tolist())
 
-    def _lowest(self, found: Timed, value: float) -> tuple[float, Structure, Plan] | None:
-        """The best of these by the simulated objective, if it is better than `value`."""
+    def _lowest(self, found: Timed, value: float) -> tuple[float, float, Structure, Plan] | None:
+        """(value, value with the odds of failures, structure, plan) of the best of these, if it is below `value`."""
         bounds = self._values(found, found.bound_seconds)
         may = np.flatnonzero(bounds < value * BETTER)
         order = may[np.argsort(found.evaluation.step_seconds[may], kind="stable")]
-        best: tuple[float, Structure, Plan] | None = None
+        best, seconds_of_best = None, np.nan
         for index in order[:MOST_SIMULATED].tolist():
             if not bounds[index] < value * BETTER:
                 continue
+            if self._budget.is_spent:
+                break
+            self._budget.spend(found.num_actions(index))
             seconds = found.step_seconds(self._inputs, index)
-            plan = plan_of(self._inputs, found.trials, index, self._fixed)
-            new = self._value(found, index, plan, seconds)
+            new = float(self._values(found, np.full(len(bounds), seconds))[index])
             if new < value * BETTER:
-                value, best = new, (new, found.trials.structure_at(index), plan)
-        return best
+                value, best, seconds_of_best = new, index, seconds
+        if best is None:
+            return None
+        plan = plan_of(self._inputs, found.trials, best, self._fixed)
+        return value, self._full_value(found, best, plan, seconds_of_best), found.trials.structure_at(best), plan
 
-    def _degrees(self, plan: Plan | None) -> Degrees:
-        """Every degree, or those near the plan's."""
+    def _degrees(self, plan: Plan | None, *, is_exact: bool = False) -> Degrees:
+        """Every degree, or those near the plan's, or only the plan's own."""
         options = self._options
         names = [framework.name for framework in self._inputs.frameworks]
         sizes, chunks = options.microbatch_size.tolist(), virtual_stages(self._inputs, options)
@@ -139,6 +207,11 @@ class _Climb:
             return Degrees(
                 framework=tuple(range(len(names))), microbatch_size=tuple(sizes), num_virtual_stages=tuple(chunks),
                 shard=tuple(options.shard.tolist()), ep=tuple(options.ep.tolist()),
+            )  # fmt: skip
+        if is_exact:
+            return Degrees(
+                framework=(names.index(plan.framework),), microbatch_size=(plan.microbatch_size,),
+                num_virtual_stages=(plan.num_virtual_stages,), shard=(SHARDS.index(plan.shard),), ep=(plan.ep,),
             )  # fmt: skip
         return Degrees(
             framework=(names.index(plan.framework),),
@@ -153,7 +226,7 @@ class _Climb:
         egress = found.evaluation.egress_dollars
         return objective(self._inputs.problem, seconds, self._rents(found) * seconds + egress, egress)
 
-    def _value(self, found: Timed, index: int, plan: Plan, seconds: float) -> float:
+    def _full_value(self, found: Timed, index: int, plan: Plan, seconds: float) -> float:
         inputs, layout = self._inputs, found.tables.layouts[int(found.tables.plans.layout[index])]
         egress = float(found.evaluation.egress_dollars[index]) + step_data_dollars(inputs.problem, plan, seconds)
         dollars = float(self._rents(found)[index]) * seconds + egress

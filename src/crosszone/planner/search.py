@@ -24,6 +24,7 @@ from crosszone.planner.limits import objective, objectives
 from crosszone.planner.options import options
 from crosszone.planner.pareto import missing, pareto
 from crosszone.planner.restriction import restriction
+from crosszone.planner.refine import refined
 from crosszone.planner.table import Contest, Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.ways import gentleness, refuse_without_consent
@@ -67,7 +68,7 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
     prepared, found = first_that_fits(problem, every=with_front)
     if not found.scored and not found.misses:
         raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
-    plans = _ranked(prepared, found)
+    plans = _ranked(prepared, found, is_refined=True)
     ranked = [_full(prepared, plan) for plan in plans[: max(top, 2 if in_full else 1)]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     together = next((plan for plan in plans if len(plan.zones) > 1), None)
@@ -126,7 +127,7 @@ def _restriction(problem: Problem, ranked: list[RankedPlan]) -> Restriction | No
         return None
     free = replace(problem, framework=None, constraints=replace(problem.constraints, frameworks=others))
     prepared, found = first_that_fits(free)
-    plan = best_plan(prepared, found) if found.scored else None
+    plan = next(iter(_ranked(prepared, found, is_refined=True)), None)
     best = ranked[0] if ranked else None
     return restriction(problem, allowed, best, None if plan is None else _full(prepared, plan))
 
@@ -138,7 +139,7 @@ def _written_answer(problem: Problem) -> Answer:
     """
     plan = best_written(problem, allowed_frameworks(problem))
     prepared, found = first_that_fits(replace(problem, plan=PlanRequest()))
-    alone = next((other for other in _ranked(prepared, found) if len(other.zones) == 1), None)
+    alone = next((other for other in _ranked(prepared, found, is_refined=True) if len(other.zones) == 1), None)
     written, baseline = _full(prepared, plan), _full(prepared, alone) if alone else None
     fits = written.prediction.memory.fits
     spanning = written if len(plan.zones) > 1 else None
@@ -210,8 +211,10 @@ def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
     return next(iter(_ranked(inputs, found)), None)
 
 
-def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
+def _ranked(inputs: Inputs, found: Scan, *, is_refined: bool = False) -> list[Plan]:
     """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest.
+
+    Where `is_refined`, with what single moves make of them: stages and replicas placed one by one.
 
     Ways for zones to agree are classes of their own. Of one that is tried with several settings, the gentlest to the
     mathematics stands for those that gain less than 1 % over it.
@@ -221,10 +224,9 @@ def _ranked(inputs: Inputs, found: Scan) -> list[Plan]:
         layout = part.rows.layout
         crosses = (layout.crosses_pp, len(layout.ring) > 1, part.rows.space.settings.sync.method)
         classes.setdefault(crosses, []).extend(_best_rows(inputs, part, PER_CLASS))
-    timed: list[tuple[float, Plan]] = []
-    for listed in classes.values():
-        timed += _simulated(inputs, sorted(listed, key=_order)[:PER_CLASS])
-    timed = _gentlest(timed)
+    best = [_simulated(inputs, sorted(listed, key=_order)[:PER_CLASS]) for listed in classes.values()]
+    more = refined(inputs, options(inputs, tries_ways=True), best) if is_refined else []
+    timed = _gentlest([*(one for simulated in best for one in simulated), *more])
     timed.sort(key=lambda pair: pair[0])
     kept: list[tuple[float, Plan]] = []
     for value, plan in timed:

@@ -94,6 +94,14 @@ class Timed:
         return max(makespan_seconds(pipeline) for pipeline in pipelines) + float(self.rest_seconds[index])
 
 
+    def num_actions(self, index: int) -> int:
+        """Forwards and backwards that simulating one trial plays."""
+        first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
+        plans = self.tables.plans
+        each = 2 * int(plans.pp[index]) * int(plans.num_virtual_stages[index]) if plans.pp[index] > 1 else 1
+        return each * int(self.tables.replicas.num_microbatches[first:last].sum())
+
+
 def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> Trials:
     """Every legal way to fill in the degrees of each structure, recomputation left out."""
     of = blocks(inputs, [structure for structure, _ in structures])
@@ -102,7 +110,7 @@ def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> T
     for index, (structure, degrees) in enumerate(structures):
         is_alone = structure.pp == structure.tp == structure.cp == 1
         ranks = structure.tp * structure.cp * min(count for _, count in structure.groups)
-        key = (structure.dp, int(of.whole[index]), is_alone, _most_virtual(structure), ranks, degrees)
+        key = (structure.dp, structure.pp, int(of.whole[index]), is_alone, _most_virtual(structure), ranks, degrees)
         if key not in known:
             known[key] = np.array(list(_crossed(inputs, *key)), dtype=np.int64).reshape(-1, 7)
         parts.append(known[key])
@@ -219,9 +227,12 @@ def _most_virtual(structure: Structure) -> int:
 
 
 def _crossed(
-    inputs: Inputs, dp: int, whole: int, is_alone: bool, most_virtual: int, ranks: int, degrees: Degrees
+    inputs: Inputs, dp: int, pp: int, whole: int, is_alone: bool, most_virtual: int, ranks: int, degrees: Degrees
 ) -> Iterator[tuple[int, ...]]:
-    """(microbatch, shard, dp_shard, virtual stages, ep, framework, whether shares are open)."""
+    """(microbatch, shard, dp_shard, virtual stages, ep, framework, whether shares are open).
+
+    Where stages are interleaved, microbatches come in whole rounds of the ranks.
+    """
     batch, fixed = inputs.problem.workload.global_batch_size, inputs.problem.plan.dp_shard
     for size in degrees.microbatch_size:
         total = batch // size
@@ -235,7 +246,8 @@ def _crossed(
                 for way in ways:
                     for virtual in degrees.num_virtual_stages:
                         for ep in degrees.ep:
-                            if virtual <= most_virtual and ranks % ep == 0:
+                            rounds = virtual == 1 or total // dp % pp == 0
+                            if rounds and virtual <= most_virtual and ranks % ep == 0:
                                 for framework in degrees.framework:
                                     yield size, shard, dp_shard, virtual, ep, framework, way
 
