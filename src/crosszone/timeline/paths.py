@@ -1,5 +1,6 @@
-"""What lies under the links between zones, and who shares it: uplinks, and paths that several links name.
+"""What lies under the links between zones, and who shares it: nodes, uplinks, and paths that several links name.
 
+A node sends no more over all its links together than its network carries, nor than the largest `per_node` of them.
 A shared path has the bandwidth of its widest link, each way. Which links go the same way follows where the pairs that
 name it fall into two sides, as for a sea cable; where they do not (three zones that all share one path), every link
 of the path shares with every other, both ways.
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosszone.core.cluster import ZoneLink
+from crosszone.core.cluster import NodeGroup, ZoneLink
 from crosszone.core.tables import Bools, Floats, Ints, Numeric
 from crosszone.cost.network import link_bytes_per_second, max_min_rates
 from crosszone.timeline.inputs import Inputs
@@ -26,7 +27,7 @@ class Shared:
     name: str
     bytes_per_second: float
     takes_turns: bool = True
-    """Messages of one replica pass one after the other, as over a link; not so at a zone's uplink, which is wider."""
+    """Messages of one replica pass one after the other, as over a link; not so at nodes and uplinks, which are wider."""
 
 
 def link_between(inputs: Inputs, pair: PoolPair) -> ZoneLink:
@@ -41,9 +42,7 @@ def achieved_bytes_per_second(inputs: Inputs, pool_pair: PoolPair, num_flows: Nu
     """What `num_flows` flows from one pool to another get alone: the link's caps and the uplinks of both zones."""
     start, end = (inputs.pools[index] for index in pool_pair)
     flows = np.asarray(num_flows)
-    per_node = max(start.node_group.gpus_per_node, end.node_group.gpus_per_node)
-    fewest = min(start.node_group.num_nodes, end.node_group.num_nodes)
-    num_nodes = np.minimum(np.ceil(flows / per_node), fewest)
+    num_nodes = np.minimum(_num_senders(start.node_group, flows), _num_senders(end.node_group, flows))
     rate = link_bytes_per_second(link_between(inputs, pool_pair), num_nodes=num_nodes, num_flows=flows)
     network = min(pool.node_group.network_bytes_per_second for pool in (start, end))
     uplinks = [pool.zone.uplink_bytes_per_second for pool in (start, end)]
@@ -52,15 +51,24 @@ def achieved_bytes_per_second(inputs: Inputs, pool_pair: PoolPair, num_flows: Nu
 
 
 def rates_at_once(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric) -> Floats:
-    """[..., pair]: bytes per second from pool to pool while all `pairs` send at once, `num_flows` flows on each."""
+    """[..., pair]: bytes per second from pool to pool while all `pairs` send at once, `num_flows` flows on each.
+
+    Every pair of a pool sends from the same nodes: those whose GPUs the flows fill.
+    """
     flows = np.asarray(num_flows)
     alone = np.stack([achieved_bytes_per_second(inputs, pair, flows) for pair in pairs], axis=-1)
     under = shared(inputs)
     resources = list(dict.fromkeys(each for pair in pairs for each in under[_zones(inputs, pair)]))
-    if not resources:
-        return alone
-    uses = np.array([[each in under[_zones(inputs, pair)] for each in resources] for pair in pairs])
-    return max_min_rates(alone, uses, np.array([each.bytes_per_second for each in resources]))
+    uses = [[each in under[_zones(inputs, pair)] for pair in pairs] for each in resources]
+    capacities = [np.full(flows.shape, each.bytes_per_second) for each in resources]
+    for end in (0, 1):
+        for pool in dict.fromkeys(pair[end] for pair in pairs):
+            uses.append([pair[end] == pool for pair in pairs])
+            group, zone = inputs.pools[pool].node_group, int(inputs.hardware.zone[pool])
+            capacities.append(_num_senders(group, flows) * _node_bytes_per_second(inputs, group, zone, end))
+    used, capacity = np.array(uses).T, np.stack(capacities, axis=-1)
+    binds = (alone @ used.astype(float) > capacity).any(axis=tuple(range(flows.ndim)))
+    return max_min_rates(alone, used[:, binds], capacity[..., binds]) if binds.any() else alone
 
 
 def beside_others(
@@ -96,6 +104,18 @@ def beside_others(
     return rates
 
 
+def _num_senders(group: NodeGroup, num_flows: Numeric) -> Floats:
+    """Nodes whose GPUs so many flows fill."""
+    return np.minimum(np.ceil(np.asarray(num_flows) / group.gpus_per_node), group.num_nodes)
+
+
+def _node_bytes_per_second(inputs: Inputs, group: NodeGroup, zone: int, end: int) -> float:
+    """What one node sends (`end` 0) or receives (1) over all its links to other zones together."""
+    links = inputs.links[zone] if end == 0 else [row[zone] for row in inputs.links]
+    caps = [link.node_bytes_per_second or np.inf for link in links if link is not None]
+    return min(group.network_bytes_per_second, max(caps, default=np.inf))
+
+
 def _own(inputs: Inputs, pair: PoolPair) -> Shared:
     """The link itself, which all groups that cross it share."""
     start, end = _zones(inputs, pair)
@@ -106,6 +126,7 @@ def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
     """By (from zone, to zone): what the link shares with others."""
     zones = inputs.problem.cluster.zones
     ways = _shared_paths(inputs)
+    nodes = [[_all_nodes(inputs, zone, end) for end in (0, 1)] for zone in range(len(zones))]
     found = {}
     for start, row in enumerate(inputs.links):
         for end, link in enumerate(row):
@@ -116,8 +137,17 @@ def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
             uplinks = [
                 Shared(name=f"uplink {name}", bytes_per_second=cap, takes_turns=False) for name, cap in caps if cap
             ]
-            found[start, end] = (*uplinks, *((ways[start, end],) if (start, end) in ways else ()))
+            path = (ways[start, end],) if (start, end) in ways else ()
+            found[start, end] = (nodes[start][0], nodes[end][1], *uplinks, *path)
     return found
+
+
+def _all_nodes(inputs: Inputs, zone: int, end: int) -> Shared:
+    """The networks of all nodes of a zone, one direction."""
+    found = inputs.problem.cluster.zones[zone]
+    rates = [group.num_nodes * _node_bytes_per_second(inputs, group, zone, end) for group in found.node_groups]
+    name = f"network of the nodes {('from', 'to')[end]} {found.name}"
+    return Shared(name=name, bytes_per_second=sum(rates), takes_turns=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,15 @@ FLOWS = np.array([8])
 
 
 def prepared(
-    names: str, links: dict[str, dict[str, Any]] | None = None, *, uplinks: dict[str, str] | None = None
+    names: str,
+    links: dict[str, dict[str, Any]] | None = None,
+    *,
+    uplinks: dict[str, str] | None = None,
+    network: str = "800 Gbit/s",
+    num_nodes: int = 1,
 ) -> Inputs:
     """Zones of one node of eight GPUs, all pairs at 10 Gbit/s but for what `links` says of pairs such as `ab`."""
-    nodes = {"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 8, "network": "800 Gbit/s"}
+    nodes = {"count": num_nodes, "gpu": "a100-sxm4-80gb", "gpus_per_node": 8, "network": network}
     shape = {"num_layers": 8, "hidden_size": 1024, "ffn_size": 2816, "num_heads": 8, "num_kv_heads": 4}
     uplink = {name: {"uplink": rate} for name, rate in (uplinks or {}).items()}
     problem = read_job(
@@ -93,8 +98,31 @@ def test_a_path_without_sides_is_shared_both_ways() -> None:
 
 def test_a_shared_path_is_as_wide_as_its_widest_link() -> None:
     found = prepared("abc", {"ab": {"bandwidth": "4 Gbit/s", "shared": "cable"}, "ac": {"shared": "cable"}})
-    assert {each.bytes_per_second for group in shared(found).values() for each in group} == {10 * UNIT}
+    assert {each.bytes_per_second for group in shared(found).values() for each in group if each.takes_turns} == {
+        10 * UNIT
+    }
     assert rates_of(found, (0, 1), (0, 2)) == pytest.approx([4.0, 6.0])
+
+
+def test_a_node_sends_no_more_over_several_links_than_over_one() -> None:
+    # One node in each zone: what `per_node` allows is divided by the links that leave it, or come.
+    capped = prepared("abcd", {pair: {"per_node": "3 Gbit/s"} for pair in ("ab", "ac", "ad", "bc", "bd", "cd")})
+    assert rates_of(capped, (0, 1)) == [3.0]
+    assert rates_of(capped, (0, 1), (0, 2), (0, 3)) == pytest.approx([1.0] * 3)
+    assert rates_of(capped, (1, 0), (2, 0)) == pytest.approx([1.5] * 2)
+    assert rates_of(capped, (0, 1), (1, 2), (2, 0)) == [3.0] * 3
+
+
+def test_a_node_s_network_is_divided_by_its_links() -> None:
+    found = prepared("abcd", network="12 Gbit/s")
+    assert rates_of(found, (0, 1), (1, 2)) == [10.0, 10.0]
+    assert rates_of(found, (0, 1), (0, 2), (0, 3)) == pytest.approx([4.0] * 3)
+
+
+def test_two_nodes_send_twice_as_much() -> None:
+    found = prepared("abcd", {pair: {"per_node": "3 Gbit/s"} for pair in ("ab", "ac", "ad")}, num_nodes=2)
+    pairs = [(0, 1), (0, 2), (0, 3)]
+    assert rates_at_once(found, pairs, np.array([8, 16])) / UNIT == pytest.approx(np.array([[1.0] * 3, [2.0] * 3]))
 
 
 def test_messages_queue_where_they_meet() -> None:
