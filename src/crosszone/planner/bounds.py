@@ -9,16 +9,19 @@ for 1F1B, interleaved 1F1B and GPipe, whose stages each run forward and backward
 T >= max_k m t_k for every schedule. All else that a step has (delays, collectives, the optimizer) only adds to it.
 """
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import SCHEDULES
+from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.tables import Floats, Ints, PlanTable, offsets
+from crosszone.core.workload import DTYPE_BYTES
 from crosszone.planner.options import Options
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed
+from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stages import stage_seconds, stage_view
 
@@ -26,6 +29,9 @@ IN_ORDER = np.isin(SCHEDULES, ("1f1b", "interleaved_1f1b", "gpipe"))
 """Per schedule: a microbatch goes up all ranks and down again, chunk by chunk."""
 ROUNDING = 1.0 + 1e-4
 """Ranking compares five digits: what is that close to the last that counts is timed."""
+HOPELESS_RATIO = 2.0
+"""A class whose plans take longer than the last that counts of another by this, by the estimate, is not looked into:
+estimates are off by far less."""
 
 LayoutClass = tuple[bool, bool, str]
 """Stages cross zones, replicas do, and how they agree: plans are ranked within such a class first."""
@@ -52,14 +58,27 @@ class Cutoffs:
     best: dict[LayoutClass, Floats] = field(default_factory=dict)
 
     def cutoff(self, kind: LayoutClass) -> float:
-        """What cannot be below it is not among the best of its class; infinite while there are too few."""
+        """What cannot be below it is not among the best of its class; infinite while there are too few.
+
+        Nor does a class count that is far behind another of those that cross zones.
+        """
+        own = self._last(kind) * ROUNDING
+        crossing = [self._last(other) for other in self.best if crosses(other)] if crosses(kind) else []
+        return min(own, HOPELESS_RATIO * min(crossing, default=np.inf))
+
+    def _last(self, kind: LayoutClass) -> float:
         kept = self.best.get(kind)
-        return float(kept[-1]) * ROUNDING if kept is not None and len(kept) == self.most else np.inf
+        return float(kept[-1]) if kept is not None and len(kept) == self.most else np.inf
 
     def add(self, kind: LayoutClass, values: Floats) -> None:
         """Count values of the class; those that are not finite rank nowhere."""
         known = np.concatenate([self.best.get(kind, values[:0]), values[np.isfinite(values)]])
         self.best[kind] = np.sort(known)[: self.most]
+
+
+def crosses(kind: LayoutClass) -> bool:
+    """Plans of the class use several zones."""
+    return kind[0] or kind[1]
 
 
 def layout_class(layout: Layout, method: str) -> LayoutClass:
@@ -87,26 +106,48 @@ def paces(inputs: Inputs, tables: Tables, keys: Keyed) -> Paces:
     return Paces(pace_seconds=pace.reshape(shape), lead_seconds=lead.reshape(shape))
 
 
-def least_step_seconds(inputs: Inputs, options: Options, layout: Layout) -> float:
-    """A step in which every GPU of the layout does nothing but its best of all layers: work over summed rates."""
+def least_step_seconds(inputs: Inputs, gpu_seconds: Floats, layout: Layout) -> float:
+    """A step in which every GPU of the layout does nothing but its best of all layers: work over summed rates.
+
+    Where stages cross zones, no less than the hidden states of the batch take of the slowest link on their way.
+    `gpu_seconds` as in `least_gpu_seconds`.
+    """
     pools = sorted({pool for chain in layout.chains for pool in chain})
     problem, hardware = inputs.problem, inputs.hardware
-    rates = hardware.num_gpus[pools] / _least_gpu_seconds(inputs, options, pools)
-    return float(problem.workload.global_batch_size * problem.model.num_layers / rates.sum())
+    rates = hardware.num_gpus[pools] / gpu_seconds[pools]
+    work = float(problem.workload.global_batch_size * problem.model.num_layers / rates.sum())
+    return max(work, _link_seconds(inputs, layout))
 
 
-def _least_gpu_seconds(inputs: Inputs, options: Options, pools: list[int]) -> Floats:
+def least_gpu_seconds(inputs: Inputs, options: Options) -> Floats:
     """Per pool: GPU seconds that one sequence takes in one layer, at the best degrees, kind of layer and framework."""
     axes = (np.arange(len(inputs.frameworks)), options.tp, options.cp, options.ep, options.microbatch_size)
     framework, tp, cp, ep, size = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
     one, no = np.ones_like(tp), np.zeros(len(tp), dtype=np.bool_)
-    request = inputs.problem.plan
+    request, pools = inputs.problem.plan, np.arange(len(inputs.pools))
     plans = PlanTable(
         layout=0 * one, framework=framework, tp=tp, pp=one, cp=cp, ep=ep, dp=one, dp_shard=one, num_virtual_stages=one,
         microbatch_size=size, schedule=0 * one, recompute=0 * one, shard=0 * one, offloads_optimizer=no, is_uneven=no,
         is_unequal=no, sequence_parallel=(tp > 1) & (request.sequence_parallel is not False),
     )  # fmt: skip
-    found = keyed(inputs, plans, pools)
-    key = found.key(np.arange(len(plans))[:, None], np.array(pools))
+    found = keyed(inputs, plans, pools.tolist())
+    key = found.key(np.arange(len(plans))[:, None], pools)
     least = np.min([(layer.forward.total + layer.backward.total)[key] for layer in found.costs.layers], axis=0)
     return np.asarray((least * (tp * cp / size)[:, None]).min(axis=0))
+
+
+def _link_seconds(inputs: Inputs, layout: Layout) -> float:
+    """All hidden states of a step over each link that a single chain crosses, with a flow for every GPU; one way."""
+    if len(layout.chains) > 1 or not layout.crosses_pp or packs_activations(inputs.problem.plan.sync):
+        return 0.0
+    workload, zone = inputs.problem.workload, inputs.hardware.zone
+    num_elements = workload.global_batch_size * workload.sequence_length * inputs.problem.model.hidden_size
+    message_bytes = num_elements * DTYPE_BYTES[workload.dtypes.activations]
+    pairs = [pair for pair in itertools.pairwise(layout.chains[0]) if zone[pair[0]] != zone[pair[1]]]
+    most = int(inputs.hardware.num_gpus.max())
+    return max(message_bytes / float(achieved_bytes_per_second(inputs, pair, most)) for pair in pairs)
+
+
+def packs_activations(sync: Sync | None) -> bool:
+    """Hidden states cross zones packed, and take less."""
+    return sync is not None and "activations" in dict(sync.codecs)

@@ -9,7 +9,7 @@ from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.frameworks import expressible
-from crosszone.planner.bounds import Cutoffs, Paces, layout_class, least_step_seconds, paces
+from crosszone.planner.bounds import Cutoffs, Paces, layout_class, least_gpu_seconds, least_step_seconds, paces
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
 from crosszone.planner.symmetry import distinct
@@ -111,6 +111,8 @@ class _Run:
     memory_fraction: float
     contest: Contest | None
     cutoffs: Cutoffs
+    gpu_seconds: Floats | None
+    """As in `least_gpu_seconds`, in a contest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,7 @@ def scan(
         memory_fraction=memory_fraction,
         contest=contest,
         cutoffs=Cutoffs(most=contest.most if contest else 0),
+        gpu_seconds=least_gpu_seconds(inputs, options) if contest else None,
     )
     if contest is not None:
         layouts = distinct(inputs, layouts)
@@ -205,7 +208,8 @@ def _is_hopeless(run: _Run, layout: Layout, sync: Sync) -> bool:
     cutoff = run.cutoffs.cutoff(layout_class(layout, sync.method))
     if not np.isfinite(cutoff):
         return False
-    least = np.array([least_step_seconds(run.inputs, run.options, layout)])
+    assert run.gpu_seconds is not None
+    least = np.array([least_step_seconds(run.inputs, run.gpu_seconds, layout)])
     return bool(_least_values(run, layout, least)[0] > cutoff)
 
 
