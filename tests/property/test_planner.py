@@ -33,8 +33,8 @@ from crosszone.timeline.rows import Settings, Tables
 
 FRAMEWORKS = ("megatron", "fsdp", "ddp")
 SHARDS_OF = {"megatron": ("none", "optimizer"), "fsdp": ("gradients", "parameters"), "ddp": ("none",)}
-MOST_ROWS = int(os.environ.get("CROSSZONE_BRUTE_FORCE_ROWS", "40000"))
-"""Plans of one problem; of more, as many are drawn by chance."""
+MOST_STRUCTURES = int(os.environ.get("CROSSZONE_BRUTE_FORCE_STRUCTURES", "2000"))
+"""Structures of one problem of which every plan is weighed; of more, as many are drawn by chance."""
 MOST_CHAINS = {1: 3, 2: 3, 3: 2, 4: 2, 5: 1, 6: 1}
 """Different chains in one plan, by stages."""
 SAME = 1.001
@@ -240,8 +240,8 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
     """The rows side by side, one row per stage: only to say what need not be predicted."""
     names = [framework.name for framework in prepared.frameworks]
     layouts: dict[Layout, int] = {}
-    plan_layout, plan, counts, microbatches = [], [], [], []
-    replica, pool, stage, first, layers = [], [], [], [], []
+    plan_layout, plan, counts, microbatches = (list[int]() for _ in range(4))
+    replica, pool, stage, first, layers = (list[int]() for _ in range(5))
     for index, row in enumerate(found):
         of = row.structure
         plan_layout.append(layouts.setdefault(layout_of(prepared, of), len(layouts)))
@@ -271,10 +271,11 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
         "is_unequal": [len({each for own in parts(row) for _, each in own}) > 1 for row in found],
     }  # fmt: skip
     last = pps[np.array(plan)][np.array(replica)] - 1
-    columns = {name: np.array(values, dtype=np.int64) for name, values in plans.items()}
+    columns: dict[str, Any] = {name: np.array(values, dtype=np.int64) for name, values in plans.items()}
+    columns |= {name: np.array(values, dtype=np.bool_) for name, values in flags.items()}
     return Tables(
         layouts=tuple(layouts),
-        plans=PlanTable(**columns, **{name: np.array(values, dtype=np.bool_) for name, values in flags.items()}),
+        plans=PlanTable(**columns),
         replicas=ReplicaTable(
             plan=np.array(plan), num_replicas=np.array(counts), num_microbatches=np.array(microbatches)
         ),
@@ -317,15 +318,10 @@ def least_seconds(prepared: Inputs, found: list[Row]) -> tuple[Any, Any]:
 
 def best_by_force(problem: Problem, known_seconds: float, *, needs_room: bool) -> tuple[float, Plan | None, int]:
     """(seconds, plan) of the best plan below `known_seconds`, if there is one, and how many plans were weighed."""
-    every: list[Row] = []
-    draw, seen = random.Random(0), 0
-    for structure in structures(problem):
-        for row in rows(problem, structure):
-            seen += 1
-            if len(every) < MOST_ROWS:
-                every.append(row)
-            elif (place := draw.randrange(seen)) < MOST_ROWS:
-                every[place] = row
+    laid = list(structures(problem))
+    if len(laid) > MOST_STRUCTURES:
+        laid = random.Random(0).sample(laid, MOST_STRUCTURES)
+    every = [row for structure in laid for row in rows(problem, structure)]
     prepared = inputs(problem, tuple(framework_facts(name) for name in FRAMEWORKS))
     best, chosen = known_seconds / SAME, None
     for start in range(0, len(every), 4096):
@@ -343,7 +339,7 @@ def best_by_force(problem: Problem, known_seconds: float, *, needs_room: bool) -
             fits = prediction.memory.verdict == "fits" if needs_room else prediction.memory.fits
             if fits and prediction.step_seconds < best:
                 best, chosen = prediction.step_seconds, plan
-    return best, chosen, seen
+    return best, chosen, len(every)
 
 
 def check(problem: Problem) -> None:

@@ -1,6 +1,7 @@
 """From good plans to the best: single moves, simulated, until none is better."""
 
 from collections.abc import Sequence
+
 import numpy as np
 
 from crosszone.core.plan import SHARDS, Plan
@@ -108,9 +109,7 @@ def _pools(inputs: Inputs, zones: Sequence[str] | None) -> tuple[int, ...]:
 class _Climb:
     """Ways up that have the settings of one plan. They go by the objective without the odds of failures."""
 
-    def __init__(
-        self, inputs: Inputs, options: Options, pools: tuple[int, ...], start: Plan, budget: Budget
-    ) -> None:
+    def __init__(self, inputs: Inputs, options: Options, pools: tuple[int, ...], start: Plan, budget: Budget) -> None:
         self._inputs, self._options, self._pools, self._budget = inputs, options, pools, budget
         self._moves = Moves(inputs, pools, tuple(options.tp.tolist()), tuple(options.cp.tolist()))
         settings = Settings(

@@ -57,9 +57,7 @@ def equal_shares(num_microbatches: int, counts: Sequence[int]) -> Shares | None:
     return None if rest or not each else Shares.alike(each, len(counts))
 
 
-def fastest_shares(
-    num_microbatches: int, counts: Sequence[int], seconds: Sequence[float], unit: int
-) -> Shares | None:
+def fastest_shares(num_microbatches: int, counts: Sequence[int], seconds: Sequence[float], unit: int) -> Shares | None:
     """The shares whose slowest replica is done first; `seconds` are those of one microbatch in each group.
 
     `unit` replicas always do the same, and divide every group. None where the batch does not come out whole.
@@ -75,9 +73,7 @@ def fastest_shares(
         return None
     totals = list(units)
     for _ in range(left):
-        group = min(
-            range(len(units)), key=lambda one: ((totals[one] // units[one] + 1) * seconds[one], one)
-        )
+        group = min(range(len(units)), key=lambda one: ((totals[one] // units[one] + 1) * seconds[one], one))
         totals[group] += 1
     most = tuple(-(-total // count) for total, count in zip(totals, units, strict=True))
     if all(total == most[0] * count for total, count in zip(totals, units, strict=True)):

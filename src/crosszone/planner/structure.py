@@ -70,9 +70,7 @@ class Moves:
 
     def __init__(self, inputs: Inputs, pools: tuple[int, ...], tps: tuple[int, ...], cps: tuple[int, ...]) -> None:
         self._inputs, self._pools, self._tps, self._cps = inputs, pools, tps, cps
-        self._usable = {
-            tp: {pool: int(usable_gpus(inputs, pool, np.array([tp]))[0]) for pool in pools} for tp in tps
-        }
+        self._usable = {tp: {pool: int(usable_gpus(inputs, pool, np.array([tp]))[0]) for pool in pools} for tp in tps}
         request = inputs.problem.plan
         self._fixed = {"pp": request.pp, "dp": request.dp}
 
@@ -118,9 +116,7 @@ class Moves:
     def _moved(self, base: Structure) -> Iterator[Structure]:
         """A stage of a group in another pool; two stages in each other's pools; the whole chain the other way round."""
         for index, (chain, count) in enumerate(base.groups):
-            changed = [
-                (*chain[:stage], pool, *chain[stage + 1 :]) for stage in range(base.pp) for pool in self._pools
-            ]
+            changed = [(*chain[:stage], pool, *chain[stage + 1 :]) for stage in range(base.pp) for pool in self._pools]
             for one, other in itertools.combinations(range(base.pp), 2):
                 swapped = list(chain)
                 swapped[one], swapped[other] = chain[other], chain[one]
@@ -140,7 +136,7 @@ class Moves:
         for index, (chain, count) in enumerate(base.groups):
             need = Counter(chain)
             most = count + min(room[pool] // (block * times) for pool, times in need.items())
-            for new in range(0, most + 1) if most <= 16 else (0, count // 2, count - 1, count + 1, most):
+            for new in range(most + 1) if most <= 16 else (0, count // 2, count - 1, count + 1, most):
                 yield _with_group(base, index, chain, new)
         for giver, taker in itertools.permutations(range(len(base.groups)), 2):
             groups = list(base.groups)
@@ -169,20 +165,19 @@ class Moves:
             layers = (*base.layers[:stage], base.layers[stage] + base.layers[stage + 1], *base.layers[stage + 2 :])
             for kept in (stage, stage + 1):
                 left_out = 2 * stage + 1 - kept
-                groups = ((chain[:left_out] + chain[left_out + 1 :], count) for chain, count in base.groups)
-                yield replace(base, layers=layers, groups=_merged(groups))
+                kept_merged = ((chain[:left_out] + chain[left_out + 1 :], count) for chain, count in base.groups)
+                yield replace(base, layers=layers, groups=_merged(merged))
         for stage, held in enumerate(base.layers):
             if held < 2:
                 continue
             layers = (*base.layers[:stage], held // 2, held - held // 2, *base.layers[stage + 1 :])
-            for pool in (None, *self._pools):
-                groups = tuple(
-                    ((*chain[:stage], chain[stage] if pool is None else pool, *chain[stage:]), count)
-                    for chain, count in base.groups
-                )
+            for place, pool in itertools.product((stage, stage + 1), self._pools):
+                groups = tuple(((*chain[:place], pool, *chain[place:]), count) for chain, count in base.groups)
                 whole = replace(base, layers=layers, groups=_merged(iter(groups)))
                 yield whole
                 yield replace(whole, groups=_merged((chain, count // 2) for chain, count in whole.groups))
+            doubled = tuple(((*chain[:stage], chain[stage], *chain[stage:]), count) for chain, count in base.groups)
+            yield replace(base, layers=layers, groups=_merged(iter(doubled)))
 
     def _blocked(self, base: Structure) -> Iterator[Structure]:
         """Twice or half as large blocks, with as many replicas, half as many or twice as many."""

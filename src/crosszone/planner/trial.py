@@ -93,7 +93,6 @@ class Timed:
         pipelines = {chain_pipeline(inputs, self.tables, self.evaluation, group) for group in range(first, last)}
         return max(makespan_seconds(pipeline) for pipeline in pipelines) + float(self.rest_seconds[index])
 
-
     def num_actions(self, index: int) -> int:
         """Forwards and backwards that simulating one trial plays."""
         first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
@@ -120,7 +119,7 @@ def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> T
     return Trials(
         blocks=of, structure=np.repeat(np.arange(len(structures)), lengths), is_open=columns[:, 6] > 0,
         recompute=np.zeros(len(columns), dtype=np.int64), shares=np.full(len(columns), None, dtype=object),
-        **{name: columns[:, place] for place, name in enumerate(names)},  # type: ignore[arg-type]
+        **{name: columns[:, place] for place, name in enumerate(names)},
     )  # fmt: skip
 
 
@@ -204,13 +203,15 @@ def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
     """The trial written out, every stage and replica placed."""
     one = found.take(np.array([index]))
     structure = found.blocks.structures[int(one.structure[0])]
-    names = ("ep", "dp_shard", "num_virtual_stages", "microbatch_size")
+    numbers: dict[str, Any] = {
+        name: int(getattr(one, name)[0]) for name in ("ep", "dp_shard", "num_virtual_stages", "microbatch_size")
+    }
     recompute, settings = RECOMPUTES[int(one.recompute[0])], fixed.settings
     chains = [list(chain) for chain, _ in structure.groups]
     return Plan(
         framework=inputs.frameworks[int(one.framework[0])].name,
         tp=structure.tp, pp=structure.pp, cp=structure.cp, dp=structure.dp,
-        **{name: int(getattr(one, name)[0]) for name in names},
+        **numbers,
         schedule=SCHEDULES[int(_schedules(inputs, one)[0])],
         sequence_parallel=structure.tp > 1 and fixed.sequence_parallel,
         shard=SHARDS[int(one.shard[0])], recompute=recompute, offload=fixed.offload, sync=settings.sync,
@@ -261,7 +262,7 @@ def _shard_groups(whole: int, dp: int, fixed: int | None) -> tuple[int, ...]:
 
 def _stacked(parts: Sequence[Trials]) -> Trials:
     names = [field.name for field in fields(Trials) if field.name != "blocks"]
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return replace(parts[0], **columns)
 
 
@@ -318,7 +319,7 @@ def _microbatches(inputs: Inputs, found: Trials, plan: Ints) -> Ints:
     for row in np.flatnonzero(found.is_open & (found.shares != None)).tolist():  # noqa: E711 (one by one)
         first, last = np.searchsorted(plan, [row, row + 1])
         each[first:last] = found.shares[row].most
-    return each
+    return np.asarray(each)
 
 
 def _expressible(inputs: Inputs, asked: Trials, fixed: Fixed) -> Bools:
