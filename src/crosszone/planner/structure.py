@@ -165,8 +165,8 @@ class Moves:
             layers = (*base.layers[:stage], base.layers[stage] + base.layers[stage + 1], *base.layers[stage + 2 :])
             for kept in (stage, stage + 1):
                 left_out = 2 * stage + 1 - kept
-                kept_merged = ((chain[:left_out] + chain[left_out + 1 :], count) for chain, count in base.groups)
-                yield replace(base, layers=layers, groups=_merged(merged))
+                rest = ((chain[:left_out] + chain[left_out + 1 :], count) for chain, count in base.groups)
+                yield replace(base, layers=layers, groups=_merged(rest))
         for stage, held in enumerate(base.layers):
             if held < 2:
                 continue
