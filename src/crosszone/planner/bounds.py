@@ -19,8 +19,9 @@ from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.tables import Floats, Ints, PlanTable, offsets
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.planner.options import Options
+from crosszone.planner.shapes import Shapes
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.keys import Keyed, keyed
+from crosszone.timeline.keys import Keyed, keyed, pool_kinds
 from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stages import stage_seconds, stage_view
@@ -39,7 +40,7 @@ LayoutClass = tuple[bool, bool, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paces:
-    """[plans, chains]: a chain takes at least num_microbatches * pace_seconds + lead_seconds."""
+    """[plans, distinct chains]: a chain takes at least num_microbatches * pace_seconds + lead_seconds."""
 
     pace_seconds: Floats
     lead_seconds: Floats
@@ -104,6 +105,18 @@ def paces(inputs: Inputs, tables: Tables, keys: Keyed) -> Paces:
     lead = np.where(IN_ORDER[plans.schedule], np.maximum(lead, 0.0) / plans.num_virtual_stages, 0.0)
     shape = (len(tables.plans), -1)
     return Paces(pace_seconds=pace.reshape(shape), lead_seconds=lead.reshape(shape))
+
+
+def distinct_chains(inputs: Inputs, layout: Layout, shapes: Shapes) -> Ints:
+    """Per chain: the first one that is cut as it is and runs on the same hardware, of however many GPUs."""
+    kinds = pool_kinds(inputs)
+    first: dict[object, int] = {}
+    found = []
+    for index, chain in enumerate(layout.chains):
+        runs = shapes.chain == index
+        cut = tuple(column[:, runs].tobytes() for column in (shapes.num_stages, shapes.run_layers))
+        found.append(first.setdefault((tuple(kinds[pool] for pool in chain), cut), index))
+    return np.array(found, dtype=np.int64)
 
 
 def least_step_seconds(inputs: Inputs, gpu_seconds: Floats, layout: Layout) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,15 @@ from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.frameworks import expressible
-from crosszone.planner.bounds import Cutoffs, Paces, layout_class, least_gpu_seconds, least_step_seconds, paces
+from crosszone.planner.bounds import (
+    Cutoffs,
+    Paces,
+    distinct_chains,
+    layout_class,
+    least_gpu_seconds,
+    least_step_seconds,
+    paces,
+)
 from crosszone.planner.options import Options
 from crosszone.planner.space import Space, candidates
 from crosszone.planner.symmetry import distinct
@@ -256,16 +265,18 @@ def _asked(run: _Run, space: Space, recomputes: list[int]) -> tuple[_Asked, list
     inputs, num_frameworks = run.inputs, len(run.inputs.frameworks)
     code, first = _paced_alike(inputs, space)
     framework = np.repeat(np.arange(num_frameworks), len(first))
-    alike = Rows(space=space, row=np.tile(first, num_frameworks), framework=framework, recompute=recomputes[0])
-    keys = keyed(inputs, alike.plans(), space.pools)
+    row, chain = np.tile(first, num_frameworks), distinct_chains(inputs, space.layout, space.shapes)
+    keys = keyed(inputs, space.filled(row, framework, recomputes[0]), space.pools)
+    alike = Rows(space=_of_chains(space, np.unique(chain)), row=row, framework=framework, recompute=recomputes[0])
     may = np.ones((num_frameworks, len(code)), dtype=np.bool_)
     least: list[Floats] = []
     if run.contest is not None:
         everyone = np.arange(num_frameworks)[:, None] * len(first) + code
-        share = np.tile(space.num_microbatches, (num_frameworks, 1))
+        share = _most_microbatches(space, chain)
         for recompute in recomputes:
-            found = _paces(inputs, replace(alike, recompute=recompute), keys).step_seconds(everyone.ravel(), share)
-            least.append(_least_values(run, space.layout, found).reshape(may.shape))
+            paced = _paces(inputs, replace(alike, recompute=recompute), keys)
+            found = np.stack([paced.step_seconds(each, share) for each in everyone])
+            least.append(_least_values(run, space.layout, found))
         cutoff = run.cutoffs.cutoff(layout_class(space.layout, space.settings.sync.method))
         may = least[0] <= cutoff
     rows = np.flatnonzero(may.any(axis=0))
@@ -299,6 +310,28 @@ def _paced_alike(inputs: Inputs, space: Space) -> tuple[Ints, Ints]:
     if any(framework.receive_stall_seconds for framework in inputs.frameworks):
         columns = (*columns, plans.dp)
     return codes(columns)
+
+
+def _of_chains(space: Space, chains: Ints) -> Space:
+    """The same plans with these chains alone: enough for what a microbatch takes in each."""
+    shapes = space.shapes
+    runs = np.isin(shapes.chain, chains)
+    columns: dict[str, Any] = {
+        name: getattr(shapes, name)[:, runs] for name in ("num_stages", "run_layers", "stage", "first_layer")
+    }
+    few = replace(shapes, **columns, pool=shapes.pool[runs], chain=np.searchsorted(chains, shapes.chain[runs]))
+    return replace(
+        space,
+        shapes=few,
+        num_replicas=space.num_replicas[:, chains],
+        num_microbatches=space.num_microbatches[:, chains],
+    )
+
+
+def _most_microbatches(space: Space, chain: Ints) -> Ints:
+    """[rows, distinct chains]: of the busiest replica of each kind."""
+    kinds = [space.num_microbatches[:, chain == first].max(axis=1) for first in np.unique(chain)]
+    return np.stack(kinds, axis=1)
 
 
 def _paces(inputs: Inputs, rows: Rows, keys: Keyed) -> Paces:

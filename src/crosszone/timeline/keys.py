@@ -1,7 +1,7 @@
 """The distinct combinations that per-layer costs depend on, and the costs of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from crosszone.cost.collectives import Path
 from crosszone.cost.layer import EdgeCost, LayerCost, LayerKeys, edge_cost, layer_cost
 from crosszone.cost.memory import ActivationBytes, KeptElements, activation_bytes, logit_buffer_bytes
 from crosszone.timeline.inputs import Inputs
+
+NO_HARDWARE = ("num_gpus", "zone", "dollars_per_gpu_second")
+"""Columns of pools that what a layer costs does not depend on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +59,25 @@ def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
     if any(framework.receive_stall_seconds for framework in inputs.frameworks):
         fields = (*fields, plans.pp > 1, plans.tp * plans.cp * plans.dp * plans.pp)
     found, first = codes(fields)
-    rows = np.repeat(first, len(pools))
-    pool = np.tile(np.array(pools, dtype=np.int64), len(first))
-    position = np.zeros(len(inputs.pools), dtype=np.int64)
-    position[list(pools)] = np.arange(len(pools))
+    kinds = pool_kinds(inputs)
+    distinct = sorted({kinds[pool] for pool in pools})
+    rows = np.repeat(first, len(distinct))
+    pool = np.tile(np.array(distinct, dtype=np.int64), len(first))
+    position = np.array([distinct.index(kind) if kind in distinct else 0 for kind in kinds], dtype=np.int64)
     costs = _key_costs(inputs, plans.take(rows), pool)
-    return Keyed(costs=costs, codes=found, position=position, num_pools=len(pools))
+    return Keyed(costs=costs, codes=found, position=position, num_pools=len(distinct))
+
+
+def pool_kinds(inputs: Inputs) -> list[int]:
+    """Per pool of the cluster: the first one of the same hardware, of whatever zone, size and price."""
+    columns = [
+        getattr(inputs.hardware, each.name) for each in fields(inputs.hardware) if each.name not in NO_HARDWARE
+    ]
+    seen: dict[object, int] = {}
+    looks = zip(inputs.efficiencies, *(column.tolist() for column in columns), strict=True)
+    # What is unknown is no number, and no two of these are equal.
+    known = (tuple(None if value != value else value for value in look) for look in looks)
+    return [seen.setdefault(look, index) for index, look in enumerate(known)]
 
 
 def codes(columns: Sequence[Ints | Bools]) -> tuple[Ints, Ints]:
