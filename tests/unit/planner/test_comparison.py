@@ -11,7 +11,7 @@ from crosszone.planner.comparison import comparison, faster_probability, weighed
 from crosszone.planner.search import search
 
 TOKENS = {"train_tokens": "300B"}
-LINK = [{"between": ["a", "b"], "bandwidth": "1 Tbit/s", "rtt": "20 ms", "egress_price": "0.02 USD/GB"}]
+LINK = [{"between": ["a", "b"], "bandwidth": "1 Tbit/s", "rtt": "1 ms", "egress_price": "0.02 USD/GB"}]
 
 
 @pytest.fixture(scope="module")
