@@ -62,7 +62,7 @@ def verdict(
     if best is None:
         return unmet(inputs, found) if found.scored else _nothing_fits(inputs, found)
     more = [] if both is None else [weighed(both)]
-    return " ".join([_choice(inputs.problem, best, baseline), *more, unpriced(inputs)]).rstrip()
+    return " ".join([_choice(inputs.problem, best, baseline, both), *more, unpriced(inputs)]).rstrip()
 
 
 def as_written(written: RankedPlan, baseline: RankedPlan | None) -> str:
@@ -120,13 +120,14 @@ def not_expressible(problem: Problem, frameworks: tuple[str, ...], plan: Plan | 
     return tuple(Finding(code="not_expressible", message=why, where="plan") for why in dict.fromkeys(told))
 
 
-def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None) -> str:
+def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None, both: Comparison | None) -> str:
     seconds = units.format_seconds(best.prediction.step_seconds)
     if len(problem.cluster.zones) - len(problem.constraints.exclude_zones) == 1:
         return f"The best plan takes {seconds} a step."
     is_timed = problem.objective.minimize in TIMED
     if len(best.plan.zones) == 1:
-        better = "faster" if is_timed else "cheaper"
+        is_later = both is not None and both.spanning.step_seconds < both.alone.step_seconds
+        better = "cheaper" if not is_timed else "done sooner, failures included" if is_later else "faster"
         others = f"nothing over several{_that_is_allowed(problem)} is {better}"
         return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; {others}."
     together = f"{', '.join(best.plan.zones)} together ({best.plan.world_size} GPUs) take {seconds} a step"

@@ -115,3 +115,12 @@ def test_where_no_replica_consumes_enough_both_numbers_are_told(problem: Any) ->
     answer = search(unkept, top=1)
     assert answer.plans == ()
     assert "no replica consumes more than 16 sequences a step, min_replica_batch is 17" in answer.verdict
+
+
+def test_a_faster_step_that_fails_too_often_is_not_called_slower(problem: Any, nodes: Any) -> None:
+    zones, work = (nodes(8, mtbf="8 min"), nodes(4, mtbf="1000 h")), {"train_tokens": "20B", "restart": "10 min"}
+    answer = search(problem(*zones, work=work, bandwidth="1 Tbit/s", sequences=64, length=4096), top=1)
+    assert answer.comparison is not None
+    assert answer.comparison.spanning.step_seconds < answer.comparison.alone.step_seconds
+    assert answer.verdict.startswith("Stay in one zone: b alone")
+    assert "nothing over several is done sooner, failures included" in answer.verdict
