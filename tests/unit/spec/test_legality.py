@@ -113,6 +113,7 @@ def test_contradiction(small, only, plan, where, numbers, nearest):
         {"dp": 5},
         {"tp": 2, "cp": 1, "pp": 1, "dp": 7, "idle_gpus": [{"zone": "a", "num_gpus": 2}]},
         {"stages": [{"num_layers": 20}, {"num_layers": 12}], "replicas": [{"zones": ["a", "a"], "num_replicas": 2}]},
+        {"stages": [{"num_layers": 20}, {"num_layers": 12}], "num_virtual_stages": 3, "schedule": "interleaved_1f1b"},
         {"replicas": [{"zones": ["a"], "weight": 0.75}, {"zones": ["a"], "weight": 0.25}]},
         {"replicas": [{"zones": ["a"], "weight": 0.333, "num_microbatches": 85}, {"zones": ["a"]}]},
         {"microbatch_size": 2, "replicas": [{"zones": ["a"], "num_replicas": 2, "num_microbatches": 64}]},
