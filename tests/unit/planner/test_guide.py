@@ -82,6 +82,17 @@ def test_written_job_is_predicted_as_it_was_shown(given) -> None:
     assert ranked.prediction.train_seconds is not None
 
 
+def test_uneven_layers_are_written_stage_by_stage() -> None:
+    draft = finished({**SMALL, "zones": "2", "nodes_2": "1", "pp": "5", "gpus_per_node": "5", "dp": "1"})
+    assert draft.best is not None
+    plan = draft.best.plan  # 24 layers on 5 stages
+    assert [stage.num_layers for stage in service.read_text(job_text(draft)).plan.stages or ()] == [
+        stage.num_layers for stage in plan.stages
+    ]
+    ranked = service.predict(service.read_text(job_text(draft)))
+    assert ranked.prediction.step_seconds == pytest.approx(draft.best.prediction.step_seconds)
+
+
 def test_tp_is_bounded_by_heads_and_node() -> None:
     draft = until("tp")
     one = asked(draft)

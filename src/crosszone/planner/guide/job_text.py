@@ -114,12 +114,31 @@ def _plan_lines(plan: Plan) -> list[tuple[str, Any]]:
         found += [("offload", plan.offload)]
     if "dp" in plan.zone_axis and (plan.sync.every > 1 or plan.sync.codecs or plan.sync.method != "hierarchical"):
         found += [("sync", _sync_text(plan))]
+    if _is_uneven(plan):
+        found += [("stages", _stages_text(plan))]
     if plan.idle_gpus:
         idle = (
             f"{{zone: {one.zone}, node_group: {one.node_group}, num_gpus: {one.num_gpus}}}" for one in plan.idle_gpus
         )
         found += [("idle_gpus", f"[{', '.join(idle)}]")]
     return found
+
+
+def _is_uneven(plan: Plan) -> bool:
+    """Whether layers do not follow from the degrees: they differ by stage, or by chunk of a stage."""
+    counts = {stage.num_layers for stage in plan.stages}
+    return len(counts) > 1 or bool(max(counts) % plan.num_virtual_stages)
+
+
+def _stages_text(plan: Plan) -> str:
+    crosses = "pp" in plan.zone_axis
+    parts = [
+        f"{{num_layers: {stage.num_layers}, zone: {stage.zone}}}"
+        if crosses and stage.zone is not None
+        else f"{{num_layers: {stage.num_layers}}}"
+        for stage in plan.stages
+    ]
+    return f"[{', '.join(parts)}]"
 
 
 def _sync_text(plan: Plan) -> str:
