@@ -182,16 +182,16 @@ def _broken(problem: Problem, part: Scored, row: int) -> list[tuple[str, str]]:
         egress = float(part.egress_dollars[row]) * steps
         one = slice(row, row + 1)
         paid = float(wall_dollars(part.dollars[one], part.egress_dollars[one], part.wall_ratio)[0]) * steps
-        sums = [
-            ("deadline", seconds, goal.deadline_seconds, units.format_seconds),
-            ("budget", paid, goal.budget_dollars, units.format_dollars),
-            ("egress", egress, limits.max_egress_dollars, units.format_dollars),
-        ]
+        sums = [("budget", paid, goal.budget_dollars), ("egress", egress, limits.max_egress_dollars)]
         found = [
-            (name, f"The limit on {name} is {words(most)}, it would be {words(value)}")
-            for name, value, most, words in sums
+            (name, f"The limit on {name} is {units.format_dollars(most)}, it would be {units.format_dollars(value)}")
+            for name, value, most in sums
             if most is not None and value > most
         ]
+        latest = goal.deadline_seconds
+        if latest is not None and seconds > latest:
+            times = units.format_seconds(latest), units.format_seconds(seconds)
+            found.append(("deadline", f"The deadline is {times[0]}, it would take {times[1]}"))
     least = limits.min_replica_batch_size
     if least is not None:
         have = float(np.broadcast_to(num_sequences(problem, part), part.step_seconds.shape)[row])

@@ -125,10 +125,10 @@ def _front(values: Floats) -> Ints:
     if not len(values):
         return np.zeros(0, dtype=np.int64)
     boxes = _boxes(values)
-    order = np.lexsort((*values.T[::-1], *boxes.T[::-1]))
+    order: Ints = np.lexsort((*values.T[::-1], *boxes.T[::-1]))
     ordered = boxes[order]
     is_first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
-    heads = order[is_first]
+    heads: Ints = order[is_first]
     return heads[undominated(boxes[heads])]
 
 

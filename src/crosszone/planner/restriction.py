@@ -17,19 +17,25 @@ def restriction(
     if best is None:
         message = f"No plan of {_listed(frameworks)} is an answer; {said} is."
         return _better(frameworks, other, 1.0, message)
-    values = achieved(problem, best.prediction), achieved(problem, other.prediction)
-    if values[0] is None or values[1] is None:
-        values = best.prediction.step_seconds, other.prediction.step_seconds
-    saved = 1.0 - values[1] / values[0]
+    has, would, is_money = _values(problem, best, other)
+    saved = 1.0 - would / has
     if saved <= 0.0:
         return _costs_nothing(frameworks, f"the best of any other, {said}, is no better")
-    show = units.format_seconds if problem.objective.minimize in TIMED else units.format_dollars
-    what = "less time" if problem.objective.minimize in TIMED else "less money"
+    shown = [units.format_dollars(one) if is_money else units.format_seconds(one) for one in (has, would)]
+    what = "less money" if is_money else "less time"
     message = (
-        f"Only {_listed(frameworks)} is allowed: its best plan takes {show(values[0])}, {said} would take "
-        f"{show(values[1])}, {units.format_fraction(saved)} {what}."
+        f"Only {_listed(frameworks)} is allowed: its best plan takes {shown[0]}, {said} would take "
+        f"{shown[1]}, {units.format_fraction(saved)} {what}."
     )
     return _better(frameworks, other, saved, message)
+
+
+def _values(problem: Problem, best: RankedPlan, other: RankedPlan) -> tuple[float, float, bool]:
+    """What the job minimises, of both, and whether that is money; their steps where money is unknown."""
+    values = achieved(problem, best.prediction), achieved(problem, other.prediction)
+    if values[0] is None or values[1] is None:
+        return best.prediction.step_seconds, other.prediction.step_seconds, False
+    return values[0], values[1], problem.objective.minimize not in TIMED
 
 
 def _better(frameworks: tuple[str, ...], other: RankedPlan, saved: float, message: str) -> Restriction:

@@ -115,3 +115,25 @@ def test_where_the_allowed_framework_has_no_room_the_one_that_has_is_named(probl
     assert held.restriction is not None
     assert held.restriction.plan is not None
     assert held.restriction.message.startswith("No plan of ddp is an answer; ")
+
+
+def test_a_deadline_that_shuts_out_the_cheapest_plan_is_named(problem: Any, nodes: Any) -> None:
+    zones = nodes(8, price="9 USD/h", gpu="h100-sxm5-80gb"), nodes(2, price="1 USD/h")
+    more: dict[str, Any] = {"work": TOKENS, "links": LINKS, "sequences": 64}
+    cheap = search(problem(*zones, objective={"minimize": "cost"}, **more), top=1).plans[0]
+    assert cheap.plan.zones == ("b",)
+    limit = f"{0.5 * (cheap.prediction.finish.p50_seconds or 0.0)} s"
+    held = search(problem(*zones, objective={"minimize": "cost", "deadline": limit}, **more), top=1)
+    assert held.plans[0].plan.zones != ("b",)
+    assert "The deadline is" in bound(held)["deadline"]
+    assert "less money is to be had" in bound(held)["deadline"]
+
+
+def test_a_restriction_is_told_in_money_where_money_is_minimised(problem: Any, nodes: Any) -> None:
+    job = problem(
+        nodes(8, price="2 USD/h"), work=TOKENS, objective={"minimize": "cost"}, constraints={"frameworks": ["horovod"]}
+    )
+    held = search(job, top=1, in_full=True)
+    assert held.restriction is not None
+    assert " USD" in held.restriction.message
+    assert "less money" in held.restriction.message
