@@ -85,26 +85,6 @@ def best_num_streams(*, cap_bytes_per_second: Numeric, stream_bytes_per_second: 
     return np.maximum(np.ceil(np.asarray(cap_bytes_per_second, dtype=float) / one - 1e-9), 1.0)
 
 
-def message_seconds(
-    message_bytes: Numeric,
-    *,
-    bytes_per_second: Numeric,
-    rtt_seconds: Numeric,
-    num_flows: Numeric,
-    is_warm: Bools | bool,
-) -> Floats:
-    """From the first byte sent to the last one received: half a round trip, the transfer, and slow start unless warm.
-
-    `num_flows` flows, streams counted, carry equal parts. A flow is warm while messages follow each other within its
-    retransmission time-out (a round trip and 0.2 s, Linux), as microbatches do; what is sent once a step is not.
-    """
-    transfer = np.asarray(message_bytes, dtype=float) / bytes_per_second
-    cold = slow_start_seconds(
-        message_bytes, bytes_per_second=bytes_per_second, rtt_seconds=rtt_seconds, num_flows=num_flows
-    )
-    return np.asarray(0.5 * np.asarray(rtt_seconds) + transfer + np.where(is_warm, 0.0, cold))
-
-
 def slow_start_seconds(
     message_bytes: Numeric, *, bytes_per_second: Numeric, rtt_seconds: Numeric, num_flows: Numeric
 ) -> Floats:
@@ -115,6 +95,8 @@ def slow_start_seconds(
     the last, until a window fills the round trip:
         T = P * RTT - (2^P - 1) * w / f,  P = min(K - 1, ceil(log2(f * RTT / w)))
     With more bytes per second, transfer and slow start together are never longer.
+    `num_flows` flows, streams counted, carry equal parts. A flow is warm, and waits for none of this, while messages
+    follow each other within its retransmission time-out (a round trip and 0.2 s, Linux), as microbatches do.
     Assumes: no loss before the rate is reached. Source: Cardwell, Savage, Anderson 2000, sec. III; RFC 5681, sec. 3.1.
     """
     flows, rtt = np.asarray(num_flows, dtype=float), np.asarray(rtt_seconds, dtype=float)

@@ -32,15 +32,3 @@ def ring_link_bytes(
     members = np.where(is_flat, num_ranks, num_zones).astype(float)
     share = np.where(np.asarray(num_zones) > 1, (members - 1.0) / np.maximum(members, 1.0), 0.0)
     return np.asarray(share * (2.0 * np.asarray(all_reduce_bytes) + half_bytes))
-
-
-def ring_latency_seconds(
-    *, num_zones: Numeric, num_ranks: Numeric, is_flat: Bools, slowest_latency_seconds: Numeric
-) -> Floats:
-    """Latency of an all-reduce over zones: 2(Z-1) rounds, each as long as its slowest hop; flat: 2(n-1) rounds.
-
-    A flat ring's rounds wait for the hop between zones each time. Source: Thakur et al. 2005, sec. 4.4.
-    """
-    members = np.where(is_flat, num_ranks, num_zones).astype(float)
-    rounds = np.where(np.asarray(num_zones) > 1, 2.0 * (members - 1.0), 0.0)
-    return np.asarray(rounds * slowest_latency_seconds)

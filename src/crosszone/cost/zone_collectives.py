@@ -64,10 +64,11 @@ def ring_exchange(
 
         T = bytes / slowest link + 2(Z-1) * (longest latency + jitter of the slowest)
 
-    Flat: a ring of all n = `num_ranks` ranks that crosses each link once; n in place of Z, and every round waits for
-    the hop between zones. Source: Thakur, Rabenseifner, Gropp 2005, sec. 4.4.
+    Flat: a ring of all n = `num_ranks` ranks that crosses each link once, so that n takes the place of Z in the bytes.
+    Ranks pass on what has come while more is on its way: of the 2(n-1) hops of a part, no more than 2 Z are between
+    zones, and only those are far. Source: Thakur, Rabenseifner, Gropp 2005, sec. 4.4; NCCL's rings keep 8 steps on
+    their way (NCCL_STEPS).
     """
-    members = np.where(is_flat, num_ranks, num_zones).astype(float)
     moved = ring_link_bytes(
         num_zones=num_zones,
         num_ranks=num_ranks,
@@ -75,7 +76,8 @@ def ring_exchange(
         all_reduce_bytes=all_reduce_bytes,
         half_bytes=half_bytes,
     )
-    return _exchange(links, moved, num_phases=1.0, num_rounds=2.0 * (members - 1.0), is_warm=is_warm)
+    crossings = np.where(is_flat, np.minimum(np.asarray(num_ranks) - 1, num_zones), np.asarray(num_zones) - 1)
+    return _exchange(links, moved, num_rounds=2.0 * crossings, is_warm=is_warm)
 
 
 def tree_exchange(
@@ -83,13 +85,15 @@ def tree_exchange(
 ) -> Exchange:
     """A tree: sums go up and the result comes down, S each way over every edge, in pieces that follow each other.
 
-        T = 2 S / slowest link + 2 * levels * (longest latency + jitter of the slowest)
+        T = S / slowest link + 2 * levels * (longest latency + jitter of the slowest)
+
+    The first pieces come down while the last ones still go up: the two directions of an edge carry them side by side.
 
     `links` are both directions of the edges; a binary tree of Z zones has levels = floor(log2 Z). Trees neither scatter
     nor gather: that takes a ring. Source: Sanders, Speck, Traeff 2009; NCCL uses trees for all-reduce alone.
     """
     moved = np.asarray(all_reduce_bytes, dtype=float)
-    return _exchange(links, moved, num_phases=2.0, num_rounds=2.0 * np.asarray(num_levels), is_warm=is_warm)
+    return _exchange(links, moved, num_rounds=2.0 * np.asarray(num_levels), is_warm=is_warm)
 
 
 def direct_exchange(
@@ -107,13 +111,11 @@ def direct_exchange(
     Source: pairwise exchange and direct gather, Thakur et al. 2005, sec. 4.1 and 4.2.
     """
     moved = (2.0 * np.asarray(all_reduce_bytes) + half_bytes) / np.maximum(num_zones, 1.0)
-    return _exchange(links, moved, num_phases=1.0, num_rounds=2.0, is_warm=is_warm)
+    return _exchange(links, moved, num_rounds=2.0, is_warm=is_warm)
 
 
-def _exchange(
-    links: ExchangeLinks, moved: Floats, *, num_phases: float, num_rounds: Numeric, is_warm: Bools | bool
-) -> Exchange:
-    """`num_phases` times after each other, `moved` bytes go over every link; the slowest link counts."""
+def _exchange(links: ExchangeLinks, moved: Floats, *, num_rounds: Numeric, is_warm: Bools | bool) -> Exchange:
+    """`moved` bytes go over every link; the slowest link counts."""
     num_links = len(links.latency_seconds)
     size = moved[..., np.newaxis]
     start = slow_start_seconds(
@@ -123,7 +125,7 @@ def _exchange(
         num_flows=np.asarray(links.num_flows)[..., np.newaxis],
     )
     cold = np.where(np.asarray(is_warm)[..., np.newaxis], 0.0, start)
-    slowest = (num_phases * (size / links.bytes_per_second + cold)).max(axis=-1, initial=0.0)
+    slowest = (size / links.bytes_per_second + cold).max(axis=-1, initial=0.0)
     # A round trip's spread comes from two ways, independent and alike.
     late = slowest_of_seconds(links.jitter_seconds.max(initial=0.0) / np.sqrt(2.0), num_links)
     return Exchange(

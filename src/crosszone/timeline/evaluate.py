@@ -1,15 +1,15 @@
 """The full cost model over a table of plans: seconds, memory, traffic and dollars, one value per plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.plan import SCHEDULES
-from crosszone.core.tables import Floats
+from crosszone.core.tables import Floats, Numeric
 from crosszone.cost.pipeline import SPLIT, period_seconds, pipeline_seconds, split_pipeline_seconds
 from crosszone.cost.sync import sync_method
-from crosszone.cost.sync.exchange import Exchange, SyncCost, spread
+from crosszone.cost.sync.exchange import Exchange, SyncCost, stated
 from crosszone.timeline.agreement import PoolAgreement, pool_agreement
 from crosszone.timeline.boundaries import BoundaryColumns, boundary_columns
 from crosszone.timeline.inputs import Inputs
@@ -100,6 +100,17 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
         sync=sync,
         tie=tie,
     )
+
+
+def with_pipeline(tables: Tables, evaluation: Evaluation, pipeline_seconds: Numeric) -> Evaluation:
+    """The same for pipelines that were simulated: exchanges that run beside whole steps have as long as it takes."""
+    if not (evaluation.zone_agreement.seconds > 0.0).any():
+        return evaluation
+    own = evaluation
+    inside = pipeline_seconds + own.pool_exposed_seconds + own.late_seconds + own.tie_seconds + own.optimizer_seconds
+    hidden = _hidden_behind(own.view, tables, own.seconds, own.pool_agreement, own.zone_agreement)
+    sync = _sync_cost(own.view, tables, own.zone_agreement, hidden, inside)
+    return replace(own, zone_exposed_seconds=sync.exposed_seconds, sync=sync)
 
 
 def memory(inputs: Inputs, tables: Tables, keys: Keyed) -> StageBytes:
@@ -224,7 +235,7 @@ def _hidden_behind(
     overlaps = np.array([framework.overlaps_gradient_reduce for framework in view.inputs.frameworks])[plans.framework]
     taken = tables.most(pool.reduce_seconds) - tables.most(_exposed_reduce(view, seconds, pool))
     window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
-    last = zone.seconds / (tables.most(pool.num_buckets) * plans.pp)
+    last = (zone.transfer_seconds / plans.pp + zone.latency_seconds) / zone.num_calls
     busy = tables.per_replica(np.maximum, seconds.forward + seconds.backward) * tables.replicas.num_microbatches
     ahead = tables.most(view.overlaps_weight_gather) * tables.per_plan(np.minimum, busy)
     return np.where(zone.is_per_microbatch, ahead, window), last
@@ -249,8 +260,7 @@ def _sync_cost(
         num_delay_steps=num_delay_steps(sync),
     )
     if share is not None:
-        waited = (1.0 - share) * exchange.seconds + zone.codec_seconds + zone.outer_seconds
-        return spread(exchange, waited, beside_seconds=share * exchange.seconds)
+        return stated(exchange, share)
     cost: SyncCost = sync_method(sync.method).cost(exchange)
     return cost
 

@@ -5,17 +5,17 @@ import math
 from crosszone.core.plan import Sync
 from crosszone.cost.codecs import Codec, codec
 from crosszone.cost.sync import sync_method
-from crosszone.cost.sync.streaming_diloco import LAYERS_PER_FRAGMENT
 
 COMPRESSION, BATCH_CHANGE, ASYNC = "compression", "batch_change", "async"
 """Words of `constraints.allow` beside those that a way to agree names itself."""
 
 
 def num_fragments(sync: Sync, num_layers: int) -> int:
-    """Parts that are exchanged in turn: only streaming_diloco has more than one."""
-    if sync.method != "streaming_diloco":
+    """Parts that are exchanged in turn."""
+    per_fragment = sync_method(sync.method).LAYERS_PER_FRAGMENT
+    if per_fragment is None:
         return 1
-    return sync.num_fragments or math.ceil(num_layers / LAYERS_PER_FRAGMENT)
+    return sync.num_fragments or math.ceil(num_layers / per_fragment)
 
 
 def num_delay_steps(sync: Sync) -> int:

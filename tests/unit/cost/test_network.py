@@ -14,7 +14,6 @@ from crosszone.cost.network import (
     flow_bytes_per_second,
     link_bytes_per_second,
     max_min_rates,
-    message_seconds,
     slow_start_seconds,
     slowest_of_seconds,
 )
@@ -111,17 +110,11 @@ def test_streams_that_fill_a_link() -> None:
 
 
 class TestMessages:
-    def test_warm_message_takes_its_transfer_and_half_a_round_trip(self) -> None:
-        seconds = message_seconds(1e6, bytes_per_second=1e7, rtt_seconds=0.1, num_flows=4, is_warm=True)
-        assert float(seconds) == pytest.approx(0.05 + 0.1)
-
     def test_cold_message_waits_for_its_window(self) -> None:
         # Rounds of 14480, 28960, 57920 bytes; the pipe holds 100 kB, so that the fourth round is full.
         # Waits: 0.1 - 0.01448, 0.1 - 0.02896, 0.1 - 0.05792, and nothing after them.
         waits = slow_start_seconds(1e6, bytes_per_second=1e6, rtt_seconds=0.1, num_flows=1)
         assert float(waits) == pytest.approx(0.3 - 0.10136)
-        cold = message_seconds(1e6, bytes_per_second=1e6, rtt_seconds=0.1, num_flows=1, is_warm=False)
-        assert float(cold) == pytest.approx(0.05 + 1.0 + 0.3 - 0.10136)
 
     def test_message_within_the_initial_window_waits_for_nothing(self) -> None:
         assert slow_start_seconds(INITIAL_WINDOW_BYTES, bytes_per_second=1e9, rtt_seconds=0.1, num_flows=1) == 0.0

@@ -32,7 +32,7 @@ def test_a_ring_is_as_fast_as_its_slowest_link() -> None:
     assert float(found.seconds) == pytest.approx(8e9 / 0.5e9)
 
 
-def test_a_flat_ring_pays_a_round_for_every_rank() -> None:
+def test_a_flat_ring_waits_where_it_crosses_and_not_at_every_rank() -> None:
     far = links([1e9, 1e9], latency=0.01)
     flat, once = (
         ring_exchange(
@@ -40,17 +40,17 @@ def test_a_flat_ring_pays_a_round_for_every_rank() -> None:
         )
         for is_flat in (True, False)
     )
-    assert float(flat.latency_seconds) == pytest.approx(30 * 0.01)
+    assert float(flat.latency_seconds) == pytest.approx(4 * 0.01)
     assert float(once.latency_seconds) == pytest.approx(2 * 0.01)
     assert float(flat.link_bytes) == pytest.approx(2 * 15 / 16 * GRADIENT)
 
 
-def test_a_tree_moves_all_of_it_up_and_down() -> None:
+def test_a_tree_moves_all_of_it_up_and_down_at_once() -> None:
     found = tree_exchange(
         links([1e9, 1e9, 2e9, 2e9], latency=0.02), num_levels=2, all_reduce_bytes=GRADIENT, is_warm=True
     )
     assert float(found.link_bytes) == GRADIENT
-    assert float(found.transfer_seconds) == pytest.approx(2 * GRADIENT / 1e9)
+    assert float(found.transfer_seconds) == pytest.approx(GRADIENT / 1e9)
     assert float(found.latency_seconds) == pytest.approx(4 * 0.02)
 
 
@@ -73,11 +73,14 @@ def test_all_zones_send_as_much_in_all_on_a_ring_and_directly() -> None:
         assert float(tree.link_bytes) * 2 * (zones - 1) == pytest.approx(total)
 
 
-def test_two_zones_are_alike_on_a_ring_and_directly() -> None:
+def test_two_zones_are_alike_whatever_the_algorithm() -> None:
     pair = links([1e9, 3e8], latency=0.03, jitter=0.001)
     ring = ring_exchange(pair, num_zones=2, num_ranks=8, is_flat=ONCE, all_reduce_bytes=GRADIENT, half_bytes=1e9)
     direct = direct_exchange(pair, num_zones=2, all_reduce_bytes=GRADIENT, half_bytes=1e9)
+    tree = tree_exchange(pair, num_levels=1, all_reduce_bytes=GRADIENT)
+    plain = ring_exchange(pair, num_zones=2, num_ranks=2, is_flat=np.array(True), all_reduce_bytes=GRADIENT)
     assert float(ring.seconds) == pytest.approx(float(direct.seconds))
+    assert float(tree.seconds) == pytest.approx(float(plain.seconds))
 
 
 def test_a_scatter_is_half() -> None:
@@ -86,21 +89,15 @@ def test_a_scatter_is_half() -> None:
     assert float(half.link_bytes) == pytest.approx(float(whole.link_bytes) / 2)
 
 
-def test_idle_connections_start_slowly_once_a_phase() -> None:
+def test_idle_connections_start_slowly_once() -> None:
     far = links([1e9, 1e9], latency=0.05)
     start = float(slow_start_seconds(GRADIENT, bytes_per_second=1e9, rtt_seconds=0.1, num_flows=8))
     assert start > 0.3
-    for exchange, phases in (
-        (
-            lambda warm: ring_exchange(
-                far, num_zones=2, num_ranks=2, is_flat=ONCE, all_reduce_bytes=GRADIENT, is_warm=warm
-            ),
-            1,
-        ),
-        (lambda warm: tree_exchange(far, num_levels=1, all_reduce_bytes=GRADIENT, is_warm=warm), 2),
-    ):
-        cold, warm = exchange(False), exchange(True)
-        assert float(cold.transfer_seconds - warm.transfer_seconds) == pytest.approx(phases * start)
+    cold, warm = (
+        ring_exchange(far, num_zones=2, num_ranks=2, is_flat=ONCE, all_reduce_bytes=GRADIENT, is_warm=is_warm)
+        for is_warm in (False, True)
+    )
+    assert float(cold.transfer_seconds - warm.transfer_seconds) == pytest.approx(start)
 
 
 def test_rounds_wait_for_the_most_delayed_hop() -> None:
@@ -127,7 +124,7 @@ def test_columns() -> None:
     )
     assert found.link_bytes.tolist() == pytest.approx([1e9, 1.75e9])
     assert found.transfer_seconds.tolist() == pytest.approx([1.0, 3.5])
-    assert found.latency_seconds.tolist() == pytest.approx([0.04, 0.28])
+    assert found.latency_seconds.tolist() == pytest.approx([0.04, 0.08])
 
 
 def test_best_bucket_leaves_least_exposed() -> None:

@@ -1,6 +1,7 @@
 """How zones agree: what crosses the link, what is exposed, what a rank keeps, and what is said of it."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_gathered_messages_go_to_everyone(agreed, job):
 
 
 def test_two_sums_after_each_other_wait_twice(agreed):
-    far = {"link": {"bandwidth": "1 Tbit/s", "rtt": "4 s"}}
+    far = {"link": {"bandwidth": "1 Tbit/s", "rtt": "4 s"}, "plan": {"bucket_bytes": "1 GB"}}
     once, twice = (agreed({"codecs": {"gradients": name}}, **far) for name in ("bf16", "powersgd_rank_4"))
     seconds = [
         next(
@@ -161,16 +162,59 @@ def test_what_nobody_allowed_is_told_with_its_effect(agreed):
 
 
 def test_a_stated_overlap_replaces_the_computed_one_and_is_assumed(agreed):
-    none, half = (agreed(plan={"overlap_fraction": share}) for share in (0.0, 0.5))
+    fast = {"bandwidth": "40 Gbit/s"}
+    none, half = (agreed(plan={"overlap_fraction": share}, link=fast) for share in (0.0, 0.5))
     assert exposed(half) == pytest.approx(exposed(none) / 2)
     assert exposed(half, "gradient_agreement") == pytest.approx(exposed(none, "gradient_agreement") / 2)
     assert any(line.startswith("plan.overlap_fraction: 0.5") for line in half.assumed)
     assert not any("overlap_fraction" in line for line in agreed().assumed)
 
 
+def test_no_stated_overlap_is_faster_than_the_link(agreed):
+    whole = agreed(plan={"overlap_fraction": 1.0})
+    assert whole.step_seconds == pytest.approx(given(whole, "transfer_seconds"))
+
+
+def given(prediction, name):
+    term = {term.name: term for term in prediction.terms}["zone_agreement"]
+    return {each.name: each.value for each in term.inputs}[name]
+
+
+def latency(prediction):
+    return given(prediction, "latency_seconds")
+
+
+def test_buckets_follow_each_other(agreed, job):
+    """Collectives of one process group wait for those before: each bucket pays its two ways of 10 ms."""
+    gradient = 4.0 * num_parameters(job(REPLICAS).model)
+    for size in (1e6, 25e6, 1e9):
+        found = agreed(plan={"bucket_bytes": f"{size:.0f} B"})
+        assert latency(found) == pytest.approx(math.ceil(gradient / size) * 2 * 0.01)
+    assert latency(agreed({"method": "diloco"}, plan={"bucket_bytes": "1 MB"})) == pytest.approx(2 * 0.01)
+
+
+def test_sharded_layers_follow_each_other(agreed):
+    """Eight layers, and embedding and head; buckets are DDP's."""
+    shards = {"shard": "parameters", "dp_shard": 8}
+    few, many = (agreed(plan={**shards, "bucket_bytes": size}, framework="fsdp") for size in ("1 MB", "1 GB"))
+    assert latency(few) == latency(many) == pytest.approx(9 * 2 * 0.01)
+
+
+def test_a_flat_ring_crosses_once(agreed, job):
+    """One rank of each part of the model sends: one flow, of one node, however many replicas a zone has."""
+    thin = {"per_flow": "100 Mbit/s", "bandwidth": "10 Gbit/s"}
+    flat, once = (agreed({"method": method}, link=thin) for method in ("flat", "hierarchical"))
+    assert flat.links[0].bytes_per_second == pytest.approx(12.5e6)
+    assert once.links[0].bytes_per_second == pytest.approx(8 * 12.5e6)
+    node = {"per_node": "1 Gbit/s", "bandwidth": "10 Gbit/s"}
+    flat, once = (agreed({"method": method}, link=node) for method in ("flat", "hierarchical"))
+    assert flat.links[0].bytes_per_second == pytest.approx(125e6)
+    assert once.links[0].bytes_per_second == pytest.approx(2 * 125e6)
+
+
 def test_buckets_and_prefetch_are_the_plan_s(agreed):
     fast = {"bandwidth": "400 Gbit/s", "rtt": "1 us"}
-    small, large = (agreed(plan={"bucket_bytes": size}, link=fast) for size in ("1 MB", "1 GB"))
+    small, large = (agreed(plan={"bucket_bytes": size}, link=fast, sequence_length=32768) for size in ("25 MB", "1 GB"))
     assert exposed(small) < exposed(large)  # the last bucket is never hidden
     assert small.memory.stages[0].buffer_bytes < large.memory.stages[0].buffer_bytes
     shards = {"shard": "parameters", "dp_shard": 8}

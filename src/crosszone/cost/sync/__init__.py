@@ -3,8 +3,12 @@
 A module has
 - `NAME`, one of `core.plan.SYNC_METHODS`;
 - `STREAM`, what zones exchange: gradients, or pseudogradients where each zone steps by itself in between (`IS_LOCAL`);
+- `IS_FLAT`: one ring over all ranks of all zones instead of once per zone;
+- `HAS_OUTER_STEP`: an outer optimizer steps after the exchange;
+- `LAYERS_PER_FRAGMENT` of the parts that it exchanges in turn where nobody says how many; None: all at once;
 - `ALLOWS`, the word of `constraints.allow` that it needs; None where the mathematics stay those of one cluster;
 - `DEFAULT_DELAY_STEPS`, inner steps that an exchange may take beside compute where nobody says;
+- `TRIED_EVERY`, inner steps between agreements that are tried where nobody says: what was trained with little loss;
 - `cost(exchange) -> SyncCost`, exposed and total seconds, bytes and peak rate, per mean inner step;
 - `held(state) -> Held`, what a rank keeps for it;
 - `effect(num_zones, every)`, what is known of its effect on convergence, in words and numbers;

@@ -7,8 +7,12 @@ from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, spread
 NAME = "delayed"
 STREAM = "gradients"
 IS_LOCAL = False
+IS_FLAT = False
+HAS_OUTER_STEP = False
+LAYERS_PER_FRAGMENT = None
 ALLOWS = "async"
 DEFAULT_DELAY_STEPS = 1
+TRIED_EVERY = (1,)
 FORMULA = "(max(s / delay, transfer) - T * every if positive + codec) / every"
 SOURCE = "one-step delay: Ren et al. 2021 (ZeRO-Offload, arXiv 2101.06840); Qi et al. 2025 (DiLoCoX, arXiv 2506.21263)"
 EFFECT_SOURCE = "Stich, Karimireddy 2020 (arXiv 1909.05350); Ren et al. 2021, delayed parameter update"

@@ -13,12 +13,18 @@ from crosszone.cost.sync.exchange import (
 NAME = "diloco"
 STREAM = "pseudogradients"
 IS_LOCAL = True
+IS_FLAT = False
+HAS_OUTER_STEP = True
+LAYERS_PER_FRAGMENT = None
 ALLOWS = "local_sgd"
 DEFAULT_DELAY_STEPS = 0
+TRIED_EVERY = (10, 30, 100)
+"""What was trained with little loss: 10 and 30 in the scaling laws' runs (Charles et al. 2025, arXiv 2503.09799), 100
+in INTELLECT-1 (Jaghouar et al. 2024, arXiv 2412.01152)."""
 FORMULA = "(max(s - delay * T, 0) + codec + outer step) / every"
 SOURCE = "compute share H T / (H T + s): Jaghouar et al. 2024 (INTELLECT-1, arXiv 2412.01152), table 2"
 EFFECT_SOURCE = "Charles et al. 2025 (Scaling Laws for DiLoCo, 2503.09799), H = 30; Douillard et al. 2025 (2501.18512)"
-LOSS_SCALE, LOSS_PARAMETERS_EXPONENT, LOSS_ZONES_EXPONENT = 19.226, -0.0985, 0.0116
+LOSS_ZONES_EXPONENT = 0.0116
 """Loss = 19.226 N^-0.0985 M^0.0116 for N parameters and M groups that step by themselves; fitted for N from 35M to
 2.4B, trained on 20 N tokens, M from 1 to 8, H = 30. Source: Charles et al. 2025, the joint fit."""
 
@@ -31,11 +37,6 @@ def cost(exchange: Exchange) -> SyncCost:
 def held(state: State) -> Held:
     """Outer momentum and the weights last agreed on; the pseudogradient takes the gradients' place where it fits."""
     return Held(state=OUTER_STATE_BYTES, passing=max(PSEUDOGRADIENT_BYTES - state.gradient_bytes, 0.0))
-
-
-def loss(num_parameters: float, num_zones: int) -> float:
-    """Evaluation loss by the fit above; outside its range an extrapolation."""
-    return float(LOSS_SCALE * num_parameters**LOSS_PARAMETERS_EXPONENT * num_zones**LOSS_ZONES_EXPONENT)
 
 
 def loss_ratio(num_zones: int) -> float:

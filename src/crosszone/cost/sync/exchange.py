@@ -119,6 +119,18 @@ def in_step(exchange: Exchange) -> SyncCost:
     return spread(exchange, waited + np.asarray(exchange.codec_seconds), beside_seconds=0.0)
 
 
+def stated(exchange: Exchange, hidden_fraction: float) -> SyncCost:
+    """A share of the exchange is hidden because somebody says so; but no link carries more than its bytes in a step.
+
+    The bytes of one exchange pass in H inner steps and what they are waited for: exposed >= transfer - H T.
+    """
+    waited = (1.0 - hidden_fraction) * exchange.seconds
+    between = exchange.every * np.asarray(exchange.compute_seconds, dtype=float)
+    waited = np.maximum(waited, np.asarray(exchange.transfer_seconds) - between)
+    extra = np.asarray(exchange.codec_seconds, dtype=float) + exchange.outer_seconds
+    return spread(exchange, waited + extra, beside_seconds=hidden_fraction * exchange.seconds)
+
+
 def batch_effect(every: int) -> str:
     """What agreeing on the gradients of H steps at once does."""
     if every == 1:

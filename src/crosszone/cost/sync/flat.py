@@ -5,8 +5,12 @@ from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, batch_
 NAME = "flat"
 STREAM = "gradients"
 IS_LOCAL = False
+IS_FLAT = True
+HAS_OUTER_STEP = False
+LAYERS_PER_FRAGMENT = None
 ALLOWS = None
 DEFAULT_DELAY_STEPS = 0
+TRIED_EVERY = (1,)
 FORMULA = "(max(bytes / slowest link + rounds * latency - hidden, last bucket) + codec) / every"
 SOURCE = "Thakur et al. 2005, sec. 4.4, a ring of all ranks"
 EFFECT_SOURCE = "definition"

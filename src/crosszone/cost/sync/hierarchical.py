@@ -5,8 +5,12 @@ from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, batch_
 NAME = "hierarchical"
 STREAM = "gradients"
 IS_LOCAL = False
+IS_FLAT = False
+HAS_OUTER_STEP = False
+LAYERS_PER_FRAGMENT = None
 ALLOWS = None
 DEFAULT_DELAY_STEPS = 0
+TRIED_EVERY = (1,)
 FORMULA = "(max(bytes / slowest link + rounds * latency - hidden, last bucket) + codec) / every"
 SOURCE = "Thakur et al. 2005, sec. 4.4; once per zone as in NVIDIA NeMo 25.02, multi-data-centre training"
 EFFECT_SOURCE = "definition"

@@ -5,8 +5,13 @@ from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, blocki
 NAME = "local_sgd"
 STREAM = "pseudogradients"
 IS_LOCAL = True
+IS_FLAT = False
+HAS_OUTER_STEP = False
+LAYERS_PER_FRAGMENT = None
 ALLOWS = "local_sgd"
 DEFAULT_DELAY_STEPS = 0
+TRIED_EVERY = (8,)
+"""What was trained with little loss. Source: Lin et al. 2020 (arXiv 1808.07217)."""
 FORMULA = "(max(s - delay * T, 0) + codec) / every"
 SOURCE = "compute share H T / (H T + s): Jaghouar et al. 2024 (INTELLECT-1, arXiv 2412.01152), table 2"
 EFFECT_SOURCE = "Stich 2019 (arXiv 1805.09767); Lin et al. 2020 (Use local SGD, arXiv 1808.07217)"

@@ -16,8 +16,12 @@ from crosszone.cost.sync.exchange import (
 NAME = "streaming_diloco"
 STREAM = "pseudogradients"
 IS_LOCAL = True
+IS_FLAT = False
+HAS_OUTER_STEP = True
 ALLOWS = "local_sgd"
 DEFAULT_DELAY_STEPS = 1
+TRIED_EVERY = (30, 100)
+"""What was trained with little loss. Source: Douillard et al. 2025, fig. 3 and table 1."""
 LAYERS_PER_FRAGMENT = 3
 """Where nobody says how many fragments. Source: Douillard et al. 2025, table 4."""
 FORMULA = "(max(F * max(transfer / F + latency - delay * T, 0), transfer - every * T) + codec + outer step) / every"

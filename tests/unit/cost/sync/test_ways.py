@@ -93,7 +93,6 @@ def test_the_loss_that_groups_cost() -> None:
     """The joint fit of Charles et al. 2025."""
     assert diloco.loss_ratio(1) == 1.0
     assert diloco.loss_ratio(2) == pytest.approx(1.008, abs=1e-3)
-    assert diloco.loss(1e9, 2) == pytest.approx(19.226 * 1e9**-0.0985 * 2**0.0116)
     assert "0.8 %" in diloco.effect(2, 30)
 
 
