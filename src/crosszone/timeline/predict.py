@@ -15,7 +15,7 @@ from crosszone.core.problem import Problem
 from crosszone.cost.flop import attention_flop, forward_flop, head_flop, model_flop
 from crosszone.cost.parameters import num_active_parameters, num_parameters
 from crosszone.timeline.chain import chain_seconds, slowest_chain
-from crosszone.timeline.evaluate import Evaluation, evaluate, memory
+from crosszone.timeline.evaluate import Evaluation, evaluate, memory, with_pipeline
 from crosszone.timeline.fit import host_fits, memory_of
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
@@ -36,7 +36,9 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
     tables = tabulate(prepared, plan)
     keys = keyed(prepared, tables.plans, range(len(prepared.pools)))
     evaluation = evaluate(prepared, tables, keys)
-    found = terms(prepared, tables, evaluation, slowest_chain(prepared, tables, evaluation))
+    spans = slowest_chain(prepared, tables, evaluation)
+    evaluation = with_pipeline(tables, evaluation, spans.total)
+    found = terms(prepared, tables, evaluation, spans)
     seconds = sum(term.exposed_seconds for term in found)
     return _Report(
         problem=problem,
@@ -63,9 +65,11 @@ def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> 
     """
     tables = tabulate(inputs, plan)
     evaluation = evaluate(inputs, tables, plan_keys(inputs, plan) if keys is None else keys)
+    pipeline = chain_seconds(inputs, tables, evaluation)
+    evaluation = with_pipeline(tables, evaluation, pipeline)
     agreement = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds
     agreement = agreement + evaluation.late_seconds + evaluation.tie_seconds + evaluation.optimizer_seconds
-    return chain_seconds(inputs, tables, evaluation) + float(agreement[0])
+    return pipeline + float(agreement[0])
 
 
 def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, known_seconds: float) -> float:

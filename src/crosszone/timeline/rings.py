@@ -19,13 +19,13 @@ Merit = tuple[float, float]
 
 
 def best_ring(links: Links, zones: Sequence[int]) -> tuple[int, ...]:
-    """The zones in the order whose slowest hop is fastest; ties go to the lower latency, then to the given order."""
+    """The zones in the order whose slowest hop is fastest; ties go to the lower latency, then to the other hops."""
     if len(zones) < 3:
         return tuple(zones)
     merit = _merits(links, zones)
     if len(zones) <= MOST_PERMUTED:
         rings = ((zones[0], *order) for order in itertools.permutations(zones[1:]))
-        return max(rings, key=lambda ring: _worst([merit[hop] for hop in _hops(ring)]))
+        return max(rings, key=lambda ring: _merit_of_all([merit[hop] for hop in _hops(ring)]))
     ring, left = [zones[0]], list(zones[1:])
     while left:
         ring.append(max(left, key=lambda zone: merit[ring[-1], zone]))
@@ -53,13 +53,13 @@ def best_tree(links: Links, zones: Sequence[int]) -> tuple[tuple[int, int], ...]
     """(child, parent) of a tree over the zones, parents first, with two children at most (as NCCL's trees have).
 
     It grows from each zone in turn by the link that is fastest both ways, then nearest, then nearest to the root; the
-    tree whose slowest link is fastest is kept, then the one with fewer levels. (The best such tree is NP-hard to find;
-    without the limit on children this is Prim's algorithm, which is exact.)
+    tree whose slowest link is fastest is kept, then the one with fewer levels, then the one whose other links are
+    faster. (The best such tree is NP-hard to find; without the limit on children this is Prim's algorithm, and exact.)
     """
     one_way = _merits(links, zones)
     merit = {(a, b): min(one_way[a, b], one_way[b, a]) for a, b in one_way}
     trees = [_grown(merit, root, zones) for root in zones]
-    return max(trees, key=lambda tree: (min((merit[edge] for edge in tree), default=()), -tree_levels(tree)))
+    return max(trees, key=lambda tree: _merit_of_tree([merit[edge] for edge in tree], tree_levels(tree)))
 
 
 def tree_levels(edges: Sequence[tuple[int, int]]) -> int:
@@ -89,6 +89,16 @@ def _hops(ring: Sequence[int]) -> Iterable[tuple[int, int]]:
 def _worst(hops: Sequence[Merit]) -> Merit:
     """The lowest bandwidth and the longest latency."""
     return min(rate for rate, _ in hops), min(latency for _, latency in hops)
+
+
+def _merit_of_all(hops: Sequence[Merit]) -> tuple[Merit, list[Merit]]:
+    """The worst decides, then the others: what is told apart by its links never by the order of a file."""
+    return _worst(hops), sorted(hops)
+
+
+def _merit_of_tree(links: Sequence[Merit], num_levels: int) -> tuple[list[Merit], int, list[Merit]]:
+    ordered = sorted(links)
+    return ordered[:1], -num_levels, ordered
 
 
 def _turned(ring: tuple[int, ...], merit: Callable[[tuple[int, ...]], list[Merit]]) -> tuple[int, ...]:
