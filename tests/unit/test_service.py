@@ -47,6 +47,7 @@ class Forecast:
 
     step_seconds: float = 2.0
     gpu_dollars: float = float("nan")
+    assumed: tuple[str, ...] = ()
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_predict_completes_the_plan_and_hands_over_the_frameworks_facts(monkeypa
 
 @pytest.mark.usefixtures("unchecked")
 def test_plan_holds_the_clock(monkeypatch, problem) -> None:
-    fake_module(monkeypatch, "crosszone.planner.search", search=lambda problem, top: answer(problem))
+    fake_module(monkeypatch, "crosszone.planner.search", search=lambda problem, top, **more: answer(problem))
     search = service.plan(problem).search
     assert (search.num_candidates, search.num_pruned, search.num_feasible) == (10, 4, 3)
     assert search.elapsed_seconds is not None
@@ -136,7 +137,7 @@ def test_plan_holds_the_clock(monkeypatch, problem) -> None:
 def test_plan_asks_for_as_many_as_wanted(monkeypatch, problem) -> None:
     seen = []
     fake_module(
-        monkeypatch, "crosszone.planner.search", search=lambda problem, top: seen.append(top) or answer(problem)
+        monkeypatch, "crosszone.planner.search", search=lambda problem, top, **more: seen.append(top) or answer(problem)
     )
     service.plan(problem)
     service.plan(problem, top=3)

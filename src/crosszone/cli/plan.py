@@ -75,7 +75,7 @@ def plan(
     if output is not None:
         console.check_can_write(output)
     problem = console.read_job(job, calibration)
-    answer = service.plan(problem, top=top)
+    answer = service.plan(problem, top=top, with_front=shows_front or as_json or output is not None)
     if wants_sensitivity or gpus:
         from crosszone.cli.progress import progress
 

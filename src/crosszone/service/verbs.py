@@ -74,10 +74,11 @@ def predict(problem: Problem) -> RankedPlan:
     return checked(problem, RankedPlan(plan=plan, prediction=prediction))
 
 
-def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
+def plan(problem: Problem, *, top: int = DEFAULT_TOP, with_front: bool = True) -> Answer:
     """The best `top` plans, what they are measured against, the front of time, cost and risk, what was turned down.
 
-    `plans` is empty where nothing fits; `verdict` and `rejected` then say why. SpecError, InfeasiblePlan.
+    `plans` is empty where nothing fits; `verdict` and `rejected` then say why. The front needs every candidate: without
+    it, those that cannot rank are left out early. SpecError, InfeasiblePlan.
     """
     from crosszone.planner.lint import checked_answer
     from crosszone.planner.search import search
@@ -85,7 +86,7 @@ def plan(problem: Problem, *, top: int = DEFAULT_TOP) -> Answer:
     if top < 1:
         raise SpecError.of(f"top is {top}.", where="top", hint="Ask for 1 plan or more.")
     started = time.perf_counter()
-    answer = checked_answer(search(problem, top=top, in_full=True, with_front=True))
+    answer = checked_answer(search(problem, top=top, in_full=True, with_front=with_front))
     elapsed_seconds = time.perf_counter() - started
     return dataclasses.replace(answer, search=dataclasses.replace(answer.search, elapsed_seconds=elapsed_seconds))
 

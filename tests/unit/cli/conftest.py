@@ -231,7 +231,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> RankedPlan:
 def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
     """The answer that `plan` finds for any job file."""
     _fake_reading(monkeypatch)
-    monkeypatch.setattr(service, "plan", lambda problem, top: ANSWER)
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: ANSWER)
     return ANSWER
 
 

@@ -24,7 +24,7 @@ def test_json_carries_plans_baseline_and_what_was_turned_down(run, answer) -> No
 
 def test_top_reaches_the_search(run, answer, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(service, "plan", lambda problem, top: seen.append(top) or answer)
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: seen.append(top) or answer)
     run("plan", "job.yaml")
     run("plan", "job.yaml", "--top", "17")
     assert seen == [service.DEFAULT_TOP, 17]
@@ -39,7 +39,7 @@ def test_output_file_holds_the_same_json(run, answer, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere/plans.json", "."])
 def test_output_file_that_cannot_be_written_fails_before_the_search(run, answer, monkeypatch, tmp_path, name) -> None:
-    monkeypatch.setattr(service, "plan", lambda problem, top: pytest.fail("it searched first"))
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: pytest.fail("it searched first"))
     path = tmp_path / name
     result = run("plan", "job.yaml", "--json", "-o", str(path))
     assert result.code == 2
@@ -51,7 +51,7 @@ def test_output_file_that_cannot_be_written_fails_before_the_search(run, answer,
 @pytest.mark.parametrize("arguments", [("plan", "job.yaml"), ("plan", "job.yaml", "--json")])
 def test_nothing_fits_exits_3_and_still_says_why(run, answer, monkeypatch, arguments) -> None:
     empty = dataclasses.replace(answer, plans=(), baseline=None, verdict="Nothing fits: 95 GB of 85 GB.")
-    monkeypatch.setattr(service, "plan", lambda problem, top: empty)
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: empty)
     result = run(*arguments)
     assert result.code == 3
     assert "Nothing fits: 95 GB of 85 GB." in result.out
@@ -89,7 +89,7 @@ def test_known_egress_stands_beside_unknown_rent(run, answer, monkeypatch) -> No
     (best,) = answer.plans
     dear = dataclasses.replace(best.prediction, gpu_dollars=5000.0, egress_dollars=None)
     priced = dataclasses.replace(best, prediction=dear)
-    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, plans=(priced,)))
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: dataclasses.replace(answer, plans=(priced,)))
     columns = columns_of(run("plan", "job.yaml").out)
     assert (columns["GPU USD"], columns["egress USD"]) == ("5000", "unknown")
 
@@ -99,7 +99,7 @@ def test_nothing_leaves_a_zone_where_no_plan_crosses(run, answer, monkeypatch) -
     alone = dataclasses.replace(best.plan.replicas[0], zones=("north", "north"))
     plan = dataclasses.replace(best.plan, replicas=(alone,))
     one = dataclasses.replace(answer, plans=(dataclasses.replace(best, plan=plan),))
-    monkeypatch.setattr(service, "plan", lambda problem, top: one)
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: one)
     text = run("plan", "job.yaml").out
     assert "egress" not in text
     assert "in north; 8 of 16 GPUs" in text
@@ -122,7 +122,7 @@ def test_scaling_counts_gpus_and_time(answer) -> None:
 @pytest.mark.parametrize("width", [30, 40, 50])
 @pytest.mark.parametrize("verb", ["plan", "predict"])
 def test_narrow_screen_stacks_and_cuts_no_number(run, answer, ranked, monkeypatch, width, verb) -> None:
-    monkeypatch.setattr(service, "plan", lambda problem, top: answer)
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: answer)
     monkeypatch.setenv("COLUMNS", str(width))
     text = run(verb, "job.yaml").out
     assert max(len(line) for line in text.splitlines()) <= width
@@ -139,7 +139,7 @@ def test_narrow_screen_stacks_and_cuts_no_number(run, answer, ranked, monkeypatc
 def test_totals_are_left_out_without_train_tokens(run, answer, monkeypatch) -> None:
     (best,) = answer.plans
     free = dataclasses.replace(best, prediction=dataclasses.replace(best.prediction, train_seconds=None))
-    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, plans=(free,)))
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: dataclasses.replace(answer, plans=(free,)))
     text = run("plan", "job.yaml").out
     assert "training" not in text
     assert "egress" not in text
@@ -159,7 +159,9 @@ def test_colours_only_where_asked(run, answer, monkeypatch) -> None:
 def test_turned_down_plans_show_only_what_is_other_in_them(run, answer, monkeypatch) -> None:
     (rejected,) = answer.rejected
     other = dataclasses.replace(rejected, plan=dataclasses.replace(rejected.plan, recompute="none"))
-    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, rejected=(other,)))
+    monkeypatch.setattr(
+        service, "plan", lambda problem, top, with_front: dataclasses.replace(answer, rejected=(other,))
+    )
     assert "• recompute none: Stage 0 needs 95 GB" in run("plan", "job.yaml").out
 
 
@@ -175,7 +177,7 @@ def test_both_sides_of_spanning_are_shown_and_nothing_that_neither_knows(run, an
     changes = {"zones": ("north", "south"), "num_gpus": 16, "step_seconds": 10.0, "egress_dollars": 12.3}
     spanning = dataclasses.replace(alone, **changes, link_failure_probability=None)
     both = Comparison(spanning=spanning, alone=alone, faster_probability=0.9)
-    monkeypatch.setattr(service, "plan", lambda problem, top: dataclasses.replace(answer, comparison=both))
+    monkeypatch.setattr(service, "plan", lambda problem, top, with_front: dataclasses.replace(answer, comparison=both))
     text = run("plan", "job.yaml").out.partition("Span zones or not")[2].partition("Verdict")[0]
     rows = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
     for row in (["step", "10 s", "17 s"], ["egress", "12.30 USD", "0.00 USD"], ["a link fails", "unknown", "0 %"]):
