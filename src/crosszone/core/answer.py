@@ -39,6 +39,8 @@ class Search:
     num_feasible: int
     num_ranked: int = 0
     """Plans that differ enough to be ranked; `plans` shows the first of them."""
+    gap_fraction: float | None = None
+    """Share of the best plan's step that is proven to be the most that any other plan could save; None without one."""
     elapsed_seconds: float | None = None
 
 

@@ -18,13 +18,14 @@ from crosszone.planner.binding import bindings, has_limits
 from crosszone.planner.comparison import comparison
 from crosszone.planner.difference import difference
 from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
+from crosszone.planner.gap import gap_fraction
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import objective, objectives
 from crosszone.planner.options import options
 from crosszone.planner.pareto import missing, pareto
-from crosszone.planner.restriction import restriction
 from crosszone.planner.refine import refined
+from crosszone.planner.restriction import restriction
 from crosszone.planner.table import Contest, Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.ways import gentleness, refuse_without_consent
@@ -109,6 +110,7 @@ def _answer(
             num_pruned=found.num_pruned,
             num_feasible=sum(len(part.rows) for part in found.scored),
             num_ranked=num_ranked,
+            gap_fraction=gap_fraction(inputs, best.prediction.step_seconds) if best else None,
         ),
         rejected=turned_down,
         binding=bindings(inputs, found, best, turned_down, both) if best else (),
