@@ -9,7 +9,7 @@ from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Floats, Numeric
 from crosszone.cost.pipeline import SPLIT, period_seconds, pipeline_seconds, split_pipeline_seconds
 from crosszone.cost.sync import sync_method
-from crosszone.cost.sync.exchange import Exchange, SyncCost, spread
+from crosszone.cost.sync.exchange import Exchange, SyncCost, stated
 from crosszone.timeline.agreement import PoolAgreement, pool_agreement
 from crosszone.timeline.boundaries import BoundaryColumns, boundary_columns
 from crosszone.timeline.inputs import Inputs
@@ -235,7 +235,7 @@ def _hidden_behind(
     overlaps = np.array([framework.overlaps_gradient_reduce for framework in view.inputs.frameworks])[plans.framework]
     taken = tables.most(pool.reduce_seconds) - tables.most(_exposed_reduce(view, seconds, pool))
     window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
-    last = zone.seconds / (tables.most(pool.num_buckets) * plans.pp)
+    last = (zone.transfer_seconds / plans.pp + zone.latency_seconds) / zone.num_calls
     busy = tables.per_replica(np.maximum, seconds.forward + seconds.backward) * tables.replicas.num_microbatches
     ahead = tables.most(view.overlaps_weight_gather) * tables.per_plan(np.minimum, busy)
     return np.where(zone.is_per_microbatch, ahead, window), last
@@ -260,8 +260,7 @@ def _sync_cost(
         num_delay_steps=num_delay_steps(sync),
     )
     if share is not None:
-        waited = (1.0 - share) * exchange.seconds + zone.codec_seconds + zone.outer_seconds
-        return spread(exchange, waited, beside_seconds=share * exchange.seconds)
+        return stated(exchange, share)
     cost: SyncCost = sync_method(sync.method).cost(exchange)
     return cost
 

@@ -41,6 +41,9 @@ class ZoneAgreement:
     transfer_seconds: Floats
     """Of the slowest link."""
     latency_seconds: Floats
+    """Of all calls, one after the other."""
+    num_calls: Floats
+    """Collectives of one process group that an exchange takes: one for each bucket of gradients or sharded layer."""
     codec_seconds: Floats
     """Packing and unpacking on the GPUs."""
     outer_seconds: Floats
@@ -65,8 +68,8 @@ class _Volume:
     all_reduce_bytes: Floats
     half_bytes: Floats
     """Only scattered, or only gathered."""
-    num_rounds: Floats
-    """Over the rounds of one all-reduce."""
+    num_calls: Floats
+    """All-reduces that follow each other, by what their rounds take."""
     gathers: Bools
     spans: Bools
     """Something is only scattered or gathered."""
@@ -81,13 +84,14 @@ def zone_agreement(view: StageView, tables: Tables) -> ZoneAgreement:
         return _nothing(len(plans))
     packing = stream_codec(settings.sync, sync_method(settings.sync.method).STREAM)
     packed = packing.encoded(_content(inputs, settings, plans.tp))
-    volume = _volume(inputs, tables, packing, packed, num_zones)
+    volume = _volume(view, tables, packing, packed, num_zones)
     found = _exchange(inputs, tables, volume, num_zones)
     crosses = num_zones > 1
     return replace(
         found,
         transfer_seconds=np.where(crosses, found.transfer_seconds, 0.0),
-        latency_seconds=np.where(crosses, found.latency_seconds * volume.num_rounds, 0.0),
+        latency_seconds=np.where(crosses, found.latency_seconds * volume.num_calls, 0.0),
+        num_calls=volume.num_calls,
         codec_seconds=np.where(crosses, _codec_seconds(inputs, tables, packed), 0.0),
         outer_seconds=np.where(crosses, _outer_seconds(view, tables), 0.0),
     )
@@ -123,7 +127,7 @@ def _sends(inputs: Inputs, pool: int) -> tuple[float, int, int]:
 
 def exchange_algorithm(settings: Settings) -> str:
     """As the plan says; a flat ring is a ring."""
-    return "ring" if settings.sync.method == "flat" else settings.sync.algorithm
+    return "ring" if sync_method(settings.sync.method).IS_FLAT else settings.sync.algorithm
 
 
 def exchange_rates(inputs: Inputs, settings: Settings, pairs: list[PoolPair], num_flows: Ints) -> Floats:
@@ -132,7 +136,13 @@ def exchange_rates(inputs: Inputs, settings: Settings, pairs: list[PoolPair], nu
 
 
 def num_flows(tables: Tables) -> Ints:
-    """Ranks of each plan's smallest zone that hold different parts of the model, and send at once."""
+    """Ranks of each plan's smallest zone that send different parts of the model at once.
+
+    Once per zone those are all: a zone's replicas share its copy. A flat ring crosses each link once, from one rank of
+    each part of the model.
+    """
+    if sync_method(tables.settings.sync.method).IS_FLAT:
+        return np.asarray(tables.plans.tp * tables.plans.pp)
     plans, starts = tables.plans, np.searchsorted(tables.replicas.plan, np.arange(len(tables.plans)))
     fewest = np.minimum.reduceat(tables.replicas.num_replicas, starts)
     return np.asarray(plans.tp * plans.pp * plans.cp * fewest)
@@ -141,8 +151,8 @@ def num_flows(tables: Tables) -> Ints:
 def _nothing(size: int) -> ZoneAgreement:
     zero, no = np.zeros(size), np.zeros(size, dtype=np.bool_)
     return ZoneAgreement(
-        link_bytes=zero, transfer_seconds=zero, latency_seconds=zero, codec_seconds=zero, outer_seconds=zero,
-        egress_dollars=zero, is_per_microbatch=no, is_ring=no,
+        link_bytes=zero, transfer_seconds=zero, latency_seconds=zero, num_calls=zero + 1.0, codec_seconds=zero,
+        outer_seconds=zero, egress_dollars=zero, is_per_microbatch=no, is_ring=no,
     )  # fmt: skip
 
 
@@ -160,12 +170,12 @@ def _content(inputs: Inputs, settings: Settings, tp: Ints) -> Content:
     )
 
 
-def _volume(inputs: Inputs, tables: Tables, packing: Codec, packed: Encoded, num_zones: Ints) -> _Volume:
+def _volume(view: StageView, tables: Tables, packing: Codec, packed: Encoded, num_zones: Ints) -> _Volume:
     """Shards that stay in a zone replicate across: one all-reduce of everything. Shards that span zones: a
     reduce-scatter of gradients and an all-gather of weights; with sharded weights, two gathers and a scatter for every
     microbatch. Messages that cannot be added are gathered from all.
     """
-    plans, replicas = tables.plans, tables.replicas
+    inputs, plans, replicas = view.inputs, tables.plans, tables.replicas
     starts = np.searchsorted(replicas.plan, np.arange(len(plans)))
     most_microbatches = np.maximum.reduceat(replicas.num_microbatches, starts)
     spans = (plans.dp_shard > np.minimum.reduceat(replicas.num_replicas, starts)) & (plans.shard > 0)
@@ -177,17 +187,32 @@ def _volume(inputs: Inputs, tables: Tables, packing: Codec, packed: Encoded, num
     half = half + gathers * most_microbatches * (2.0 * weight + gradient)
     if not packing.is_summable:
         ranks = np.maximum(plans.dp * plans.cp, num_zones)
-        members = np.where(tables.settings.sync.method == "flat", ranks, num_zones)
+        members = np.where(sync_method(tables.settings.sync.method).IS_FLAT, ranks, num_zones)
         half, gradient = np.where(spans, half, members * gradient), 0.0 * gradient
     # Three collectives of half an all-reduce's rounds each, for every layer of a stage and every microbatch.
-    rounds = np.where(gathers, 1.5 * model.num_layers / plans.pp * most_microbatches, float(packing.num_rounds))
+    calls = np.where(gathers, 1.5 * model.num_layers / plans.pp * most_microbatches, _num_calls(view, tables))
     return _Volume(
         all_reduce_bytes=np.where(spans, 0.0, gradient),
         half_bytes=half,
-        num_rounds=rounds,
+        num_calls=calls * np.where(gathers, 1.0, float(packing.num_rounds)),
         gathers=gathers,
         spans=half > 0.0,
     )
+
+
+def _num_calls(view: StageView, tables: Tables) -> Floats:
+    """Collectives by which a step's gradients are reduced: a bucket each, or a layer each where weights are sharded.
+
+    Those of one process group follow each other on its stream, so that each waits for its own rounds (PyTorch's
+    `ProcessGroupNCCL`). Stages agree beside each other, each in its own groups. What zones exchange once in many steps
+    is taken as one message.
+    """
+    if sync_method(tables.settings.sync.method).IS_LOCAL:
+        return np.ones(len(tables.plans))
+    sizes = state_bytes(view.inputs.problem.workload, weights_are_master=False)
+    layers = np.sum(view.layers, axis=0) + 1.0  # embedding and head are one more
+    buckets = np.maximum(np.ceil(view.parameters * sizes.reduction / view.bucket_bytes), 1.0)
+    return tables.most(np.where(view.plans.shard == PARAMETERS, layers, buckets))
 
 
 def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints) -> ZoneAgreement:
@@ -209,8 +234,9 @@ def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints) 
             dollars[rows] = one.link_bytes * _price(inputs, pairs)
     zero = np.zeros(size)
     return ZoneAgreement(
-        link_bytes=moved, transfer_seconds=transfer, latency_seconds=latency, codec_seconds=zero, outer_seconds=zero,
-        egress_dollars=dollars, is_per_microbatch=volume.gathers, is_ring=is_ring,
+        link_bytes=moved, transfer_seconds=transfer, latency_seconds=latency, num_calls=volume.num_calls,
+        codec_seconds=zero, outer_seconds=zero, egress_dollars=dollars, is_per_microbatch=volume.gathers,
+        is_ring=is_ring,
     )  # fmt: skip
 
 
@@ -237,7 +263,7 @@ def _rows_exchange(
         links,
         num_zones=np.full(len(rows), num_zones),
         num_ranks=np.maximum(plans.dp * plans.cp, num_zones),  # fewer where stages of one replica fill several zones
-        is_flat=np.full(len(rows), settings.sync.method == "flat"),
+        is_flat=np.full(len(rows), sync_method(settings.sync.method).IS_FLAT),
         all_reduce_bytes=reduced,
         half_bytes=half,
         is_warm=warm,
@@ -261,10 +287,7 @@ def _price(inputs: Inputs, pairs: list[PoolPair]) -> float:
 
 def _codec_seconds(inputs: Inputs, tables: Tables, packed: Encoded) -> Floats:
     """Packing and unpacking one copy, shared by the ranks that send parts of it; a flat ring's ranks each hold all."""
-    plans, hardware = tables.plans, inputs.hardware
-    is_flat = tables.settings.sync.method == "flat"
-    ranks = plans.tp * plans.pp if is_flat else num_flows(tables)
-    pool = tables.stages.pool
+    hardware, pool, ranks = inputs.hardware, tables.stages.pool, num_flows(tables)
     memory = -tables.most(-hardware.memory_bytes_per_second[pool])
     products = -tables.most(-hardware.gemm_flop_per_second[pool])
     return np.asarray((packed.traffic_bytes / memory + packed.product_flop / products) / ranks)
@@ -272,7 +295,7 @@ def _codec_seconds(inputs: Inputs, tables: Tables, packed: Encoded) -> Floats:
 
 def _outer_seconds(view: StageView, tables: Tables) -> Floats:
     """Outer momentum and weights of what a rank holds, at memory bandwidth, or over PCIe where states are offloaded."""
-    if sync_method(tables.settings.sync.method).NAME not in ("diloco", "streaming_diloco"):
+    if not sync_method(tables.settings.sync.method).HAS_OUTER_STEP:
         return np.zeros(len(tables.plans))
     hardware, pool = view.inputs.hardware, view.stages.pool
     held = view.dense / view.num_shards + view.expert / view.expert_shards
