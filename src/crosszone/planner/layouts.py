@@ -8,7 +8,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_path, best_ring
 
 MOST_SUBSETS = 6
-"""Zones, and pools of the cluster, up to which every subset is tried; beyond, the growing sets of the largest."""
+"""Zones, and pools of the cluster, up to which every subset is tried; beyond, sets of the largest that double in size."""
 
 
 def layouts(inputs: Inputs, excluded_zones: Sequence[str] = ()) -> tuple[Layout, ...]:
@@ -41,7 +41,8 @@ def _subsets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
         return
     by_size = sorted(zones, key=lambda zone: -inputs.problem.cluster.zones[zone].num_gpus)
     yield from ((zone,) for zone in zones)
-    yield from (tuple(sorted(by_size[:size])) for size in range(2, len(zones) + 1))
+    sizes = [size for size in (2, 4, 8, 16, 32, 64, 128, 256) if size < len(zones)]
+    yield from (tuple(sorted(by_size[:size])) for size in (*sizes, len(zones)))
 
 
 def _pool_sets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
