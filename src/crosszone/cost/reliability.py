@@ -2,7 +2,8 @@
 
 Legend: M mean time between failures of the job, C what a checkpoint blocks, R what a restart takes, tau work between
 two checkpoints, s = tau + C one segment, T all the work. Failures are independent and come at a constant rate; one that
-comes while a segment is checkpointed or while the job restarts counts too. Unknown is NaN.
+comes while a segment is checkpointed or while the job restarts counts too. While something is repaired nothing else
+happens: no work that could be lost, and no further failure of what is down. Unknown is NaN.
 """
 
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class WallTime:
     success_probability: float
     """Of one segment, at each try."""
     loss_seconds: float
-    """Mean of what one failure costs: work done since the last checkpoint, and the restart."""
+    """Mean of what one failure costs: work done since the last checkpoint, repairs, and the restart."""
     loss_variance: float
     """Of the same, in square seconds."""
 
@@ -153,11 +154,16 @@ def wall_time(
     checkpoint_seconds: float,
     restart_seconds: float,
     mtbf_seconds: float,
+    repair_seconds: float = 0.0,
+    repair_variance: float = 0.0,
 ) -> WallTime:
     """The distribution for T = `work_seconds`, in T/tau segments (a fraction of one counts as such).
 
     Work lost by a failure is exponential below s: mean M - s/(e^(s/M) - 1), variance M^2 - s^2 e^(s/M)/(e^(s/M) - 1)^2.
     A restart is repeated until it runs through: mean M (e^x - 1) and variance M^2 (e^2x - 2x e^x - 1) for x = R/M.
+    `repair_seconds` pass after each failure before the restart, in which nothing fails: mean over all failures, and its
+    variance. Failures until a restart runs through are geometric, e^x with variance e^2x - e^x, so that the mean wall
+    time is Daly's times 1 + repair / M: what it would be without repairs, over the availability of the parts.
     Source: moments of the truncated exponential, and of the time until a first run without failure (Daly 2006, sec. 3).
     """
     segment = every_seconds + checkpoint_seconds
@@ -171,12 +177,14 @@ def wall_time(
     with np.errstate(over="ignore"):
         lost = _truncated_mean(ratio) + np.expm1(restart)
         variance = _truncated_variance(ratio) + _repeated_variance(restart)
+        tries = np.exp(restart) if repair_seconds else 0.0  # without repairs nothing is waited for, however often
+        repairs = tries * (repair_variance + np.expm1(restart) * repair_seconds**2)
     return WallTime(
         base_seconds=base,
         num_segments=num_segments,
         success_probability=float(np.exp(-ratio)),
-        loss_seconds=float(mtbf_seconds * lost),
-        loss_variance=float(mtbf_seconds**2 * variance),
+        loss_seconds=float(mtbf_seconds * lost + tries * repair_seconds),
+        loss_variance=float(mtbf_seconds**2 * variance + repairs),
     )
 
 

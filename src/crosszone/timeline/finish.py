@@ -17,6 +17,11 @@ from crosszone.timeline.saving import NUM_KEPT, Saving, saving_of
 from crosszone.timeline.threats import Footprint, Threats, threats_to
 
 
+LEAST_GOODPUT = 1e-3
+"""Below it a training counts as one that never ends: failures come about as fast as restarts, and the exponentials that
+say how slowly it goes on are those of a model that nobody would let run so long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """How a training goes on the whole."""
@@ -33,22 +38,24 @@ def outlook(problem: Problem, footprint: Footprint, step_seconds: float, wait_ra
     threats, saving = threats_to(problem, footprint), saving_of(problem, footprint)
     pauses = _Pauses(problem=problem, step_seconds=step_seconds, wait_ratio=wait_ratio)
     every = _every_seconds(problem, threats, saving, pauses.work_seconds)
-    restart = saving.restart_seconds + threats.extra_restart_seconds
+    restart = saving.restart_seconds
     wall = None if threats.mtbf_seconds is None or every is None else wall_time(
         work_seconds=pauses.work_seconds or every,
         every_seconds=every,
         checkpoint_seconds=saving.blocked_seconds,
         restart_seconds=restart,
         mtbf_seconds=threats.mtbf_seconds,
+        repair_seconds=threats.repair_seconds,
+        repair_variance=threats.repair_variance,
     )  # fmt: skip
-    never = wall is not None and not math.isfinite(wall.mean_seconds)
+    never = wall is not None and every is not None and _never_ends(wall, pauses, every)
     known = None if never else wall
     is_hopeless = never and math.isfinite(pauses.work_seconds or 0.0)
     warnings = threats.warnings + ((_hopeless(threats, restart),) if is_hopeless else ())
     return Outlook(
         goodput_fraction=0.0 if never else None if known is None else pauses.useful_fraction(known, every),
         finish=_finish(known, pauses),
-        reliability=_reliability(problem, threats, saving, pauses, known, every, restart),
+        reliability=_reliability(problem, threats, saving, pauses, known, every, restart + threats.repair_seconds),
         assumed=threats.assumed + saving.assumed,
         warnings=warnings,
     )
@@ -105,6 +112,10 @@ def _every_seconds(problem: Problem, threats: Threats, saving: Saving, work_seco
     return every if every is None or work_seconds is None else min(every, work_seconds)
 
 
+def _never_ends(wall: WallTime, pauses: _Pauses, every: float) -> bool:
+    return not math.isfinite(wall.mean_seconds) or pauses.useful_fraction(wall, every) < LEAST_GOODPUT
+
+
 def _finish(wall: WallTime | None, pauses: _Pauses) -> Finish:
     if wall is None or pauses.num_steps is None:
         return Finish(p50_seconds=None, p90_seconds=None)
@@ -150,7 +161,8 @@ def _probability(wall_seconds: float | None, mtbf_seconds: float | None) -> floa
 
 def _hopeless(threats: Threats, restart_seconds: float) -> str:
     between, restart = units.format_seconds(threats.mtbf_seconds), units.format_seconds(restart_seconds)
+    waits = f", after {units.format_seconds(threats.repair_seconds)} of repair" if threats.repair_seconds else ""
     return (
-        f"workload.restart: something fails every {between}, and a restart takes {restart}: the training never ends. "
-        "Use fewer nodes, or shorten the restart."
+        f"workload.restart: something fails every {between}, and a restart takes {restart}{waits}: the training never "
+        "ends. Use fewer nodes or links, or shorten the restart."
     )

@@ -27,7 +27,7 @@ class Shared:
     name: str
     bytes_per_second: float
     takes_turns: bool = True
-    """Messages of one replica pass one after the other, as over a link; not so at nodes and uplinks, which are wider."""
+    """Messages of one replica pass one after the other, as over a link; nodes and uplinks are wider."""
 
 
 def link_between(inputs: Inputs, pair: PoolPair) -> ZoneLink:

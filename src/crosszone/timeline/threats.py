@@ -35,8 +35,10 @@ class Threats:
     """None where the rate of a part is unknown."""
     link_failures_per_second: float | None
     """None where paths between zones are used and nobody wrote how often one fails; 0 where none is used."""
-    extra_restart_seconds: float
-    """Of repairs, as a mean over all failures."""
+    repair_seconds: float
+    """What is waited for after a failure until all paths work, as a mean over all failures."""
+    repair_variance: float
+    """Of the same over all failures, in square seconds; repairs are taken as exponential."""
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -73,10 +75,12 @@ def threats_to(problem: Problem, footprint: Footprint) -> Threats:
     link_rate = sum(1.0 / mtbf for mtbf, _ in links)
     total = rate + link_rate
     repair = sum(repair / mtbf for mtbf, repair in links) / total if total else 0.0
+    squares = sum(2.0 * repair**2 / mtbf for mtbf, repair in links) / total if total else 0.0
     return Threats(
         mtbf_seconds=None if unknown else float(job_mtbf_seconds(total)),
         link_failures_per_second=link_rate if links or not footprint.pairs else None,
-        extra_restart_seconds=repair,
+        repair_seconds=repair,
+        repair_variance=squares - repair**2,
         assumed=_threat_notes(problem, footprint, assumed, has_outages=bool(links)),
         warnings=_unknown_warnings(unknown),
     )

@@ -172,6 +172,14 @@ def test_quantiles_are_in_order_and_above_the_work() -> None:
         assert times[0] >= found.base_seconds == 110.0
 
 
+def test_repairs_stretch_all_of_it_and_their_variance_adds() -> None:
+    for case in CASES.values():
+        plain, repaired = distribution(**case), distribution(**case, repair_seconds=3.0, repair_variance=9.0)
+        stretch = 1.0 + 3.0 / case["mtbf_seconds"]
+        assert repaired.mean_seconds == pytest.approx(plain.mean_seconds * stretch, rel=1e-9)
+        assert repaired.loss_variance > plain.loss_variance + 9.0
+
+
 def test_variances_do_not_jump_where_their_series_ends() -> None:
     # Both sides of a hundredth of the mean time between failures, for the restart and for the segment.
     for base in (0.00999, 0.01001):

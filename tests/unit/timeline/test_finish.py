@@ -122,6 +122,33 @@ def test_a_repair_adds_to_the_restarts_that_outages_cause(job: Make) -> None:
     assert p50(slow) > p50(quick) > p50(problem)
 
 
+@pytest.mark.parametrize(("repair", "availability"), [(DAY, 1 / 2), (30 * DAY, 1 / 31)])
+def test_a_path_under_repair_does_not_fail_again(job: Make, repair: float, availability: float) -> None:
+    """Up for a day, down for `repair`: what it does while it is up, over its availability."""
+    problem = with_nodes(job(DP, **TOKENS), mtbf_seconds=1e4 * DAY)
+    quick, slow = (
+        predict(with_links(problem, lambda link: replace(link, mtbf_seconds=DAY, repair_seconds=each)))  # noqa: B023
+        for each in (0.0, repair)
+    )
+    assert slow.goodput_fraction == pytest.approx(quick.goodput_fraction * availability, rel=0.01)  # type: ignore[operator]
+    assert slow.finish.p50_seconds == pytest.approx(quick.finish.p50_seconds / availability, rel=0.1)  # type: ignore[operator]
+    assert slow.finish.p90_seconds > slow.finish.p50_seconds  # type: ignore[operator]
+
+
+def test_an_outage_that_hardly_comes_leaves_the_median(job: Make) -> None:
+    problem = with_nodes(job(DP, train_tokens="10B"), mtbf_seconds=1e6 * DAY)
+    rare = with_links(problem, lambda link: replace(link, mtbf_seconds=1e4 * DAY, repair_seconds=30 * DAY))
+    assert p50(rare) == pytest.approx(p50(problem), rel=1e-3)
+
+
+def test_failures_as_fast_as_restarts_never_end(job: Make) -> None:
+    problem = job(DP, **TOKENS)
+    found = predict(with_links(problem, lambda link: replace(link, mtbf_seconds=60.0)))
+    assert found.goodput_fraction == 0.0
+    assert found.finish.p50_seconds is None
+    assert any("1 min" in line and "never ends" in line for line in found.warnings)
+
+
 def test_outages_that_nobody_wrote_of_are_unknown_and_said(job: Make) -> None:
     across = predict(job(DP, **TOKENS))
     assert across.reliability is not None
