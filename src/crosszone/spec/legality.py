@@ -24,6 +24,8 @@ from crosszone.spec.yaml_source import Path
 INTERLEAVED = "interleaved_1f1b"
 MANY_MICROBATCHES = 1 << 20
 """Enough for every schedule, and even."""
+STANDALONE_ENDS = 2
+"""Virtual stages that may hold no layer where stages are written: the embedding alone, the LM head alone."""
 WEIGHT_TOLERANCE = 1e-6
 """Rounding that the sum of the replicas' weights may show."""
 
@@ -184,7 +186,7 @@ def _check_pipeline(case: _Case) -> None:
             case.refuse("pp", "too_many_stages", message, hint)
         return
     written, hint = f"pp*num_virtual_stages = {pp}*{chunks} = {pp * chunks}", _legal_chunks(case, pp, chunks, layers)
-    if pp * chunks > layers:
+    if pp * chunks > layers + (STANDALONE_ENDS if case.plan.stages else 0):
         case.refuse("pp", "too_many_stages", f"{written} stages for the model's {layers} layers.", hint)
     elif layers % (pp * chunks) and not case.plan.stages:  # whoever writes the stages shares the layers out himself
         message = f"{written} does not divide the model's {layers} layers."

@@ -385,3 +385,9 @@ def test_no_reason_speaks_of_our_own_parts() -> None:
         for change in changes:
             for why in supports(name, plan(**change)):  # type: ignore[arg-type]
                 assert not {"renderer", "our", "ours"} & set(why.split()), why
+
+
+def test_ends_may_stand_alone_in_their_chunks() -> None:
+    # 34 chunks for 32 layers: the embedding and the LM head take one each, as 128 for the 126 of Llama 3.1 405B.
+    assert can("megatron", pp=2, schedule="interleaved_1f1b", num_virtual_stages=17)
+    assert "2*18 = 36 chunks" in reason("megatron", pp=2, schedule="interleaved_1f1b", num_virtual_stages=18)
