@@ -177,14 +177,13 @@ def wall_time(
     with np.errstate(over="ignore"):
         lost = _truncated_mean(ratio) + np.expm1(restart)
         variance = _truncated_variance(ratio) + _repeated_variance(restart)
-        tries = np.exp(restart) if repair_seconds else 0.0  # without repairs nothing is waited for, however often
-        repairs = tries * (repair_variance + np.expm1(restart) * repair_seconds**2)
+        repairs = _waited(restart, repair_seconds, repair_variance)
     return WallTime(
         base_seconds=base,
         num_segments=num_segments,
         success_probability=float(np.exp(-ratio)),
-        loss_seconds=float(mtbf_seconds * lost + tries * repair_seconds),
-        loss_variance=float(mtbf_seconds**2 * variance + repairs),
+        loss_seconds=float(mtbf_seconds * lost + repairs[0]),
+        loss_variance=float(mtbf_seconds**2 * variance + repairs[1]),
     )
 
 
@@ -207,6 +206,14 @@ def checkpoint_write_seconds(*, size_bytes: Numeric, num_nodes: Numeric, node_by
     To read it back takes as long: each copy is read by as many nodes.
     """
     return np.asarray(np.asarray(size_bytes, dtype=float) / (np.asarray(num_nodes) * node_bytes_per_second))
+
+
+def _waited(restart: float, repair_seconds: float, repair_variance: float) -> tuple[float, float]:
+    """Mean and variance of all repairs until a restart of this ratio to M runs through; nothing without repairs."""
+    if repair_seconds == 0.0:
+        return 0.0, 0.0
+    tries = float(np.exp(restart))
+    return tries * repair_seconds, tries * (repair_variance + float(np.expm1(restart)) * repair_seconds**2)
 
 
 def _truncated_mean(ratio: float) -> float:

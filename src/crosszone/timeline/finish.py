@@ -16,7 +16,6 @@ from crosszone.cost.reliability import (
 from crosszone.timeline.saving import NUM_KEPT, Saving, saving_of
 from crosszone.timeline.threats import Footprint, Threats, threats_to
 
-
 LEAST_GOODPUT = 1e-3
 """Below it a training counts as one that never ends: failures come about as fast as restarts, and the exponentials that
 say how slowly it goes on are those of a model that nobody would let run so long."""
