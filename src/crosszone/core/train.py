@@ -1,0 +1,244 @@
+"""What the trainer is told: everything that a run needs, resolved by the planner, nothing left to guess."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from crosszone.core.codec import fingerprint, from_json
+from crosszone.core.model import Model
+from crosszone.core.plan import RECOMPUTES, SHARDS
+from crosszone.core.timeouts import Timeouts, timeout_problems
+from crosszone.core.workload import Dtypes
+from crosszone.errors import Finding, SpecError
+
+FRAMEWORKS = ("ddp", "fsdp", "deepspeed")
+DEVICES = ("cpu", "cuda")
+BACKENDS = ("gloo", "nccl")
+OFFLOADS = ("none", "parameters")
+ATTENTIONS = ("flash", "unfused")
+TOKEN_BYTES = (2, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainData:
+    """Where tokens come from."""
+
+    path: str | None
+    """File of little-endian unsigned integers, one token after the other, without a header; None: synthetic tokens."""
+    token_bytes: int = 2
+    """Bytes of one token in the file: 2 or 4."""
+    num_samples: int | None = None
+    """Sequences of one epoch of synthetic tokens; None with a file, which has as many as fit in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptimizer:
+    """AdamW and its learning rate: linear warm-up, then a cosine down to a fraction."""
+
+    learning_rate: float
+    beta1: float = 0.9
+    beta2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    """Of matrices; norms and biases have none."""
+    max_gradient_norm: float | None = 1.0
+    """None: gradients are not clipped."""
+    num_warmup_steps: int = 0
+    num_decay_steps: int | None = None
+    """Steps from the warm-up's end to the lowest rate; None: the rate stays."""
+    final_learning_rate_fraction: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainCheckpoint:
+    """Where and how often state is saved."""
+
+    folder: str
+    """Seen by all ranks: a shared file system where there are several nodes."""
+    every_steps: int
+    num_kept: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One run. Paths are relative to the file that this is read from."""
+
+    schema_version: int = 1
+    fingerprint: str = ""
+    """Of the prediction that the run is compared with."""
+    framework: str
+    """ddp | fsdp | deepspeed"""
+    device: str
+    """cpu | cuda"""
+    backend: str
+    """gloo | nccl"""
+    model: Model | None = None
+    model_config: str | None = None
+    """Path to a Hugging Face config.json, in place of `model`."""
+    seed: int = 0
+    num_steps: int
+    sequence_length: int
+    microbatch_size: int
+    rank_microbatches: tuple[int, ...]
+    """Microbatches that each data-parallel rank works off in a step, by rank; there are as many as ranks."""
+    is_elastic: bool = False
+    """Whether another number of ranks may go on with the same microbatches, dealt evenly."""
+    dp_shard: int = 1
+    """Ranks that share one copy of what `shard` names (fsdp); consecutive ranks form a group."""
+    shard: str = "none"
+    offload: str = "none"
+    recompute: str = "none"
+    attention: str = "flash"
+    dtypes: Dtypes
+    bucket_bytes: float | None = None
+    """Gradients that DDP sends together; None: its default."""
+    prefetch: int | None = None
+    """Layers that FSDP gathers ahead; None: as it does by itself."""
+    deepspeed_config: str | None = None
+    """Path to ds_config.json (deepspeed)."""
+    optimizer: TrainOptimizer
+    data: TrainData
+    checkpoint: TrainCheckpoint | None = None
+    identity_every_steps: int | None = None
+    """Steps between two checks that replicas are bit-identical; None: never."""
+    log_folder: str = "logs"
+    timeouts: Timeouts
+
+    @property
+    def num_microbatches(self) -> int:
+        """Microbatches of one step, all ranks together."""
+        return sum(self.rank_microbatches)
+
+    @property
+    def global_batch_size(self) -> int:
+        """Sequences of one step."""
+        return self.microbatch_size * self.num_microbatches
+
+    @property
+    def global_batch_tokens(self) -> int:
+        """Tokens of one step."""
+        return self.global_batch_size * self.sequence_length
+
+
+def train_config(value: Any) -> TrainConfig:
+    """The configuration that a JSON value holds.
+
+    Errors: SpecError with all that is wrong.
+    """
+    config = from_json(TrainConfig, value)
+    findings = tuple(train_problems(config))
+    if findings:
+        raise SpecError(*findings)
+    return config
+
+
+def train_problems(config: TrainConfig) -> Iterator[Finding]:
+    """Everything in `config` that cannot be trained."""
+    yield from _choices(config)
+    yield from _counts(config)
+    yield from _combinations(config)
+    yield from timeout_problems(config.timeouts)
+
+
+def state_fingerprint(config: TrainConfig) -> str:
+    """Changes with whatever makes the state of another run useless for this one: the model, the order of the data."""
+    return fingerprint(
+        config.model, config.model_config, config.seed, config.data, config.sequence_length, config.global_batch_size
+    )
+
+
+def dealt_microbatches(config: TrainConfig, num_ranks: int) -> tuple[int, ...]:
+    """Microbatches of each of `num_ranks` ranks.
+
+    Errors: SpecError where the configuration is for another number of ranks and must not be dealt anew.
+    """
+    if num_ranks == len(config.rank_microbatches):
+        return config.rank_microbatches
+    if not config.is_elastic:
+        raise SpecError.of(
+            f"{num_ranks} ranks run, but the configuration is for {len(config.rank_microbatches)}.",
+            where="rank_microbatches",
+            hint="Start as many ranks as it lists, or set is_elastic to deal the microbatches anew.",
+            code="wrong_world_size",
+        )
+    each, more = divmod(config.num_microbatches, num_ranks)
+    if each == 0 or (more and config.framework != "ddp"):
+        raise SpecError.of(
+            f"{config.num_microbatches} microbatches cannot be dealt to {num_ranks} ranks of {config.framework}.",
+            where="rank_microbatches",
+            hint="Start a number of ranks that divides it.",
+            code="wrong_world_size",
+        )
+    return tuple(each + (rank < more) for rank in range(num_ranks))
+
+
+def _choices(config: TrainConfig) -> Iterator[Finding]:
+    words = {
+        "framework": FRAMEWORKS,
+        "device": DEVICES,
+        "backend": BACKENDS,
+        "shard": SHARDS,
+        "offload": OFFLOADS if config.framework != "deepspeed" else (*OFFLOADS, "optimizer"),
+        "recompute": RECOMPUTES,
+        "attention": ATTENTIONS,
+    }
+    for name, choices in words.items():
+        value = getattr(config, name)
+        if value not in choices:
+            yield _finding(name, f'"{value}" is none of {", ".join(choices)}.')
+    if config.data.token_bytes not in TOKEN_BYTES:
+        yield _finding("data.token_bytes", f"{config.data.token_bytes} is neither 2 nor 4.")
+
+
+def _counts(config: TrainConfig) -> Iterator[Finding]:
+    counts = {
+        "num_steps": config.num_steps,
+        "sequence_length": config.sequence_length,
+        "microbatch_size": config.microbatch_size,
+        "dp_shard": config.dp_shard,
+        "data.num_samples": config.data.num_samples,
+        "identity_every_steps": config.identity_every_steps,
+        **{f"rank_microbatches[{rank}]": count for rank, count in enumerate(config.rank_microbatches)},
+    }
+    if config.checkpoint is not None:
+        counts["checkpoint.every_steps"] = config.checkpoint.every_steps
+        counts["checkpoint.num_kept"] = config.checkpoint.num_kept
+    for place, count in counts.items():
+        if count is not None and count < 1:
+            yield _finding(place, f"{count} is below 1.")
+    if not config.rank_microbatches:
+        yield _finding("rank_microbatches", "there is no rank.", "List the microbatches of each rank.")
+
+
+def _combinations(config: TrainConfig) -> Iterator[Finding]:
+    counts = config.rank_microbatches
+    if (config.model is None) == (config.model_config is None):
+        yield _finding("model", "one of model and model_config is needed, and only one.")
+    if (config.data.path is None) == (config.data.num_samples is None):
+        yield _finding("data", "one of path and num_samples is needed, and only one.")
+    if config.device == "cpu" and config.backend == "nccl":
+        yield _finding("backend", "nccl needs GPUs, but device is cpu.", "Take gloo.")
+    if config.framework == "ddp" and (config.shard, config.dp_shard, config.offload) != ("none", 1, "none"):
+        yield _finding("shard", f"ddp neither shards nor offloads, but shard is {config.shard}.", "Take fsdp.")
+    if config.framework == "fsdp" and config.shard not in ("gradients", "parameters"):
+        yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
+    if config.framework == "fsdp" and config.dp_shard >= 1:
+        groups = [set(counts[first : first + config.dp_shard]) for first in range(0, len(counts), config.dp_shard)]
+        if len(counts) % config.dp_shard:
+            yield _finding("dp_shard", f"{config.dp_shard} does not divide {len(counts)} ranks.")
+        elif any(len(group) > 1 for group in groups):
+            yield _finding(
+                "rank_microbatches",
+                f"ranks of one shard group of {config.dp_shard} meet in every microbatch, but have different numbers.",
+                "Give all ranks of a group the same number.",
+            )
+    if config.framework == "deepspeed" and len(set(counts)) > 1:
+        yield _finding("rank_microbatches", "deepspeed averages over ranks, so all need the same number.", "Take ddp.")
+    if (config.framework == "deepspeed") != (config.deepspeed_config is not None):
+        yield _finding("deepspeed_config", "is needed with deepspeed, and only with it.")
+    if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
+        yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
+
+
+def _finding(where: str, message: str, hint: str = "") -> Finding:
+    return Finding(code="invalid", where=where, message=message, hint=hint)

@@ -1,0 +1,118 @@
+"""The ranks of a run: who this process is, its device, and the groups that share or copy the model."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+from torch._C._distributed_c10d import HashStore
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from crosszone.core.train import TrainConfig, dealt_microbatches
+from crosszone.errors import PreflightFailed, SpecError
+
+REPLICATE, SHARD = "dp_replicate", "dp_shard"
+"""Dimensions of the mesh; consecutive ranks share one copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """This process among all of the run."""
+
+    rank: int
+    num_ranks: int
+    device: torch.device
+    rank_microbatches: tuple[int, ...]
+    mesh: DeviceMesh
+    attempt: int
+    """Restarts by the launcher before this start."""
+
+    @property
+    def replicas(self) -> distributed.ProcessGroup:
+        """Ranks that hold the same part of the model as this one."""
+        return self.mesh.get_group(REPLICATE)
+
+    @property
+    def replica_ranks(self) -> tuple[int, ...]:
+        """Of `replicas`, as ranks of the run."""
+        return tuple(distributed.get_process_group_ranks(self.replicas))
+
+
+@contextlib.contextmanager
+def open_world(config: TrainConfig) -> Iterator[World]:
+    """Meet the other ranks, by the variables that torchrun sets; alone where there are none.
+
+    Errors: SpecError where more or fewer ranks run than the configuration says; PreflightFailed without a GPU.
+    """
+    num_ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    rank_microbatches = dealt_microbatches(config, num_ranks)
+    dp_shard = _shard_size(config, num_ranks)
+    device = _device(config.device)
+    if config.dtypes.compute == "tf32":
+        torch.set_float32_matmul_precision("high")
+    _meet(config, device)
+    try:
+        mesh = init_device_mesh(device.type, (num_ranks // dp_shard, dp_shard), mesh_dim_names=(REPLICATE, SHARD))
+        yield World(
+            rank=distributed.get_rank(),
+            num_ranks=num_ranks,
+            device=device,
+            rank_microbatches=rank_microbatches,
+            mesh=mesh,
+            attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
+        )
+    finally:
+        distributed.destroy_process_group()
+
+
+def limit_collectives(world: World, seconds: float) -> None:
+    """From now on, a collective of any group fails after so long. The first step had its own, longer limit."""
+    from torch.distributed.distributed_c10d import _set_pg_timeout
+
+    limit = datetime.timedelta(seconds=seconds)
+    for group in (None, world.mesh.get_group(REPLICATE), world.mesh.get_group(SHARD)):
+        _set_pg_timeout(limit, group)
+
+
+def _shard_size(config: TrainConfig, num_ranks: int) -> int:
+    """Ranks of a shard group; DeepSpeed's are all, and its own business."""
+    if num_ranks % config.dp_shard:
+        raise SpecError.of(
+            f"dp_shard={config.dp_shard} does not divide {num_ranks} ranks.",
+            where="dp_shard",
+            hint="Start a multiple of it.",
+            code="wrong_world_size",
+        )
+    return config.dp_shard if config.framework == "fsdp" else 1
+
+
+def _device(kind: str) -> torch.device:
+    if kind == "cpu":
+        return torch.device("cpu")
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    num_gpus = torch.cuda.device_count()
+    if local_rank >= num_gpus:
+        raise PreflightFailed.of(
+            f"local rank {local_rank} has no GPU: torch {torch.__version__} sees {num_gpus}.",
+            where="device",
+            hint="Start as many processes on a node as it has GPUs, with a torch built for them.",
+            code="no_gpu",
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
+
+
+def _meet(config: TrainConfig, device: torch.device) -> None:
+    # Beside NCCL there is gloo for what lies in host memory: checkpoints, offloaded weights, words between ranks.
+    backend = "gloo" if config.backend == "gloo" else "cpu:gloo,cuda:nccl"
+    limit = datetime.timedelta(seconds=max(config.timeouts.first_step_seconds, config.timeouts.collective_seconds))
+    bound = device if config.backend == "nccl" else None
+    if "WORLD_SIZE" in os.environ:
+        distributed.init_process_group(backend, timeout=limit, device_id=bound)
+    else:
+        distributed.init_process_group(backend, timeout=limit, store=HashStore(), rank=0, world_size=1, device_id=bound)
