@@ -25,7 +25,7 @@ IN_PIPELINE = frozenset(
      "zone_pipeline_send")
 )  # fmt: skip
 """Terms that the pipeline takes; all others come after its last backward."""
-ROUNDING = 1e-10
+ROUNDING = 1e-9
 """Relative difference between played and predicted time that arithmetic may leave."""
 
 
@@ -58,12 +58,10 @@ class Replay:
     """Of the first forward: what late messages cost is drawn before it, in one piece."""
     pipeline_end_seconds: float
     """Of the last backward of the slowest group."""
-    stretch_ratio: float
-    """Time that is drawn over time that was played: 1, or near it where the prediction extended a steady state."""
 
     def time(self, played_seconds: float) -> float:
         """Where on the timeline a moment of the pipeline lies."""
-        return self.start_seconds + self.stretch_ratio * played_seconds
+        return self.start_seconds + played_seconds
 
     def zone_name(self, row: int) -> str:
         """Zone of a stage row."""
@@ -82,10 +80,8 @@ def replay(problem: Problem, plan: Plan, framework: Framework) -> Replay:
     end = prediction.step_seconds - sum(
         term.exposed_seconds for term in prediction.terms if term.name not in IN_PIPELINE
     )
-    longest = max(group.played.makespan_seconds for group in groups)
-    stretch = (end - start) / longest
-    if abs(stretch - 1.0) < ROUNDING:
-        stretch, end = 1.0, start + longest
+    played_end = start + max(group.played.makespan_seconds for group in groups)
+    assert abs(played_end - end) <= ROUNDING * end, "the step was played as it was predicted"
     return Replay(
         plan=plan,
         prediction=prediction,
@@ -95,8 +91,7 @@ def replay(problem: Problem, plan: Plan, framework: Framework) -> Replay:
         bytes=memory(prepared, tables, keys),
         groups=groups,
         start_seconds=start,
-        pipeline_end_seconds=end,
-        stretch_ratio=stretch,
+        pipeline_end_seconds=played_end,
     )
 
 

@@ -176,8 +176,3 @@ def _notes(replay: Replay) -> Iterable[str]:
         yield f"zones agree every {replay.plan.sync.every} steps: one step's share of that is drawn"
     if replay.start_seconds > 0.0:
         yield "late messages are drawn in one piece before the first forward"
-    if replay.stretch_ratio != 1.0:
-        yield (
-            f"the pipeline is drawn {replay.stretch_ratio:.6f} times as long as it plays: the prediction extends a "
-            "steady state"
-        )

@@ -12,9 +12,7 @@ from crosszone.core.problem import Problem
 from crosszone.core.schedules import traits
 from crosszone.frameworks import framework_facts
 from crosszone.planner.complete import complete
-from crosszone.timeline import replay
 from crosszone.timeline.replay import IN_PIPELINE
-from crosszone.timeline.simulate import Event
 from crosszone.timeline.spans import StepTimeline, step_timeline
 from crosszone.timeline.use import stage_activity
 from crosszone.trace.perfetto import perfetto_text
@@ -203,27 +201,6 @@ def test_rare_agreement_is_drawn_as_its_share(job) -> None:
     always = timeline_of(problem)
     assert timeline.simulation.links[0].step_bytes < always.simulation.links[0].step_bytes / 20
     assert not any("every" in note for note in always.simulation.notes)
-
-
-def test_a_stretched_pipeline_says_so(job, monkeypatch) -> None:
-    """The prediction may extend a steady state that a long play leaves: the timeline keeps to the prediction."""
-    real = replay.play
-
-    def longer(pipeline):
-        played = real(pipeline)
-        events = tuple(
-            Event(
-                rank=one.rank, action=one.action, start_seconds=2 * one.start_seconds, end_seconds=2 * one.end_seconds
-            )
-            for one in played.events
-        )
-        return dataclasses.replace(played, events=events, messages=(), makespan_seconds=2 * played.makespan_seconds)
-
-    monkeypatch.setattr(replay, "play", longer)
-    timeline = timeline_of(job(PLANS["pp over zones"]))
-    test_the_last_span_ends_with_the_step(timeline)
-    test_slices_nest_on_every_track(timeline)
-    assert any("drawn 0.500000 times as long as it plays" in note for note in timeline.simulation.notes)
 
 
 def test_late_messages_come_before_the_first_forward(job) -> None:
