@@ -29,7 +29,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, codes, keyed
 from crosszone.timeline.rows import Tables
 
-CHUNK = 2048
+CHUNK = 3072
 """Plans evaluated at once: their columns stay in the processor's cache."""
 FIRST_BATCH = 256
 """Candidates of a space that are timed first, so that the others have something to be held against."""

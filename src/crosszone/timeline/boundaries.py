@@ -74,7 +74,9 @@ def boundary_columns(inputs: Inputs, tables: Tables, plans: PlanTable | None = N
     next_pool = np.where(is_last & ~wraps, stages.pool, next_pool)
     per_rank = message / (view.tp * view.cp)
     inner = _inside_seconds(inputs, view, num_replicas, stages.pool, per_rank)
-    delay = np.where(stages.pool == next_pool, inner, _between_pools_seconds(inputs, stages.pool, next_pool, per_rank))
+    is_inside, delay = stages.pool == next_pool, inner
+    if not is_inside.all():
+        delay = np.where(is_inside, inner, _between_pools_seconds(inputs, stages.pool, next_pool, per_rank))
     zone = inputs.hardware.zone
     crosses = zone[stages.pool] != zone[next_pool]
     times = view.num_virtual_stages - is_last

@@ -107,8 +107,10 @@ def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
     plan = tables.replicas.plan[replica]
     plans = tables.plans.take(plan)
     layers = _layers_by_kind(inputs, stages)
+    dense, expert = _parameters(inputs, plans, stages, layers)
     copies = COPIES[plans.schedule]
-    dense, expert = (copies * part for part in _parameters(inputs, plans, stages, layers))
+    if (copies != 1).any():
+        dense, expert = copies * dense, copies * expert
     num_shards = np.where(plans.shard > 0, plans.dp_shard * plans.cp, 1).astype(float)
     spread = np.where(plans.ep > 1, plans.tp / plans.ep, 1.0)
     return StageView(
@@ -208,6 +210,8 @@ def late_seconds(view: StageView) -> Floats:
 def is_late(view: StageView) -> Bools:
     """Messages between the stages of so many GPUs, or of such tensor parallelism, are late."""
     plans = view.plans
+    if not any(each.late_message_seconds for each in view.inputs.frameworks):
+        return np.zeros(len(plans), dtype=np.bool_)
     num_gpus, tp = view.fact("late_message_num_gpus"), view.fact("late_message_tp")
     world_size = plans.tp * plans.cp * plans.dp * plans.pp
     return np.asarray(((num_gpus > 0.0) & (world_size >= num_gpus)) | ((tp > 0.0) & (plans.tp >= tp)))
@@ -263,5 +267,7 @@ def optimizer_seconds(view: StageView) -> Floats:
     traffic = sizes.gradient + 2.0 * sizes.optimizer + sizes.weight
     held = view.dense / view.num_shards + view.expert / view.expert_shards
     on_gpu = held * traffic * view.fact("optimizer_traffic_factor") / hardware.memory_bytes_per_second[pool]
+    if not view.plans.offloads_optimizer.any():
+        return np.asarray(on_gpu)
     over_host = held * (sizes.gradient + sizes.weight) / hardware.host_bytes_per_second[pool]
     return np.where(view.plans.offloads_optimizer, over_host, on_gpu)
