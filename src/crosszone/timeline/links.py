@@ -23,7 +23,8 @@ def plan_links(
     _add_agreement(inputs, tables, evaluation, flows)
     _add_tie(inputs, evaluation, flows)
     exposed = {term.name: term.exposed_seconds for term in terms}
-    return tuple(_link(inputs, pair, flows, exposed, step_seconds) for pair in sorted(flows))
+    starts = {"dp": 1.0 / tables.settings.sync.every}
+    return tuple(_link(inputs, pair, flows, exposed, starts, step_seconds) for pair in sorted(flows))
 
 
 def full_paths(inputs: Inputs, links: tuple[Link, ...], step_seconds: float) -> tuple[str, ...]:
@@ -95,8 +96,10 @@ def _link(
     pair: tuple[int, int],
     flows: dict[tuple[int, int], list[tuple[str, float, float]]],
     exposed: dict[str, float],
+    starts: dict[str, float],
     step_seconds: float,
 ) -> Link:
+    """`starts`: how often in a step a group begins to send; once where it is not in it."""
     zones, link = inputs.problem.cluster.zones, inputs.links[pair[0]][pair[1]]
     assert link is not None
     moved = sum(size for _, size, _ in flows[pair])
@@ -107,7 +110,7 @@ def _link(
         to_zone=zones[pair[1]].name,
         step_bytes=moved,
         bytes_per_second=moved / seconds if seconds > 0.0 else float("nan"),
-        raw_seconds=seconds + link.latency_seconds,
+        raw_seconds=seconds + link.latency_seconds * max(starts.get(name, 1.0) for name, _, _ in flows[pair]),
         exposed_seconds=_exposed(pair, flows, exposed),
         utilization_fraction=min(seconds / step_seconds, 1.0),
         dollars_per_hour=None if price is None else moved * price / step_seconds * SECONDS_PER_HOUR,
@@ -118,14 +121,14 @@ def _link(
 def _exposed(
     pair: tuple[int, int], flows: dict[tuple[int, int], list[tuple[str, float, float]]], exposed: dict[str, float]
 ) -> float:
-    """Share of the exposed terms that this link causes: sends in proportion to their time, the ring as a whole."""
+    """Its share of the exposed terms, in proportion to the time that it takes of them: shares add up to the terms."""
     names = {"pp": "zone_pipeline_send", "dp": "zone_agreement", "embedding": "embedding_agreement"}
     total = 0.0
     for group, term in names.items():
         own = sum(time for name, _, time in flows[pair] if name == group)
-        every = [sum(time for name, _, time in flow if name == group) for flow in flows.values()]
+        every = sum(time for flow in flows.values() for name, _, time in flow if name == group)
         if own > 0.0:
-            total += exposed[term] * (own / sum(every) if group == "pp" else own / max(every))
+            total += exposed[term] * own / every
     return total
 
 

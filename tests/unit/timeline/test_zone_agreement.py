@@ -224,6 +224,22 @@ def test_buckets_and_prefetch_are_the_plan_s(agreed):
     assert one.memory == agreed(plan=shards, framework="fsdp").memory
 
 
+@pytest.mark.parametrize("plan", [{}, {"tp": 4, "pp": 4, "shard": "none"}], ids=["dp", "pp"])
+def test_links_share_what_is_exposed(agreed, plan):
+    """What each direction exposes adds up to what the terms expose: nothing is told twice."""
+    found = agreed(plan=plan, framework="megatron", link={"per_flow": "1 Mbit/s"})
+    terms = ("zone_agreement", "zone_pipeline_send", "embedding_agreement")
+    whole = sum(exposed(found, name) for name in terms)
+    assert whole > 0.0
+    assert sum(link.exposed_seconds for link in found.links) == pytest.approx(whole)
+
+
+def test_a_link_waits_for_its_latency_once_an_exchange(agreed):
+    once, rarely = (agreed({"method": "diloco", "every": every}).links[0] for every in (1, 1000))
+    assert once.raw_seconds == pytest.approx(once.groups[0].seconds + 0.01)
+    assert rarely.raw_seconds == pytest.approx(once.raw_seconds / 1000)
+
+
 def test_more_streams_carry_more_over_a_window(agreed):
     thin = {"link": {"window": "100 kB"}}
     assert agreed({"streams": 8}, **thin).step_seconds < agreed(**thin).step_seconds
