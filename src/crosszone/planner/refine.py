@@ -27,7 +27,7 @@ SEED_MARGIN = 1.3
 """A seed whose estimate exceeds the best plan known by more is left."""
 SMALL_NUM_GPUS = 32
 SMALL_WORK = 1.0e6
-LARGE_WORK = 2.5e5
+LARGE_WORK = 1.5e5
 """Actions simulated in one refinement; a microsecond or two each."""
 ROW_WORK = 20.0
 """A row of a neighbourhood in actions."""

@@ -47,6 +47,14 @@ class Shapes:
         return np.where(self.num_stages > 0, -(-self.run_layers // np.maximum(self.num_stages, 1)), 0)
 
     @property
+    def most_virtual(self) -> Ints:
+        """Virtual stages up to which each has a layer; the first may hold the embedding alone, the last the head."""
+        alone = self.num_stages == 1
+        ends = alone & ((self.stage == 0) | (self.stage + self.num_stages == self.pp[:, None]))
+        slimmest = self.run_layers // np.maximum(self.num_stages, 1) + ends
+        return np.asarray(np.where(self.num_stages > 0, slimmest, np.iinfo(np.int64).max).min(axis=1))
+
+    @property
     def is_uneven(self) -> Bools:
         """Some stages hold more layers than others."""
         slimmest = np.where(

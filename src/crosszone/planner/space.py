@@ -16,6 +16,8 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rows import Settings, Tables
 
 ONE_F_ONE_B, INTERLEAVED = SCHEDULES.index("1f1b"), SCHEDULES.index("interleaved_1f1b")
+UNEVEN_CHUNKS = (2, 4, 8)
+"""Virtual stages of uneven stages, besides divisors of the layers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
     rounds of microbatches where stages are interleaved, experts that divide, every degree that the job file fixes.
     """
     shape = shapes(inputs, layout, options)
-    row, size, virtual, evenly = _crossed(shape, options)
+    row, size, virtual, evenly = _crossed(inputs, shape, options)
     total = inputs.problem.workload.global_batch_size // size
     num_replicas, repeats = _thinned(shape.most_replicas[row], total, evenly, inputs.problem.plan.dp)
     share, is_unequal = _shares(inputs, layout, total, num_replicas)
@@ -110,11 +112,18 @@ def _settings(request: PlanRequest) -> Settings:
     )
 
 
-def _crossed(shape: Shapes, options: Options) -> tuple[Ints, Ints, Ints, Bools]:
-    """Shape row, microbatch size, virtual stages, and whether replicas are thinned to share the batch evenly."""
-    axes = (np.arange(len(shape.tp)), options.microbatch_size, options.num_virtual_stages, np.array([False, True]))
+def _crossed(inputs: Inputs, shape: Shapes, options: Options) -> tuple[Ints, Ints, Ints, Bools]:
+    """Shape row, microbatch size, virtual stages, and whether replicas are thinned to share the batch evenly.
+
+    Uneven stages are interleaved where no even ones have as many ranks; single moves try the others.
+    """
+    request = inputs.problem.plan
+    is_free = request.num_virtual_stages is None and request.schedule in (None, SCHEDULES[INTERLEAVED])
+    chunks = np.union1d(options.num_virtual_stages, UNEVEN_CHUNKS) if is_free else options.num_virtual_stages
+    axes = (np.arange(len(shape.tp)), options.microbatch_size, chunks, np.array([False, True]))
     row, size, virtual, evenly = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
-    keep = (virtual == 1) | ((shape.pp[row] > 1) & shape.is_even[row])
+    needs_uneven = inputs.problem.model.num_layers % shape.pp != 0
+    keep = (virtual == 1) | ((shape.pp > 1) & (shape.is_even | needs_uneven))[row]
     return row[keep], size[keep], virtual[keep], evenly[keep]
 
 
@@ -171,7 +180,9 @@ def _interleaves(inputs: Inputs, shape: Shapes, row: Ints, virtual: Ints, share:
     A schedule that the job file names may need more.
     """
     pp, name = shape.pp[row], inputs.problem.plan.schedule
-    fits = inputs.problem.model.num_layers // pp % virtual == 0
+    whole = inputs.problem.model.num_layers // pp % virtual == 0
+    may_be_uneven = name is None or traits(name).placement == "loop"
+    fits = np.where(shape.is_even[row], whole, may_be_uneven & (shape.most_virtual[row] >= virtual))
     if name is None or traits(name).placement == "loop":
         fits = fits & (share[:, 0] % pp == 0) & ~is_unequal
     keep = np.asarray((virtual == 1) | fits)
