@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crosszone.core.model import Model
 from crosszone.cost.sync import sync_method
 from crosszone.spec import job as spec
 from crosszone.spec.reporting import Report
@@ -9,30 +10,35 @@ from crosszone.spec.reporting import Report
 DEFAULT_METHOD = "hierarchical"
 
 
-def check_sync(job: spec.Job, report: Report) -> None:
-    """Refuse keys that contradict the method, and warn of those that it does not read."""
+def check_sync(job: spec.Job, model: Model | None, report: Report) -> None:
+    """Refuse keys that contradict the method or the model, and warn of those that the method does not read."""
     sync = job.plan.sync if job.plan is not None else None
     if sync is None or report.has_lost(("plan", "sync", "method")):
         return
     method = sync.method or DEFAULT_METHOD
     _check_algorithm(sync, method, report)
-    _check_fragments(sync, method, report)
+    _check_fragments(sync, method, model, report)
     _check_delay(sync, method, report)
     _check_streams(sync, method, report)
 
 
 def _check_algorithm(sync: spec.Sync, method: str, report: Report) -> None:
-    if method == "flat" and sync.algorithm not in (None, "ring"):
-        message = f"flat is one ring over all ranks, but algorithm is {sync.algorithm}."
+    if sync_method(method).IS_FLAT and sync.algorithm not in (None, "ring"):
+        message = f"{method} is one ring over all ranks, but algorithm is {sync.algorithm}."
         hint = f"Set method: hierarchical for {sync.algorithm}, or algorithm: ring."
         report.refuse(("plan", "sync", "algorithm"), "conflict", message, hint)
 
 
-def _check_fragments(sync: spec.Sync, method: str, report: Report) -> None:
-    if sync.fragments is not None and method != "streaming_diloco":
+def _check_fragments(sync: spec.Sync, method: str, model: Model | None, report: Report) -> None:
+    if sync.fragments is None:
+        return
+    path = ("plan", "sync", "fragments")
+    if sync_method(method).LAYERS_PER_FRAGMENT is None:
         message = f"fragments is {sync.fragments}, but {method} exchanges the whole model at once."
-        hint = "Set method: streaming_diloco, or leave fragments out."
-        report.refuse(("plan", "sync", "fragments"), "conflict", message, hint)
+        report.refuse(path, "conflict", message, "Set method: streaming_diloco, or leave fragments out.")
+    elif model is not None and sync.fragments > model.num_layers:
+        message = f"fragments is {sync.fragments}, but the model has {model.num_layers} layers to divide."
+        report.refuse(path, "conflict", message, f"Write fragments: {model.num_layers} or less.")
 
 
 def _check_delay(sync: spec.Sync, method: str, report: Report) -> None:

@@ -22,6 +22,8 @@ from crosszone.spec.shape import LOST_NAME
 from crosszone.spec.yaml_source import Path
 
 INTERLEAVED = "interleaved_1f1b"
+PLAIN = "1f1b"
+"""What one stage alone runs: a forward, then its backward."""
 MANY_MICROBATCHES = 1 << 20
 """Enough for every schedule, and even."""
 STANDALONE_ENDS = 2
@@ -220,13 +222,12 @@ def _check_schedule(case: _Case) -> None:
         if pp == 1:
             message = f"num_virtual_stages is {chunks}, but pp is 1: there is no pipeline."
             case.refuse("num_virtual_stages", "conflict", message, "Set num_virtual_stages: 1, or pp above 1.")
-    elif schedule in SCHEDULES and least > 1:
-        if chunks == 1:
-            message = f"the schedule {schedule} needs num_virtual_stages above 1, not 1."
-            case.refuse("schedule", "conflict", message, "Set num_virtual_stages: 2, or schedule: 1f1b.")
-        if pp == 1:
-            message = f"the schedule {schedule} needs pp above 1, not 1."
-            case.refuse("schedule", "conflict", message, "Set schedule: 1f1b, or pp above 1.")
+    elif schedule in SCHEDULES and least > 1 and chunks == 1:
+        message = f"the schedule {schedule} needs num_virtual_stages above 1, not 1."
+        case.refuse("schedule", "conflict", message, "Set num_virtual_stages: 2, or schedule: 1f1b.")
+    if schedule in SCHEDULES and schedule != PLAIN and pp == 1:
+        message = f"the schedule {schedule} needs pp above 1, not 1."
+        case.refuse("schedule", "conflict", message, f"Set schedule: {PLAIN}, or pp above 1.")
 
 
 def _check_shape(case: _Case, schedule: str, pp: int) -> None:

@@ -28,6 +28,9 @@ from crosszone.spec.yaml_source import Path
 Pair = tuple[str, str]
 ENDS = ("between", "from", "to")
 RATES = ("bandwidth", "per_node", "per_flow")
+MOST_LOSS_FRACTION = 0.05
+"""Up to here the square root formula of `cost.network` holds; beyond, time-outs do most of the waiting. Source: Padhye,
+Firoiu, Towsley, Kurose 1998, "Modeling TCP throughput", SIGCOMM, sec. 3."""
 """A link needs one of them."""
 MAX_LISTED_PAIRS = 20
 SAME_PLACE_METERS = 1000.0
@@ -159,6 +162,7 @@ class _Paths:
         self._check_rates(pair, written)
         if values.get("loss") and "congestion_control" not in values:
             self.report.assume((*written.path, "congestion_control"), "cubic, Linux's default (RFC 9438, sec. 1).")
+        self._doubt_loss(written)
         distance_meters = values.get("distance", self._distance_meters(pair))
         rtt_seconds = self._rtt_seconds(pair, distance_meters)
         if rtt_seconds is None:
@@ -181,6 +185,15 @@ class _Paths:
             mtbf_seconds=values.get("mtbf"),
             repair_seconds=values.get("repair"),
         )
+
+    def _doubt_loss(self, link: _Written) -> None:
+        loss = link.values.get("loss")
+        if loss is not None and loss > MOST_LOSS_FRACTION and link.values.get("congestion_control") != "bbr":
+            message = (
+                f"{loss:.0%} of all packets lost; above {MOST_LOSS_FRACTION:.0%} time-outs rule, and flows are slower "
+                "than the formula says (Padhye et al. 1998)."
+            )
+            self.report.warn((*link.path, "loss"), message)
 
     def _check_rates(self, pair: Pair, link: _Written) -> None:
         for name in RATES:

@@ -52,7 +52,7 @@ def resolve(job: spec.Job, report: Report, base: FilePath | None) -> core.Proble
     workload = _workload(job.workload, gpus, report)
     _check_length(job, model, report)
     legality.check(job, model, report)
-    check_sync(job, report)
+    check_sync(job, model, report)
     _check_totals(job, workload, report)
     if report.findings or model is None or workload is None or len(zones) < len(sites):
         return None

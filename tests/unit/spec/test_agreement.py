@@ -17,6 +17,7 @@ def findings(job):
     [
         ({"method": "flat", "algorithm": "tree"}, "algorithm", ("flat", "tree")),
         ({"method": "diloco", "fragments": 4}, "fragments", ("4", "diloco")),
+        ({"method": "streaming_diloco", "fragments": 1000}, "fragments", ("1000", "32 layers")),
         ({"delay": 1}, "delay", ("1", "hierarchical")),
         ({"method": "delayed", "delay": 0}, "delay", ("0", "one step late")),
         ({"method": "diloco", "every": 10, "delay": 11}, "delay", ("11", "10")),

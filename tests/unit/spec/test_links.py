@@ -224,6 +224,14 @@ def test_slow_but_possible_link_is_taken_without_a_word(two_zones):
     assert not [one for one in read_job(two_zones(GOOD | {"bandwidth": "1 Mbit/s"})).warnings if "right" in one.message]
 
 
+@pytest.mark.parametrize(("loss", "control", "count"), [("4 %", "reno", 0), ("50 %", "reno", 1), ("50 %", "bbr", 0)])
+def test_loss_beyond_its_formula_is_told_once(two_zones, loss, control, count):
+    link = GOOD | {"bandwidth": "1 Gbit/s", "loss": loss, "congestion_control": control}
+    told = [one for one in read_job(two_zones(link)).warnings if one.where.endswith("loss")]
+    assert len(told) == count
+    assert all("50%" in one.message and "Padhye" in one.message for one in told)
+
+
 def test_egress_price_of_both_directions_is_told_once(zones):
     regions = {"a": "gcp:us-central1", "b": "gcp:us-west1"}
     job = zones(regions, links=[{"between": ["a", "b"], **GOOD}])
