@@ -153,7 +153,7 @@ class _Report:
             costs=whole.costs,
             assumed=(
                 *(f"{notice.where}: {notice.message}" for notice in problem.assumed),
-                *agreement_assumed(plan),
+                *agreement_assumed(problem, plan),
                 *self._assumed_shares(),
                 *(() if note is None else (note,)),
                 *whole.assumed,

@@ -2,13 +2,17 @@
 
 import numpy as np
 
-from crosszone.core.plan import Plan
+from crosszone import units
+from crosszone.core.plan import Plan, Sync
 from crosszone.core.prediction import Agreement
 from crosszone.core.problem import Problem
+from crosszone.core.workload import DTYPE_BYTES
+from crosszone.cost.codecs.content import Content
 from crosszone.cost.sync import sync_method
 from crosszone.timeline.agreement_memory import agreement_bytes
 from crosszone.timeline.evaluate import Evaluation
-from crosszone.timeline.sync_choice import changes, num_delay_steps, num_fragments
+from crosszone.timeline.sync_choice import changes, num_delay_steps, num_fragments, stream_codec
+from crosszone.timeline.zone_agreement import exchanged_content
 
 
 def agreement_report(problem: Problem, plan: Plan, evaluation: Evaluation, step_seconds: float) -> Agreement | None:
@@ -48,15 +52,52 @@ def agreement_warnings(problem: Problem, plan: Plan) -> tuple[str, ...]:
     ]
     if "dp" not in axis and problem.plan.sync is not None and sync.method != "hierarchical":
         found.append(f"plan.sync: {sync.method} has no effect, as no replicas lie in different zones.")
+    if "dp" in axis and problem.plan.sync is not None and sync.algorithm != "ring" and len(plan.zones) == 2:
+        found.append(f"plan.sync.algorithm: {sync.algorithm} has no effect: between two zones it is what a ring is.")
+    found += _idle_codecs(problem, plan)
     if plan.prefetch is not None and plan.shard == "none":
         found.append("plan.prefetch has no effect: nothing is sharded, so that no weights are gathered.")
     return tuple(found)
 
 
-def agreement_assumed(plan: Plan) -> tuple[str, ...]:
-    """What a person said of the agreement in place of what is computed."""
-    if plan.overlap_fraction is None:
-        return ()
-    return (
-        f"plan.overlap_fraction: {plan.overlap_fraction:g} of the agreement is hidden, as stated; none is computed.",
-    )
+def agreement_assumed(problem: Problem, plan: Plan) -> tuple[str, ...]:
+    """What a person said of the agreement in place of what is computed, and what its default takes."""
+    found = []
+    if plan.overlap_fraction is not None:
+        share = f"{plan.overlap_fraction:g} of the agreement is hidden, as stated"
+        found.append(f"plan.overlap_fraction: {share}; none is computed.")
+    sums_at_once = "dp" in plan.zone_axis and plan.shard == "none"
+    if sums_at_once and problem.plan.sync is None and plan.sync.method == "hierarchical":
+        found.append(
+            "plan.sync.method: hierarchical, each zone sums its gradients first. Replicas of a whole model sum them in "
+            "one flat ring unless a communication hook makes a group of each zone; write flat where there is none."
+        )
+    return tuple(found)
+
+
+def _idle_codecs(problem: Problem, plan: Plan) -> list[str]:
+    """Codecs of streams that do not cross, and those that send no less than without."""
+    found, plain = [], stream_codec(Sync(), "gradients")
+    for stream, name in plan.sync.codecs:
+        key, packing = f"plan.sync.codecs.{stream}", stream_codec(plan.sync, stream)
+        axis, what = ("pp", "stages of one replica") if stream == "activations" else ("dp", "replicas")
+        if not packing.changes_mathematics:
+            continue
+        if axis not in plan.zone_axis:
+            found.append(f"{key} has no effect, as no {what} lie in different zones.")
+            continue
+        content = _content(problem, plan, stream)
+        before, after = (float(one.encoded(content).wire_bytes) for one in (plain, packing))
+        if after >= before:
+            sizes = f"{units.format_bytes(after)} instead of {units.format_bytes(before)}"
+            found.append(f"{key}: {name} sends as much as none, {sizes}. Leave it out, or take a narrower one.")
+    return found
+
+
+def _content(problem: Problem, plan: Plan, stream: str) -> Content:
+    """One message of the stream before it is packed."""
+    if stream != "activations":
+        return exchanged_content(problem, plan.sync, plan.tp)
+    tokens = plan.microbatch_size * problem.workload.sequence_length
+    element_bytes = DTYPE_BYTES[problem.workload.dtypes.activations]
+    return Content(num_elements=float(tokens * problem.model.hidden_size), element_bytes=element_bytes)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.tables import Bools, Floats, Ints
+from crosszone.core.plan import Sync
+from crosszone.core.problem import Problem
+from crosszone.core.tables import Bools, Floats, Ints, Numeric
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.codecs import Codec
 from crosszone.cost.codecs.content import Content, Encoded
@@ -83,7 +85,7 @@ def zone_agreement(view: StageView, tables: Tables) -> ZoneAgreement:
     if not (num_zones > 1).any():
         return _nothing(len(plans))
     packing = stream_codec(settings.sync, sync_method(settings.sync.method).STREAM)
-    packed = packing.encoded(_content(inputs, settings, plans.tp))
+    packed = packing.encoded(exchanged_content(inputs.problem, settings.sync, plans.tp))
     volume = _volume(view, tables, packing, packed, num_zones)
     found = _exchange(inputs, tables, volume, num_zones)
     crosses = num_zones > 1
@@ -156,17 +158,16 @@ def _nothing(size: int) -> ZoneAgreement:
     )  # fmt: skip
 
 
-def _content(inputs: Inputs, settings: Settings, tp: Ints) -> Content:
+def exchanged_content(problem: Problem, sync: Sync, tp: Numeric) -> Content:
     """One copy of the gradients as they are reduced, or of the change of the weights that the optimizer updates."""
-    problem = inputs.problem
     dtypes = problem.workload.dtypes
-    is_local = sync_method(settings.sync.method).IS_LOCAL
+    is_local = sync_method(sync.method).IS_LOCAL
     format_name = (dtypes.master_weights or dtypes.weights) if is_local else dtypes.gradient_reduction
     return Content(
         num_elements=float(num_parameters(problem.model)),
         element_bytes=DTYPE_BYTES[format_name],
         matrices=model_matrices(problem.model),
-        num_slices=tp.astype(float),
+        num_slices=np.asarray(tp, dtype=float),
     )
 
 

@@ -240,6 +240,31 @@ def test_a_link_waits_for_its_latency_once_an_exchange(agreed):
     assert rarely.raw_seconds == pytest.approx(once.raw_seconds / 1000)
 
 
+@pytest.mark.parametrize("name", ["topk_1", "powersgd_rank_100000", "bf16"])
+def test_a_codec_that_does_not_pack_is_told(agreed, name):
+    bf16 = {"dtypes": {"gradient_reduction": "bf16"}} if name == "bf16" else {}
+    found = agreed({"codecs": {"gradients": name}}, **bf16)
+    assert any("sends as much as none" in line and name in line for line in found.warnings)
+    fine = agreed({"codecs": {"gradients": "int8_block"}}, **bf16)
+    assert not any("sends as much as none" in line for line in fine.warnings)
+
+
+def test_a_codec_of_what_does_not_cross_is_told(agreed):
+    found = agreed({"codecs": {"activations": "int8_block"}})
+    assert any("codecs.activations has no effect" in line for line in found.warnings)
+
+
+def test_what_sums_once_per_zone_takes_is_told_where_nobody_chose_it(job):
+    def told(**plan):
+        problem = job({**REPLICAS, **plan}, framework="ddp")
+        found = predict_plan(problem, complete(problem), framework_facts("ddp"))
+        return any("communication hook" in line for line in found.assumed)
+
+    assert told()
+    assert not told(sync={"method": "hierarchical"})
+    assert not told(sync={"method": "flat"})
+
+
 def test_more_streams_carry_more_over_a_window(agreed):
     thin = {"link": {"window": "100 kB"}}
     assert agreed({"streams": 8}, **thin).step_seconds < agreed(**thin).step_seconds
