@@ -201,6 +201,8 @@ def late_seconds(view: StageView) -> Floats:
     While the pipeline fills, every message on the way is late once, too: half as many as a microbatch has both ways.
     """
     plans, stages = view.plans, view.stages
+    if not any(each.late_message_seconds for each in view.inputs.frameworks):
+        return np.asarray(np.zeros(len(plans)))
     before = (stages.stage > 0) | (stages.num_stages > 1)
     after = (stages.stage + stages.num_stages < plans.pp) | (stages.num_stages > 1)
     count = 2.0 * (before * 1.0 + after) * (view.num_microbatches + 0.5 * (plans.pp - 1.0))
@@ -210,8 +212,6 @@ def late_seconds(view: StageView) -> Floats:
 def is_late(view: StageView) -> Bools:
     """Messages between the stages of so many GPUs, or of such tensor parallelism, are late."""
     plans = view.plans
-    if not any(each.late_message_seconds for each in view.inputs.frameworks):
-        return np.zeros(len(plans), dtype=np.bool_)
     num_gpus, tp = view.fact("late_message_num_gpus"), view.fact("late_message_tp")
     world_size = plans.tp * plans.cp * plans.dp * plans.pp
     return np.asarray(((num_gpus > 0.0) & (world_size >= num_gpus)) | ((tp > 0.0) & (plans.tp >= tp)))
