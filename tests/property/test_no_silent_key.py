@@ -78,6 +78,7 @@ OTHERS = {
     "cluster.links.2": {"between": ["a", "c"], **LINK, "shared": "sea-cable"},
 }
 """The links of a third zone, which are one path."""
+THREE_ZONES = {THIRD: {"name": "c", "nodes": [NODES]}, "workload.global_batch_size": 48, **OTHERS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +229,7 @@ CASES = (
     case("plan.sync.streams", GONE, 4),
     case("plan.sync.fragments", GONE, 4, {**LOCAL, "plan.sync.method": "streaming_diloco"}),
     case("plan.sync.delay", GONE, 2, LOCAL),
-    case("plan.sync.algorithm", "ring", "tree"),
+    case("plan.sync.algorithm", "ring", "tree", THREE_ZONES),
     case("plan.overlap_fraction", GONE, "50%"),
     case("plan.bucket_bytes", GONE, "1 MB"),
     case("plan.prefetch", GONE, 0, {"plan": SHARDED, "framework": {"name": "fsdp"}}),
