@@ -25,10 +25,8 @@ from crosszone.cost.zone_collectives import best_bucket_bytes
 FASTER = "x2"
 RATES = {"bandwidth": "bandwidth", "per_node": "bandwidth per node", "per_flow": "rate per flow"}
 """Keys of a link that cap its rate, and what a person calls them."""
-EVERY = (8, 30, 100)
-"""Inner steps between agreements that are tried: 30 is what DiLoCo's scaling laws were fitted at (Charles et al. 2025,
-arXiv 2503.09799), 100 what INTELLECT-1 ran (Jaghouar et al. 2024, arXiv 2412.01152)."""
 USUAL_EVERY = 30
+"""At which DiLoCo's scaling laws were fitted (Charles et al. 2025, arXiv 2503.09799)."""
 MOST_PAIRS, MOST_ZONES = 8, 8
 """Pairs of zones whose links, and zones without which, are tried one by one."""
 VIRTUAL_STAGES = (2, 4)
@@ -229,7 +227,7 @@ def _agreement(plan: Plan) -> Iterator[Proposal]:
     for name, module in sync_methods().items():
         if name == plan.sync.method:
             continue
-        for every in EVERY if module.IS_LOCAL else (1,):
+        for every in module.TRIED_EVERY:
             often = f" every {every} steps" if every > 1 else ""
             yield Proposal(
                 kind=f"sync {name}",

@@ -28,6 +28,7 @@ from crosszone.timeline.evaluate import evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, codes, keyed
 from crosszone.timeline.rows import Tables
+from crosszone.timeline.zone_agreement import fastest_algorithm
 
 CHUNK = 3072
 """Plans evaluated at once: their columns stay in the processor's cache."""
@@ -184,7 +185,7 @@ def scan(
     # The most powerful first, so that weaker ones are soon known to be hopeless; listed as they came all the same.
     for index in sorted(range(len(layouts)), key=lambda index: -_flop_per_second(inputs, layouts[index])):
         layout = layouts[index]
-        tried = ways(inputs.problem, layout) if options.tries_ways else (inputs.problem.plan.sync or Sync(),)
+        tried = _ways(inputs, layout) if options.tries_ways else (inputs.problem.plan.sync or Sync(),)
         tried = tuple(sync for sync in tried if not _is_hopeless(run, layout, sync))
         if not tried:
             continue
@@ -203,6 +204,10 @@ def scan(
         num_candidates=num_candidates,
         num_pruned=num_rows - num_candidates,
     )
+
+
+def _ways(inputs: Inputs, layout: Layout) -> tuple[Sync, ...]:
+    return ways(inputs.problem, layout, algorithm=fastest_algorithm(inputs, layout))
 
 
 def _flop_per_second(inputs: Inputs, layout: Layout) -> float:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
 from crosszone.core.problem import Problem
 from crosszone.core.workload import DTYPE_BYTES
+from crosszone.cost.sync import sync_methods
 from crosszone.errors import Finding, SpecError
 from crosszone.timeline.sync_choice import ASYNC, COMPRESSION, changes
 
 LOCAL_SGD = "local_sgd"
-LOCAL_STEPS = {"local_sgd": (8,), "diloco": (10, 30, 100), "streaming_diloco": (30, 100)}
-"""Inner steps between agreements that are tried: what was trained with little loss in Lin et al. 2020 (arXiv
-1808.07217) and Douillard et al. 2023 and 2025 (arXiv 2311.08105, 2501.18512). Longer ones only on a person's word."""
 GRADIENT_CODECS = ("bf16", "int8_block")
 PSEUDOGRADIENT_CODECS = ("int8_block", "int4")
 EVERY_AXIS = "dp+pp"
 
 
-def ways(problem: Problem, layout: Layout) -> tuple[Sync, ...]:
+def ways(problem: Problem, layout: Layout, *, algorithm: str = "ring") -> tuple[Sync, ...]:
     """The plan's own way where it is fixed; else once per zone in every step, and what `constraints.allow` names.
 
-    The gentlest first. A flat ring is not tried: it moves more bytes in more rounds and changes nothing else.
+    The gentlest first, all by `algorithm`, which changes no sum. A flat ring is not tried: it moves more bytes over
+    fewer flows and changes nothing else. Nor are larger batches, which a person chooses by `global_batch_size`.
     """
     if problem.plan.sync is not None:
         return (problem.plan.sync,)
     if len(layout.ring) < 2:
         return (Sync(),)
-    return (Sync(), *_changing(problem))
+    return tuple(replace(sync, algorithm=algorithm) for sync in (Sync(), *_changing(problem)))
 
 
 def refuse_without_consent(problem: Problem) -> None:
@@ -64,8 +64,8 @@ def _changing(problem: Problem) -> Iterator[Sync]:
         for codec in gradients:
             yield Sync(method="delayed", codecs=_codecs("gradients", codec))
     if LOCAL_SGD in allow:
-        for method, counts in LOCAL_STEPS.items():
-            for every in counts:
+        for method, way in sync_methods().items():
+            for every in way.TRIED_EVERY if way.IS_LOCAL else ():
                 for codec in pseudogradients:
                     yield Sync(method=method, every=every, codecs=_codecs("pseudogradients", codec))
 

@@ -57,10 +57,11 @@ def rates_at_once(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric)
     """
     flows = np.asarray(num_flows)
     alone = np.stack([achieved_bytes_per_second(inputs, pair, flows) for pair in pairs], axis=-1)
-    under = shared(inputs)
-    resources = list(dict.fromkeys(each for pair in pairs for each in under[_zones(inputs, pair)]))
-    uses = [[each in under[_zones(inputs, pair)] for pair in pairs] for each in resources]
-    capacities = [np.full(flows.shape, each.bytes_per_second) for each in resources]
+    under, users = shared(inputs), dict[Shared, list[bool]]()
+    for index, pair in enumerate(pairs):
+        for each in under[_zones(inputs, pair)]:
+            users.setdefault(each, [False] * len(pairs))[index] = True
+    uses, capacities = list(users.values()), [np.full(flows.shape, each.bytes_per_second) for each in users]
     for end in (0, 1):
         for pool in dict.fromkeys(pair[end] for pair in pairs):
             uses.append([pair[end] == pool for pair in pairs])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import Sync
+from crosszone.core.plan import ZONE_ALGORITHMS, Sync
 from crosszone.core.problem import Problem
 from crosszone.core.tables import Bools, Floats, Ints, Numeric
 from crosszone.core.workload import DTYPE_BYTES
@@ -32,6 +32,8 @@ from crosszone.timeline.stages import PARAMETERS, StageView
 from crosszone.timeline.sync_choice import stream_codec
 
 PoolPair = tuple[int, int]
+ALIKE = 1.01
+"""Algorithms whose exchanges differ by less count as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,28 @@ def _sends(inputs: Inputs, pool: int) -> tuple[float, int, int]:
 def exchange_algorithm(settings: Settings) -> str:
     """As the plan says; a flat ring is a ring."""
     return "ring" if sync_method(settings.sync.method).IS_FLAT else settings.sync.algorithm
+
+
+def fastest_algorithm(inputs: Inputs, layout: Layout) -> str:
+    """Of ring, tree and direct, which add up the same, the one that sums a copy of the gradients fastest.
+
+    Layer by layer, all GPUs of the smallest zone sending. The first of those within 1 % of each other.
+    """
+    if len(layout.ring) < 3:
+        return ZONE_ALGORITHMS[0]
+    model, zone = inputs.problem.model, inputs.hardware.zone
+    size = num_parameters(model) * DTYPE_BYTES[inputs.problem.workload.dtypes.gradient_reduction]
+    pools = [inputs.hardware.num_gpus[zone == one].sum() for one in layout.ring]
+    flows, seconds = np.array([min(pools)]), {}
+    for algorithm in ZONE_ALGORITHMS:
+        links = _exchange_links(inputs, exchange_pairs(inputs, layout, algorithm), flows)
+        one = _exchange_of(
+            inputs, layout, algorithm, links, num_ranks=flows, is_flat=False, reduced=np.array([size]),
+            half=np.zeros(1), warm=np.zeros(1, dtype=np.bool_),
+        )  # fmt: skip
+        seconds[algorithm] = float((one.transfer_seconds + model.num_layers * one.latency_seconds)[0])
+    least = min(seconds.values())
+    return next((name for name, each in seconds.items() if each <= ALIKE * least), ZONE_ALGORITHMS[0])
 
 
 def exchange_rates(inputs: Inputs, settings: Settings, pairs: list[PoolPair], num_flows: Ints) -> Floats:
@@ -245,26 +269,44 @@ def _rows_exchange(
     inputs: Inputs, tables: Tables, volume: _Volume, rows: Ints, pairs: list[PoolPair], algorithm: str, flows: Ints
 ) -> Exchange:
     plans, settings = tables.plans.take(rows), tables.settings
-    streamed = _with_streams(inputs, settings)
-    between = [link_between(streamed, pair) for pair in pairs]
-    links = ExchangeLinks(
-        bytes_per_second=rates_at_once(streamed, pairs, flows),
+    return _exchange_of(
+        inputs,
+        tables.layouts[int(plans.layout[0])],
+        algorithm,
+        _exchange_links(_with_streams(inputs, settings), pairs, flows),
+        num_ranks=plans.dp * plans.cp,
+        is_flat=sync_method(settings.sync.method).IS_FLAT,
+        reduced=volume.all_reduce_bytes[rows],
+        half=volume.half_bytes[rows],
+        warm=volume.gathers[rows],
+    )
+
+
+def _exchange_links(inputs: Inputs, pairs: list[PoolPair], flows: Ints) -> ExchangeLinks:
+    between = [link_between(inputs, pair) for pair in pairs]
+    return ExchangeLinks(
+        bytes_per_second=rates_at_once(inputs, pairs, flows),
         latency_seconds=np.array([link.latency_seconds for link in between]),
         jitter_seconds=np.array([link.jitter_seconds or 0.0 for link in between]),
         num_flows=flows.astype(float) * min(link.num_streams or 1 for link in between),
     )
-    num_zones = len(tables.layouts[int(plans.layout[0])].ring)
-    reduced, half, warm = volume.all_reduce_bytes[rows], volume.half_bytes[rows], volume.gathers[rows]
+
+
+def _exchange_of(
+    inputs: Inputs, layout: Layout, algorithm: str, links: ExchangeLinks, *, num_ranks: Ints, is_flat: bool,
+    reduced: Floats, half: Floats, warm: Bools,
+) -> Exchange:  # fmt: skip
+    num_zones = len(layout.ring)
     if algorithm == "tree":
-        levels = tree_levels(best_tree(inputs.links, tables.layouts[int(plans.layout[0])].ring))
+        levels = tree_levels(best_tree(inputs.links, layout.ring))
         return tree_exchange(links, num_levels=levels, all_reduce_bytes=reduced, is_warm=warm)
     if algorithm == "direct":
         return direct_exchange(links, num_zones=num_zones, all_reduce_bytes=reduced, half_bytes=half, is_warm=warm)
     return ring_exchange(
         links,
-        num_zones=np.full(len(rows), num_zones),
-        num_ranks=np.maximum(plans.dp * plans.cp, num_zones),  # fewer where stages of one replica fill several zones
-        is_flat=np.full(len(rows), sync_method(settings.sync.method).IS_FLAT),
+        num_zones=np.full(len(reduced), num_zones),
+        num_ranks=np.maximum(num_ranks, num_zones),  # fewer where stages of one replica fill several zones
+        is_flat=np.full(len(reduced), is_flat),
         all_reduce_bytes=reduced,
         half_bytes=half,
         is_warm=warm,

@@ -1,13 +1,17 @@
 """Which ways to agree the search tries, and the consent that they need."""
 
+import dataclasses
+
 import pytest
 
 from crosszone.core.plan import Sync
 from crosszone.errors import InfeasiblePlan, SpecError
+from crosszone.frameworks import framework_facts
 from crosszone.planner.search import search
 from crosszone.planner.ways import gentleness, refuse_without_consent, ways
 from crosszone.service import predict
 from crosszone.spec import read_job
+from crosszone.timeline.predict import predict_plan
 
 NODES = {"count": 2, "gpu": "a100-sxm4-80gb", "gpus_per_node": 8}
 MODEL = {"num_layers": 12, "hidden_size": 2048, "ffn_size": 5632, "num_heads": 16, "vocab_size": 32000}
@@ -57,6 +61,26 @@ def test_each_word_opens_its_own_ways():
     assert codecs(["local_sgd", "async"]) == set()
     assert codecs(["compression"]) == {"bf16", "int8_block"}
     assert codecs(["compression", "local_sgd"]) == {"bf16", "int8_block", "int4"}
+
+
+def test_local_steps_are_those_that_were_trained():
+    every = {(sync.method, sync.every) for sync in ways(problem(allow=["local_sgd"]), _Layout(0, 1))}
+    local = {("local_sgd", 8), ("diloco", 10), ("diloco", 30), ("diloco", 100)}
+    assert every == {("hierarchical", 1), *local, ("streaming_diloco", 30), ("streaming_diloco", 100)}
+
+
+def test_the_algorithm_is_that_of_every_way():
+    found = ways(problem(allow=["async"]), _Layout(0, 1, 2), algorithm="tree")
+    assert {(sync.method, sync.algorithm) for sync in found} == {("hierarchical", "tree"), ("delayed", "tree")}
+
+
+def test_the_search_takes_the_fastest_algorithm_of_more_than_two_zones():
+    """Over links of their own, all pairs at once carry a third of what a ring of four does."""
+    wide = problem({"tp": 1, "pp": 1, "dp": 64}, zones="abcd", framework="ddp")
+    best = search(wide, top=1).plans[0]
+    assert best.plan.sync.algorithm == "direct"
+    ring = predict_plan(wide, dataclasses.replace(best.plan, sync=Sync()), framework_facts("ddp"))
+    assert ring.step_seconds > 2.0 * best.prediction.step_seconds
 
 
 def test_one_zone_has_nothing_to_agree_on():

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from crosszone.core.plan import Plan
+from crosszone.core.plan import Plan, Sync
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.planner.guide.question import Draft
 from crosszone.spec import read_job
@@ -112,7 +112,7 @@ def _plan_lines(plan: Plan) -> list[tuple[str, Any]]:
         found += [("sequence_parallel", str(plan.sequence_parallel).lower())]
     if plan.offload != "none":
         found += [("offload", plan.offload)]
-    if "dp" in plan.zone_axis and (plan.sync.every > 1 or plan.sync.codecs or plan.sync.method != "hierarchical"):
+    if "dp" in plan.zone_axis and plan.sync != Sync():
         found += [("sync", _sync_text(plan))]
     if _is_uneven(plan):
         found += [("stages", _stages_text(plan))]
@@ -144,6 +144,8 @@ def _stages_text(plan: Plan) -> str:
 def _sync_text(plan: Plan) -> str:
     codecs = ", ".join(f"{stream}: {name}" for stream, name in plan.sync.codecs)
     parts = [f"method: {plan.sync.method}", f"every: {plan.sync.every}"]
+    if plan.sync.algorithm != Sync().algorithm:
+        parts.append(f"algorithm: {plan.sync.algorithm}")
     return f"{{{', '.join([*parts, *([f'codecs: {{{codecs}}}'] if codecs else [])])}}}"
 
 
