@@ -140,7 +140,7 @@ def best_bucket_bytes(message_bytes: Numeric, *, bytes_per_second: Numeric, buck
 
         b / B + S / b * L  is least at  b = sqrt(S * L * B), and not above S
 
-    Assumes: all buckets but the last are hidden, but their latencies L are not.
+    L is what the rounds of one bucket take. Assumes: all buckets but the last are hidden, but their latencies are not.
     """
     best = np.sqrt(np.asarray(message_bytes, dtype=float) * bucket_seconds * bytes_per_second)
     return np.minimum(best, message_bytes)

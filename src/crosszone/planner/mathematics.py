@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
-from crosszone.timeline.sync_choice import BATCH_CHANGE, changes
+from crosszone.timeline.sync_choice import changes
 
 UNCHANGED = "unchanged"
 
@@ -42,7 +42,7 @@ def _of_workload(base: Problem, problem: Problem) -> list[Effect]:
             "its schedule must follow, and beyond the critical batch size each token teaches less."
         )
         source = "Goyal et al. 2017 (arXiv 1706.02677), sec. 2.1; McCandlish et al. 2018 (arXiv 1812.06162), sec. 2"
-        found.append(Effect(message=message, consent=BATCH_CHANGE, source=source))
+        found.append(Effect(message=message, consent=None, source=source))  # `plan` takes the batch that is written
     words = {
         "sequence_length": "sequences of {1} tokens, not {0}: what the model sees at once is another.",
         "optimizer": "{1} updates the weights, not {0}.",

@@ -30,6 +30,7 @@ USUAL_EVERY = 30
 MOST_PAIRS, MOST_ZONES = 8, 8
 """Pairs of zones whose links, and zones without which, are tried one by one."""
 VIRTUAL_STAGES = (2, 4)
+BUCKET_FACTORS = (1, 4, 16)
 STREAM_AXES = {"gradients": "dp", "pseudogradients": "dp", "activations": "pp"}
 """What of a plan crosses zones where a stream does."""
 TCP = "NCCL_NSOCKS_PERTHREAD (NVIDIA NCCL user guide); iperf -P"
@@ -61,7 +62,7 @@ def proposals(written: dict[str, Any], problem: Problem, plan: Plan, prediction:
         yield from _codecs(plan)
     if "dp" in plan.zone_axis:
         yield from _agreement(plan)
-        yield from _bucket(problem, prediction)
+        yield from _bucket(prediction)
         yield from _without_zone(problem, plan)
     yield Proposal(
         kind="batch",
@@ -255,23 +256,30 @@ def _agreement(plan: Plan) -> Iterator[Proposal]:
             )
 
 
-def _bucket(problem: Problem, prediction: Prediction) -> Iterator[Proposal]:
-    """The bucket size that leaves least exposed on the slowest link that agrees."""
+def _bucket(prediction: Prediction) -> Iterator[Proposal]:
+    """Bucket sizes about the one that leaves least exposed on the slowest link that agrees.
+
+    Where the link is busier than what hides it, latencies count for more than the last bucket: larger ones are tried.
+    """
     sent = [(link, group) for link in prediction.links for group in link.groups if group.group == "dp"]
     if not sent:
         return
     link, group = max(sent, key=lambda pair: pair[1].seconds)
-    latency_seconds = problem.cluster.link(link.from_zone, link.to_zone).latency_seconds
+    given = {
+        each.name: each.value for term in prediction.terms if term.name == "zone_agreement" for each in term.inputs
+    }
+    latency_seconds = given["latency_seconds"] / given["num_calls"]
     best = float(
         best_bucket_bytes(group.step_bytes, bytes_per_second=link.bytes_per_second, bucket_seconds=latency_seconds)
     )
-    mebibytes = max(round(best / 2**20), 1)
-    yield Proposal(
-        kind="bucket",
-        title=f"buckets of {units.format_bytes(mebibytes * 2.0**20)}",
-        settings=(f"plan.bucket_bytes={mebibytes} MiB",),
-        source="Li et al. 2020 (PyTorch DDP), sec. 3.2.3",
-    )
+    for factor in BUCKET_FACTORS:
+        mebibytes = max(round(factor * best / 2**20), 1)
+        yield Proposal(
+            kind="bucket",
+            title=f"buckets of {units.format_bytes(mebibytes * 2.0**20)}",
+            settings=(f"plan.bucket_bytes={mebibytes} MiB",),
+            source="Li et al. 2020 (PyTorch DDP), sec. 3.2.3",
+        )
 
 
 def _without_zone(problem: Problem, plan: Plan) -> Iterator[Proposal]:

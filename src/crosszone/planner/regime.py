@@ -90,12 +90,12 @@ def _name(communication_seconds: float, gpu_seconds: float, step_seconds: float)
 
 
 def _busiest(prediction: Prediction) -> list[tuple[tuple[str, str], ...]]:
-    """Directions of links by what they cost, and both directions of a pair where there is more than one pair."""
+    """Directions of links by what they cost, and both directions of a pair: what binds both shows in neither alone."""
     used = [link for link in prediction.links if link.step_bytes > 0.0]
     used.sort(key=lambda link: (-link.exposed_seconds, -link.raw_seconds))
     ways = [(link.from_zone, link.to_zone) for link in used[:MOST_LINKS]]
     both = [way for way in ways if way[0] < way[1] and way[::-1] in ways]
-    return [(way,) for way in ways] + ([(way, way[::-1]) for way in both] if len(both) > 1 else [])
+    return [(way,) for way in ways] + [(way, way[::-1]) for way in both]
 
 
 def _all_communication(cluster: Cluster) -> Cluster:

@@ -142,6 +142,7 @@ def _inputs(tables: Tables, evaluation: Evaluation, spans: Makespans, row: int) 
             "link_bytes": zone.link_bytes[0],
             "transfer_seconds": zone.transfer_seconds[0],
             "latency_seconds": zone.latency_seconds[0],
+            "num_calls": zone.num_calls[0],
             "codec_seconds": zone.codec_seconds[0],
             "outer_seconds": zone.outer_seconds[0],
             "every": tables.settings.sync.every,

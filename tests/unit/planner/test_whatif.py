@@ -249,6 +249,23 @@ def test_slopes_are_differences_of_predictions(base: Base) -> None:
     )
 
 
+def test_two_directions_that_bind_together_have_a_slope_of_both(base: Base) -> None:
+    """An exchange waits for the slower direction: one alone twice as fast saves nothing."""
+    saved = [slope.seconds_saved for slope in base.regime.slopes if slope.what == "zone_link"]
+    (both,) = [slope.seconds_saved for slope in base.regime.slopes if slope.what == "zone_pair"]
+    assert saved == [0.0, 0.0]
+    assert both > 0.0
+
+
+def test_buckets_that_pay_too_many_round_trips_are_advised_larger() -> None:
+    job = copy.deepcopy(JOB)
+    job["cluster"]["links"][0] |= {"rtt": "200 ms", "bandwidth": "40 Gbit/s"}
+    advice = service.advice(service.whatif_base(job))
+    (bucket,) = [one for one in advice if one.settings[0].startswith("plan.bucket_bytes")]
+    assert float(bucket.settings[0].split("=")[1].split()[0]) > 25.0
+    assert bucket.seconds_saved > 5.0  # 52 of 54 round trips of 200 ms, each
+
+
 def test_links_that_carry_nothing_have_no_slope() -> None:
     base = service.whatif_base({**JOB, "constraints": {"exclude_zones": ["south"]}, "plan": {**JOB["plan"], "dp": 8}})
     assert {slope.what for slope in base.regime.slopes} == {
@@ -296,7 +313,7 @@ def test_advice_for_a_slow_link_names_the_mechanisms(base: Base) -> None:
     bandwidth = by_settings[("links[north,south].bandwidth=x2",)]
     assert (bandwidth.mathematics, bandwidth.consent) == ("unchanged", None)
     batch = by_settings[("workload.global_batch_size=2048",)]
-    assert batch.consent == "batch_change"
+    assert batch.consent is None  # `plan` takes the batch that is written
     kinds = {one.consent for one in by_settings.values()}
     assert {"local_sgd", "compression"} <= kinds
 
