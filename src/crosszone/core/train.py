@@ -1,5 +1,6 @@
 """What the trainer is told: everything that a run needs, resolved by the planner, nothing left to guess."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -140,6 +141,21 @@ def train_problems(config: TrainConfig) -> Iterator[Finding]:
     yield from timeout_problems(config.timeouts)
 
 
+def learning_rate(optimizer: TrainOptimizer, step: int) -> float:
+    """Of step `step`, 0 first: up to the full rate over the warm-up, then the cosine of Loshchilov and Hutter 2017.
+
+    rate * (f + (1 - f) * (1 + cos(pi * x)) / 2) with f the final fraction and x the part of the decay that is over.
+    """
+    full = optimizer.learning_rate
+    if step < optimizer.num_warmup_steps:
+        return full * (step + 1) / optimizer.num_warmup_steps
+    if optimizer.num_decay_steps is None:
+        return full
+    over = min((step - optimizer.num_warmup_steps) / optimizer.num_decay_steps, 1.0)
+    final = optimizer.final_learning_rate_fraction
+    return full * (final + (1.0 - final) * (1.0 + math.cos(math.pi * over)) / 2.0)
+
+
 def state_fingerprint(config: TrainConfig) -> str:
     """Changes with whatever makes the state of another run useless for this one: the model, the order of the data."""
     return fingerprint(
@@ -196,6 +212,7 @@ def _counts(config: TrainConfig) -> Iterator[Finding]:
         "sequence_length": config.sequence_length,
         "microbatch_size": config.microbatch_size,
         "dp_shard": config.dp_shard,
+        "optimizer.num_decay_steps": config.optimizer.num_decay_steps,
         "data.num_samples": config.data.num_samples,
         "identity_every_steps": config.identity_every_steps,
         **{f"rank_microbatches[{rank}]": count for rank, count in enumerate(config.rank_microbatches)},

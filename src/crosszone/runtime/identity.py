@@ -32,8 +32,10 @@ def check_identity(named_parameters: Iterable[tuple[str, torch.Tensor]], world: 
     Every rank of `world` calls it at once. Errors: ReplicasDiffer on all of a group, naming the ranks that differ
     from most, or all where no value has a majority, and the first parameter.
     """
-    names, digests = zip(*((name, digest(tensor)) for name, tensor in named_parameters), strict=True)
-    own = torch.stack(digests)
+    digests = {name: digest(tensor) for name, tensor in named_parameters}
+    if not digests:
+        return
+    names, own = list(digests), torch.stack(list(digests.values()))
     gathered = [torch.empty_like(own) for _ in world.replica_ranks]
     distributed.all_gather(gathered, own, group=world.replicas)
     rows = [tuple(row.tolist()) for row in gathered]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,15 +84,19 @@ class NativeEngine:
         """Parameters that replicas must agree on, each rank's own part."""
         return self.model.named_parameters()
 
+    checkpoint_format = "dcp"
+
     def save(self, folder: Path, extra: dict[str, Any]) -> None:
-        """Write weights, optimizer, loss scale and `extra` (keys that differ between ranks are kept apart)."""
-        from torch.distributed.checkpoint import FileSystemWriter, save
+        """Write weights, optimizer, loss scale and `extra`, whose keys name their rank."""
+        from torch.distributed.checkpoint.filesystem import FileSystemWriter
+        from torch.distributed.checkpoint.state_dict_saver import save
 
         save(self._state() | extra, storage_writer=FileSystemWriter(folder, sync_files=True))
 
     def load(self, folder: Path, extra: dict[str, Any]) -> dict[str, Any]:
         """Read what `save` wrote, by any number of ranks; `extra` has the keys and kinds that are wanted back."""
-        from torch.distributed.checkpoint import FileSystemReader, load
+        from torch.distributed.checkpoint.filesystem import FileSystemReader
+        from torch.distributed.checkpoint.state_dict_loader import load
 
         state = self._state() | extra
         load(state, storage_reader=FileSystemReader(folder))
@@ -115,14 +120,17 @@ class NativeEngine:
         if self.world.num_ranks == 1:
             return self.model
         bucket_bytes = config.bucket_bytes
-        module = DistributedDataParallel(
-            self.model,
-            device_ids=[device.index] if device.type == "cuda" else None,
-            process_group=self.world.replicas,
-            bucket_cap_mb=None if bucket_bytes is None else bucket_bytes / BYTES_PER_BUCKET_UNIT,
-            gradient_as_bucket_view=True,
-            broadcast_buffers=False,
-        )
+        with warnings.catch_warnings():
+            # Buffers are the same everywhere, and the option's new name is not in every version that is supported.
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+            module = DistributedDataParallel(
+                self.model,
+                device_ids=[device.index] if device.type == "cuda" else None,
+                process_group=self.world.replicas,
+                bucket_cap_mb=None if bucket_bytes is None else bucket_bytes / BYTES_PER_BUCKET_UNIT,
+                gradient_as_bucket_view=True,
+                broadcast_buffers=False,
+            )
         dtype = DTYPES[config.dtypes.gradient_reduction]
         if dtype != next(self.model.parameters()).dtype:
             module.register_comm_hook(self.world.replicas, narrow_sum(dtype))
@@ -132,11 +140,10 @@ class NativeEngine:
         config, mesh = self.config, self.world.mesh
         replicates = len(self.world.replica_ranks) > 1
         policy = MixedPrecisionPolicy(
-            param_dtype=DTYPES[config.dtypes.compute],
-            reduce_dtype=DTYPES[config.dtypes.gradient_reduction],
-            output_dtype=torch.float32,
+            param_dtype=DTYPES[config.dtypes.compute], reduce_dtype=DTYPES[config.dtypes.gradient_reduction]
         )
-        offload = CPUOffloadPolicy() if config.offload == "parameters" else OffloadPolicy()
+        offloads = config.offload == "parameters" and self.world.device.type != "cpu"  # a CPU has nowhere else
+        offload = CPUOffloadPolicy() if offloads else OffloadPolicy()
         options: dict[str, Any] = {
             "mesh": mesh if replicates else mesh["dp_shard"],
             "reshard_after_forward": config.shard == "parameters",
@@ -149,7 +156,7 @@ class NativeEngine:
         fully_shard(self.model, **options)
         if config.prefetch is not None:
             _prefetch(layers, config.prefetch)
-        device = torch.device("cpu") if config.offload == "parameters" else self.world.device
+        device = torch.device("cpu") if offloads else self.world.device
         initialise(self.model, seed=config.seed, device=device)
         if device != self.world.device:
             for module in self.model.modules():  # buffers work beside the gathered weights
@@ -204,13 +211,13 @@ def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="sum")
 
 
-Hook = Callable[[Any, distributed.GradBucket], torch.futures.Future[torch.Tensor]]
+Hook = Callable[[Any, Any], torch.futures.Future[torch.Tensor]]
 
 
 def narrow_sum(dtype: torch.dtype) -> Hook:
     """A hook for DDP that adds gradients up in `dtype`. torch's own for bf16 insists on NCCL."""
 
-    def hook(group: Any, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
+    def hook(group, bucket):  # type: ignore[no-untyped-def]  # DDP refuses annotations that are strings
         wide = bucket.buffer()
         narrow = wide.to(dtype).div_(group.size())
         work = distributed.all_reduce(narrow, group=group, async_op=True)
@@ -221,7 +228,7 @@ def narrow_sum(dtype: torch.dtype) -> Hook:
 
 
 def _prefetch(layers: list[nn.Module], num_ahead: int) -> None:
-    shards = [layer for layer in layers if isinstance(layer, FSDPModule)]
+    shards: list[FSDPModule] = [layer for layer in layers if isinstance(layer, FSDPModule)]
     for index, layer in enumerate(shards):
         layer.set_modules_to_forward_prefetch(shards[index + 1 : index + 1 + num_ahead])
         layer.set_modules_to_backward_prefetch(shards[max(index - num_ahead, 0) : index][::-1])

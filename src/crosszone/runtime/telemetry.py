@@ -47,8 +47,6 @@ class StepRecord:
     """None where the shape is not known."""
     data_seconds: float
     """Of `step_seconds`, waiting for tokens."""
-    checkpoint_seconds: float
-    """After the step, beside `step_seconds`."""
     loss: float
     """Mean over all tokens of the step, all ranks."""
     gradient_norm: float

@@ -55,7 +55,9 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     device = _device(config.device)
     if config.dtypes.compute == "tf32":
         torch.set_float32_matmul_precision("high")
-    _meet(config, device)
+    is_guest = distributed.is_initialized()  # under a program that has met already, and goes on afterwards
+    if not is_guest:
+        _meet(config, device)
     try:
         mesh = init_device_mesh(device.type, (num_ranks // dp_shard, dp_shard), mesh_dim_names=(REPLICATE, SHARD))
         yield World(
@@ -66,7 +68,13 @@ def open_world(config: TrainConfig) -> Iterator[World]:
             mesh=mesh,
             attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
         )
-    finally:
+    except BaseException:
+        if (
+            config.backend == "gloo" and not is_guest
+        ):  # NCCL would wait here for ranks that may never come; the process ends anyway
+            distributed.destroy_process_group()
+        raise
+    if not is_guest:
         distributed.destroy_process_group()
 
 

@@ -1,0 +1,285 @@
+"""The trainer: `python -m crosszone.runtime.train CONFIG.json`, alone or once for each rank under torchrun."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import distributed
+
+from crosszone.core.train import TrainConfig, learning_rate, state_fingerprint, train_config
+from crosszone.cost.flop import model_flop
+from crosszone.errors import CrossZoneError, SpecError
+from crosszone.runtime.checkpoint import (
+    SCHEMA_VERSION,
+    Manifest,
+    check_continues,
+    newest_checkpoint,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+)
+from crosszone.runtime.data import microbatch, open_samples, rank_positions
+from crosszone.runtime.identity import check_identity
+from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory
+from crosszone.runtime.world import World, limit_collectives, open_world
+
+STOPPED_EXIT_CODE = 128 + signal.SIGTERM
+"""As a shell reports a program that SIGTERM ended; the state is saved."""
+
+
+class Engine(Protocol):
+    """What DDP, FSDP2 and DeepSpeed have in common."""
+
+    checkpoint_format: str
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def num_parameters(self) -> int: ...
+    def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor: ...
+    def update(self, learning_rate: float) -> tuple[float, bool]: ...
+    def named_parameters(self) -> Iterable[tuple[str, torch.Tensor]]: ...
+    def save(self, folder: Path, extra: dict[str, Any]) -> None: ...
+    def load(self, folder: Path, extra: dict[str, Any]) -> dict[str, Any]: ...
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train as a file says; the exit code. What is wrong goes to standard error, once for the same thing."""
+    parser = argparse.ArgumentParser(prog="python -m crosszone.runtime.train", description=__doc__)
+    parser.add_argument("config", type=Path, metavar="CONFIG.json")
+    path = parser.parse_args(arguments).config
+    rank = os.environ.get("RANK", "0")
+    try:
+        config = read_config(path)
+    except CrossZoneError as error:
+        if rank == "0":
+            sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    try:
+        is_done = train(config, folder=path.parent)
+    except CrossZoneError as error:
+        sys.stderr.write(f"error on rank {rank}: {error}\n")
+        return error.exit_code
+    return 0 if is_done else STOPPED_EXIT_CODE
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration in a file.
+
+    Errors: SpecError with all that is wrong.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError.unreadable("training configuration", str(path), error) from None
+    except json.JSONDecodeError as error:
+        raise SpecError.of(f"is no JSON: {error}.", where=str(path)) from None
+    return train_config(value)
+
+
+def train(config: TrainConfig, *, folder: Path) -> bool:
+    """Train from the newest whole checkpoint, or from the start, to `num_steps`; whether it got there.
+
+    False after SIGTERM to any rank: all end the same step, save and leave. Paths of `config` are relative to `folder`.
+
+    Errors: CrossZoneError for what a person can mend; RuntimeError where a collective fails, as when a rank dies.
+    """
+    with open_world(config) as world, Telemetry(folder / config.log_folder, rank=world.rank) as telemetry:
+        return _Run(config, world, telemetry, folder).train()
+
+
+class _Run:
+    """One start of one rank."""
+
+    def __init__(self, config: TrainConfig, world: World, telemetry: Telemetry, folder: Path) -> None:
+        self.config, self.world, self.telemetry = config, world, telemetry
+        self._checkpoints = None if config.checkpoint is None else folder / config.checkpoint.folder
+        self._arm(config.timeouts.first_step_seconds)
+        self._engine = _engine(config, world, folder)
+        self._samples = open_samples(
+            config.data,
+            folder=folder,
+            sequence_length=config.sequence_length,
+            vocab_size=self._engine.vocab_size,
+            seed=config.seed,
+        )
+        self._state_fingerprint = state_fingerprint(config)
+        self._is_stopping = False
+
+    def train(self) -> bool:
+        first, limits = self._resume(), self.config.timeouts
+        self._start_event(first)
+        before = signal.signal(signal.SIGTERM, self._stop)
+        try:
+            for step in range(first, self.config.num_steps):
+                is_stopping = self._step(step)
+                if step == first:
+                    limit_collectives(self.world, limits.collective_seconds)
+                self._arm(limits.watchdog_seconds)
+                self._keep(step + 1, is_last=is_stopping or step + 1 == self.config.num_steps)
+                if is_stopping and step + 1 < self.config.num_steps:
+                    self.telemetry.event("stopped", step=step + 1)
+                    return False
+                self._arm(limits.step_deadline_seconds)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            faulthandler.cancel_dump_traceback_later()
+        self.telemetry.event("end", step=max(first, self.config.num_steps))
+        return True
+
+    def _step(self, step: int) -> bool:
+        """Train one step and log it; whether any rank was asked to stop."""
+        config, started, data_seconds = self.config, time.perf_counter(), 0.0
+        sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
+        parts = list(
+            rank_positions(
+                step,
+                rank_microbatches=self.world.rank_microbatches,
+                rank=self.world.rank,
+                microbatch_size=config.microbatch_size,
+            )
+        )
+        for part in parts:
+            waiting = time.perf_counter()
+            tokens = microbatch(self._samples, part, seed=config.seed)
+            data_seconds += time.perf_counter() - waiting
+            inputs, labels = (each.to(self.world.device, non_blocking=True) for each in tokens)
+            sums[0] += self._engine.backward(
+                inputs, labels, scale=1.0 / config.global_batch_tokens, is_last=part is parts[-1]
+            )
+        sums[1] = float(self._is_stopping)
+        summing = distributed.all_reduce(sums, async_op=True)  # beside the update, which does not need it
+        rate = learning_rate(config.optimizer, step)
+        norm, is_skipped = self._engine.update(rate)
+        assert summing is not None
+        summing.wait()
+        loss_sum, num_stopping = sums.tolist()
+        step_seconds = time.perf_counter() - started
+        self.telemetry.step(
+            StepRecord(
+                step=step + 1,
+                step_seconds=step_seconds,
+                data_seconds=data_seconds,
+                loss=loss_sum / config.global_batch_tokens,
+                gradient_norm=norm,
+                is_skipped=is_skipped,
+                learning_rate=rate,
+                consumed_tokens=(step + 1) * config.global_batch_tokens,
+                memory=measured_memory(self.world.device),
+                **self._rates(step_seconds),
+            )
+        )
+        return bool(num_stopping)
+
+    def _rates(self, step_seconds: float) -> dict[str, Any]:
+        config, num_ranks = self.config, self.world.num_ranks
+        tokens_per_second = config.global_batch_tokens / step_seconds
+        flop_per_second = None
+        if config.model is not None:
+            step_flop = model_flop(config.model, config.sequence_length) * config.global_batch_size
+            flop_per_second = step_flop / step_seconds / num_ranks
+        return {
+            "tokens_per_second": tokens_per_second,
+            "tokens_per_second_per_gpu": tokens_per_second / num_ranks,
+            "model_flop_per_second_per_gpu": flop_per_second,
+        }
+
+    def _keep(self, num_done: int, *, is_last: bool) -> None:
+        """Compare replicas and save, each when its time has come; what is saved has been compared."""
+        config = self.config
+        is_saved = config.checkpoint is not None and (is_last or num_done % config.checkpoint.every_steps == 0)
+        every = config.identity_every_steps
+        if every is not None and (is_saved or num_done % every == 0):
+            check_identity(self._engine.named_parameters(), self.world, step=num_done)
+        if is_saved:
+            self._save(num_done)
+
+    def _save(self, num_done: int) -> None:
+        assert self._checkpoints is not None, "is_saved says so"
+        assert self.config.checkpoint is not None, "is_saved says so"
+        started = time.perf_counter()
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            format=self._engine.checkpoint_format,
+            step=num_done,
+            consumed_samples=num_done * self.config.global_batch_size,
+            num_ranks=self.world.num_ranks,
+            state_fingerprint=self._state_fingerprint,
+            files=(),
+        )
+        path = save_checkpoint(
+            self._checkpoints,
+            self.world,
+            manifest,
+            write=lambda aside: self._engine.save(aside, random_state(self.world)),
+            num_kept=self.config.checkpoint.num_kept,
+        )
+        seconds = time.perf_counter() - started
+        self.telemetry.event("checkpoint", step=num_done, path=path.name, checkpoint_seconds=seconds)
+
+    def _resume(self) -> int:
+        """Steps that are done."""
+        found = None if self._checkpoints is None else newest_checkpoint(self._checkpoints, self.world)
+        if found is None:
+            return 0
+        path, manifest = found
+        check_continues(
+            manifest,
+            path,
+            state_fingerprint=self._state_fingerprint,
+            format_=self._engine.checkpoint_format,
+            num_ranks=self.world.num_ranks,
+        )
+        is_same_world = manifest.num_ranks == self.world.num_ranks  # else no rank's random state is its own
+        loaded = self._engine.load(path, random_state(self.world) if is_same_world else {})
+        if is_same_world:
+            set_random_state(loaded, self.world)
+        return manifest.step
+
+    def _start_event(self, num_done: int) -> None:
+        config, world = self.config, self.world
+        self.telemetry.event(
+            "start",
+            fingerprint=config.fingerprint,
+            framework=config.framework,
+            num_gpus=world.num_ranks,
+            num_parameters=self._engine.num_parameters,
+            num_microbatches=max(world.rank_microbatches),
+            global_batch_tokens=config.global_batch_tokens,
+            first_step=num_done + 1,
+            attempt=world.attempt,
+            device=torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else "cpu",
+            torch_version=torch.__version__,
+            started_seconds=time.time(),
+        )
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._is_stopping = True
+
+    def _arm(self, seconds: float) -> None:
+        """End this process, showing where each thread is, unless it is armed again within so long."""
+        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or 2)
+
+
+def _engine(config: TrainConfig, world: World, folder: Path) -> Engine:
+    if config.framework == "deepspeed":
+        from crosszone.runtime.zero import ZeroEngine
+
+        return ZeroEngine(config, world, folder=folder)
+    from crosszone.runtime.native import NativeEngine
+
+    return NativeEngine(config, world, folder=folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""DeepSpeed's ZeRO 0 to 3 behind the same verbs as DDP and FSDP2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crosszone.core.train import TrainConfig
+from crosszone.errors import Finding, PreflightFailed, SpecError
+from crosszone.runtime.model import build_model, initialise
+from crosszone.runtime.native import parameter_groups, token_loss
+from crosszone.runtime.world import World
+
+TAG = "state"
+PARAMETERS_SHARDED = 3
+"""ZeRO stage whose ranks hold no copies to compare."""
+
+
+class ZeroEngine:
+    """A model in a DeepSpeed engine that `ds_config.json` describes."""
+
+    checkpoint_format = "deepspeed"
+
+    def __init__(self, config: TrainConfig, world: World, *, folder: Path) -> None:
+        deepspeed = _deepspeed()
+        assert config.deepspeed_config is not None, "train_problems holds that deepspeed has one"
+        keys = read_deepspeed_config(folder / config.deepspeed_config, config, num_ranks=world.num_ranks)
+        self.config, self.world = config, world
+        self._stage = int(keys.get("zero_optimization", {}).get("stage", 0))
+        path = None if config.model_config is None else folder / config.model_config
+        model = build_model(config.model, path, attention=config.attention, recompute=config.recompute)
+        # The whole model has to exist once in each process; a GPU may be too small for it before it is sharded.
+        device = torch.device("cpu") if self._stage == PARAMETERS_SHARDED else world.device
+        initialise(model, seed=config.seed, device=device)
+        self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.vocab_size = int(model.config.vocab_size)  # type: ignore[union-attr, arg-type]
+        self._num_microbatches = int(keys["gradient_accumulation_steps"])
+        self._engine, *_ = deepspeed.initialize(
+            model=model,
+            model_parameters=parameter_groups(model, config.optimizer),
+            config=keys,
+            dist_init_required=False,
+        )
+
+    def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
+        """Add one microbatch; the sum of its tokens' losses, detached. DeepSpeed divides by microbatches and ranks.
+
+        Its step counts microbatches by itself and updates after the last one, with the rate of the step before:
+        so the update waits for `update`.
+        """
+        loss = token_loss(self._engine(input_ids=inputs).logits, labels)
+        self._engine.backward(loss * (scale * self.world.num_ranks * self._num_microbatches))
+        if not is_last:
+            self._engine.step()
+        return loss.detach()
+
+    def update(self, learning_rate: float) -> tuple[float, bool]:
+        """Clip, step, forget the gradients: (their norm before, whether fp16 overflowed and nothing was done)."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._engine.step()
+        norm = self._engine.get_global_grad_norm()
+        return (float("nan") if norm is None else float(norm)), not self._engine.was_step_applied()
+
+    def named_parameters(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """Parameters that replicas must agree on; none where each rank holds its own part."""
+        return () if self._stage == PARAMETERS_SHARDED else self._engine.module.named_parameters()
+
+    def save(self, folder: Path, extra: dict[str, Any]) -> None:
+        """Write DeepSpeed's checkpoint, and `extra` of this rank beside it."""
+        self._engine.save_checkpoint(str(folder), tag=TAG)
+        torch.save(extra, folder / f"rank-{self.world.rank}.pt")
+
+    def load(self, folder: Path, extra: dict[str, Any]) -> dict[str, Any]:
+        """Read what `save` wrote with as many ranks."""
+        self._engine.load_checkpoint(str(folder), tag=TAG)
+        saved: dict[str, Any] = torch.load(folder / f"rank-{self.world.rank}.pt", weights_only=True)
+        return {key: saved[key] for key in extra}
+
+
+def read_deepspeed_config(path: Path, config: TrainConfig, *, num_ranks: int) -> dict[str, Any]:
+    """The keys of `ds_config.json`, whose batch must be this configuration's.
+
+    Errors: SpecError with every key that is missing, "auto" or another number.
+    """
+    try:
+        keys: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError.unreadable("DeepSpeed configuration", str(path), error) from None
+    except json.JSONDecodeError as error:
+        raise SpecError.of(f"is no JSON: {error}.", where=str(path)) from None
+    wanted = {
+        "train_batch_size": config.global_batch_size,
+        "train_micro_batch_size_per_gpu": config.microbatch_size,
+        "gradient_accumulation_steps": config.num_microbatches // num_ranks,
+    }
+    findings = [
+        Finding(
+            code="wrong_batch",
+            where=f"{path.name}: {key}",
+            message=f"{json.dumps(keys.get(key))} is not {number}, which the run's configuration says.",
+            hint="Render the bundle again; DeepSpeed itself reads no other file.",
+        )
+        for key, number in wanted.items()
+        if keys.get(key) != number
+    ]
+    if findings:
+        raise SpecError(*findings)
+    return keys
+
+
+def _deepspeed() -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module("deepspeed")
+    except ImportError as error:
+        raise PreflightFailed.of(
+            f"framework deepspeed is not installed here: {error}.",
+            where="framework",
+            hint="Install deepspeed on every node, or take fsdp, which shards as much.",
+            code="no_deepspeed",
+        ) from None
