@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from crosszone.core.problem import Problem
-from crosszone.errors import SpecError
+from crosszone.errors import Finding, SpecError
 from crosszone.spec.later import warn_of_later_keys
 from crosszone.spec.override import override
 from crosszone.spec.reporting import Report
 from crosszone.spec.resolve import resolve
 from crosszone.spec.schema import job_schema
 from crosszone.spec.shape import read_shape
-from crosszone.spec.yaml_source import MAX_BYTES, Source, read_mapping, read_yaml
+from crosszone.spec.yaml_source import MAX_BYTES, Source, place, read_mapping, read_yaml
 from crosszone.spec.yaml_source import Path as Place
 
 __all__ = ["JobFile", "job_schema", "open_job", "open_job_text", "read_job", "read_job_text"]
@@ -41,9 +41,24 @@ class JobFile:
         return _read(self.source, self.base)
 
     def with_settings(self, settings: Sequence[str]) -> tuple[JobFile, tuple[Place, ...]]:
-        """The same with values set as `override` has it, and the places that were set. SpecError."""
-        source, places = override(self.source, settings)
-        return JobFile(source=source, base=self.base), places
+        """The same with values set as `override` has it, and the places that were set.
+
+        SpecError where a setting is no setting, with what the reader says of the values of the others.
+        """
+        source, places, findings = override(self.source, settings)
+        changed = JobFile(source=source, base=self.base)
+        if findings:
+            raise SpecError(*findings, *changed._findings_at(places))
+        return changed, places
+
+    def _findings_at(self, places: Collection[Place]) -> list[Finding]:
+        """What is wrong at these places; the rest of the file may contradict them, which is for the caller to mend."""
+        try:
+            self.problem()
+        except SpecError as error:
+            names = tuple(place(path) for path in places)
+            return [one for one in error.findings if any(_is_within(one.where, name) for name in names)]
+        return []
 
     def with_plan_keys(self, keys: Collection[str]) -> JobFile:
         """The same with only these keys of what it fixes of the plan."""
@@ -79,6 +94,10 @@ def read_job(source: str | Path | dict[str, Any], base: Path | None = None) -> P
 def read_job_text(text: str, base: Path | None = None) -> Problem:
     """The problem that the text of a job file states; `base` and errors as for `read_job`."""
     return open_job_text(text, base).problem()
+
+
+def _is_within(where: str, name: str) -> bool:
+    return where == name or where.startswith((f"{name}.", f"{name}["))
 
 
 def _read(source: Source, base: Path | None) -> Problem:

@@ -26,22 +26,21 @@ _FACTOR = re.compile(r"[x*]\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)")
 _QUANTITY = re.compile(r"(\s*[0-9]+\s*x\s*)?([0-9.]+(?:[eE][-+]?[0-9]+)?)(.*)", re.DOTALL)
 
 
-def override(source: Source, settings: Sequence[str]) -> tuple[Source, tuple[Path, ...]]:
-    """`source` with the values that `settings` set, and every place that they set.
+def override(source: Source, settings: Sequence[str]) -> tuple[Source, tuple[Path, ...], tuple[Finding, ...]]:
+    """`source` with the values that `settings` set, every place that they set, and what is wrong with the others.
 
     A key is a place of the job file; `[0]` is an item, `[NAME]` a zone, `[NAME,NAME]` the links between two zones, `*`
     every item (for links: `default_link` too). `cluster.` before links, zones and default_link may be left out. A
     value is what stands after the colon in YAML; `x2` multiplies what is written. Later settings come over earlier.
 
-    Raises SpecError with everything that is wrong with `settings`; whether the values are right is for the reader.
+    Whether the values are right is for the reader.
     """
     editor = _Editor(value=copy.deepcopy(source.value))
     for setting in settings:
         editor.apply(setting)
-    if editor.findings:
-        raise SpecError(*editor.findings)
     # Lines are those of the file; what is told of a changed job is not in it.
-    return Source(value=editor.value, lines={}, duplicates={}), tuple(dict.fromkeys(editor.paths))
+    changed = Source(value=editor.value, lines={}, duplicates={})
+    return changed, tuple(dict.fromkeys(editor.paths)), tuple(editor.findings)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from crosszone.errors import SpecError
+from crosszone.spec import open_job
 from crosszone.spec.override import override
 from crosszone.spec.yaml_source import Source
 
@@ -28,14 +29,14 @@ def job() -> dict[str, Any]:
 
 
 def changed(*settings: str, value: dict[str, Any] | None = None) -> dict[str, Any]:
-    source, _ = override(Source(value=value or job(), lines={}, duplicates={}), settings)
+    source, _, found = override(Source(value=value or job(), lines={}, duplicates={}), settings)
+    assert not found
     return source.value
 
 
 def findings(*settings: str) -> list[tuple[str, str, str]]:
-    with pytest.raises(SpecError) as caught:
-        changed(*settings)
-    return [(one.where, one.message, one.hint) for one in caught.value.findings]
+    _, _, found = override(Source(value=job(), lines={}, duplicates={}), settings)
+    return [(one.where, one.message, one.hint) for one in found]
 
 
 def test_a_key_is_a_place_and_a_value_is_what_yaml_would_read() -> None:
@@ -123,7 +124,7 @@ def test_later_settings_come_over_earlier_ones() -> None:
 
 def test_places_that_were_set_are_told() -> None:
     source = Source(value=job(), lines={("workload",): 3}, duplicates={})
-    after, places = override(source, ["links.*.rtt=x2", "plan.tp=2"])
+    after, places, _ = override(source, ["links.*.rtt=x2", "plan.tp=2"])
     assert places == (
         ("cluster", "links", 0, "rtt"),
         ("cluster", "links", 1, "rtt"),
@@ -173,3 +174,11 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 def test_what_is_no_number_cannot_be_multiplied() -> None:
     ((_, message, _),) = findings("workload.train_tokens=many", "workload.train_tokens=x2")
     assert message == 'workload.train_tokens is "many", which is no number: there is nothing to multiply.'
+
+
+def test_settings_that_are_none_and_values_that_cannot_be_are_told_together() -> None:
+    wrong = ["links.*.bandwith=1 Gbit/s", "workload.precision=bf17", "nonsense", "links[0].rtt=5"]
+    with pytest.raises(SpecError) as caught:
+        open_job(job()).with_settings(wrong)
+    told = {one.where for one in caught.value.findings}
+    assert {"nonsense", "cluster.links[0].bandwith", "workload.precision", "cluster.links[0].rtt"} <= told
