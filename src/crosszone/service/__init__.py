@@ -27,6 +27,12 @@ from crosszone.service.catalogs import (
     catalog,
     catalog_json,
 )
+from crosszone.service.deployments import (
+    bundle_changes,
+    bundle_json,
+    deploy,
+    write_bundle,
+)
 from crosszone.service.first_job import (
     JobTemplate,
     guide,
@@ -76,6 +82,8 @@ __all__ = [
     "activity",
     "advice",
     "answer_json",
+    "bundle_changes",
+    "bundle_json",
     "calibrate",
     "calibrate_bytes",
     "calibrate_gpu",
@@ -85,6 +93,7 @@ __all__ = [
     "catalog",
     "catalog_json",
     "changed_problem",
+    "deploy",
     "detail_json",
     "fit_gpu",
     "gpu_report_json",
@@ -124,4 +133,5 @@ __all__ = [
     "whatif_json",
     "why",
     "why_json",
+    "write_bundle",
 ]

@@ -1,0 +1,1 @@
+"""Plan to files: renderers per framework and backend. Rendered here, never executed."""

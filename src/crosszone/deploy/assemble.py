@@ -1,0 +1,198 @@
+"""A bundle from a problem, its plan and its prediction: rendered, never executed."""
+
+import json
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from crosszone.core.bundle import DEVICES, NO_CHECKPOINTS, Agent, Bundle, BundleFile, DeployRequest, Launch
+from crosszone.core.codec import to_json
+from crosszone.core.plan import Plan
+from crosszone.core.prediction import Prediction
+from crosszone.core.problem import Problem
+from crosszone.deploy.backends import backend
+from crosszone.deploy.checked_text import text_problems
+from crosszone.deploy.container import IMAGE, container_text, requirements_text
+from crosszone.deploy.entry import ENTRY_PATH, trainer_files
+from crosszone.deploy.environment import environment, environment_warnings
+from crosszone.deploy.frameworks import framework_renderer
+from crosszone.deploy.ranks import agents, rank_grid
+from crosszone.deploy.readme import readme_text
+from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
+from crosszone.deploy.topology import cluster_text, hostfile_text
+from crosszone.deploy.trainer import ladder, trainer_assumptions
+from crosszone.errors import Finding, InfeasiblePlan, SpecError
+from crosszone.frameworks import supports
+
+MANIFEST_PATH = "metadata.json"
+
+
+def bundle(
+    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, *, version: str = ""
+) -> Bundle:
+    """Every file that starts `plan` over the backend of `request`; `version` is the program's.
+
+    Errors: SpecError for what must be known and is not, InfeasiblePlan where the framework, its renderer or the
+    backend cannot express the plan, or where it does not fit in memory; UnknownName.
+    """
+    framework = framework_renderer(plan.framework)
+    chosen = backend(request.backend)
+    _check_plan(plan, prediction, request)
+    launch = _launch(problem, plan, prediction, request, framework.ENTRY)
+    missing = (*_missing(launch, request, chosen), *text_problems(launch, request))
+    if missing:
+        raise SpecError(*missing)
+    impossible = tuple(chosen.problems(launch))
+    if impossible:
+        raise InfeasiblePlan(*impossible)
+    assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch))
+    warnings = (*prediction.warnings, *environment_warnings(problem, plan, request.device))
+    files = {
+        **framework.files(problem, plan, prediction, request, launch),
+        **chosen.render(launch),
+        **_common(launch, request, framework),
+    }
+    for language, path in (("en", "README.md"), ("zh", "README.zh.md")):
+        files[path] = readme_text(
+            language,
+            launch=launch,
+            plan=plan,
+            prediction=prediction,
+            backend=chosen,
+            assumed=assumed,
+            warnings=warnings,
+        )
+    files[MANIFEST_PATH] = _manifest(problem, plan, prediction, request, files, version, assumed, warnings)
+    made = tuple(BundleFile(path=path, text=text) for path, text in sorted(files.items()))
+    return Bundle(files=made, launch=launch, assumed=assumed, warnings=warnings)
+
+
+def _check_plan(plan: Plan, prediction: Prediction, request: DeployRequest) -> None:
+    reasons = supports(plan.framework, plan)
+    if reasons:
+        raise InfeasiblePlan(*(Finding(code="not_expressible", where="plan", message=reason) for reason in reasons))
+    memory = prediction.memory
+    if not memory.fits and request.device == "cuda":
+        raise InfeasiblePlan.of(
+            f"the plan needs {memory.peak_bytes:.4g} bytes on its fullest rank, but the GPU has "
+            f"{memory.capacity_bytes:.4g}.",
+            where="plan",
+            hint="`crosszone plan JOB` finds one that fits.",
+        )
+
+
+def _launch(
+    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, entry: tuple[str, ...]
+) -> Launch:
+    limits = ladder(problem, plan, prediction)
+    found = agents(rank_grid(plan, problem.cluster), problem.cluster)
+    if request.backend == "local" and request.device == "cpu":
+        found = (_on_one_machine(found),)
+    own = request.entry_text is not None
+    return Launch(
+        agents=found,
+        argv=(ENTRY_PATH, *request.entry_arguments) if own else entry,
+        environment=environment(problem, plan, limits, request.device),
+        device=request.device,
+        port=request.port,
+        timeouts=limits,
+    )
+
+
+def _on_one_machine(found: tuple[Agent, ...]) -> Agent:
+    """One agent that starts the ranks of all, none of them on a GPU."""
+    first = found[0]
+    return Agent(
+        index=0,
+        zone=first.zone,
+        zone_index=first.zone_index,
+        node_group=first.node_group,
+        node=first.node,
+        address=None,
+        interface=None,
+        image=first.image,
+        gpus=tuple(range(sum(agent.num_ranks for agent in found))),
+        has_whole_node=True,
+        first_rank=0,
+    )
+
+
+def _missing(launch: Launch, request: DeployRequest, chosen: ModuleType) -> Iterator[Finding]:
+    """Fields that must be known, and are not, or cannot be."""
+    several = launch.num_nodes > 1
+    if request.device not in DEVICES:
+        yield _finding("--device", f'"{request.device}" is none of {", ".join(DEVICES)}.', "Take cuda.")
+    if not 1 <= request.port <= 65535:
+        yield _finding("--port", f"{request.port} is no port.", "Take one from 1 to 65535.")
+    groups = {(agent.zone_index, agent.node_group) for agent in launch.agents if agent.address is None}
+    if chosen.NEEDS_ADDRESSES and several:
+        for zone, group in sorted(groups):
+            yield _finding(
+                f"cluster.zones[{zone}].nodes[{group}].addresses",
+                f"{request.backend} needs the address of every node of the group.",
+                "Write addresses: [host, ...], one per node, in order.",
+            )
+    if several and request.checkpoint_folder is None and request.entry_text is None:
+        yield _finding(
+            "--checkpoints",
+            f"{launch.num_nodes} nodes save checkpoints, but no folder that all of them see is named.",
+            "Give its absolute path, or none.",
+        )
+    for where, path in (("--data", request.data_path), ("--checkpoints", request.checkpoint_folder)):
+        if path is not None and path != NO_CHECKPOINTS and not path.startswith("/"):
+            yield _finding(where, "the path is relative, but nodes start elsewhere.", "Give an absolute path.")
+    if request.entry_text is None and request.entry_arguments:
+        yield _finding("--entry", "arguments are for a program of your own, and none is named.", "Name it.")
+
+
+def _finding(where: str, message: str, hint: str) -> Finding:
+    return Finding(code="missing" if "need" in message else "invalid", where=where, message=message, hint=hint)
+
+
+def _common(launch: Launch, request: DeployRequest, framework: ModuleType) -> dict[str, str]:
+    hostfile = hostfile_text(launch)
+    entry = trainer_files() if request.entry_text is None else {ENTRY_PATH: request.entry_text}
+    return {
+        **entry,
+        **({} if hostfile is None else {"hostfile": hostfile}),
+        "configs/cluster_config.yaml": cluster_text(launch),
+        ENVIRONMENT_PATH: environment_text(launch),
+        "requirements.txt": requirements_text(framework.REQUIREMENTS),
+        "Containerfile": container_text(launch),
+    }
+
+
+def _assumed(problem: Problem, prediction: Prediction, request: DeployRequest, launch: Launch) -> tuple[str, ...]:
+    found = () if request.entry_text is not None else trainer_assumptions(problem, prediction, request)
+    if all(agent.image is None for agent in launch.agents):
+        found += (f"The image of the Containerfile starts from {IMAGE}: the job file names none.",)
+    return found
+
+
+def _manifest(
+    problem: Problem,
+    plan: Plan,
+    prediction: Prediction,
+    request: DeployRequest,
+    files: dict[str, str],
+    version: str,
+    assumed: tuple[str, ...],
+    warnings: tuple[str, ...],
+) -> str:
+    made = {path: BundleFile(path=path, text=text) for path, text in sorted(files.items())}
+    asked = {name: value for name, value in to_json(request).items() if name != "entry_text"}
+    value: dict[str, Any] = {
+        "schema_version": 1,
+        "kind": "crosszone-bundle",
+        "crosszone_version": version,
+        "fingerprint": prediction.fingerprint,
+        "framework": plan.framework,
+        "request": asked,
+        "assumed": list(assumed),
+        "warnings": list(warnings),
+        "files": {path: {"sha256": file.sha256, "num_bytes": len(file.text.encode())} for path, file in made.items()},
+        "plan": to_json(plan),
+        "problem": to_json(problem),
+        "prediction": to_json(prediction),
+    }
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,49 @@
+"""Processes on one machine: the one that the bundle lies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crosszone.core.bundle import Launch
+from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
+from crosszone.errors import Finding
+
+TITLE = "local processes"
+NEEDS_ADDRESSES = False
+RUN_PATH = "run_training.sh"
+STEPS = {
+    "en": (f"On this machine, in this folder: `./{RUN_PATH}`", "Ctrl-C stops it."),
+    "zh": (f"在本机、本目录中运行:`./{RUN_PATH}`", "按 Ctrl-C 停止。"),
+}
+
+
+def problems(launch: Launch) -> Iterator[Finding]:
+    """Ranks on the GPUs of several nodes, or of a node in several runs, are not one machine's."""
+    if launch.device == "cuda" and len(launch.agents) > 1:
+        yield Finding(
+            code="several_nodes",
+            where="--backend",
+            message=f"local starts one machine's ranks, but the plan puts {launch.world_size} ranks on the GPUs of "
+            f"{launch.num_nodes} nodes.",
+            hint="Take ssh or bare; --device cpu tries all ranks out on one machine.",
+        )
+
+
+def render(launch: Launch) -> dict[str, str]:
+    """One program that starts all ranks."""
+    agent = launch.agents[0]
+    return {
+        RUN_PATH: script(
+            f"# Starts all {launch.world_size} ranks on this machine.",
+            *STRICT,
+            'cd -- "$(dirname -- "${BASH_SOURCE[0]}")"',
+            f"# shellcheck source={ENVIRONMENT_PATH}",
+            f"source ./{ENVIRONMENT_PATH}",
+            *([] if agent.has_whole_node or launch.device == "cpu" else [_first_gpus(launch)]),
+            torchrun(launch, agent),
+        )
+    }
+
+
+def _first_gpus(launch: Launch) -> str:
+    return "export CUDA_VISIBLE_DEVICES=" + ",".join(str(gpu) for gpu in launch.agents[0].gpus)

@@ -1,0 +1,129 @@
+"""README.md and README.zh.md of a bundle: what runs where, and what it rests on."""
+
+from collections.abc import Sequence
+from types import ModuleType
+
+from crosszone.core.bundle import Launch
+from crosszone.core.plan import Plan
+from crosszone.core.prediction import Prediction
+from crosszone.deploy.checked_text import shown
+from crosszone.deploy.scripts import agent_path
+from crosszone.units import format_bytes, format_seconds
+
+WORDS = {
+    "en": {
+        "title": "Training with {framework} over {backend}",
+        "what": "{world} ranks on {nodes} node(s) in {zones} zone(s). Predicted: {step} a step, {memory} of GPU memory "
+        "at the fullest rank.",
+        "run": "Run",
+        "python": "Every node needs Python 3.11 or newer with what `requirements.txt` lists, or the image of the "
+        "`Containerfile`. `PYTHON=/path/to/python` before a command names the interpreter.",
+        "where": "What runs where",
+        "head": "| launch file | zone | node group | node | address | GPUs | ranks |",
+        "ports": "The node of rank 0 listens on TCP port {port}. Beyond it NCCL and Gloo join every pair of nodes on "
+        "ports that the kernel gives out (net.ipv4.ip_local_port_range): let nodes reach each other on all of them.",
+        "waits": "How long each layer waits",
+        "meet": "until all ranks have met",
+        "first": "the first step",
+        "collective": "one collective operation",
+        "step": "one step",
+        "watchdog": "between steps, and while a checkpoint is saved",
+        "resume": "Started again, a run goes on from its last checkpoint.",
+        "assumed": "Assumed",
+        "warnings": "Warnings",
+        "files": "`metadata.json` has the job, the plan, the prediction, and the hash of every file.",
+    },
+    "zh": {
+        "title": "用 {framework} 训练,通过 {backend} 启动",
+        "what": "共 {world} 个 rank,{nodes} 个节点,{zones} 个 zone。预测:每步 {step},最满的 rank 占用显存 {memory}。",
+        "run": "运行",
+        "python": "每个节点需要 Python 3.11 或更新版本,并安装 `requirements.txt` 所列软件,或使用 `Containerfile` "
+        "构建的镜像。在命令前加 `PYTHON=/path/to/python` 可指定解释器。",
+        "where": "何处运行什么",
+        "head": "| 启动文件 | zone | 节点组 | 节点 | 地址 | GPU | rank |",
+        "ports": "rank 0 所在节点监听 TCP 端口 {port}。此外 NCCL 与 Gloo 会在每对节点之间使用内核分配的端口"
+        "(net.ipv4.ip_local_port_range):请让节点之间可以互相访问这些端口。",
+        "waits": "各层的等待时限",
+        "meet": "全部 rank 会合",
+        "first": "第一步",
+        "collective": "一次集合通信",
+        "step": "一步",
+        "watchdog": "步与步之间,以及保存检查点期间",
+        "resume": "再次启动时,训练从最近的检查点继续。",
+        "assumed": "假设",
+        "warnings": "警告",
+        "files": "`metadata.json` 含任务、计划、预测以及每个文件的哈希值。",
+    },
+}
+
+
+def readme_text(
+    language: str,
+    *,
+    launch: Launch,
+    plan: Plan,
+    prediction: Prediction,
+    backend: ModuleType,
+    assumed: Sequence[str],
+    warnings: Sequence[str],
+) -> str:
+    """The README in `language`, en or zh. Assumptions and warnings are English in both."""
+    words = WORDS[language]
+    what = words["what"].format(
+        world=launch.world_size,
+        nodes=launch.num_nodes,
+        zones=len(plan.zones),
+        step=format_seconds(prediction.step_seconds),
+        memory=format_bytes(prediction.memory.peak_bytes),
+    )
+    sections = [
+        f"# {words['title'].format(framework=plan.framework, backend=backend.TITLE)}",
+        what,
+        f"## {words['run']}",
+        "\n".join(f"{number}. {step}" for number, step in enumerate(backend.STEPS[language], start=1)),
+        words["python"],
+        words["resume"],
+        f"## {words['where']}",
+        _table(launch, words["head"]),
+        *([words["ports"].format(port=launch.port)] if launch.num_nodes > 1 else []),
+        f"## {words['waits']}",
+        _waits(launch, words),
+        *_list(words["assumed"], assumed),
+        *_list(words["warnings"], warnings),
+        words["files"],
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _table(launch: Launch, head: str) -> str:
+    rows = [head, "|" + "---|" * 7]
+    for agent in launch.agents:
+        last = agent.first_rank + agent.num_ranks - 1
+        gpus = ", ".join(str(gpu) for gpu in agent.gpus) if launch.device == "cuda" else "CPU"
+        cells = (
+            f"`{agent_path(agent)}`" if len(launch.agents) > 1 else "",
+            shown(agent.zone),
+            agent.node_group,
+            agent.node,
+            agent.address or "",
+            gpus,
+            f"{agent.first_rank}–{last}",
+        )
+        rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def _waits(launch: Launch, words: dict[str, str]) -> str:
+    limits = launch.timeouts
+    rows = (
+        (words["meet"], limits.rendezvous_seconds),
+        (words["first"], limits.first_step_seconds),
+        (words["collective"], limits.collective_seconds),
+        (words["step"], limits.step_deadline_seconds),
+        (words["watchdog"], limits.watchdog_seconds),
+    )
+    return "\n".join(f"- {what}: {format_seconds(seconds)}" for what, seconds in rows)
+
+
+def _list(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "\n".join(f"- {shown(line)}" for line in lines)] if lines else []

@@ -1,0 +1,106 @@
+"""The pieces that shell scripts are made of. A person's text enters them through `checked_text` only."""
+
+import math
+from collections.abc import Iterable
+
+from crosszone.core.bundle import Agent, Launch
+from crosszone.deploy.checked_text import assignment, command
+
+ENVIRONMENT_PATH = "environment.sh"
+HEADER = ("#!/usr/bin/env bash",)
+STRICT = ("set -euo pipefail",)
+RESTARTS_ON_ONE_NODE = 3
+"""Chosen. Over several nodes 0: torchrun's static rendezvous, the only one that keeps our order of ranks, cannot meet a
+second time (torch 2.13, distributed/elastic/rendezvous/static_tcp_rendezvous.py)."""
+
+INTERFACE_LINES = (
+    'if ! peer_ip="$(getent ahosts "$peer" | awk \'NR == 1 { print $1 }\')" || [ -z "$peer_ip" ]; then',
+    '    echo "error: this node cannot resolve $peer. Add it to DNS or /etc/hosts." >&2',
+    "    exit 4",
+    "fi",
+    'interface="$(ip -o route get "$peer_ip" | sed -n \'s/.* dev \\([^ ]*\\).*/\\1/p\')"',
+    'if [ -z "$interface" ]; then',
+    '    echo "error: this node has no route to $peer ($peer_ip)." >&2',
+    "    exit 4",
+    "fi",
+    "export NCCL_SOCKET_IFNAME=\"=$interface\"  # '=': exactly this name",
+    'export GLOO_SOCKET_IFNAME="$interface"',
+)
+
+
+def script(*lines: str) -> str:
+    """The text of a shell program."""
+    return "\n".join((*HEADER, *lines)) + "\n"
+
+
+def agent_path(agent: Agent) -> str:
+    """Where the program of an agent is: by zone, without its name, which may hold anything."""
+    return f"launch/zone-{agent.zone_index}/{agent.name}.sh"
+
+
+def environment_text(launch: Launch) -> str:
+    """`environment.sh`: variables of every rank; sourced in the folder of the bundle."""
+    lines = [
+        "# shellcheck shell=bash",
+        "# Variables of every rank; sourced by the launch files, in the folder of the bundle.",
+        'export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"',
+        *(assignment(name, value) for name, value in launch.environment),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def agent_text(launch: Launch, agent: Agent) -> str:
+    """The program that starts the ranks of `agent` on its node, and ends with them."""
+    last = agent.first_rank + agent.num_ranks - 1
+    return script(
+        f"# Starts ranks {agent.first_rank} to {last} of {launch.world_size}. Run it on the node that README.md names.",
+        *STRICT,
+        'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."',
+        f"# shellcheck source={ENVIRONMENT_PATH}",
+        f"source ./{ENVIRONMENT_PATH}",
+        *_visible_gpus(launch, agent),
+        *_interface(launch, agent),
+        torchrun(launch, agent),
+    )
+
+
+def torchrun(launch: Launch, agent: Agent) -> str:
+    """The command that starts an agent's ranks; `$PYTHON` names another interpreter."""
+    several = len(launch.agents) > 1
+    options = (
+        [
+            f"--nnodes={len(launch.agents)}",
+            f"--node-rank={agent.index}",
+            "--rdzv-backend=static",
+            f"--master-addr={launch.agents[0].address}",
+            f"--master-port={launch.port}",
+            f"--rdzv-conf=timeout={math.ceil(launch.timeouts.rendezvous_seconds)}",
+            "--max-restarts=0",
+        ]
+        if several
+        else ["--standalone", f"--max-restarts={RESTARTS_ON_ONE_NODE}"]
+    )
+    return python(["-m", "torch.distributed.run", *options, f"--nproc-per-node={agent.num_ranks}", *launch.argv])
+
+
+def python(words: Iterable[str]) -> str:
+    """A command that takes the place of the shell."""
+    return f'exec "${{PYTHON:-python3}}" {command(words)}'
+
+
+def _visible_gpus(launch: Launch, agent: Agent) -> list[str]:
+    if launch.device == "cpu" or agent.has_whole_node:
+        return []
+    return [assignment("CUDA_VISIBLE_DEVICES", ",".join(str(gpu) for gpu in agent.gpus))]
+
+
+def _interface(launch: Launch, agent: Agent) -> list[str]:
+    others = [other for other in launch.agents if other.node_key != agent.node_key]
+    if not others:
+        return []
+    if agent.interface is not None:
+        return [
+            assignment("NCCL_SOCKET_IFNAME", f"={agent.interface}"),
+            assignment("GLOO_SOCKET_IFNAME", agent.interface),
+        ]
+    return [f"peer={command([str(others[0].address)])}", *INTERFACE_LINES]

@@ -1,0 +1,62 @@
+"""Who is where, as files that programs and people read: the nodes with their ranks, and the hostfile."""
+
+import io
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from crosszone.core.bundle import Launch
+
+
+def cluster_text(launch: Launch) -> str:
+    """`configs/cluster_config.yaml`: every launcher with its zone, address, GPUs and ranks."""
+    return _yaml({"world_size": launch.world_size, "port": launch.port, "agents": _agents(launch)})
+
+
+def ddp_text(launch: Launch) -> str:
+    """`pytorch_ddp_config.yaml`: what `init_process_group` is told on each node."""
+    address = launch.agents[0].address
+    return _yaml(
+        {
+            "backend": "nccl" if launch.device == "cuda" else "gloo",
+            "init_method": f"tcp://{address or 'localhost'}:{launch.port}",
+            "world_size": launch.world_size,
+            "nodes": _agents(launch),
+        }
+    )
+
+
+def hostfile_text(launch: Launch) -> str | None:
+    """`hostfile`: one node per line with its number of ranks; None where an address is unknown."""
+    slots: dict[str, int] = {}
+    for agent in launch.agents:
+        if agent.address is None:
+            return None
+        slots[agent.address] = slots.get(agent.address, 0) + agent.num_ranks
+    return "".join(f"{address} slots={count}\n" for address, count in slots.items())
+
+
+def _agents(launch: Launch) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": agent.name,
+            "zone": agent.zone,
+            "node_group": agent.node_group,
+            "node": agent.node,
+            "address": agent.address,
+            "node_rank": agent.index,
+            "gpus": list(agent.gpus),
+            "ranks": list(range(agent.first_rank, agent.first_rank + agent.num_ranks)),
+        }
+        for agent in launch.agents
+    ]
+
+
+def _yaml(value: Any) -> str:
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.allow_unicode = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    stream = io.StringIO()
+    writer.dump(value, stream)
+    return stream.getvalue()

@@ -1,0 +1,184 @@
+"""The configuration of our own trainer, from a plan: every number resolved."""
+
+import json
+import math
+from collections.abc import Iterator
+
+from crosszone.core.bundle import NO_CHECKPOINTS, DeployRequest
+from crosszone.core.codec import to_json
+from crosszone.core.plan import Plan
+from crosszone.core.prediction import Prediction
+from crosszone.core.problem import Problem
+from crosszone.core.timeouts import Timeouts, timeouts
+from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer, train_problems
+from crosszone.deploy.ranks import single_replicas
+from crosszone.errors import Finding, InfeasiblePlan, SpecError
+
+CONFIG_PATH = "configs/train.json"
+RENDERED_SYNC = ("flat", "hierarchical")
+LEARNING_RATES = (
+    (125e6, 6e-4), (350e6, 3e-4), (760e6, 2.5e-4), (1.3e9, 2e-4),
+    (2.7e9, 1.6e-4), (6.7e9, 1.2e-4), (13e9, 1e-4), (175e9, 0.6e-4),
+)  # fmt: skip
+"""(parameters, peak rate): Brown et al. 2020, "Language Models are Few-Shot Learners", table 2.1."""
+WARMUP_TOKENS = 375e6
+"""Brown et al. 2020, appendix B; the decay to a tenth and the other constants of AdamW are from there too."""
+MOST_WARMUP_FRACTION = 0.1
+"""Of all steps. Chosen: short trainings reach their peak rate."""
+CHECKPOINT_SECONDS = 3600.0
+"""Where no failures are known of. Chosen: an hour is lost at most."""
+IDENTITY_STEPS = 100
+"""Chosen: a check of replicas costs less than one step in a hundred."""
+LEVEL_OF_SLOW_STEPS = 0.99
+
+
+def train_text(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> str:
+    """The JSON that `python -m crosszone.runtime.train` reads.
+
+    Errors: InfeasiblePlan where the trainer cannot do what the plan says, SpecError where a number is missing.
+    """
+    config = trainer_config(problem, plan, prediction, request)
+    return json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> TrainConfig:
+    """What the trainer is told. Errors as `train_text`."""
+    beyond = tuple(_beyond_trainer(problem, plan))
+    if beyond:
+        raise InfeasiblePlan(*beyond)
+    workload = problem.workload
+    num_steps = _num_steps(problem, request)
+    config = TrainConfig(
+        fingerprint=prediction.fingerprint,
+        framework=plan.framework,
+        device=request.device,
+        backend="nccl" if request.device == "cuda" else "gloo",
+        model=problem.model,
+        num_steps=num_steps,
+        sequence_length=workload.sequence_length,
+        microbatch_size=plan.microbatch_size,
+        rank_microbatches=tuple(replica.num_microbatches for replica in single_replicas(plan)),
+        dp_shard=plan.dp_shard,
+        shard=plan.shard,
+        offload=plan.offload,
+        recompute=plan.recompute,
+        attention=workload.attention,
+        dtypes=workload.dtypes,
+        bucket_bytes=plan.bucket_bytes,
+        prefetch=plan.prefetch,
+        optimizer=_optimizer(problem, prediction, num_steps),
+        data=_data(problem, request, num_steps),
+        checkpoint=_checkpoint(problem, plan, prediction, request),
+        identity_every_steps=IDENTITY_STEPS,
+        log_folder="../logs",
+        timeouts=ladder(problem, plan, prediction),
+    )
+    findings = tuple(train_problems(config))
+    if findings:
+        raise InfeasiblePlan(*findings)
+    return config
+
+
+def trainer_assumptions(problem: Problem, prediction: Prediction, request: DeployRequest) -> tuple[str, ...]:
+    """What the configuration rests on that nobody wrote."""
+    found = [
+        f"Learning rate {_learning_rate(prediction):g}, warm-up and decay: Brown et al. 2020, as for GPT-3 models of "
+        "this size."
+    ]
+    if request.data_path is None:
+        found.append("Tokens are synthetic: no file was named with --data.")
+    reliability = prediction.reliability
+    if reliability is None or reliability.checkpoint_every_seconds is None:
+        found.append("A checkpoint every hour: how often nodes fail is not known (mtbf).")
+    return tuple(found)
+
+
+def ladder(problem: Problem, plan: Plan, prediction: Prediction) -> Timeouts:
+    """Time-outs from the longest round trip between zones that work, a slow step, and the wait for a checkpoint."""
+    zones = plan.zones
+    links = [link for link in problem.cluster.links if link.from_zone in zones and link.to_zone in zones]
+    slow = [each.high_seconds for each in prediction.intervals if each.level <= LEVEL_OF_SLOW_STEPS]
+    return timeouts(
+        rtt_seconds=max((2.0 * link.latency_seconds for link in links), default=0.0),
+        p99_step_seconds=max(slow, default=prediction.step_seconds),
+        checkpoint_stall_seconds=prediction.reliability.checkpoint_seconds if prediction.reliability else 0.0,
+    )
+
+
+def _beyond_trainer(problem: Problem, plan: Plan) -> Iterator[Finding]:
+    """What the plan or workload asks for that no renderer writes yet."""
+    sync, workload = plan.sync, problem.workload
+    replicas = single_replicas(plan)
+    crosses = len(plan.zones) > 1
+    if crosses and (sync.method not in RENDERED_SYNC or sync.every > 1):
+        yield _no_renderer(f"{sync.method} every {sync.every} steps", "plan.sync", "Set sync.method=flat and every=1.")
+    coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none"]
+    if crosses and coded:
+        yield _no_renderer(f"codecs ({', '.join(coded)})", "plan.sync.codecs", "Leave codecs out.")
+    if workload.optimizer != "adamw":
+        yield _no_renderer(f"the optimizer {workload.optimizer}", "workload.optimizer", "Take adamw.")
+    if workload.trainable != "all":
+        yield _no_renderer(f"trainable={workload.trainable}", "workload.trainable", "Take all, or --entry.")
+    sequences = plan.microbatch_size * sum(replica.num_microbatches for replica in replicas)
+    if sequences != workload.global_batch_size:
+        yield Finding(
+            code="batch_identity",
+            where="workload.global_batch_size",
+            message=f"microbatch_size {plan.microbatch_size} x microbatches of all replicas = {sequences}, but "
+            f"global_batch_size is {workload.global_batch_size}.",
+            hint="Take a plan for this batch.",
+        )
+
+
+def _no_renderer(what: str, where: str, hint: str) -> Finding:
+    return Finding(code="no_renderer", where=where, message=f"there is no renderer for {what} yet.", hint=hint)
+
+
+def _num_steps(problem: Problem, request: DeployRequest) -> int:
+    if request.num_steps is not None:
+        return request.num_steps
+    tokens = problem.workload.train_tokens
+    if tokens is None:
+        raise SpecError.of(
+            "how long to train is not known.",
+            where="workload.train_tokens",
+            hint="Write train_tokens, or give --steps.",
+            code="missing",
+        )
+    return math.ceil(tokens / problem.workload.global_batch_tokens)
+
+
+def _optimizer(problem: Problem, prediction: Prediction, num_steps: int) -> TrainOptimizer:
+    wanted = math.ceil(WARMUP_TOKENS / problem.workload.global_batch_tokens)
+    num_warmup_steps = min(wanted, math.floor(MOST_WARMUP_FRACTION * num_steps))
+    return TrainOptimizer(
+        learning_rate=_learning_rate(prediction),
+        num_warmup_steps=num_warmup_steps,
+        num_decay_steps=max(num_steps - num_warmup_steps, 1),
+    )
+
+
+def _learning_rate(prediction: Prediction) -> float:
+    """Of the published model whose size is nearest by ratio."""
+    size = max(prediction.num_parameters, 1)
+    return min(LEARNING_RATES, key=lambda row: abs(math.log(size / row[0])))[1]
+
+
+def _data(problem: Problem, request: DeployRequest, num_steps: int) -> TrainData:
+    token_bytes = 2 if problem.model.vocab_size <= 2**16 else 4
+    if request.data_path is not None:
+        return TrainData(path=request.data_path, token_bytes=token_bytes)
+    return TrainData(path=None, token_bytes=token_bytes, num_samples=num_steps * problem.workload.global_batch_size)
+
+
+def _checkpoint(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> TrainCheckpoint | None:
+    if request.checkpoint_folder == NO_CHECKPOINTS:
+        return None
+    reliability = prediction.reliability
+    every_seconds = (reliability.checkpoint_every_seconds if reliability else None) or CHECKPOINT_SECONDS
+    num_kept = problem.workload.checkpoint.num_kept
+    return TrainCheckpoint(
+        folder=request.checkpoint_folder or "../checkpoints",
+        every_steps=max(1, round(every_seconds / prediction.step_seconds)),
+        **({} if num_kept is None else {"num_kept": num_kept}),
+    )

@@ -1,0 +1,117 @@
+"""Deployments: the files of a plan, and how they get into a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crosszone.errors import SpecError
+from crosszone.service.files import decoded, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crosszone.core.bundle import Bundle, FileChange
+    from crosszone.core.plan import Plan
+    from crosszone.core.problem import Problem
+
+LOCAL = "local"
+
+
+def deploy(
+    problem: Problem,
+    *,
+    framework: str,
+    backend: str,
+    plan: Plan | None = None,
+    device: str = "cuda",
+    num_steps: int | None = None,
+    data: str | None = None,
+    checkpoints: str | None = None,
+    entry: str | None = None,
+    arguments: Sequence[str] = (),
+    port: int | None = None,
+) -> Bundle:
+    """The files that train `problem` by `plan` with `framework`, started over `backend`; nothing is written.
+
+    `plan` None: the job file's plan, completed, or the best that the framework can express. `entry` is the path of a
+    program of one's own, `arguments` are passed on to it. SpecError for what must be known and is not, InfeasiblePlan
+    where the plan does not fit, or the framework or a renderer cannot express it.
+    """
+    from importlib.metadata import version
+
+    from crosszone.core.bundle import DEFAULT_PORT, NO_CHECKPOINTS, DeployRequest
+    from crosszone.deploy.assemble import bundle
+    from crosszone.deploy.backends import backend as backend_renderer
+    from crosszone.deploy.frameworks import framework_renderer
+    from crosszone.frameworks import framework_facts
+    from crosszone.timeline.predict import predict_plan
+
+    framework_renderer(framework)  # before a search is spent on it
+    backend_renderer(backend)
+    is_local = backend == LOCAL
+    request = DeployRequest(
+        backend=backend,
+        device=device,
+        num_steps=num_steps,
+        data_path=_absolute(data) if is_local else data,
+        checkpoint_folder=_absolute(checkpoints) if is_local and checkpoints != NO_CHECKPOINTS else checkpoints,
+        entry_text=None if entry is None else decoded(read_bytes(entry, "program"), entry, kind="Python"),
+        entry_arguments=tuple(arguments),
+        port=DEFAULT_PORT if port is None else port,
+    )
+    chosen = _plan_of(problem, framework, plan)
+    prediction = predict_plan(problem, chosen, framework_facts(framework))
+    return bundle(problem, chosen, prediction, request, version=version("crosszone"))
+
+
+def bundle_changes(bundle: Bundle, folder: str | Path) -> tuple[FileChange, ...]:
+    """How `bundle` differs from what is in `folder`. SpecError where that is no bundle's."""
+    from crosszone.deploy.folder import changes
+
+    return changes(bundle, Path(folder))
+
+
+def write_bundle(bundle: Bundle, folder: str | Path, *, is_forced: bool = False) -> tuple[FileChange, ...]:
+    """Put `bundle` into `folder`, whole or not at all; what changed. What a run left there stays.
+
+    SpecError where the folder holds something else, or files that somebody edited and `is_forced` is not set.
+    """
+    from crosszone.deploy.folder import write_bundle as write
+
+    return write(bundle, Path(folder), is_forced=is_forced)
+
+
+def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]:
+    """Deploy JSON: the files with their hashes, who starts which ranks, what changed in the folder."""
+    from crosszone.core.codec import to_json
+
+    return {
+        "schema_version": 1,
+        "files": [
+            {"path": file.path, "sha256": file.sha256, "is_executable": file.is_executable} for file in bundle.files
+        ],
+        "world_size": bundle.launch.world_size,
+        "agents": to_json(bundle.launch.agents),
+        "changes": to_json(tuple(changes)),
+        "assumed": list(bundle.assumed),
+        "warnings": list(bundle.warnings),
+    }
+
+
+def _plan_of(problem: Problem, framework: str, plan: Plan | None) -> Plan:
+    from crosszone.planner.complete import complete
+    from crosszone.planner.pinned import check_plan
+
+    if plan is None:
+        return complete(dataclasses.replace(problem, framework=framework))
+    check_plan(problem, plan)
+    if plan.framework != framework:
+        hint = f"Give --framework {plan.framework}, or plan again with framework: {{name: {framework}}}."
+        raise SpecError.of(f"the plan is for {plan.framework}, not {framework}.", where="--plan", hint=hint)
+    return plan
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())

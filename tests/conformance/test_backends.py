@@ -1,0 +1,165 @@
+"""Every framework's renderer with every backend, over five kinds of plan: it renders, or says why it cannot.
+
+What is rendered is held against the programs that read it: bash, shellcheck, torchrun's own parser, our trainer's own
+reader.
+"""
+
+import itertools
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crosszone import service
+from crosszone.core.bundle import Bundle
+from crosszone.core.train import train_config
+from crosszone.deploy.backends import LATER, backend, backend_names
+from crosszone.deploy.frameworks import framework_renderer, rendered_frameworks
+from crosszone.errors import InfeasiblePlan
+
+A100, V100 = "a100-sxm4-80gb", "v100-sxm2-16gb"
+
+
+def group(zone: int, index: int, count: int, gpus_per_node: int, gpu: str = A100) -> dict[str, Any]:
+    addresses = [f"10.{zone}.{index}.{node + 1}" for node in range(count)]
+    sizes = {"count": count, "gpus_per_node": gpus_per_node}
+    return {**sizes, "gpu": gpu, "network": "100 Gbit/s", "addresses": addresses}
+
+
+THREE = [[group(zone, 0, 1, 2)] for zone in range(3)]
+UNEVEN = [[group(0, 0, 1, 1)], [group(1, 0, 1, 2)], [group(2, 0, 1, 3)]]
+KINDS: dict[str, tuple[list[list[dict[str, Any]]], dict[str, Any]]] = {
+    "one zone": ([[group(0, 0, 2, 2)]], {"dp": 4}),
+    "three zones dp": (THREE, {"dp": 6}),
+    "three zones pp": (THREE, {"pp": 3, "dp": 2}),
+    "uneven nodes": (UNEVEN, {"dp": 6}),
+    "mixed GPUs": ([[group(0, 0, 1, 2), group(0, 1, 1, 2, V100)]], {"dp": 4}),
+}
+CANNOT = {("ddp", "three zones pp"), ("fsdp", "three zones pp")}
+"""(framework, kind of plan): neither has stages."""
+CELLS = list(itertools.product(rendered_frameworks(), backend_names(), KINDS))
+
+
+def job(kind: str, framework: str) -> dict[str, Any]:
+    zones, plan = KINDS[kind]
+    found: dict[str, Any] = {
+        "model": {
+            "num_layers": 6,
+            "hidden_size": 64,
+            "ffn_size": 128,
+            "num_heads": 4,
+            "num_kv_heads": 2,
+            "vocab_size": 512,
+        },
+        "workload": {"sequence_length": 32, "global_batch_size": 24, "precision": "fp32"},
+        "cluster": {"zones": [{"name": f"zone{index}", "nodes": nodes} for index, nodes in enumerate(zones)]},
+        "plan": {"microbatch_size": 1, **plan},
+    }
+    if len(zones) > 1:
+        found["cluster"]["default_link"] = {"bandwidth": "1 Gbit/s", "rtt": "30 ms"}
+    if framework == "fsdp" and "pp" not in plan:
+        found["plan"] |= {"shard": "parameters", "dp_shard": 2 if kind == "mixed GPUs" else plan["dp"]}
+    return found
+
+
+@cache
+def rendered(framework: str, name: str, kind: str) -> Bundle:
+    is_local = name == "local"
+    return service.deploy(
+        service.read(job(kind, framework)),
+        framework=framework,
+        backend=name,
+        device="cpu" if is_local else "cuda",
+        num_steps=10,
+        checkpoints="none",
+    )
+
+
+def cells_that_render() -> list[Any]:
+    return [pytest.param(*cell, id=" ".join(cell)) for cell in CELLS if (cell[0], cell[2]) not in CANNOT]
+
+
+@pytest.mark.parametrize(("framework", "kind"), sorted(CANNOT))
+@pytest.mark.parametrize("name", backend_names())
+def test_what_cannot_be_expressed_says_why(framework: str, name: str, kind: str) -> None:
+    with pytest.raises(InfeasiblePlan) as caught:
+        rendered(framework, name, kind)
+    assert all(finding.message and framework in finding.message for finding in caught.value.findings)
+
+
+@pytest.mark.parametrize(("framework", "name", "kind"), cells_that_render())
+def test_scripts_are_clean(framework: str, name: str, kind: str, tmp_path: Path) -> None:
+    bundle = rendered(framework, name, kind)
+    service.write_bundle(bundle, tmp_path / "bundle")
+    scripts = [file.path for file in bundle.files if file.path.endswith(".sh")]
+    assert scripts
+    for path in scripts:
+        subprocess.run(["bash", "-n", path], cwd=tmp_path / "bundle", check=True, timeout=30)
+    if shutil.which("shellcheck") is None:
+        pytest.skip("bash -n passed; shellcheck is not installed")
+    command = ["shellcheck", "--external-sources", *scripts]
+    done = subprocess.run(command, cwd=tmp_path / "bundle", capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("framework", "name", "kind"), cells_that_render())
+def test_torchrun_takes_its_arguments(framework: str, name: str, kind: str) -> None:
+    run = pytest.importorskip("torch.distributed.run")
+    bundle = rendered(framework, name, kind)
+    calls = [
+        shlex.split(line)[2:]
+        for file in bundle.files
+        for line in file.text.splitlines()
+        if file.path.endswith(".sh") and line.startswith("exec ")
+    ]
+    assert len(calls) == len(bundle.launch.agents)
+    parsed = [run.get_args_parser().parse_args(words[2:]) for words in calls]
+    assert sum(int(options.nproc_per_node) for options in parsed) == bundle.launch.world_size == world_size(kind)
+    assert {options.training_script for options in parsed} == {"crosszone.runtime.train"}
+    assert all(options.module for options in parsed)
+    if len(parsed) > 1:
+        assert [options.node_rank for options in parsed] == list(range(len(parsed)))
+        assert {options.nnodes for options in parsed} == {str(len(parsed))}
+        assert {options.rdzv_backend for options in parsed} == {"static"}
+
+
+@pytest.mark.parametrize(("framework", "name", "kind"), cells_that_render())
+def test_nothing_is_left_to_guess(framework: str, name: str, kind: str) -> None:
+    bundle = rendered(framework, name, kind)
+    config = train_config(json.loads(bundle.text("configs/train.json")))
+    assert len(config.rank_microbatches) == bundle.launch.world_size
+    assert config.global_batch_size == 24
+    ours = [file for file in bundle.files if not file.path.startswith("src/")]
+    placeholder = re.compile(r'"auto"|\bTODO\b|\bFIXME\b|<[a-z_]+>|CHANGE_?ME|master-node-ip')
+    assert not [file.path for file in ours if placeholder.search(file.text)]
+    assert all(file.text.endswith("\n") and "\r" not in file.text for file in ours)
+
+
+@pytest.mark.parametrize("name", backend_names())
+def test_rendering_is_pure_and_says_what_to_do(name: str) -> None:
+    module = backend(name)
+    launch = rendered("ddp", name, "one zone").launch
+    assert module.__doc__
+    assert module.TITLE
+    assert module.STEPS.keys() == {"en", "zh"}
+    assert len(module.STEPS["en"]) == len(module.STEPS["zh"])
+    assert module.render(launch) == module.render(launch)
+    assert not set(LATER) & set(backend_names())
+
+
+@pytest.mark.parametrize("name", rendered_frameworks())
+def test_a_framework_says_what_it_runs_and_needs(name: str) -> None:
+    module = framework_renderer(name)
+    assert module.__doc__
+    assert module.ENTRY
+    assert all(re.fullmatch(r"[a-z0-9-]+(==|>=)[0-9.]+", line) for line in module.REQUIREMENTS)
+
+
+def world_size(kind: str) -> int:
+    return int(KINDS[kind][1]["dp"] * KINDS[kind][1].get("pp", 1))

@@ -1,0 +1,200 @@
+"""What is in a bundle, what it rests on, and what is refused: by name, with the numbers."""
+
+import dataclasses
+import json
+
+import pytest
+from ruamel.yaml import YAML
+
+from crosszone import service
+from crosszone.core.codec import from_json
+from crosszone.core.train import train_config
+from crosszone.core.workload import Dtypes
+from crosszone.errors import InfeasiblePlan, SpecError, UnknownName
+
+
+def one_zone(job) -> dict:
+    del job["cluster"]["links"]
+    job["cluster"]["zones"] = job["cluster"]["zones"][:1]
+    job["plan"]["dp"] = 2
+    return job
+
+
+def test_the_configuration_is_the_plans(job, deployed) -> None:
+    job["workload"]["precision"] = "bf16"
+    bundle = deployed(job)
+    config = train_config(json.loads(bundle.text("configs/train.json")))
+    assert config.rank_microbatches == (2, 2, 2)
+    assert config.global_batch_size == 12
+    assert (config.device, config.backend) == ("cuda", "nccl")
+    assert config.dtypes == from_json(Dtypes, json.loads(bundle.text("configs/train.json"))["dtypes"])
+    assert config.dtypes.compute == "bf16"
+    assert config.fingerprint == json.loads(bundle.text("metadata.json"))["prediction"]["fingerprint"]
+    assert "auto" not in bundle.text("configs/train.json")
+
+
+def test_replicas_get_the_microbatches_of_the_plan_in_the_order_of_ranks(job, deployed) -> None:
+    job["plan"]["replicas"] = [
+        {"zones": ["zone0"], "num_replicas": 2, "num_microbatches": 1},
+        {"zones": ["zone1"], "num_replicas": 1, "num_microbatches": 4},
+    ]
+    bundle = deployed(job)
+    assert json.loads(bundle.text("configs/train.json"))["rank_microbatches"] == [1, 1, 4]
+
+
+def test_ddp_has_the_ranks_of_every_node(job, deployed) -> None:
+    value = YAML(typ="safe").load(deployed(job).text("pytorch_ddp_config.yaml"))
+    assert value["world_size"] == 3
+    assert value["init_method"] == "tcp://10.0.0.1:29500"
+    assert [node["ranks"] for node in value["nodes"]] == [[0, 1], [2]]
+
+
+def test_the_hostfile_has_uneven_slots(job, deployed) -> None:
+    assert deployed(job).text("hostfile") == "10.0.0.1 slots=2\n10.1.0.1 slots=1\n"
+
+
+def test_time_outs_follow_from_the_link_and_the_step(job, deployed) -> None:
+    near = json.loads(deployed(job).text("configs/train.json"))["timeouts"]
+    job["cluster"]["links"][0]["rtt"] = "400 ms"
+    far = json.loads(deployed(job).text("configs/train.json"))["timeouts"]
+    assert near["heartbeat_seconds"] == pytest.approx(5.0 * 0.02 + 5.0)
+    assert far["heartbeat_seconds"] == pytest.approx(5.0 * 0.4 + 5.0)
+
+
+def test_a_checkpoint_comes_as_often_as_predicted(job, deployed) -> None:
+    bundle = deployed(job, checkpoints="/shared/ckpt")
+    prediction = json.loads(bundle.text("metadata.json"))["prediction"]
+    checkpoint = json.loads(bundle.text("configs/train.json"))["checkpoint"]
+    every_seconds = prediction["reliability"]["checkpoint_every_seconds"]
+    assert checkpoint["folder"] == "/shared/ckpt"
+    assert checkpoint["every_steps"] * prediction["step_seconds"] == pytest.approx(
+        every_seconds, abs=prediction["step_seconds"]
+    )
+
+
+def test_the_number_of_steps_follows_from_the_tokens(job, deployed) -> None:
+    job["workload"]["train_tokens"] = "10k"
+    config = json.loads(deployed(job, num_steps=None).text("configs/train.json"))
+    assert config["num_steps"] == 27  # of 384 tokens each
+    assert config["optimizer"]["num_warmup_steps"] + config["optimizer"]["num_decay_steps"] == 27
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"num_steps": None}, ["workload.train_tokens"]),
+        ({"checkpoints": None}, ["--checkpoints"]),
+        ({"arguments": ("x",)}, ["--entry"]),
+        ({"port": 70000}, ["--port"]),
+        ({"device": "tpu"}, ["--device"]),
+        ({"entry": "nowhere.py"}, ["nowhere.py"]),
+    ],
+)
+def test_what_must_be_known_and_is_not_is_named(job, deployed, options, where) -> None:
+    with pytest.raises(SpecError) as caught:
+        deployed(job, **options)
+    assert [finding.where for finding in caught.value.findings] == where
+
+
+@pytest.mark.parametrize("backend", ["bare", "ssh"])
+def test_every_missing_address_is_named(job, deployed, backend) -> None:
+    for zone in job["cluster"]["zones"]:
+        del zone["nodes"][0]["addresses"]
+    with pytest.raises(SpecError) as caught:
+        deployed(job, backend=backend)
+    assert [finding.where for finding in caught.value.findings] == [
+        "cluster.zones[0].nodes[0].addresses",
+        "cluster.zones[1].nodes[0].addresses",
+    ]
+
+
+def test_one_node_needs_an_address_only_to_be_reached(job, deployed) -> None:
+    del one_zone(job)["cluster"]["zones"][0]["nodes"][0]["addresses"]
+    assert deployed(job, checkpoints=None).launch.world_size == 2
+    with pytest.raises(InfeasiblePlan, match="needs the address"):
+        deployed(job, backend="ssh")
+
+
+def test_local_is_one_machine_and_a_cpu_holds_any_number_of_ranks(job, deployed) -> None:
+    with pytest.raises(InfeasiblePlan, match="3 ranks on the GPUs of 2 nodes"):
+        deployed(job, backend="local")
+    bundle = deployed(job, backend="local", device="cpu", checkpoints=None)
+    assert "--nproc-per-node=3" in bundle.text("run_training.sh")
+    assert json.loads(bundle.text("configs/train.json"))["backend"] == "gloo"
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"sync": {"method": "local_sgd", "every": 8}}, "no renderer for local_sgd every 8 steps yet"),
+        ({"sync": {"codecs": {"gradients": "bf16"}}}, r"no renderer for codecs \(gradients=bf16\) yet"),
+    ],
+)
+def test_ways_to_agree_that_the_trainer_lacks_are_refused(job, deployed, plan, message) -> None:
+    job["plan"] |= plan
+    job["constraints"] = {"allow": ["local_sgd", "compression"]}
+    with pytest.raises(InfeasiblePlan, match=message):
+        deployed(job)
+
+
+def test_an_optimizer_that_the_trainer_lacks_is_refused(job, deployed) -> None:
+    job["workload"]["optimizer"] = "lion"
+    with pytest.raises(InfeasiblePlan, match="no renderer for the optimizer lion yet"):
+        deployed(job)
+
+
+def test_a_plan_that_does_not_fit_is_refused_on_gpus_only(job, deployed) -> None:
+    job["cluster"]["zones"][0]["nodes"][0]["gpu"] = job["cluster"]["zones"][1]["nodes"][0]["gpu"] = "v100-sxm2-16gb"
+    job["model"] = "llama-2-7b"
+    with pytest.raises(InfeasiblePlan, match="the plan needs"):
+        deployed(job)
+    assert deployed(job, backend="local", device="cpu", checkpoints=None).files
+
+
+@pytest.mark.parametrize(("name", "known"), [("megatron", True), ("slurm", True), ("ddq", False)])
+def test_names_without_a_renderer(job, deployed, name, known) -> None:
+    kind = InfeasiblePlan if known else UnknownName
+    with pytest.raises(kind, match=f"no renderer for {name} yet" if known else "unknown framework"):
+        deployed(job, "ddp" if name == "slurm" else name, backend="slurm" if name == "slurm" else "bare")
+
+
+def test_a_saved_plan_is_taken_as_it_is_and_held_to_its_framework(job) -> None:
+    problem = service.read({**job, "framework": {"name": "ddp"}})
+    plan = service.predict(problem).plan
+    options = {"backend": "bare", "num_steps": 10, "checkpoints": "none"}
+    fast = dataclasses.replace(plan, bucket_bytes=1e6)
+    bundle = service.deploy(problem, framework="ddp", plan=fast, **options)
+    assert json.loads(bundle.text("configs/train.json"))["bucket_bytes"] == 1e6
+    with pytest.raises(SpecError, match="the plan is for ddp, not fsdp"):
+        service.deploy(problem, framework="fsdp", plan=plan, **options)
+
+
+def test_fsdp_shards_as_the_plan_says(job, deployed) -> None:
+    one_zone(job)["plan"] |= {"shard": "gradients", "dp_shard": 2, "prefetch": 2}
+    config = json.loads(deployed(job, "fsdp").text("configs/train.json"))
+    assert (config["framework"], config["shard"], config["dp_shard"], config["prefetch"]) == ("fsdp", "gradients", 2, 2)
+
+
+def test_infiniband_off_and_flat_sums_are_said(job, deployed) -> None:
+    told = " ".join(deployed(job).warnings)
+    assert "NCCL_IB_DISABLE=1" in told
+    assert "plan.sync.method=flat" in told
+    assert not [text for text in deployed(one_zone(job)).warnings if "NCCL" in text]
+
+
+def test_readmes_name_every_launch_file_and_what_was_assumed(job, deployed) -> None:
+    bundle = deployed(job)
+    for path in ("README.md", "README.zh.md"):
+        text = bundle.text(path)
+        assert all(f"launch/zone-{index}/agent-{index}.sh" in text for index in (0, 1))
+        assert "29500" in text
+        assert "Brown et al. 2020" in text
+
+
+def test_the_image_is_the_job_files_or_a_pinned_one(job, deployed) -> None:
+    assert deployed(job).text("Containerfile").startswith("FROM docker.io/library/python:3.11.7-slim-bookworm\n")
+    for zone in job["cluster"]["zones"]:
+        zone["nodes"][0]["image"] = "registry.example/team/train:1.2"
+    bundle = deployed(job)
+    assert bundle.text("Containerfile").startswith("FROM registry.example/team/train:1.2\n")
+    assert not [line for line in bundle.assumed if "image" in line]
