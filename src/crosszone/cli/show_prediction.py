@@ -218,6 +218,8 @@ def _training(problem: Problem, prediction: Prediction) -> str:
     if finish.p50_seconds is None:
         return text
     p50, p90 = units.format_seconds(finish.p50_seconds), units.format_seconds(finish.p90_seconds)
+    if finish.p50_seconds == finish.p90_seconds:
+        return f"{text}; {p50} with checkpoints (P50 and P90: nine of ten such trainings see no failure)"
     return f"{text}; with failures {p50} (P50), {p90} (P90)"
 
 

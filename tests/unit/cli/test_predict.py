@@ -1,10 +1,12 @@
 """`crosszone predict`: the whole prediction, for people and programs, and its exit code."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from crosszone import service
+from crosszone.cli import show_prediction
 from crosszone.core.prediction import Costs, Reliability
 
 
@@ -167,3 +169,11 @@ def test_the_whole_bill_is_shown_where_it_is_known(run, ranked, monkeypatch) -> 
     monkeypatch.setattr(service, "predict", lambda problem: dataclasses.replace(ranked, prediction=known))
     text = " ".join(run("predict", "job.yaml").out.split())
     assert "GPUs 5000 USD (1000 USD of it idle), egress 12.30 USD, storage 7.00 USD; 5119 USD with failures" in text
+
+
+@pytest.mark.parametrize(("p90", "told"), [(2e6, "nine of ten"), (3e6, "(P90)")])
+def test_a_finish_that_rarely_sees_a_failure_says_so(ranked, p90, told) -> None:
+    finish = dataclasses.replace(ranked.prediction.finish, p50_seconds=2e6, p90_seconds=p90)
+    prediction = dataclasses.replace(ranked.prediction, finish=finish, train_seconds=1.9e6)
+    problem = SimpleNamespace(workload=SimpleNamespace(train_tokens=1e12))
+    assert told in show_prediction._training(problem, prediction)
