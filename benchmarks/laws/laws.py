@@ -389,5 +389,4 @@ def _replay(
         groups=tuple(_group(prepared, tables, one, replica) for replica in range(len(tables.replicas))),
         start_seconds=float(one.late_seconds[0]),
         pipeline_end_seconds=step - after,
-        stretch_ratio=1.0,
     )
