@@ -6,6 +6,7 @@ import typer
 
 from crosszone.cli.calibrate import calibrate
 from crosszone.cli.catalog import catalog
+from crosszone.cli.deploy import deploy
 from crosszone.cli.init import init
 from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.plan import plan
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes as long to load as everything else together
 )
-for verb in (init, predict, plan, whatif, simulate, sweep, replan, validate, calibrate, catalog):
+for verb in (init, predict, plan, whatif, simulate, deploy, sweep, replan, validate, calibrate, catalog):
     app.command()(verb)
 
 

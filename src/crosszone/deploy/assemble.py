@@ -39,12 +39,12 @@ def bundle(
     chosen = backend(request.backend)
     _check_plan(plan, prediction, request)
     launch = _launch(problem, plan, prediction, request, framework.ENTRY)
-    missing = (*_missing(launch, request, chosen), *text_problems(launch, request))
-    if missing:
-        raise SpecError(*missing)
     impossible = tuple(chosen.problems(launch))
     if impossible:
         raise InfeasiblePlan(*impossible)
+    missing = (*_missing(launch, request, chosen), *text_problems(launch, request))
+    if missing:
+        raise SpecError(*missing)
     assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch))
     warnings = (*prediction.warnings, *environment_warnings(problem, plan, request.device))
     files = {
@@ -125,7 +125,7 @@ def _missing(launch: Launch, request: DeployRequest, chosen: ModuleType) -> Iter
     if not 1 <= request.port <= 65535:
         yield _finding("--port", f"{request.port} is no port.", "Take one from 1 to 65535.")
     groups = {(agent.zone_index, agent.node_group) for agent in launch.agents if agent.address is None}
-    if chosen.NEEDS_ADDRESSES and several:
+    if chosen.ADDRESSES_FROM is not None and launch.num_nodes >= chosen.ADDRESSES_FROM:
         for zone, group in sorted(groups):
             yield _finding(
                 f"cluster.zones[{zone}].nodes[{group}].addresses",

@@ -14,9 +14,6 @@ LATER = {
     "cluster.zones[].scheduler": DEPLOYMENT,
     "cluster.zones[].nodes[].cpus": DEPLOYMENT,
     "cluster.zones[].nodes[].disk": DEPLOYMENT,
-    "cluster.zones[].nodes[].addresses": DEPLOYMENT,
-    "cluster.zones[].nodes[].interface": DEPLOYMENT,
-    "cluster.zones[].nodes[].image": DEPLOYMENT,
     "plan.rank_order": "The framework's own order is predicted.",
 }
 """Why each of them has no effect, by place; `[]` is any index."""

@@ -250,14 +250,14 @@ def test_keys_of_later_are_named(small):
         "plan.offload": "parameters",
         "plan.rank_order": ["tp", "cp", "dp", "pp"],
         "workload.trainable": "lora",
-        "cluster.zones.0.nodes.0.image": "pytorch:2.9",
+        "cluster.zones.0.nodes.0.cpus": 96,
     }
     warnings = notices(read_job(small(changes)).warnings)
     assert set(warnings) == {
         "plan.offload",
         "plan.rank_order",
         "workload.trainable",
-        "cluster.zones[0].nodes[0].image",
+        "cluster.zones[0].nodes[0].cpus",
     }
     assert all(name.rpartition(".")[2] in message for name, message in warnings.items())
 

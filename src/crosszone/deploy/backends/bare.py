@@ -9,7 +9,7 @@ from crosszone.deploy.scripts import agent_path, agent_text
 from crosszone.errors import Finding
 
 TITLE = "a script per node"
-NEEDS_ADDRESSES = True
+ADDRESSES_FROM = 2
 STEPS = {
     "en": (
         "Copy this folder to every node, to the same place.",

@@ -9,7 +9,7 @@ from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
 from crosszone.errors import Finding
 
 TITLE = "local processes"
-NEEDS_ADDRESSES = False
+ADDRESSES_FROM = None
 RUN_PATH = "run_training.sh"
 STEPS = {
     "en": (f"On this machine, in this folder: `./{RUN_PATH}`", "Ctrl-C stops it."),

@@ -1,0 +1,99 @@
+"""`crosszone deploy`: what is printed and written, and its exit codes."""
+
+import json
+
+import pytest
+
+JOB = """
+model: {num_layers: 2, hidden_size: 64, ffn_size: 128, num_heads: 4, num_kv_heads: 2, vocab_size: 512}
+workload: {sequence_length: 32, global_batch_size: 12, precision: bf16, train_tokens: 1M}
+cluster:
+  zones:
+    - name: north
+      nodes: [{count: 1, gpu: a100-sxm4-80gb, gpus_per_node: 2, network: 100 Gbit/s, addresses: [10.0.0.1]}]
+    - name: south
+      nodes: [{count: 1, gpu: a100-sxm4-80gb, gpus_per_node: 1, network: 100 Gbit/s, addresses: [10.1.0.1]}]
+  links: [{between: [north, south], bandwidth: 1 Gbit/s, rtt: 20 ms}]
+plan: {dp: 3, microbatch_size: 2}
+"""
+
+
+@pytest.fixture
+def job(tmp_path) -> str:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB)
+    return str(path)
+
+
+def bare(job, folder, *more: str) -> tuple[str, ...]:
+    options = ("--framework", "ddp", "--backend", "bare", "--checkpoints", "none", "-o", str(folder))
+    return ("deploy", job, *options, *more)
+
+
+def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
+    result = run(*bare(job, tmp_path / "bundle"))
+    assert result.code == 0
+    assert f"files in {tmp_path}/bundle: 3 ranks on 2 node(s)." in result.out
+    assert f"{tmp_path}/bundle/README.md" in result.out
+    assert "warning: InfiniBand is off" in result.err
+    assert "Nothing changed" in run(*bare(job, tmp_path / "bundle")).out
+
+
+def test_diff_writes_nothing(run, job, tmp_path) -> None:
+    folder = tmp_path / "bundle"
+    first = run(*bare(job, folder, "--diff"))
+    assert first.code == 0
+    assert "+++ b/configs/train.json" in first.out
+    assert not folder.exists()
+    run(*bare(job, folder))
+    second = run(*bare(job, folder, "--diff", "--steps", "7"))
+    assert '+  "num_steps": 7,' in second.out
+    assert '"num_steps": 7' not in (folder / "configs/train.json").read_text()
+
+
+def test_json_has_files_ranks_and_changes(run, job, tmp_path) -> None:
+    value = json.loads(run(*bare(job, tmp_path / "bundle", "--json")).out)
+    assert value["world_size"] == 3
+    assert [(agent["first_rank"], agent["gpus"]) for agent in value["agents"]] == [(0, [0, 1]), (2, [0])]
+    assert {change["kind"] for change in value["changes"]} == {"added"}
+    assert {file["path"] for file in value["files"] if file["is_executable"]} == {
+        "launch/zone-0/agent-0.sh",
+        "launch/zone-1/agent-1.sh",
+    }
+
+
+def test_an_edited_bundle_is_kept_without_force(run, job, tmp_path) -> None:
+    folder = tmp_path / "bundle"
+    run(*bare(job, folder))
+    (folder / "requirements.txt").write_text("torch\n")
+    result = run(*bare(job, folder))
+    assert result.code == 2
+    assert "was edited after it was rendered" in result.err
+    assert (folder / "requirements.txt").read_text() == "torch\n"
+    assert run(*bare(job, folder, "--force")).code == 0
+    assert (folder / "requirements.txt").read_text() != "torch\n"
+
+
+def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
+    (tmp_path / "train.py").write_text("pass\n")
+    result = run(*bare(job, tmp_path / "bundle", "--entry", str(tmp_path / "train.py"), "--", "--lr", "1e-4; rm x"))
+    assert result.code == 0
+    assert "entry.py --lr '1e-4; rm x'" in (tmp_path / "bundle/launch/zone-0/agent-0.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--framework", "ddp", "--backend", "slurm"), 3, "no renderer for slurm yet"),
+        (("--framework", "horovod", "--backend", "bare"), 3, "no renderer for horovod yet"),
+        (("--framework", "ddp", "--backend", "local"), 3, "3 ranks on the GPUs of 2 nodes"),
+        (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
+        (("--framework", "ddp", "--backend", "bear"), 2, 'unknown backend "bear"'),
+        (("--framework", "ddp", "--backend", "bare", "--steps", "0"), 2, "--steps"),
+    ],
+)
+def test_exit_codes(run, job, tmp_path, options, code, message) -> None:
+    result = run("deploy", job, *options, "-o", str(tmp_path / "bundle"))
+    assert result.code == code
+    assert message in result.err
+    assert not (tmp_path / "bundle").exists()
