@@ -59,5 +59,5 @@ def _error_bytes(view: StageView) -> Floats:
     content = Content(
         num_elements=total, element_bytes=4.0, matrices=model_matrices(model), num_slices=view.plans.tp.astype(float)
     )
-    ranks = 1.0 if sync_method(sync.method).IS_FLAT else view.num_replicas * view.plans.cp
+    ranks = 1.0 if sync_method(sync.method).IS_FLAT else view.groups.total(view.ranks)
     return np.where(view.crosses_dp, packing.encoded(content).state_bytes / total * view.parameters / ranks, 0.0)

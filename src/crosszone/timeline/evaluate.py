@@ -72,7 +72,7 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
     view = stage_view(inputs, tables, keys)
     seconds = stage_seconds(view)
     boundary = boundary_columns(inputs, tables, view.plans)
-    pool = pool_agreement(view, tables)
+    pool = pool_agreement(view)
     zone = zone_agreement(view, tables)
     pipeline = tables.per_plan(np.maximum, _pipeline(inputs, tables, seconds, boundary))
     pool_exposed = tables.most(exposed_agreement(view, seconds, pool))

@@ -19,6 +19,7 @@ from crosszone.cost.parameters import (
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import KeyCosts, Keyed
 from crosszone.timeline.rows import Settings, Tables
+from crosszone.timeline.zone_groups import ZoneGroups, group_path, where_path, zone_groups, zone_path
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer", "gradients", "parameters"))
@@ -41,6 +42,8 @@ class StageView:
     num_microbatches: Ints
     num_replicas: Ints
     """Of the row's replica group."""
+    groups: ZoneGroups
+    """Who agrees with whom inside each zone."""
     crosses_dp: Bools
     """Replicas of the row's plan lie in several zones."""
     costs: KeyCosts
@@ -59,6 +62,11 @@ class StageView:
     def parameters(self) -> Floats:
         """Held by one rank before any sharding over data-parallel ranks."""
         return self.dense + self.expert
+
+    @property
+    def ranks(self) -> Floats:
+        """That hold the row's part of the model in its pool, one of each replica and sequence part."""
+        return (self.num_replicas * self.plans.cp).astype(float)
 
     @property
     def bucket_bytes(self) -> Floats:
@@ -120,6 +128,7 @@ def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
         stages=stages,
         num_microbatches=tables.replicas.num_microbatches[replica],
         num_replicas=tables.replicas.num_replicas[replica],
+        groups=zone_groups(inputs, tables),
         crosses_dp=np.array([len(layout.ring) > 1 for layout in tables.layouts])[plans.layout],
         costs=keys.costs,
         key=keys.key(plan, stages.pool),
@@ -217,15 +226,15 @@ def is_late(view: StageView) -> Bools:
     return np.asarray(((num_gpus > 0.0) & (world_size >= num_gpus)) | ((tp > 0.0) & (plans.tp >= tp)))
 
 
-def group_path(inputs: Inputs, pool: Ints) -> Path:
-    """Path of a group whose ranks lie in these pools."""
-    hardware = inputs.hardware
-    return Path(
-        fabric_bytes_per_second=hardware.fabric_bytes_per_second[pool],
-        network_bytes_per_second=hardware.network_bytes_per_second[pool],
-        fabric_latency_seconds=hardware.collective_latency_seconds[pool],
-        network_latency_seconds=hardware.network_latency_seconds[pool],
-    )
+def shard_path(view: StageView, ranks: Floats, num_shards: Floats, per_domain: Floats) -> tuple[Floats, Path]:
+    """(ranks per domain, path) of the groups that shard: of the row's pool where its `ranks` fill whole groups, and so
+    do those of the zone's other pools; else of all of them."""
+    own, groups = group_path(view.inputs, view.stages.pool), view.groups
+    if groups.is_empty:
+        return per_domain, own
+    spans = groups.most(np.where(ranks % num_shards > 0.0, 1.0, 0.0)) > 0.0
+    inside, path = zone_path(own, groups, ranks, per_domain)
+    return np.where(spans, inside, per_domain), where_path(spans, path, own)
 
 
 def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[Floats, Floats, Floats]:
@@ -241,8 +250,8 @@ def _gather_waits(view: StageView, forward: Floats, backward: Floats) -> tuple[F
         return (np.zeros(len(forward)),) * 3
     workload = view.inputs.problem.workload
     sizes = state_bytes(workload, weights_are_master=False)
-    path, domain = group_path(view.inputs, view.stages.pool), view.inputs.hardware.domain_size[view.stages.pool]
-    per_domain = np.clip(domain // view.plans.tp, 1.0, num_shards)
+    domain = view.inputs.hardware.domain_size[view.stages.pool]
+    per_domain, path = shard_path(view, view.ranks, num_shards, np.clip(domain // view.plans.tp, 1.0, num_shards))
     gather = all_gather_seconds(num_shards, per_domain, parameters * sizes.gathered_weight, path)
     scatter = all_gather_seconds(num_shards, per_domain, parameters * sizes.reduction, path)
     overlap = view.overlaps_weight_gather > 0.0
