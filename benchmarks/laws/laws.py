@@ -218,7 +218,10 @@ def _kind(base: Costed, better: Costed, plan: int) -> str:
     forth = [(int(zone[tables.stages.pool[row]]), int(zone[base.evaluation.boundary.next_pool[row]])) for row in rows]
     pairs = {pair for ends in forth for pair in (ends, ends[::-1])}
     uses = Counter(each for pair in pairs for each in under[pair] if not each.takes_turns)
-    if len(crossing) > 1 or any(count > 1 for count in uses.values()):
+    sync = tables.settings.sync
+    hops = exchange_pairs(base.inputs, layout, "ring" if sync.method == "flat" else sync.algorithm)
+    divided = Counter(each for start, end in hops for each in under[int(zone[start]), int(zone[end])])
+    if len(crossing) > 1 or any(count > 1 for count in (*uses.values(), *divided.values())):
         return SHARED
     queues = Counter(
         (int(tables.stages.replica[row]), int(way.queue[row]))
@@ -232,7 +235,7 @@ def _kind(base: Costed, better: Costed, plan: int) -> str:
         zones = sorted(ring)
         trees = [best_tree(one.inputs.links, ring) for one in (base, better)]
         rings = [best_ring(one.inputs.links, zones) for one in (base, better)]
-        is_tree = tables.settings.sync.algorithm == "tree" and tables.settings.sync.method != "flat"
+        is_tree = sync.algorithm == "tree" and sync.method != "flat"
         if is_tree and (trees[0] != trees[1] or rings[0] != rings[1]):
             return REROUTED
     return FASTER
