@@ -8,7 +8,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_path, best_ring
 
 MOST_SUBSETS = 6
-"""Zones, and pools of the cluster, up to which every subset is tried; beyond, sets of the largest that double in size."""
+"""Zones, and pools of the cluster, up to which every subset is tried; beyond, sets of the largest, doubling in size."""
 
 
 def layouts(inputs: Inputs, excluded_zones: Sequence[str] = ()) -> tuple[Layout, ...]:

@@ -70,9 +70,7 @@ def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
 
 def pool_kinds(inputs: Inputs) -> list[int]:
     """Per pool of the cluster: the first one of the same hardware, of whatever zone, size and price."""
-    columns = [
-        getattr(inputs.hardware, each.name) for each in fields(inputs.hardware) if each.name not in NO_HARDWARE
-    ]
+    columns = [getattr(inputs.hardware, each.name) for each in fields(inputs.hardware) if each.name not in NO_HARDWARE]
     seen: dict[object, int] = {}
     looks = zip(inputs.efficiencies, *(column.tolist() for column in columns), strict=True)
     # What is unknown is no number, and no two of these are equal.
