@@ -117,6 +117,16 @@ def makespan_seconds(pipeline: Pipeline) -> float:
     A long pipeline repeats itself. Past `EXACT_EVENTS` actions, repetitions are left out (see `steady.Steady`), which
     changes nothing: what never quite repeats itself is simulated from first to last.
     """
+    return _makespan_seconds(pipeline) if pipeline.orders is not None else _kept_makespan_seconds(pipeline)
+
+
+@functools.lru_cache(maxsize=256)
+def _kept_makespan_seconds(pipeline: Pipeline) -> float:
+    """Kept, as a search comes by its best plans several times: ranked, refined and predicted."""
+    return _makespan_seconds(pipeline)
+
+
+def _makespan_seconds(pipeline: Pipeline) -> float:
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
@@ -214,52 +224,54 @@ def _played(
     m = pipeline.num_microbatches * traits(pipeline.schedule).num_parts
     tasks = _tasks(pipeline)
     seconds = _seconds(pipeline, nodes, tasks, m)
-    before = [None] * len(nodes) if pipeline.receives_early else _senders(nodes)
+    early, before = pipeline.receives_early, [None] * len(nodes) if pipeline.receives_early else _senders(nodes)
     links, upcoming = _Links(nodes), [iter(own) for own in tasks]
     state = State(current=[next(own) for own in upcoming], upcoming=upcoming, free=links.free)
-    current, running, arrived = state.current, state.running, state.arrived
+    current, running, arrived, push, pop = state.current, state.running, state.arrived, heapq.heappush, heapq.heappop
     watched = range(0) if steady is None else steady.watch(state, tasks, seconds, m)
     started, stands_since = [0.0] * len(tasks), [0.0] * len(tasks)
     done: list[tuple[int, float, float]] = []
 
     def begin(rank: int, free: float) -> None:
         task = current[rank]
-        node = task // m
-        if nodes[node].waits and task not in arrived:
+        start = arrived.pop(task, -1.0)
+        if start < 0.0 and nodes[task // m][1]:
             stands_since[rank] = free
             return
-        start = max(arrived.pop(task, 0.0), free)
-        sender = before[node]
+        if start < free:
+            start = free
+        sender = before[task // m]
         if sender is not None:  # the message leaves only now
             start, left = links.send(nodes[sender], start)
             if sent is not None:
                 sent.append((sender * m + task % m, left - nodes[sender].transfer_seconds, left, start))
         started[rank] = start
-        heapq.heappush(running, (start + seconds[task], rank))
+        push(running, (start + seconds[task], rank))
 
     for rank in range(len(tasks)):
         begin(rank, 0.0)
     while running:
-        end, rank = heapq.heappop(running)
+        end, rank = pop(running)
         task = current[rank]
         done.append((task, started[rank], end))
         current[rank] = next(upcoming[rank], -1)
-        node, unit = divmod(task, m)
-        target, target_rank = nodes[node].target, nodes[node].target_rank
+        node = task // m
+        _, _, target, target_rank, delay, transfer, link = nodes[node]
         if target is not None:
-            message = target * m + unit
-            if target_rank == rank or not pipeline.receives_early:
+            message = task + (target - node) * m
+            if target_rank == rank or not early:
                 arrived[message] = end
+            elif link is None and sent is None:
+                arrived[message] = end + transfer + delay
             else:
-                arrival, left = links.send(nodes[node], end)
-                arrived[message] = arrival
+                arrived[message], left = links.send(nodes[node], end)
                 if sent is not None:
-                    sent.append((task, left - nodes[node].transfer_seconds, left, arrival))
+                    sent.append((task, left - transfer, left, arrived[message]))
             if target_rank != rank and current[target_rank] == message:  # it stood for this one
                 begin(target_rank, stands_since[target_rank])
         if current[rank] >= 0:
             begin(rank, end)
-        if task in watched and steady is not None and not steady.goes_on(end, unit):
+        if task in watched and steady is not None and not steady.goes_on(end, task - node * m):
             watched = range(0)
     assert max(current) < 0, "the schedule waits for itself"
     return done
