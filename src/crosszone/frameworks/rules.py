@@ -310,7 +310,7 @@ def is_interleaved(of: Expressed) -> Bools:
 
 
 def _is_one_of(codes: Ints, names: tuple[str, ...], wanted: tuple[str, ...]) -> Bools:
-    return np.isin(codes, [names.index(name) for name in wanted])
+    return np.array([name in wanted for name in names])[codes]
 
 
 def _microbatches(plan: Plan) -> str:

@@ -10,7 +10,8 @@ T >= max_k m t_k for every schedule. All else that a step has (delays, collectiv
 """
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed, pool_kinds
 from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
-from crosszone.timeline.stages import stage_seconds, stage_view
+from crosszone.timeline.stages import StageSeconds, stage_seconds, stage_view
 
 IN_ORDER = np.isin(SCHEDULES, ("1f1b", "interleaved_1f1b", "gpipe"))
 """Per schedule: a microbatch goes up all ranks and down again, chunk by chunk."""
@@ -87,10 +88,16 @@ def layout_class(layout: Layout, method: str) -> LayoutClass:
     return layout.crosses_pp, len(layout.ring) > 1, method
 
 
-def paces(inputs: Inputs, tables: Tables, keys: Keyed) -> Paces:
-    """Paces of the plans of `tables`, which must not shard, over however many replicas."""
-    view, stages = stage_view(inputs, tables, keys), tables.stages
-    seconds = stage_seconds(view)
+def paces(inputs: Inputs, tables: Tables, keys: Keyed, recomputes: Iterable[int]) -> Iterator[Paces]:
+    """Paces of the plans of `tables`, which must not shard, over however many replicas; for each way to recompute."""
+    view = stage_view(inputs, tables, keys)
+    for recompute in recomputes:
+        plans = replace(view.plans, recompute=np.full(len(view.plans), recompute))
+        yield _paces(tables, stage_seconds(replace(view, plans=plans)))
+
+
+def _paces(tables: Tables, seconds: StageSeconds) -> Paces:
+    stages = tables.stages
     each = seconds.forward + seconds.backward
     run = seconds.mean * stages.num_stages
     starts = offsets(stages.replica, len(tables.replicas))

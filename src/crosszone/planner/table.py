@@ -1,6 +1,6 @@
 """All candidates of a problem: filtered by what frameworks can express, then by memory, then timed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -236,10 +236,11 @@ def _least_values(run: _Run, layout: Layout, step_seconds: Floats) -> Floats:
 
 def _scan_space(run: _Run, space: Space) -> tuple[list[Scored], list[Miss]]:
     """Timed candidates of one space, batch by batch; what fits with some recomputation tries no more of it."""
-    if not len(space.plans):
-        return [], []
     recomputes = np.sort(run.options.recompute).tolist()
-    asked, bounds = _asked(run, space, recomputes)
+    can = _expressible(run.inputs, space, recomputes) | run.options.any_framework
+    if not can.any():
+        return [], []
+    asked, bounds = _asked(run, space, can, recomputes)
     kind = layout_class(space.layout, space.settings.sync.method)
     timed: list[list[_Timed]] = [[] for _ in recomputes]
     misses: list[Miss] = []
@@ -265,38 +266,33 @@ def _scan_space(run: _Run, space: Space) -> tuple[list[Scored], list[Miss]]:
     return scored, [] if scored else misses
 
 
-def _asked(run: _Run, space: Space, recomputes: list[int]) -> tuple[_Asked, list[Floats]]:
+def _asked(run: _Run, space: Space, can: Bools, recomputes: list[int]) -> tuple[_Asked, list[Floats]]:
     """Candidates that can be expressed and may count, the most hopeful first; and their bounds by recomputation."""
-    inputs, num_frameworks = run.inputs, len(run.inputs.frameworks)
+    inputs = run.inputs
     code, first = _paced_alike(inputs, space)
-    framework = np.repeat(np.arange(num_frameworks), len(first))
-    row, chain = np.tile(first, num_frameworks), distinct_chains(inputs, space.layout, space.shapes)
-    keys = keyed(inputs, space.filled(row, framework, recomputes[0]), space.pools)
-    alike = Rows(space=_of_chains(space, np.unique(chain)), row=row, framework=framework, recompute=recomputes[0])
-    may = np.ones((num_frameworks, len(code)), dtype=np.bool_)
-    least: list[Floats] = []
+    framework, row = np.nonzero(can.any(axis=0))
+    alike, paced = np.unique(framework * len(first) + code[row], return_inverse=True)
+    models = Rows(space=space, row=first[alike % len(first)], framework=alike // len(first), recompute=recomputes[0])
+    keys = keyed(inputs, models.plans(), space.pools)
+    bounds: list[Floats] = []
     if run.contest is not None:
-        everyone = np.arange(num_frameworks)[:, None] * len(first) + code
-        share = _most_microbatches(space, chain)
-        for recompute in recomputes:
-            paced = _paces(inputs, replace(alike, recompute=recompute), keys)
-            found = np.stack([paced.step_seconds(each, share) for each in everyone])
-            least.append(_least_values(run, space.layout, found))
+        chain = distinct_chains(inputs, space.layout, space.shapes)
+        few = replace(models, space=_of_chains(space, np.unique(chain)))
+        share = _most_microbatches(space, chain)[row]
         cutoff = run.cutoffs.cutoff(layout_class(space.layout, space.settings.sync.method))
-        may = least[0] <= cutoff
-    rows = np.flatnonzero(may.any(axis=0))
-    can = _expressible(inputs, space, rows, recomputes) | run.options.any_framework
-    framework, place = np.nonzero(can.any(axis=0) & may[:, rows])
-    row = rows[place]
-    bounds = [each[framework, row] for each in least]
-    if bounds:
+        for each in _paces_by_recompute(inputs, few, keys, recomputes):
+            bounds.append(_least_values(run, space.layout, each.step_seconds(paced, share)))
+            if len(bounds) == 1:  # the least recomputation costs least
+                may = bounds[0] <= cutoff
+                framework, row, paced = framework[may], row[may], paced[may]
+                share, bounds = share[may], [bounds[0][may]]
         order = np.argsort(bounds[-1], kind="stable")
-        framework, row, place = framework[order], row[order], place[order]
+        framework, row, paced = framework[order], row[order], paced[order]
         bounds = [each[order] for each in bounds]
     asked = _Asked(
         rows=Rows(space=space, row=row, framework=framework, recompute=recomputes[0]),
-        keys=keys.take(framework * len(first) + code[row]),
-        can=can[:, framework, place],
+        keys=keys.take(paced),
+        can=can[:, framework, row],
         position=np.arange(len(row)),
     )
     return asked, bounds
@@ -340,8 +336,13 @@ def _most_microbatches(space: Space, chain: Ints) -> Ints:
 
 
 def _paces(inputs: Inputs, rows: Rows, keys: Keyed) -> Paces:
+    return next(_paces_by_recompute(inputs, rows, keys, [rows.recompute]))
+
+
+def _paces_by_recompute(inputs: Inputs, rows: Rows, keys: Keyed, recomputes: list[int]) -> Iterator[Paces]:
     tables = rows.tables()
-    return paces(inputs, replace(tables, plans=replace(tables.plans, shard=np.zeros(len(rows), dtype=np.int64))), keys)
+    plain = replace(tables.plans, shard=np.zeros(len(rows), dtype=np.int64))
+    return paces(inputs, replace(tables, plans=plain), keys, recomputes)
 
 
 def _fitting(run: _Run, asked: _Asked, index: int) -> tuple[_Timed | None, _Asked, list[Miss]]:
@@ -387,12 +388,13 @@ def _scored(parts: list[_Timed], wall_ratio: float) -> Scored:
     )
 
 
-def _expressible(inputs: Inputs, space: Space, rows: Ints, recomputes: list[int]) -> Bools:
+def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
     """[recomputes, frameworks, rows]: what can be expressed."""
-    if not len(rows):
+    num_rows = len(space.plans)
+    if not num_rows:
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
     alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
-    tables = [space.filled(rows, np.zeros_like(rows), recompute) for recompute in recomputes]
+    tables = [replace(space.plans, recompute=np.full(num_rows, recompute)) for recompute in recomputes]
     num_layers, sync = inputs.problem.model.num_layers, space.settings.sync
     spans = len(space.layout.ring) > 1
     found = [
@@ -400,15 +402,15 @@ def _expressible(inputs: Inputs, space: Space, rows: Ints, recomputes: list[int]
             framework.name,
             plans,
             num_layers=num_layers,
-            num_microbatches=fewest[rows],
-            num_like_replicas=alike[rows],
-            fewest_replicas=space.num_replicas[rows].min(axis=1) if spans else None,
+            num_microbatches=fewest,
+            num_like_replicas=alike,
+            fewest_replicas=space.num_replicas.min(axis=1) if spans else None,
             sync=sync,
         )
         for plans in tables
         for framework in inputs.frameworks
     ]
-    return np.stack(found).reshape(len(recomputes), len(inputs.frameworks), len(rows))
+    return np.stack(found).reshape(len(recomputes), len(inputs.frameworks), num_rows)
 
 
 def _rent_dollars_per_second(inputs: Inputs, layout: Layout) -> float:
