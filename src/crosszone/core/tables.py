@@ -3,7 +3,7 @@
 Rows of a child table are sorted by their parent, so that a reduction is one `ufunc.reduceat`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -17,23 +17,21 @@ Numeric = float | NDArray[np.float64] | NDArray[np.int64]
 
 
 class Columns:
-    """What all tables share: a length, selection of rows, stacking."""
+    """What all tables share: a length, selection of rows, stacking. Their columns are their slots."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+        return len(getattr(self, self.__slots__[0]))
 
     def take(self, rows: NDArray[np.intp] | Bools | slice) -> Self:
         """The rows with these indices, or where the mask holds."""
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return type(self)(**{name: getattr(self, name)[rows] for name in names})
+        return type(self)(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
     @classmethod
     def stack(cls, tables: "list[Self]") -> Self:
         """All rows of `tables`, in order."""
-        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        return cls(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
+        return cls(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
