@@ -6,6 +6,7 @@ head, V vocab_size, E num_experts. A linear map from m to n elements has m*n par
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -83,6 +84,7 @@ def final_norm_parameters(model: Model) -> int:
     return norm_parameters(model) if model.final_norm else 0
 
 
+@functools.lru_cache(maxsize=64)
 def num_parameters(model: Model) -> int:
     """All parameters, a table that embedding and head share counted once."""
     layers = sum(

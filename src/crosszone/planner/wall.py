@@ -54,7 +54,7 @@ def _is_asked(problem: Problem) -> bool:
 
 
 def _ratio(problem: Problem, footprint: Footprint, step_seconds: float) -> float:
-    whole, steps = outlook(problem, footprint, step_seconds), num_steps(problem)
+    whole, steps = outlook(problem, footprint, step_seconds, with_p90=False), num_steps(problem)
     if whole.goodput_fraction == 0.0:
         return math.inf
     p50_seconds = whole.finish.p50_seconds

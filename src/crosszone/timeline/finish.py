@@ -32,7 +32,9 @@ class Outlook:
     warnings: tuple[str, ...]
 
 
-def outlook(problem: Problem, footprint: Footprint, step_seconds: float, wait_ratio: float = 0.0) -> Outlook:
+def outlook(
+    problem: Problem, footprint: Footprint, step_seconds: float, wait_ratio: float = 0.0, *, with_p90: bool = True
+) -> Outlook:
     """Goodput, finish and what they rest on; `wait_ratio`: seconds that each second of the step waits for data."""
     threats, saving = threats_to(problem, footprint), saving_of(problem, footprint)
     pauses = _Pauses(problem=problem, step_seconds=step_seconds, wait_ratio=wait_ratio)
@@ -53,7 +55,7 @@ def outlook(problem: Problem, footprint: Footprint, step_seconds: float, wait_ra
     warnings = threats.warnings + ((_hopeless(threats, restart),) if is_hopeless else ())
     return Outlook(
         goodput_fraction=0.0 if never else None if known is None else pauses.useful_fraction(known, every),
-        finish=_finish(known, pauses),
+        finish=_finish(known, pauses, with_p90=with_p90),
         reliability=_reliability(problem, threats, saving, pauses, known, every, restart + threats.repair_seconds),
         assumed=threats.assumed + saving.assumed,
         warnings=warnings,
@@ -115,10 +117,11 @@ def _never_ends(wall: WallTime, pauses: _Pauses, every: float) -> bool:
     return not math.isfinite(wall.mean_seconds) or pauses.useful_fraction(wall, every) < LEAST_GOODPUT
 
 
-def _finish(wall: WallTime | None, pauses: _Pauses) -> Finish:
+def _finish(wall: WallTime | None, pauses: _Pauses, *, with_p90: bool) -> Finish:
     if wall is None or pauses.num_steps is None:
         return Finish(p50_seconds=None, p90_seconds=None)
-    return Finish(p50_seconds=wall.quantile_seconds(0.5), p90_seconds=wall.quantile_seconds(0.9))
+    p90_seconds = wall.quantile_seconds(0.9) if with_p90 else None
+    return Finish(p50_seconds=wall.quantile_seconds(0.5), p90_seconds=p90_seconds)
 
 
 def _reliability(
