@@ -75,7 +75,7 @@ def _add_agreement(
     pairs = exchange_pairs(inputs, tables.layouts[0], algorithm)
     if not pairs:
         return
-    rates = exchange_rates(inputs, settings, pairs, num_flows(tables))[0]
+    rates = exchange_rates(inputs, settings, pairs, num_flows(evaluation.view, tables))[0]
     for (start, end), rate in zip(pairs, rates.tolist(), strict=True):
         flows[int(zone[start]), int(zone[end])].append(("dp", moved, moved / rate))
 

@@ -89,14 +89,15 @@ def zone_agreement(view: StageView, tables: Tables) -> ZoneAgreement:
     packing = stream_codec(settings.sync, sync_method(settings.sync.method).STREAM)
     packed = packing.encoded(exchanged_content(inputs.problem, settings.sync, plans.tp))
     volume = _volume(view, tables, packing, packed, num_zones)
-    found = _exchange(inputs, tables, volume, num_zones)
+    flows = num_flows(view, tables)
+    found = _exchange(inputs, tables, volume, num_zones, flows)
     crosses = num_zones > 1
     return replace(
         found,
         transfer_seconds=np.where(crosses, found.transfer_seconds, 0.0),
         latency_seconds=np.where(crosses, found.latency_seconds * volume.num_calls, 0.0),
         num_calls=volume.num_calls,
-        codec_seconds=np.where(crosses, _codec_seconds(inputs, tables, packed), 0.0),
+        codec_seconds=np.where(crosses, _codec_seconds(inputs, tables, packed, flows), 0.0),
         outer_seconds=np.where(crosses, _outer_seconds(view, tables), 0.0),
     )
 
@@ -161,7 +162,7 @@ def exchange_rates(inputs: Inputs, settings: Settings, pairs: list[PoolPair], nu
     return rates_at_once(_with_streams(inputs, settings), pairs, num_flows)
 
 
-def num_flows(tables: Tables) -> Ints:
+def num_flows(view: StageView, tables: Tables) -> Ints:
     """Ranks of each plan's smallest zone that send different parts of the model at once.
 
     Once per zone those are all: a zone's replicas share its copy. A flat ring crosses each link once, from one rank of
@@ -169,9 +170,17 @@ def num_flows(tables: Tables) -> Ints:
     """
     if sync_method(tables.settings.sync.method).IS_FLAT:
         return np.asarray(tables.plans.tp * tables.plans.pp)
-    plans, starts = tables.plans, np.searchsorted(tables.replicas.plan, np.arange(len(tables.plans)))
-    fewest = np.minimum.reduceat(tables.replicas.num_replicas, starts)
-    return np.asarray(plans.tp * plans.pp * plans.cp * fewest)
+    plans = tables.plans
+    return np.asarray(plans.tp * plans.pp * plans.cp * _fewest_replicas(view, tables))
+
+
+def _fewest_replicas(view: StageView, tables: Tables) -> Ints:
+    """Of each plan's zones, in all their pools, the fewest that hold a stage."""
+    if view.groups.is_empty:
+        starts = np.searchsorted(tables.replicas.plan, np.arange(len(tables.plans)))
+        return np.asarray(np.minimum.reduceat(tables.replicas.num_replicas, starts))
+    in_zone = view.groups.total(view.num_replicas.astype(float))
+    return np.rint(-tables.most(-in_zone)).astype(np.int64)
 
 
 def _nothing(size: int) -> ZoneAgreement:
@@ -203,7 +212,7 @@ def _volume(view: StageView, tables: Tables, packing: Codec, packed: Encoded, nu
     inputs, plans, replicas = view.inputs, tables.plans, tables.replicas
     starts = np.searchsorted(replicas.plan, np.arange(len(plans)))
     most_microbatches = np.maximum.reduceat(replicas.num_microbatches, starts)
-    spans = (plans.dp_shard > np.minimum.reduceat(replicas.num_replicas, starts)) & (plans.shard > 0)
+    spans = (plans.dp_shard > _fewest_replicas(view, tables)) & (plans.shard > 0)
     gathers = spans & (plans.shard == PARAMETERS)
     gradient = np.broadcast_to(packed.wire_bytes, len(plans)).astype(float)
     model, sizes = inputs.problem.model, state_bytes(inputs.problem.workload, weights_are_master=False)
@@ -240,10 +249,10 @@ def _num_calls(view: StageView, tables: Tables) -> Floats:
     return tables.most(np.where(view.plans.shard == PARAMETERS, layers, buckets))
 
 
-def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints) -> ZoneAgreement:
+def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints, flows: Ints) -> ZoneAgreement:
     """Bytes, seconds and egress of each plan, layout by layout; without what codecs and outer steps take."""
     plans, settings = tables.plans, tables.settings
-    flows, size = num_flows(tables), len(plans)
+    size = len(plans)
     moved, transfer, latency, dollars = (np.zeros(size) for _ in range(4))
     algorithm = exchange_algorithm(settings)
     is_ring = volume.spans & (algorithm == "tree")  # a tree neither scatters nor gathers
@@ -328,12 +337,12 @@ def _price(inputs: Inputs, pairs: list[PoolPair]) -> float:
     return float("nan") if None in prices else float(sum(price or 0.0 for price in prices))
 
 
-def _codec_seconds(inputs: Inputs, tables: Tables, packed: Encoded) -> Floats:
+def _codec_seconds(inputs: Inputs, tables: Tables, packed: Encoded, flows: Ints) -> Floats:
     """Packing and unpacking one copy, shared by the ranks that send parts of it; a flat ring's ranks each hold all."""
-    hardware, pool, ranks = inputs.hardware, tables.stages.pool, num_flows(tables)
+    hardware, pool = inputs.hardware, tables.stages.pool
     memory = -tables.most(-hardware.memory_bytes_per_second[pool])
     products = -tables.most(-hardware.gemm_flop_per_second[pool])
-    return np.asarray((packed.traffic_bytes / memory + packed.product_flop / products) / ranks)
+    return np.asarray((packed.traffic_bytes / memory + packed.product_flop / products) / flows)
 
 
 def _outer_seconds(view: StageView, tables: Tables) -> Floats:
