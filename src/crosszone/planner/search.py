@@ -11,6 +11,7 @@ from crosszone.core.explanation import Restriction, RunnerUp
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
+from crosszone.core.tables import PlanTable
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
@@ -31,6 +32,7 @@ from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.ways import gentleness, refuse_without_consent
 from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
+from crosszone.timeline.keys import keyed
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
 PER_CLASS = 16
@@ -278,11 +280,13 @@ def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Pla
     """(objective, plan) of candidates that may be the best of their class."""
     found: list[tuple[float, Plan]] = []
     best = float("inf")
-    for candidate in listed:
+    rows = [candidate.scored.rows.take(np.array([candidate.index])) for candidate in listed]
+    keys = keyed(inputs, PlanTable.stack([row.plans() for row in rows]), range(len(inputs.pools)))
+    for index, candidate in enumerate(listed):
         if candidate.value > ESTIMATE_MARGIN * best:
             break
-        plan = to_plan(inputs, candidate.scored.rows.take(np.array([candidate.index])).tables(), 0)
-        seconds = plan_step_seconds(inputs, plan)
+        plan = to_plan(inputs, rows[index].tables(), 0)
+        seconds = plan_step_seconds(inputs, plan, keys.take(np.array([index])))
         value = _simulated_value(inputs, candidate, plan, seconds)
         if np.isfinite(value):
             found.append((value, plan))
