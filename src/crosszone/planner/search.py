@@ -278,6 +278,8 @@ def _order(candidate: Candidate) -> tuple[float, ...]:
 
 def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Plan]]:
     """(objective, plan) of candidates that may be the best of their class."""
+    if not listed:  # all of them break a limit
+        return []
     found: list[tuple[float, Plan]] = []
     best = float("inf")
     rows = [candidate.scored.rows.take(np.array([candidate.index])) for candidate in listed]
