@@ -22,7 +22,7 @@ from crosszone.timeline.zone_groups import ZoneGroups, zone_groups, zone_path
 
 A100, FAST, SLOW = "a100-sxm4-80gb", "100 Gbit/s", "10 Gbit/s"
 DENSE: dict[str, Any] = {"num_layers": 8, "hidden_size": 1024, "ffn_size": 2816, "num_heads": 8, "num_kv_heads": 4}
-EXPERTS = {"num_experts": 8, "experts_per_token": 2, "expert_ffn_size": 512}
+EXPERTS: dict[str, Any] = {"num_experts": 8, "experts_per_token": 2, "expert_ffn_size": 512}
 NONE, OPTIMIZER = {"shard": "none"}, {"shard": "optimizer"}
 PARAMETERS = {"shard": "parameters"}
 
@@ -194,12 +194,13 @@ def groups_of(
 ) -> ZoneGroups:
     """Of one plan; rows are (chain, pool, stage, num_stages)."""
     chain, pool, stage, num_stages = np.array(rows).T
-    columns = {field.name: np.zeros(len(rows), dtype=np.int64) for field in fields(StageTable)}
+    columns: dict[str, Any] = {field.name: np.zeros(len(rows), dtype=np.int64) for field in fields(StageTable)}
     columns |= {"replica": chain, "pool": pool, "stage": stage, "num_stages": num_stages}
     plan = np.zeros(len(chains), dtype=np.int64)
+    nothing: Any = np.zeros(1, dtype=np.int64)
     tables = Tables(
         layouts=(Layout(chains=chains, ring=(), crosses_pp=False),),
-        plans=PlanTable(**{field.name: np.zeros(1, dtype=np.int64) for field in fields(PlanTable)}),
+        plans=PlanTable(**dict.fromkeys([field.name for field in fields(PlanTable)], nothing)),
         replicas=ReplicaTable(plan=plan, num_replicas=plan + 1, num_microbatches=plan + 1),
         stages=StageTable(**columns),
     )
