@@ -106,7 +106,8 @@ distributed.destroy_process_group()
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    """Threads that fit two cores, and what every launch under torchrun needs: docs/reference/runtime.md."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def torchrun(num_ranks: int, *arguments: str) -> list[str]:
