@@ -32,17 +32,19 @@ IDENTITY_STEPS = 100
 LEVEL_OF_SLOW_STEPS = 0.99
 
 
-def train_text(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> str:
-    """The JSON that `python -m crosszone.runtime.train` reads.
+def train_files(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> dict[str, str]:
+    """What `python -m crosszone.runtime.train` reads, by path; nothing where a person's own program runs.
 
     Errors: InfeasiblePlan where the trainer cannot do what the plan says, SpecError where a number is missing.
     """
+    if request.entry_text is not None:
+        return {}
     config = trainer_config(problem, plan, prediction, request)
-    return json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return {CONFIG_PATH: json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
 
 
 def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> TrainConfig:
-    """What the trainer is told. Errors as `train_text`."""
+    """What the trainer is told. Errors as `train_files`."""
     beyond = tuple(_beyond_trainer(problem, plan))
     if beyond:
         raise InfeasiblePlan(*beyond)

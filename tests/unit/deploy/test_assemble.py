@@ -198,3 +198,13 @@ def test_the_image_is_the_job_files_or_a_pinned_one(job, deployed) -> None:
     bundle = deployed(job)
     assert bundle.text("Containerfile").startswith("FROM registry.example/team/train:1.2\n")
     assert not [line for line in bundle.assumed if "image" in line]
+
+
+def test_a_program_of_ones_own_needs_nothing_that_our_trainer_does(job, deployed, tmp_path) -> None:
+    entry = tmp_path / "train.py"
+    entry.write_text("pass\n")
+    job["workload"]["optimizer"] = "lion"
+    bundle = deployed(job, entry=str(entry), num_steps=None, checkpoints=None)
+    paths = {file.path for file in bundle.files}
+    assert "entry.py" in paths
+    assert not [path for path in paths if path == "configs/train.json" or path.startswith("src/")]

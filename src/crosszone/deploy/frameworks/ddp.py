@@ -5,7 +5,7 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.deploy.topology import ddp_text
-from crosszone.deploy.trainer import CONFIG_PATH, train_text
+from crosszone.deploy.trainer import CONFIG_PATH, train_files
 
 ENTRY = ("-m", "crosszone.runtime.train", CONFIG_PATH)
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0")
@@ -16,6 +16,6 @@ def files(
 ) -> dict[str, str]:
     """Configuration files by path. Errors: InfeasiblePlan, SpecError."""
     return {
-        CONFIG_PATH: train_text(problem, plan, prediction, request),
+        **train_files(problem, plan, prediction, request),
         "pytorch_ddp_config.yaml": ddp_text(launch),
     }

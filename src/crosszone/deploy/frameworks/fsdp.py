@@ -4,7 +4,7 @@ from crosszone.core.bundle import DeployRequest, Launch
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
-from crosszone.deploy.trainer import CONFIG_PATH, train_text
+from crosszone.deploy.trainer import CONFIG_PATH, train_files
 
 ENTRY = ("-m", "crosszone.runtime.train", CONFIG_PATH)
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0")
@@ -14,4 +14,4 @@ def files(
     problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, launch: Launch
 ) -> dict[str, str]:
     """Configuration files by path. Errors: InfeasiblePlan, SpecError."""
-    return {CONFIG_PATH: train_text(problem, plan, prediction, request)}
+    return train_files(problem, plan, prediction, request)

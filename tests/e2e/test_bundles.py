@@ -1,0 +1,121 @@
+"""Local bundles train ten steps on this machine's CPU, with no edit; launch files meet in the plan's order."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crosszone import service
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+JOB = {
+    "model": {
+        "num_layers": 2,
+        "hidden_size": 64,
+        "ffn_size": 128,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "vocab_size": 512,
+    },
+    "workload": {"sequence_length": 32, "global_batch_size": 12, "precision": "fp32"},
+    "cluster": {
+        "zones": [
+            {"name": "north", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 2}]},
+            {"name": "south", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 1}]},
+        ],
+        "links": [{"between": ["north", "south"], "bandwidth": "1 Gbit/s", "rtt": "20 ms"}],
+    },
+    "plan": {"dp": 3, "microbatch_size": 2},
+}
+SHARDED = {"shard": "parameters", "dp_shard": 3}
+
+
+def train(folder: Path, program: str = "run_training.sh") -> str:
+    around = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(
+        [str(folder / program)], env=around, cwd="/", capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def steps(folder: Path, rank: int = 0) -> list[dict]:
+    lines = (folder / "logs" / f"rank-{rank}.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["event"] == "step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("framework", "plan"), [("ddp", {}), ("fsdp", SHARDED)])
+def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
+    problem = service.read({**JOB, "plan": {**JOB["plan"], **plan}})
+    folder = tmp_path / "bundle"
+    options = {"framework": framework, "backend": "local", "device": "cpu"}
+    service.write_bundle(service.deploy(problem, num_steps=10, **options), folder)
+    train(folder)
+    first = steps(folder)
+    assert [record["step"] for record in first] == list(range(1, 11))
+    assert first[-1]["loss"] < first[0]["loss"]
+    assert {path.name for path in (folder / "logs").iterdir()} == {f"rank-{rank}.jsonl" for rank in range(3)}
+
+
+ENTRY = """
+import os, sys
+from torch import distributed, ones
+distributed.init_process_group("gloo")
+total = ones(1) * distributed.get_rank()
+distributed.all_reduce(total)
+if distributed.get_rank() == 0:
+    print("sum", int(total), "of", distributed.get_world_size(), sys.argv[1:], flush=True)
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_a_program_of_ones_own_meets_with_the_ranks_of_the_plan(tmp_path) -> None:
+    entry = tmp_path / "mine.py"
+    entry.write_text(ENTRY)
+    problem = service.read(JOB)
+    bundle = service.deploy(
+        problem,
+        framework="ddp",
+        backend="local",
+        device="cpu",
+        num_steps=1,
+        entry=str(entry),
+        arguments=("$HOME", "b c"),
+    )
+    service.write_bundle(bundle, tmp_path / "bundle")
+    assert "sum 3 of 3 ['$HOME', 'b c']" in train(tmp_path / "bundle")
+
+
+@pytest.mark.slow
+def test_launch_files_of_uneven_nodes_meet_in_the_plans_order(tmp_path) -> None:
+    """Two agents, of two ranks and of one, over loopback: ranks follow the node rank, whoever starts first."""
+    entry = tmp_path / "mine.py"
+    entry.write_text(
+        ENTRY.replace('if distributed.get_rank() == 0:\n    print("sum",', 'print("sum",').replace(
+            "sys.argv[1:]", 'os.environ["GROUP_RANK"], os.environ["LOCAL_RANK"], os.environ["RANK"]'
+        )
+    )
+    value = json.loads(json.dumps(JOB))
+    for zone in value["cluster"]["zones"]:
+        zone["nodes"][0] |= {"addresses": ["127.0.0.1"], "interface": "lo"}
+    bundle = service.deploy(
+        service.read(value), framework="ddp", backend="bare", device="cpu", entry=str(entry), port=29517
+    )
+    service.write_bundle(bundle, tmp_path / "bundle")
+    programs = [tmp_path / "bundle" / f"launch/zone-{index}/agent-{index}.sh" for index in (1, 0)]
+    around = {**os.environ, "PYTHON": sys.executable}
+    started = [
+        subprocess.Popen([str(path)], env=around, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for path in programs
+    ]
+    told = [process.communicate(timeout=600) for process in started]
+    assert [process.returncode for process in started] == [0, 0], told
+    lines = sorted(line for out, _ in told for line in out.splitlines() if line.startswith("sum"))
+    assert lines == ["sum 3 of 3 0 0 0", "sum 3 of 3 0 1 1", "sum 3 of 3 1 0 2"]
