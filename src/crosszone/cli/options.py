@@ -52,6 +52,12 @@ IsVerbose = Annotated[
     bool,
     typer.Option("--verbose", help="Log to stderr; show more.", callback=_start_log, show_default=False),
 ]
+IsHypothetical = Annotated[
+    bool,
+    typer.Option(
+        "--hypothetical", help="Take a plan that its framework cannot express, as an order of work.", show_default=False
+    ),
+]
 Job = Annotated[str, typer.Argument(metavar="JOB", help='The job file; "-" is standard input.')]
 CalibrationFile = Annotated[
     Path | None,

@@ -2,13 +2,17 @@
 
 import typer
 
-from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job
+from crosszone.cli.options import AsJson, CalibrationFile, IsHypothetical, IsVerbose, Job
 
 EXIT_DOES_NOT_FIT = 3
 
 
 def predict(
-    job: Job, calibration: CalibrationFile = None, as_json: AsJson = False, is_verbose: IsVerbose = False
+    job: Job,
+    is_hypothetical: IsHypothetical = False,
+    calibration: CalibrationFile = None,
+    as_json: AsJson = False,
+    is_verbose: IsVerbose = False,
 ) -> None:
     """Predict time, memory and money of the plan in JOB.
 
@@ -19,7 +23,7 @@ def predict(
     from crosszone.cli import console
 
     problem = console.read_job(job, calibration)
-    ranked = service.predict(problem)
+    ranked = service.predict(problem, is_hypothetical=is_hypothetical)
     if as_json:
         console.write_json(service.prediction_json(ranked))
     else:

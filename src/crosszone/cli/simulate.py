@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job, number_from
+from crosszone.cli.options import AsJson, CalibrationFile, IsHypothetical, IsVerbose, Job, number_from
 
 EXIT_DOES_NOT_FIT = 3
 
@@ -31,6 +31,7 @@ def simulate(
             show_default=False,
         ),
     ] = None,
+    is_hypothetical: IsHypothetical = False,
     calibration: CalibrationFile = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
@@ -47,7 +48,9 @@ def simulate(
     if output is not None and output != console.STDIN:
         console.check_can_write(Path(output))
     problem = console.read_job(job, calibration)
-    timeline = service.simulate(problem, None if plan is None else service.read_plan(plan))
+    timeline = service.simulate(
+        problem, None if plan is None else service.read_plan(plan), is_hypothetical=is_hypothetical
+    )
     if output == console.STDIN:
         for text in service.trace_text(timeline):
             console.write_text(text)

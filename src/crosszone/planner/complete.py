@@ -30,13 +30,17 @@ DEFAULTS = {
 """What a key of `plan` means where it is absent from a plan that a person fixed."""
 
 
-def complete(problem: Problem) -> Plan:
+def complete(problem: Problem, *, is_hypothetical: bool = False) -> Plan:
     """The plan of `problem`, every stage and replica placed; whether it fits is for the prediction to say.
 
     Every GPU works but those under `idle_gpus` and those of excluded zones. Without a `plan` in the job file: the plan
-    that the search ranks first, or that lacks least memory. Errors: SpecError where no degrees use all GPUs,
-    InfeasiblePlan where no framework at hand can express them.
+    that the search ranks first, or that lacks least memory. `is_hypothetical`: what the job's framework cannot
+    express is taken all the same. Errors: SpecError where no degrees use all GPUs, or a hypothetical job names no
+    framework; InfeasiblePlan where no framework at hand can express them.
     """
+    if is_hypothetical and problem.framework is None:
+        hint = "Write framework, as megatron."
+        raise SpecError.of("which framework's facts to predict with is not said.", where="framework", hint=hint)
     if problem.plan == PlanRequest():
         return _searched(problem)
     if is_written(problem.plan):
@@ -45,15 +49,16 @@ def complete(problem: Problem) -> Plan:
     is_plain = fixed.plan.shard is None and fixed.plan.dp_shard is None
     plain = dataclasses.replace(fixed.plan, shard="none") if is_plain else fixed.plan
     world_size = _world_size(fixed)
-    for request in dict.fromkeys((plain, fixed.plan)):
-        plan = _best(dataclasses.replace(fixed, plan=request), world_size)
-        if plan is not None:
-            return plan
+    for any_framework in (False, True) if is_hypothetical else (False,):
+        for request in dict.fromkeys((plain, fixed.plan)):
+            plan = _best(dataclasses.replace(fixed, plan=request), world_size, any_framework=any_framework)
+            if plan is not None:
+                return plan
     idling = _fullest(fixed)
     nearest = idling or _fullest(fixed, any_framework=True)
     if nearest is not None and nearest.world_size < world_size:
         raise SpecError(_idles(fixed, world_size, nearest))
-    raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), nearest))
+    raise InfeasiblePlan(*(not_expressible(problem, allowed_frameworks(problem), nearest) or (_unplaced(fixed),)))
 
 
 def _searched(problem: Problem) -> Plan:
@@ -70,10 +75,10 @@ def _by_time(problem: Problem) -> Problem:
     return dataclasses.replace(problem, objective=Objective(), constraints=constraints)
 
 
-def _best(problem: Problem, world_size: int) -> Plan | None:
+def _best(problem: Problem, world_size: int, *, any_framework: bool = False) -> Plan | None:
     """The best plan that uses `world_size` ranks; where none fits, the best of those that do not."""
     prepared = _prepared(problem)
-    free = options(prepared, world_size=world_size)
+    free = options(prepared, world_size=world_size, any_framework=any_framework)
     where = layouts(prepared, problem.constraints.exclude_zones)
     plan = best_plan(prepared, scan(prepared, where, free))
     return plan or best_plan(prepared, scan(prepared, where, free, memory_fraction=float("inf")))
@@ -122,6 +127,17 @@ def _with_defaults(request: PlanRequest) -> PlanRequest:
     if request.sequence_parallel:
         absent.pop("tp", None)
     return dataclasses.replace(request, **absent)
+
+
+def _unplaced(problem: Problem) -> Finding:
+    """Where a plan that lacks nothing is nearest: what the search does not try."""
+    have, batch = _world_size(problem), problem.workload.global_batch_size
+    return Finding(
+        code="not_expressible",
+        message=f"The search places no plan with these degrees on {have} GPUs with {batch} sequences a step.",
+        where="plan",
+        hint="Free a degree, or write plan.stages and plan.replicas.",
+    )
 
 
 def _idles(problem: Problem, world_size: int, plan: Plan) -> Finding:

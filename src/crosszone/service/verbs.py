@@ -57,20 +57,24 @@ def read_text(text: str, *, base: Path | None = None) -> Problem:
     return problem
 
 
-def predict(problem: Problem) -> RankedPlan:
+def predict(problem: Problem, *, is_hypothetical: bool = False) -> RankedPlan:
     """The plan of the job file, completed, with its prediction.
 
-    The prediction is whole where the plan does not fit: look at `prediction.memory.fits`. SpecError where the plan
-    is incomplete or breaks arithmetic, InfeasiblePlan where no framework can express it.
+    The prediction is whole where the plan does not fit: look at `prediction.memory.fits`. `is_hypothetical`: what the
+    framework of the job cannot express, as an order of work, is predicted all the same and told under `assumed`.
+    SpecError where the plan is incomplete or breaks arithmetic, InfeasiblePlan where no framework can express it.
     """
     from crosszone.core.answer import RankedPlan
-    from crosszone.frameworks import framework_facts
+    from crosszone.frameworks import framework_facts, supports
     from crosszone.planner.complete import complete
     from crosszone.planner.lint import checked
     from crosszone.timeline.predict import predict_plan
 
-    plan = complete(problem)
+    plan = complete(problem, is_hypothetical=is_hypothetical)
     prediction = predict_plan(problem, plan, framework_facts(plan.framework))
+    if is_hypothetical:
+        could = tuple(f"framework: as if it could; {reason}" for reason in supports(plan.framework, plan))
+        prediction = dataclasses.replace(prediction, assumed=could + prediction.assumed)
     return checked(problem, RankedPlan(plan=plan, prediction=prediction))
 
 
@@ -152,11 +156,11 @@ def sweep(
     )
 
 
-def simulate(problem: Problem, plan: Plan | None = None) -> StepTimeline:
+def simulate(problem: Problem, plan: Plan | None = None, *, is_hypothetical: bool = False) -> StepTimeline:
     """One step of `plan`, played: who works, waits and sends when. None: the job file's plan, as `predict` has it.
 
-    Look at `simulation` for a summary, at `trace` for all of it. SpecError where `plan` is of another problem,
-    InfeasiblePlan where its framework cannot express it.
+    Look at `simulation` for a summary, at `trace` for all of it. `is_hypothetical` as for `predict`. SpecError where
+    `plan` is of another problem, InfeasiblePlan where its framework cannot express it.
     """
     from crosszone.frameworks import framework_facts
     from crosszone.planner.complete import complete
@@ -164,7 +168,7 @@ def simulate(problem: Problem, plan: Plan | None = None) -> StepTimeline:
     from crosszone.timeline.spans import step_timeline
 
     if plan is None:
-        plan = complete(problem)
+        plan = complete(problem, is_hypothetical=is_hypothetical)
     else:
         check_plan(problem, plan)
     return step_timeline(problem, plan, framework_facts(plan.framework))

@@ -238,8 +238,7 @@ def _played(
         if start < 0.0 and nodes[task // m][1]:
             stands_since[rank] = free
             return
-        if start < free:
-            start = free
+        start = free if start < free else start
         sender = before[task // m]
         if sender is not None:  # the message leaves only now
             start, left = links.send(nodes[sender], start)

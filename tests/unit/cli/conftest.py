@@ -223,7 +223,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def ranked(monkeypatch: pytest.MonkeyPatch) -> RankedPlan:
     """The plan that `predict` finds in any job file, whatever its text."""
     _fake_reading(monkeypatch)
-    monkeypatch.setattr(service, "predict", lambda problem: RANKED)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: RANKED)
     return RANKED
 
 

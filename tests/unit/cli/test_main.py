@@ -90,7 +90,7 @@ def test_every_problem_is_reported_at_once(run, ranked, monkeypatch, kind, code)
         Finding(code="unknown_key", message='unknown key "modl".'),
     )
 
-    def fail(problem: object) -> None:
+    def fail(problem: object, **_: object) -> None:
         raise kind(*findings)
 
     monkeypatch.setattr(service, "predict", fail)
@@ -107,7 +107,7 @@ def test_every_problem_is_reported_at_once(run, ranked, monkeypatch, kind, code)
 
 
 def test_our_own_mistake_exits_1_without_a_traceback_unless_verbose(run, ranked, monkeypatch) -> None:
-    monkeypatch.setattr(service, "predict", lambda problem: {}["gone"])
+    monkeypatch.setattr(service, "predict", lambda problem, **_: {}["gone"])
     short, whole = run("predict", "job.yaml"), run("predict", "job.yaml", "--verbose")
     assert short.code == whole.code == 1
     assert "KeyError: 'gone'" in short.err
@@ -117,7 +117,7 @@ def test_our_own_mistake_exits_1_without_a_traceback_unless_verbose(run, ranked,
 
 
 def test_interrupt_is_quiet(run, ranked, monkeypatch) -> None:
-    def interrupt(problem: object) -> None:
+    def interrupt(problem: object, **_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(service, "predict", interrupt)

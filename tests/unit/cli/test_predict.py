@@ -29,7 +29,7 @@ def test_option_may_come_before_the_verb(run, ranked) -> None:
 def test_what_does_not_fit_is_printed_whole_and_exits_3(run, ranked, monkeypatch, arguments) -> None:
     full = dataclasses.replace(ranked.prediction.memory, fits=False, verdict="does not fit", peak_bytes=95e9)
     over = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, memory=full))
-    monkeypatch.setattr(service, "predict", lambda problem: over)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: over)
     result = run(*arguments)
     assert result.code == 3
     assert "zone_send" in result.out or "zone send" in result.out
@@ -63,7 +63,7 @@ def test_batch_is_the_product_of_its_parts(run, ranked, monkeypatch) -> None:
     counts = ((2, 20), (1, 14), (1, 10))
     uneven = tuple(dataclasses.replace(replica, num_replicas=n, num_microbatches=m) for n, m in counts)
     other = dataclasses.replace(ranked, plan=dataclasses.replace(ranked.plan, replicas=uneven))
-    monkeypatch.setattr(service, "predict", lambda problem: other)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: other)
     text = " ".join(run("predict", "job.yaml").out.split())
     assert "(20 accumulated × dp 2 + 14 accumulated × dp 1 + 10 accumulated × dp 1) = 64 sequences" in text
 
@@ -71,7 +71,7 @@ def test_batch_is_the_product_of_its_parts(run, ranked, monkeypatch) -> None:
 def test_energy_is_shown_where_it_is_known(run, ranked, monkeypatch) -> None:
     assert "energy" not in run("predict", "job.yaml").out
     hot = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, energy_joules=3.6e9))
-    monkeypatch.setattr(service, "predict", lambda problem: hot)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: hot)
     assert "energy      1 MWh" in run("predict", "job.yaml").out
 
 
@@ -79,7 +79,7 @@ def test_same_assumption_is_told_once(run, ranked, monkeypatch) -> None:
     same = tuple(f"cluster.zones[{zone}].nodes[0].price: 2 USD/h per GPU." for zone in range(4))
     several = (*same, "workload.optimizer: adamw.", "No place: here is none. And none here.")
     told = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, assumed=several))
-    monkeypatch.setattr(service, "predict", lambda problem: told)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: told)
     text = " ".join(run("predict", "job.yaml").out.split())
     assert text.count("2 USD/h per GPU.") == 1
     assert "cluster.zones[0].nodes[0].price (×4): 2 USD/h per GPU." in text
@@ -124,14 +124,14 @@ def test_stages_that_look_alike_share_a_row(run, ranked, monkeypatch) -> None:
     alike = tuple(dataclasses.replace(stage, stage=number) for number in range(4))
     memory = dataclasses.replace(ranked.prediction.memory, stages=alike)
     even = dataclasses.replace(ranked, prediction=dataclasses.replace(ranked.prediction, memory=memory))
-    monkeypatch.setattr(service, "predict", lambda problem: even)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: even)
     assert "0–3" in run("predict", "job.yaml").out
 
 
 def test_standard_input_is_read_as_utf8(run, ranked, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(service, "read_text", lambda text, base: seen.append(text))
-    monkeypatch.setattr(service, "predict", lambda problem: ranked)
+    monkeypatch.setattr(service, "predict", lambda problem, **_: ranked)
     run("predict", "-", "--json", stdin="# 北京\n".encode())
     assert seen == ["# 北京\n"]
 
@@ -157,7 +157,7 @@ COSTS = Costs(
 def test_interruptions_are_shown_where_goodput_is_known(run, ranked, monkeypatch) -> None:
     assert "goodput" not in run("predict", "job.yaml").out
     known = dataclasses.replace(ranked.prediction, goodput_fraction=0.977, reliability=RELIABILITY)
-    monkeypatch.setattr(service, "predict", lambda problem: dataclasses.replace(ranked, prediction=known))
+    monkeypatch.setattr(service, "predict", lambda problem, **_: dataclasses.replace(ranked, prediction=known))
     text = " ".join(run("predict", "job.yaml").out.split())
     for shown in ("goodput 97.7 %", "a failure every 10 d", "11 min to restart", "94 GB every 3 h", "for 60 s"):
         assert shown in text, shown
@@ -166,7 +166,7 @@ def test_interruptions_are_shown_where_goodput_is_known(run, ranked, monkeypatch
 def test_the_whole_bill_is_shown_where_it_is_known(run, ranked, monkeypatch) -> None:
     assert "cost GPUs unknown, egress 12.30 USD" in " ".join(run("predict", "job.yaml").out.split())
     known = dataclasses.replace(ranked.prediction, gpu_dollars=5000.0, costs=COSTS)
-    monkeypatch.setattr(service, "predict", lambda problem: dataclasses.replace(ranked, prediction=known))
+    monkeypatch.setattr(service, "predict", lambda problem, **_: dataclasses.replace(ranked, prediction=known))
     text = " ".join(run("predict", "job.yaml").out.split())
     assert "GPUs 5000 USD (1000 USD of it idle), egress 12.30 USD, storage 7.00 USD; 5119 USD with failures" in text
 

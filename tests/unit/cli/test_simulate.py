@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crosszone import service
+from crosszone.cli import main
 from crosszone.core import simulation
 from crosszone.trace import detail
 
@@ -118,7 +119,7 @@ def test_options_that_contradict(run, job, arguments, where) -> None:
 
 
 def test_output_that_cannot_be_written_fails_before_the_work(run, job, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(service, "simulate", lambda problem, plan: pytest.fail("it simulated first"))
+    monkeypatch.setattr(service, "simulate", lambda problem, plan, **_: pytest.fail("it simulated first"))
     result = run("simulate", job, "-o", str(tmp_path / "nowhere" / "trace.json"), "--json")
     assert result.code == 2
     assert result.json["errors"][0]["code"] == "unwritable"
@@ -153,8 +154,8 @@ def test_a_plan_of_another_job_is_refused_with_all_that_differs(run, job, tmp_pa
 def test_what_does_not_fit_is_played_all_the_same_and_exits_3(run, job, monkeypatch, tmp_path) -> None:
     real = service.simulate
 
-    def too_large(problem, plan):
-        timeline = real(problem, plan)
+    def too_large(problem, plan, **more):
+        timeline = real(problem, plan, **more)
         memory = dataclasses.replace(timeline.prediction.memory, fits=False)
         return dataclasses.replace(timeline, prediction=dataclasses.replace(timeline.prediction, memory=memory))
 
@@ -177,3 +178,40 @@ def test_every_field_of_the_json_is_explained() -> None:
 def test_the_reference_shows_the_help(run) -> None:
     text = (Path(__file__).parents[3] / "docs/reference/cli.md").read_text(encoding="utf-8")
     assert f"```\n$ crosszone simulate --help\n{run('simulate', '--help').out.rstrip()}\n```" in text
+
+
+HYPOTHETICAL = """
+model: llama-3.2-1b
+workload: {sequence_length: 2048, global_batch_size: 32, precision: bf16}
+cluster:
+  zones:
+    - {name: a, nodes: [{count: 1, gpu: h100-sxm5-80gb, gpus_per_node: 2}]}
+    - {name: b, nodes: [{count: 1, gpu: h100-sxm5-80gb, gpus_per_node: 2}]}
+  links: [{between: [a, b], bandwidth: 20 Gbit/s, rtt: 40 ms}]
+framework: {name: megatron}
+plan: {pp: 4, schedule: SCHEDULE}
+"""
+
+
+@pytest.mark.parametrize(
+    "schedule", ["zb_h1", "zbv", "dualpipe", "cross_1f1b", "cross_ud", "cross_ud_sub", "cross_wave"]
+)
+def test_an_order_of_work_that_no_framework_has_is_played_when_asked(schedule, tmp_path, capsys) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(HYPOTHETICAL.replace("SCHEDULE", schedule))
+    assert main(["simulate", str(path), "--json"]) == 3
+    assert "has no schedule" in capsys.readouterr().out
+    assert main(["simulate", str(path), "--hypothetical", "--json"]) == 0
+    played = json.loads(capsys.readouterr().out)
+    assert played["plan"]["schedule"] == schedule
+    assert main(["predict", str(path), "--hypothetical", "--json"]) == 0
+    predicted = json.loads(capsys.readouterr().out)
+    assert predicted["step_seconds"] == played["step_seconds"]
+    assert any("as if it could" in note for note in predicted["assumed"])
+
+
+def test_what_is_hypothetical_needs_a_framework_whose_facts_apply(tmp_path, capsys) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(HYPOTHETICAL.replace("SCHEDULE", "cross_ud").replace("framework: {name: megatron}\n", ""))
+    assert main(["predict", str(path), "--hypothetical"]) == 2
+    assert "framework" in capsys.readouterr().err
