@@ -109,8 +109,13 @@ def _risk_sentences(both: Comparison) -> list[str]:
     failures = [side.expected_num_failures for side in (both.spanning, both.alone)]
     if failures[0] is None or failures[1] is None:
         return []
-    text = f"Spanning meets {failures[0]:.2g} failures on average, one zone {failures[1]:.2g}"
+    text = f"Spanning meets {_number(failures[0])} failures on average, one zone {_number(failures[1])}"
     zones, outage = len(both.spanning.zones), both.spanning.link_failure_probability
     if outage is None:
         return [f"{text}; outages of a whole zone or of a link between the {zones} are not in these numbers."]
     return [f"{text}; a link between its {zones} zones fails with a probability of {units.format_fraction(outage)}."]
+
+
+def _number(value: float) -> str:
+    """Two digits, and none left out before the point."""
+    return f"{float(f'{value:.2g}'):.0f}" if value >= 10.0 else f"{value:.2g}"

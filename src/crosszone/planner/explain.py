@@ -10,7 +10,7 @@ from crosszone.core.plan import RECOMPUTES, Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.workload import DTYPE_BYTES
-from crosszone.cost.memory import state_bytes
+from crosszone.cost.memory import TIGHT_FRACTION, state_bytes
 from crosszone.cost.parameters import num_parameters
 from crosszone.cost.traffic import boundary_bytes, ring_link_bytes
 from crosszone.errors import Finding
@@ -18,13 +18,15 @@ from crosszone.frameworks import framework_names, supports
 from crosszone.planner.binding import NOTABLE_FRACTION, zone_seconds
 from crosszone.planner.comparison import weighed
 from crosszone.planner.general import DEGREES, to_plan
-from crosszone.planner.limits import TIMED, achieved, unmet, unpriced
+from crosszone.planner.limits import TIMED, achieved, total_dollars, unmet, unpriced
 from crosszone.planner.table import Scan
 from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
 
 TIE_RATIO = 1.05
 """Gains below it are less than what predictions of left-out runs miss on average (docs/decisions/0002)."""
+MINOR_RATIO = 1.001
+"""Below it the plan of one zone comes first (TIE_RATIO of the refinement)."""
 WIDE_LEVEL = 0.9
 MOST_MISSES = 3
 
@@ -83,6 +85,7 @@ def rejected(inputs: Inputs, plan: Plan) -> tuple[RejectedPlan, ...]:
     found = []
     for neighbour in _neighbours(inputs, plan):
         why = supports(neighbour.framework, neighbour) or _memory_refusal(inputs, neighbour)
+        why = why or _headroom_refusal(inputs, plan, neighbour)
         if why:
             found.append(RejectedPlan(plan=neighbour, reasons=tuple(why)))
     return tuple(found)
@@ -126,8 +129,8 @@ def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None, bot
         return f"The best plan takes {seconds} a step."
     is_timed = problem.objective.minimize in TIMED
     if len(best.plan.zones) == 1:
-        is_later = both is not None and both.spanning.step_seconds < both.alone.step_seconds
-        better = "cheaper" if not is_timed else "done sooner, failures included" if is_later else "faster"
+        is_later = both is not None and both.spanning.step_seconds * MINOR_RATIO < both.alone.step_seconds
+        better = "cheaper" if not is_timed else "done sooner, failures included" if is_later else "over 0.1 % faster"
         others = f"nothing over several{_that_is_allowed(problem)} is {better}"
         return f"Stay in one zone: {best.plan.zones[0]} alone takes {seconds} a step; {others}."
     together = f"{', '.join(best.plan.zones)} together ({best.plan.world_size} GPUs) take {seconds} a step"
@@ -161,8 +164,9 @@ def _for_money(best: RankedPlan, baseline: RankedPlan) -> str:
 
 
 def _dollars(prediction: Prediction) -> float:
-    """What is known of the price."""
-    return (prediction.gpu_dollars or 0.0) + (prediction.egress_dollars or 0.0)
+    """What is paid in all, as the table says; else what is known of it."""
+    total = total_dollars(prediction)
+    return total if total is not None else (prediction.gpu_dollars or 0.0) + (prediction.egress_dollars or 0.0)
 
 
 def _why_none_alone(problem: Problem) -> str:
@@ -321,3 +325,18 @@ def _memory_refusal(inputs: Inputs, plan: Plan) -> list[str]:
     if fullest.total_bytes <= fullest.capacity_bytes:
         return ["What it offloads does not fit in the memory of a node."]
     return [f"Stage {fullest.stage} in {fullest.zone} needs {needs}, its GPU has {has}."]
+
+
+def _headroom_refusal(inputs: Inputs, plan: Plan, neighbour: Plan) -> list[str]:
+    """Of a neighbour that fits, but tightly, where `plan` has room to spare."""
+    memory = plan_memory(inputs, neighbour)
+    if memory.verdict != "tight" or plan_memory(inputs, plan).verdict != "fits":
+        return []
+    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    needs, has = units.format_bytes(fullest.total_bytes), units.format_bytes(fullest.capacity_bytes)
+    share = units.format_fraction(fullest.total_bytes / fullest.capacity_bytes)
+    most = units.format_fraction(TIGHT_FRACTION)
+    return [
+        f"Tight: {share}, {needs} of {has} on stage {fullest.stage} in {fullest.zone}; plans above {most} are taken "
+        "only if nothing else fits."
+    ]

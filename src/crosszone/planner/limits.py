@@ -1,5 +1,8 @@
 """What is minimised, under which limits, and what to say where no plan keeps them or a price is unknown."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from crosszone import units
@@ -25,6 +28,7 @@ def objective(
     egress_dollars: Floats,
     wall_ratio: float = 1.0,
     num_sequences: Floats | float = np.inf,
+    slack_ratio: float = 1.0,
 ) -> Floats:
     """What is minimised: wall seconds, or dollars, per step. With the tokens fixed, throughput per dollar is cost.
 
@@ -32,6 +36,7 @@ def objective(
     is missed, where a replica consumes fewer sequences than it must (`num_sequences` are those of the replica with
     fewest), or where a price that decides is unknown. An unknown price breaks no limit. Time, deadline and budget are
     those of the wall time that half of all trainings stay under: `wall_ratio` is that over the time of the steps.
+    `slack_ratio` widens the deadline and the budget, for values that are estimates.
     """
     goal, limits, steps = problem.objective, problem.constraints, num_steps(problem)
     ratio = min(wall_ratio, HOPELESS_RATIO)
@@ -45,20 +50,21 @@ def objective(
     if steps is None:
         return value
     bounds = (
-        (step_seconds * wall_ratio, goal.deadline_seconds),
-        (wall_dollars(dollars, egress_dollars, wall_ratio), goal.budget_dollars),
-        (egress_dollars, limits.max_egress_dollars),
+        (step_seconds * wall_ratio, goal.deadline_seconds, slack_ratio),
+        (wall_dollars(dollars, egress_dollars, wall_ratio), goal.budget_dollars, slack_ratio),
+        (egress_dollars, limits.max_egress_dollars, 1.0),  # bytes are counted, not estimated
     )
-    for per_step, most in bounds:
+    for per_step, most, slack in bounds:
         if most is not None:
-            value = np.where(per_step * steps > most, np.inf, value)
+            value = np.where(per_step * steps > most * slack, np.inf, value)
     return value
 
 
-def objectives(problem: Problem, part: Scored) -> Floats:
+def objectives(problem: Problem, part: Scored, *, slack_ratio: float = 1.0) -> Floats:
     """What is minimised, of every row."""
+    fewest, ratio = num_sequences(problem, part), part.wall_ratio
     return objective(
-        problem, part.step_seconds, part.dollars, part.egress_dollars, part.wall_ratio, num_sequences(problem, part)
+        problem, part.step_seconds, part.dollars, part.egress_dollars, ratio, fewest, slack_ratio=slack_ratio
     )
 
 
@@ -100,12 +106,39 @@ def total_dollars(prediction: Prediction) -> float | None:
     return prediction.gpu_dollars + prediction.egress_dollars
 
 
-def unmet(inputs: Inputs, found: Scan) -> str:
-    """Why none of the plans that fit is an answer: the limits with the best that can be had, or the missing price."""
+def unlimited(problem: Problem) -> tuple[Problem, ...]:
+    """The job without deadline and budget: for the least time where there was a deadline, for the least money where
+    there was a budget."""
+    goal, found = problem.objective, []
+    free = replace(goal, deadline_seconds=None, budget_dollars=None)
+    if num_steps(problem) is None:
+        return ()
+    if goal.deadline_seconds is not None:
+        found.append(replace(problem, objective=replace(free, minimize="time")))
+    if goal.budget_dollars is not None:
+        found.append(replace(problem, objective=replace(free, minimize="cost")))
+    return tuple(found)
+
+
+def keeps(problem: Problem, prediction: Prediction) -> bool:
+    """Whether a plan, as predicted, keeps the deadline and the budget."""
+    goal = problem.objective
+    pairs = (
+        (prediction.finish.p50_seconds, goal.deadline_seconds),
+        (total_dollars(prediction), goal.budget_dollars),
+    )
+    return not any(value is not None and most is not None and value > most for value, most in pairs)
+
+
+def unmet(inputs: Inputs, found: Scan, nearest: Sequence[Prediction] = ()) -> str:
+    """Why none of the plans that fit is an answer: the limits with the best that can be had, or the missing price.
+
+    `nearest`: the plans that come nearest to the limits, simulated, whose numbers then stand for those of the estimate.
+    """
     problem = inputs.problem
     if problem.objective.minimize not in TIMED and all(np.isnan(part.dollars).all() for part in found.scored):
         return f"Plans fit in memory, but none can be ranked by money. {unpriced(inputs)}".rstrip()
-    bounds = _bounds(problem, found.scored)
+    bounds = _bounds(problem, found.scored, nearest)
     # Each limit alone may be kept, and only all of them together not.
     missed = [text for text, least, most in bounds if least > most] or [text for text, _, _ in bounds]
     return f"Plans fit in memory, but none keeps every limit: {'; '.join(missed)}."
@@ -150,19 +183,23 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, float, float]]:
-    """(words, least that any plan needs by the estimate, most that is allowed) of each limit."""
+def _bounds(
+    problem: Problem, scored: tuple[Scored, ...], nearest: Sequence[Prediction]
+) -> list[tuple[str, float, float]]:
+    """(words, least that any plan needs, simulated where it was, most that is allowed) of each limit."""
     goal, steps = problem.objective, num_steps(problem) or np.nan
     found = []
     if goal.deadline_seconds is not None:
         least, most = _least([part.step_seconds * part.wall_ratio for part in scored]) * steps, goal.deadline_seconds
-        times = units.format_seconds(least), units.format_seconds(most)
+        least = _least_known([one.finish.p50_seconds for one in nearest], least)
+        times = _told_apart(least, most)
         found.append((f"the fastest takes about {times[0]}, the deadline is {times[1]}", least, most))
     if goal.budget_dollars is not None:
         least, most = (
             _least([wall_dollars(part.dollars, part.egress_dollars, part.wall_ratio) for part in scored]) * steps,
             goal.budget_dollars,
         )
+        least = _least_known([total_dollars(one) for one in nearest], least)
         sums = units.format_dollars(least), units.format_dollars(most)
         found.append((f"the cheapest costs about {sums[0]}, the budget is {sums[1]}", least, most))
     if problem.constraints.max_egress_dollars is not None:
@@ -176,6 +213,18 @@ def _bounds(problem: Problem, scored: tuple[Scored, ...]) -> list[tuple[str, flo
         text = f"no replica consumes more than {largest:g} sequences a step, min_replica_batch is {asked}"
         found.append((text, -largest, -float(asked)))
     return found
+
+
+def _told_apart(least_seconds: float, most_seconds: float) -> tuple[str, str]:
+    """Both times, with more digits where three do not show which is longer."""
+    short = units.format_seconds(least_seconds), units.format_seconds(most_seconds)
+    if short[0] != short[1]:
+        return short
+    return units.format_seconds(least_seconds, digits=5), units.format_seconds(most_seconds, digits=5)
+
+
+def _least_known(values: Sequence[float | None], otherwise: float) -> float:
+    return min((value for value in values if value is not None), default=otherwise)
 
 
 def _least(columns: list[Floats]) -> float:

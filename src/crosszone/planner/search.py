@@ -11,7 +11,7 @@ from crosszone.core.explanation import Restriction, RunnerUp
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
-from crosszone.core.tables import PlanTable
+from crosszone.core.tables import Floats, PlanTable
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
@@ -22,10 +22,10 @@ from crosszone.planner.explain import as_written, misses, not_expressible, reaso
 from crosszone.planner.gap import gap_fraction
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
-from crosszone.planner.limits import objective, objectives
+from crosszone.planner.limits import TIMED, keeps, objective, objectives, unlimited, unmet
 from crosszone.planner.options import options
 from crosszone.planner.pareto import missing, pareto
-from crosszone.planner.refine import refined
+from crosszone.planner.refine import TIE_RATIO, refined
 from crosszone.planner.restriction import restriction
 from crosszone.planner.table import Contest, Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
@@ -45,6 +45,10 @@ GENTLE_RATIO = 1.01
 """A way to agree that changes the mathematics more must be faster by more."""
 ESTIMATE_MARGIN = 1.15
 """A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
+
+
+MOST_NEAREST = 4
+"""Plans that are predicted for each limit where no candidate keeps all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,8 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
     if not found.scored and not found.misses:
         raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
     plans = _ranked(prepared, found, is_refined=True)
+    near = [] if plans else _nearest(prepared, found)
+    plans = plans or [one.plan for one in near if keeps(problem, one.prediction)]
     ranked = [_full(prepared, plan) for plan in plans[: max(top, 2 if in_full else 1)]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     together = next((plan for plan in plans if len(plan.zones) > 1), None)
@@ -80,6 +86,8 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
         for plan in (alone, together)
     )
     answer = _answer(prepared, found, ranked[:top], baseline, spanning, num_ranked=len(plans))
+    if near and not plans:
+        answer = replace(answer, verdict=unmet(prepared, found, [one.prediction for one in near]))
     if in_full:
         second = _runner_up(ranked[0], ranked[1]) if len(ranked) > 1 else None
         answer = replace(answer, runner_up=second, restriction=_restriction(problem, ranked))
@@ -223,11 +231,13 @@ def _ranked(inputs: Inputs, found: Scan, *, is_refined: bool = False) -> list[Pl
     Ways for zones to agree are classes of their own. Of one that is tried with several settings, the gentlest to the
     mathematics stands for those that gain less than 1 % over it.
     """
-    classes: dict[tuple[bool, bool, str], list[Candidate]] = {}
+    classes: dict[tuple[bool, bool, str, bool], list[Candidate]] = {}
     for part in found.scored:
         layout = part.rows.layout
         crosses = (layout.crosses_pp, len(layout.ring) > 1, part.rows.space.settings.sync.method)
-        classes.setdefault(crosses, []).extend(_best_rows(inputs, part, PER_CLASS))
+        classes.setdefault((*crosses, False), []).extend(_best_rows(inputs, part, PER_CLASS))
+        if has_limits(inputs.problem):
+            classes.setdefault((*crosses, True), []).extend(_near_misses(inputs, part, PER_CLASS))
     best = [_simulated(inputs, sorted(listed, key=_order)[:PER_CLASS]) for listed in classes.values()]
     more = refined(inputs, options(inputs, tries_ways=True), best) if is_refined else []
     timed = _gentlest([*(one for simulated in best for one in simulated), *more])
@@ -236,7 +246,15 @@ def _ranked(inputs: Inputs, found: Scan, *, is_refined: bool = False) -> list[Pl
     for value, plan in timed:
         if not any(_looks_alike(plan, other) and value < SAME_RATIO * least for least, other in kept):
             kept.append((value, plan))
-    return [plan for _, plan in kept]
+    return [plan for _, plan in _tied_alone_first(inputs.problem, kept)]
+
+
+def _tied_alone_first(problem: Problem, ranked: list[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
+    """The same with the best plan of one zone first where the first plan spans zones for a gain that is a tie."""
+    alone = next((one for one in ranked if len(one[1].zones) == 1), None)
+    if problem.objective.minimize not in TIMED or alone is None or alone[0] > TIE_RATIO * ranked[0][0]:
+        return ranked
+    return [alone, *(one for one in ranked if one is not alone)]
 
 
 def _gentlest(timed: list[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
@@ -260,8 +278,26 @@ def _looks_alike(one: Plan, other: Plan) -> bool:
     return looks[0] == looks[1]
 
 
+def _nearest(inputs: Inputs, found: Scan) -> list[RankedPlan]:
+    """Where no candidate keeps the limits: the best plans for each limit alone, refined as if there were none."""
+    plans: dict[Plan, None] = {}
+    for free in unlimited(inputs.problem) if found.scored else ():
+        plans |= dict.fromkeys(_ranked(replace(inputs, problem=free), found, is_refined=True)[:MOST_NEAREST])
+    return [_full(inputs, plan) for plan in plans]
+
+
 def _best_rows(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
-    value = objectives(inputs.problem, part)
+    return _least_rows(part, objectives(inputs.problem, part), most_rows)
+
+
+def _near_misses(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
+    """Rows that miss a limit by the estimate, by no more than it may be wrong."""
+    kept = np.isfinite(objectives(inputs.problem, part))
+    near = objectives(inputs.problem, part, slack_ratio=ESTIMATE_MARGIN)
+    return _least_rows(part, np.where(kept, np.inf, near), most_rows)
+
+
+def _least_rows(part: Scored, value: Floats, most_rows: int) -> list[Candidate]:
     last = np.partition(value, min(most_rows, len(value)) - 1)[min(most_rows, len(value)) - 1]
     near = np.flatnonzero(value <= last)
     rows = near[np.argsort(value[near], kind="stable")][:most_rows]

@@ -1,11 +1,13 @@
 """What binds the best plan, what makes the runner-up slower, and what a restriction to some frameworks costs."""
 
+import re
 from typing import Any
 
 import pytest
 
 from crosszone.core.answer import Answer
 from crosszone.planner.search import search
+from crosszone.spec import read_job
 
 TOKENS = {"train_tokens": "1B"}
 LINKS = [{"between": ["a", "b"], "bandwidth": "100 Gbit/s", "rtt": "1 ms", "egress_price": "0.02 USD/GB"}]
@@ -137,3 +139,23 @@ def test_a_restriction_is_told_in_money_where_money_is_minimised(problem: Any, n
     assert held.restriction is not None
     assert " USD" in held.restriction.message
     assert "less money" in held.restriction.message
+
+
+def test_headroom_binds_where_a_neighbour_fits_only_tightly() -> None:
+    job = {
+        "model": "llama-2-7b",
+        "workload": {"sequence_length": 4096, "global_batch_size": 32, "precision": "bf16"},
+        "cluster": {
+            "zones": [
+                {
+                    "name": "a",
+                    "nodes": [{"count": 1, "gpu": "a100-sxm4-40gb", "gpus_per_node": 2, "memory": "512 GB"}],
+                }
+            ]
+        },
+    }
+    answer = search(read_job(job), top=1)
+    assert answer.plans[0].prediction.memory.verdict == "fits"
+    told = bound(answer)["memory"]
+    assert re.search(r"Tight: 9\d(\.\d)? %, [\d.]+ GB of 42.5 GB on stage 0 in a", told), told
+    assert "plans above 90 % are taken only if nothing else fits" in told

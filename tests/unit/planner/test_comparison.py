@@ -9,6 +9,7 @@ from crosszone.core.answer import Answer, Comparison
 from crosszone.core.prediction import Interval, Prediction
 from crosszone.planner.comparison import comparison, faster_probability, weighed
 from crosszone.planner.search import search
+from crosszone.units import format_dollars
 
 TOKENS = {"train_tokens": "300B"}
 LINK = [{"between": ["a", "b"], "bandwidth": "1 Tbit/s", "rtt": "1 ms", "egress_price": "0.02 USD/GB"}]
@@ -129,3 +130,19 @@ def test_limits_hold_for_failures_too(problem: Any, nodes: Any, limit: str) -> N
     assert missed.plans == ()
     assert f"the {limit} is" in missed.verdict
     assert kept.plans[0].prediction.step_seconds == best.step_seconds
+
+
+def test_large_numbers_of_failures_are_written_out(both: Comparison) -> None:
+    many = replace(
+        both,
+        spanning=replace(both.spanning, expected_num_failures=1812.0),
+        alone=replace(both.alone, expected_num_failures=0.0597),
+    )
+    assert "meets 1800 failures on average, one zone 0.06" in weighed(many)
+
+
+def test_the_verdict_and_the_table_tell_one_total(answer: Answer, both: Comparison) -> None:
+    total = both.spanning.total_dollars
+    assert total is not None
+    assert len(answer.plans[0].plan.zones) > 1
+    assert f" for {format_dollars(total)} against " in answer.verdict

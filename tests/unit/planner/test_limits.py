@@ -1,6 +1,7 @@
 """Objectives and limits: what is minimised, on the wall time of the whole training, and what is said of limits."""
 
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from crosszone.core.problem import Constraints, Objective, Problem
 from crosszone.planner.limits import achieved, objective, total_dollars
 from crosszone.planner.search import search
+from crosszone.units import format_seconds
 
 TOKENS = {"train_tokens": "1B"}
 PRICED = {"price": "2 USD/h"}
@@ -124,3 +126,50 @@ def test_a_faster_step_that_fails_too_often_is_not_called_slower(problem: Any, n
     assert answer.comparison.spanning.step_seconds < answer.comparison.alone.step_seconds
     assert answer.verdict.startswith("Stay in one zone: b alone")
     assert "nothing over several is done sooner, failures included" in answer.verdict
+
+
+NEAR_ZONES: dict[str, Any] = {"gpu": "h100-sxm5-80gb", "price": "2.5 USD/h"}
+
+
+@pytest.fixture(scope="module")
+def near_job(problem: Any, nodes: Any) -> Any:
+    """Eight layers on two unlike zones, where stages of uneven depth that only single moves find are the fastest."""
+
+    def make(**objective: str) -> Problem:
+        zones = nodes(4, **NEAR_ZONES), nodes(4, gpu="h20-sxm5-96gb", price="1.2 USD/h")
+        more = {"work": {"train_tokens": "1B"}, "bandwidth": "100 Gbit/s", "sequences": 32}
+        made: Problem = problem(*zones, objective={"minimize": "time", **objective}, **more)
+        return made
+
+    return make
+
+
+def test_a_deadline_just_above_what_a_known_plan_takes_is_kept(near_job: Any) -> None:
+    finish = search(near_job(), top=1).plans[0].prediction.finish.p50_seconds or 0.0
+    held = search(near_job(deadline=f"{1.0005 * finish} s"), top=1)
+    assert held.plans, held.verdict
+    assert (held.plans[0].prediction.finish.p50_seconds or 0.0) <= 1.0005 * finish
+
+
+def test_the_least_that_is_told_of_a_missed_deadline_is_simulated(near_job: Any) -> None:
+    finish = search(near_job(), top=1).plans[0].prediction.finish.p50_seconds or 0.0
+    verdict = search(near_job(deadline=f"{0.99 * finish} s"), top=1).verdict
+    assert f"the fastest takes about {format_seconds(finish)}" in verdict
+
+
+def test_numbers_that_three_digits_do_not_tell_apart_have_more(near_job: Any) -> None:
+    finish = search(near_job(), top=1).plans[0].prediction.finish.p50_seconds or 0.0
+    verdict = search(near_job(deadline=f"{0.9999 * finish} s"), top=1).verdict
+    told = re.search(r"takes about ([\d.]+ \w+), the deadline is ([\d.]+ \w+)", verdict)
+    assert told is not None, verdict
+    assert told[1] != told[2]
+
+
+def test_estimates_are_given_slack_and_bytes_are_not(problem: Any) -> None:
+    job = problem(4, work=TOKENS)
+    steps = -(-1e9 // job.workload.global_batch_tokens)
+    late = asked(job, deadline_seconds=steps * 2.5)
+    assert objective(late, SECONDS, DOLLARS, EGRESS).tolist() == [2.0, np.inf]
+    assert objective(late, SECONDS, DOLLARS, EGRESS, slack_ratio=1.25).tolist() == [2.0, 3.0]
+    egress = dataclasses.replace(asked(job), constraints=Constraints(max_egress_dollars=steps * 0.9))
+    assert objective(egress, SECONDS, DOLLARS, EGRESS, slack_ratio=1.25).tolist() == [np.inf, 3.0]

@@ -234,3 +234,17 @@ def test_a_written_plan_that_does_not_fit_says_what_it_lacks(problem: Any) -> No
     assert "does not fit" in answer.verdict
     assert "lacks" in answer.verdict
     assert [len(one.plan.stages) for one in answer.rejected] == [2]
+
+
+def test_a_tie_goes_to_the_plan_of_one_zone_and_the_verdict_agrees(
+    problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = problem(4, 4, sequences=64, bandwidth="1 Tbit/s")
+    assert len(search(job, top=1).plans[0].plan.zones) == 2
+    monkeypatch.setattr("crosszone.planner.search.TIE_RATIO", 100.0)
+    monkeypatch.setattr("crosszone.planner.explain.MINOR_RATIO", 100.0)
+    tied = search(job, top=2)
+    assert [len(one.plan.zones) for one in tied.plans] == [1, 2]
+    assert "Stay in one zone" in tied.verdict
+    assert "nothing over several is over 0.1 % faster" in tied.verdict
+    assert "done sooner" not in tied.verdict
