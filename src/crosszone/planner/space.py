@@ -166,8 +166,10 @@ def _shares(inputs: Inputs, layout: Layout, total: Ints, num_replicas: Ints) -> 
     if np.ptp(speed) < 1e-9 * speed.max():  # none is faster: all do the same, or one more
         share = -(-total // np.maximum(dp, 1))
         return np.repeat(share[:, None], len(speed), axis=1), ~divides
-    shares = split_microbatches(total, num_replicas, np.broadcast_to(speed, num_replicas.shape))
-    return shares, ~(divides & (shares == shares[:, :1]).all(axis=1))
+    rounded = split_microbatches(total, num_replicas, np.broadcast_to(speed, num_replicas.shape))
+    totals = exact_shares(total, num_replicas, rounded)
+    is_equal = (totals * dp[:, None] == num_replicas * total[:, None]).all(axis=1)  # rounding up may hide it
+    return -(-totals // np.maximum(num_replicas, 1)), ~(divides & is_equal)
 
 
 def _chain_speed(inputs: Inputs, chain: tuple[int, ...]) -> float:

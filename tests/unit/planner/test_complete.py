@@ -1,16 +1,32 @@
 """The plan of a job file, completed."""
 
+import random
 from typing import Any
 
 import pytest
 
 from crosszone.core.plan import Plan
-from crosszone.errors import InfeasiblePlan, SpecError
-from crosszone.frameworks import supports
+from crosszone.errors import CrossZoneError, InfeasiblePlan, SpecError
+from crosszone.frameworks import framework_names, supports
 from crosszone.planner.complete import complete
 from crosszone.planner.search import search
 
 UNREACHABLE = {"minimize": "time", "deadline": "1 s"}
+OLDER = "v100-sxm2-32gb"
+WRITTEN: dict[str, list[Any]] = {
+    "tp": [1, 2, 3, 4, 8],
+    "pp": [1, 2, 3, 4, 8],
+    "cp": [1, 2],
+    "dp": [1, 2, 3, 4, 8, 12, 24],
+    "dp_shard": [1, 2, 4, 8],
+    "num_virtual_stages": [1, 2, 3],
+    "microbatch_size": [1, 2, 3, 4, 8],
+    "schedule": ["gpipe", "1f1b", "interleaved_1f1b", "zbv", "dualpipe"],
+    "shard": ["none", "optimizer", "gradients", "parameters"],
+    "recompute": ["none", "selective", "full"],
+    "offload": ["none", "optimizer"],
+    "sequence_parallel": [True, False],
+}
 
 
 def degrees(plan: Plan) -> tuple[int, int, int, int]:
@@ -144,3 +160,38 @@ def test_a_plan_that_misses_every_limit_or_has_no_price_is_completed_by_time(
 def test_completed_plans_are_ones_that_their_framework_can_express(problem: Any, sequences: int) -> None:
     plan = complete(problem(8, 4, sequences=sequences))
     assert supports(plan.framework, plan) == ()
+
+
+@pytest.mark.parametrize(
+    ("plan", "framework"),
+    [
+        ({"dp": 24, "microbatch_size": 4, "recompute": "full", "shard": "none"}, "deepspeed"),
+        ({"tp": 2, "dp": 12, "microbatch_size": 8, "shard": "none"}, "megatron"),
+    ],
+)
+def test_one_microbatch_each_is_equal_whatever_gpus_replicas_have(
+    problem: Any, nodes: Any, plan: dict[str, Any], framework: str
+) -> None:
+    # By speed the faster GPUs would get two: there are none to give.
+    found = complete(problem([nodes(8), nodes(8, count=2, gpu=OLDER)], sequences=96, work={"precision": "fp16"},
+                             plan=plan, framework={"name": framework}))  # fmt: skip
+    assert {replica.num_microbatches for replica in found.replicas} == {1}
+    assert found.world_size == 24
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_plan_of_any_degrees_is_completed_or_refused_with_a_reason(problem: Any, nodes: Any, seed: int) -> None:
+    draw = random.Random(seed)
+    mixed = [nodes(8), nodes(8, count=2, gpu=OLDER)]
+    clusters = [(8,), (8, 4), (mixed,), ([nodes(2), nodes(4, gpu=OLDER)], 4), (2, 2, 2)]
+    for _ in range(12):
+        keys = draw.sample(sorted(WRITTEN), draw.randint(1, 4))
+        plan = {key: draw.choice(WRITTEN[key]) for key in keys}
+        name = draw.choice([None, *framework_names()])
+        more = {"framework": {"name": name}} if name else {}
+        try:
+            found = complete(problem(*draw.choice(clusters), sequences=draw.choice([8, 24, 96]),
+                                     work={"precision": "fp16"}, plan=plan, **more))  # fmt: skip
+        except CrossZoneError:  # made with findings, or it is an AssertionError
+            continue
+        assert supports(found.framework, found) == ()
