@@ -109,7 +109,7 @@ def _idle_gpus(case: Case) -> Judgement | None:
     ]
     price = f", {units.format_dollars(3600.0 * sum(rents))} an hour" if sum(rents) else ""
     text = f"{num_idle} of {total} GPUs idle{price}."
-    return warned(text, "Return them, or free what the job file fixes: --verbose says why plans with them are worse.")
+    return warned(text, 'Return them, or free what the job file fixes: see "What binds it".')
 
 
 def _stage_balance(case: Case) -> Judgement | None:
