@@ -100,8 +100,10 @@ class _Reader:
 
     def _zones(self, text: str) -> None:
         names = [zone.name for zone in self.problem.cluster.zones]
-        written = list(dict.fromkeys(name.strip() for name in text.split("+")))
-        for name in written:
+        written = [name.strip() for name in text.split("+")]
+        for name in sorted({name for name in written if written.count(name) > 1}):
+            self.refuse(f'zone "{name}" is written twice.', "Write it once: all of its GPUs may work.")
+        for name in dict.fromkeys(written):
             if name not in names:
                 self.refuse(f'there is no zone "{name}".', nearest_hint(name, names), code="unknown_zone")
         self.values["zones"] = tuple(written)
@@ -157,6 +159,10 @@ def _of_model(problem: Problem, request: PlanRequest) -> list[str]:
     if chunks > model.num_layers:
         words = f"pp={pp}" if chunks == pp else f"pp*num_virtual_stages = {pp}*{request.num_virtual_stages} = {chunks}"
         found.append(f"{words} is more than {model.num_layers} layers.")
+    elif chunks > pp > 1 and model.num_layers % pp == 0 and model.num_layers % chunks:
+        near = _near(chunks // pp, divisors(model.num_layers // pp))
+        words = f"pp*num_virtual_stages = {pp}*{chunks // pp} = {chunks} does not divide {model.num_layers} layers"
+        found.append(f"{words}, as the search wants it of even stages{near}. Write plan.stages for uneven ones.")
     if cp > 1 and length % (2 * cp):
         found.append(f"2*cp = {2 * cp} does not divide the sequence length {length}.")
     if ep > 1 and (model.num_experts or 1) % ep:

@@ -7,9 +7,10 @@ import numpy as np
 
 from crosszone import units
 from crosszone.core.answer import RankedPlan
-from crosszone.core.plan import Plan
+from crosszone.core.plan import Plan, Sync
 from crosszone.core.problem import Constraints, Objective, Problem
 from crosszone.core.why import Why
+from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import CrossZoneError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.asked import COUNTS, Asked, asked, illegal
@@ -27,6 +28,7 @@ from crosszone.planner.search import (
     search,
 )
 from crosszone.planner.table import Scan
+from crosszone.planner.ways import EVERY_AXIS
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.predict import predict_plan
 from crosszone.timeline.sync_choice import changes as changes_of_mathematics
@@ -48,6 +50,8 @@ def why(problem: Problem, text: str) -> Why:
     plan, lacking = _as_asked(_permitted(wanted.on(problem), wanted), wanted)
     if plan is not None:
         forbidden += _needs_consent(problem, plan.plan)
+    else:
+        forbidden += _way_needs_consent(problem, wanted)
     reasons = [*forbidden, *lacking]
     near = _neighbours(problem, wanted) if reasons else ()
     return _answered(problem, text, chosen, plan, reasons, near)
@@ -92,7 +96,18 @@ def _permitted(problem: Problem, wanted: Asked) -> Problem:
 
 
 def _needs_consent(problem: Problem, plan: Plan) -> list[str]:
-    found = changes_of_mathematics(plan.sync, zone_axis=plan.zone_axis, num_zones=len(plan.zones))
+    return _without_consent(problem, plan.sync, plan.zone_axis, len(plan.zones))
+
+
+def _way_needs_consent(problem: Problem, wanted: Asked) -> list[str]:
+    """The same of the way that is wanted, whatever plan would use it."""
+    sync = dict(wanted.values).get("sync")
+    num_zones = len(problem.cluster.zones) if wanted.zones is None else len(wanted.zones)
+    return [] if sync is None else _without_consent(problem, sync, EVERY_AXIS, num_zones)
+
+
+def _without_consent(problem: Problem, sync: Sync, zone_axis: str, num_zones: int) -> list[str]:
+    found = changes_of_mathematics(sync, zone_axis=zone_axis, num_zones=num_zones)
     return [
         f"It changes the mathematics of training, and constraints.allow does not name {word}: {effect}."
         for word, effect in found
@@ -105,7 +120,10 @@ def _as_asked(problem: Problem, wanted: Asked) -> tuple[RankedPlan | None, list[
     wrong = illegal(problem)
     if wrong:
         return None, wrong
-    prepared, found = first_that_fits(problem, zones=wanted.zones)
+    prepared, found = first_that_fits(problem, zones=wanted.zones, every=_has_way(wanted))
+    fitting, found = found, _agreeing(found, wanted)
+    if fitting.scored and not found.scored:
+        return None, [_no_agreement(wanted)]
     if found.scored:
         plan = best_plan(prepared, found)
         if plan is not None:
@@ -118,6 +136,24 @@ def _as_asked(problem: Problem, wanted: Asked) -> tuple[RankedPlan | None, list[
         return _predicted(prepared.problem, nearest.plan), list(nearest.reasons)
     plan = any_plan(problem, zones=wanted.zones)
     return None, [finding.message for finding in not_expressible(problem, allowed_frameworks(problem), plan)]
+
+
+def _has_way(wanted: Asked) -> bool:
+    """Whether zones are to agree in a way that has no effect on a plan whose replicas lie in one zone."""
+    sync = dict(wanted.values).get("sync")
+    return sync is not None and bool(changes_of_mathematics(sync, zone_axis=EVERY_AXIS, num_zones=2))
+
+
+def _agreeing(found: Scan, wanted: Asked) -> Scan:
+    """Of a scan, where a way to agree is wanted: what uses it, replicas in several zones."""
+    if not _has_way(wanted):
+        return found
+    return replace(found, scored=tuple(part for part in found.scored if len(part.rows.layout.ring) > 1))
+
+
+def _no_agreement(wanted: Asked) -> str:
+    method = dict(wanted.values)["sync"].method
+    return f"sync={method} is for replicas in several zones, and no plan that fits has them with what else is fixed."
 
 
 def _without_limits(problem: Problem) -> Problem:
@@ -136,6 +172,7 @@ def _neighbours(problem: Problem, wanted: Asked) -> tuple[RankedPlan, ...]:
         if illegal(asking):
             continue
         prepared, scanned = first_that_fits(asking, zones=freed.zones, every=True)
+        scanned = _agreeing(scanned, freed)
         value = dict(wanted.values).get(key)
         plan, distance = _nearest(prepared, scanned, key, value if key in COUNTS else None)
         if plan is not None and not _needs_consent(problem, plan):
@@ -187,7 +224,7 @@ def _answered(
 ) -> Why:
     is_possible = plan is not None and not reasons
     is_better = is_possible and plan is not None and _is_better(problem, plan, chosen)
-    if is_better:
+    if is_better and not _is_set_aside(plan, chosen):
         chosen = plan
     gap = difference(chosen.prediction, plan.prediction) if chosen and plan else None
     told = list(dict.fromkeys(reasons))
@@ -225,6 +262,8 @@ def _verdict(
     if not is_possible:
         return "It is not possible." if chosen is not None else "It is not possible, and nothing else fits either."
     assert plan is not None, "what is possible has a plan"
+    if is_better and chosen is not None and _is_set_aside(plan, chosen):
+        return _set_aside(problem, plan, chosen)
     if is_better:
         return "It is the best plan that is known: the search had estimated it too slow to simulate. Fix it in the job."
     if chosen is None or plan.plan == chosen.plan:
@@ -234,6 +273,23 @@ def _verdict(
     what = "time" if problem.objective.minimize in TIMED else "money"
     steps = [units.format_seconds(one.prediction.step_seconds) for one in (plan, chosen)]
     return f"It works and takes {worse} more {what}: {steps[0]} a step, the chosen plan {steps[1]}."
+
+
+def _is_set_aside(plan: RankedPlan | None, chosen: RankedPlan | None) -> bool:
+    """Whether the search passes `plan` over for its memory: a plan with room to spare is preferred."""
+    verdicts = [one.prediction.memory.verdict for one in (plan, chosen) if one is not None]
+    return len(verdicts) == 2 and verdicts[0] == "tight" != verdicts[1]
+
+
+def _set_aside(problem: Problem, plan: RankedPlan, chosen: RankedPlan) -> str:
+    less = units.format_fraction(1.0 - _value(problem, plan) / _value(problem, chosen))
+    what = "time" if problem.objective.minimize in TIMED else "money"
+    full = max(stage.total_bytes / stage.capacity_bytes for stage in plan.prediction.memory.stages)
+    return (
+        f"It works and takes {less} less {what}, but it is tight: {units.format_fraction(full)} of the memory. Plans "
+        f"above {units.format_fraction(TIGHT_FRACTION)} are taken only where nothing else fits. Fix it in the job to "
+        "take it."
+    )
 
 
 def _predicted(problem: Problem, plan: Plan) -> RankedPlan:

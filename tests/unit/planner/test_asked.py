@@ -84,3 +84,16 @@ def test_leaving_one_thing_open_keeps_the_others(problem: Any) -> None:
     found = asked(problem(8, 4), "tp=2,pp=4,zones=a")
     assert found.without("tp").keys == ("pp", "zones")
     assert found.without("zones").keys == ("tp", "pp")
+
+
+def test_a_zone_that_is_named_twice_is_refused(problem: Any) -> None:
+    with pytest.raises(SpecError, match='zone "a" is written twice'):
+        asked(problem(8, 4), "zones=a+a")
+
+
+def test_virtual_stages_that_the_search_does_not_try_are_told_as_its_limit(problem: Any) -> None:
+    (found,) = wrong(problem, "pp=2,num_virtual_stages=3")
+    assert "2*3 = 6 does not divide 8 layers, as the search wants it of even stages; 2 and 4 would" in found
+    assert "Write plan.stages" in found
+    assert wrong(problem, "pp=2,num_virtual_stages=4") == []
+    assert wrong(problem, "pp=3,num_virtual_stages=2") == []  # no even stages: chunks may be uneven

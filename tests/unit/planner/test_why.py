@@ -147,3 +147,37 @@ def test_a_saved_plan_is_weighed_as_it_is(problem: Any) -> None:
     other = why_plan(problem(4), plans[0].plan, "plans.json#1")
     assert other.plan is None
     assert other.reasons
+
+
+def test_a_way_to_agree_takes_effect_in_the_plan_or_there_is_none(problem: Any) -> None:
+    # The fastest plan passes activations between the zones, where no way to agree has any effect.
+    job = problem(4, 4, bandwidth="10 Mbit/s", sequences=64, constraints={"allow": ["compression"]})
+    found = why(job, "zones=a+b,sync=diloco")
+    assert not found.is_possible
+    assert "constraints.allow does not name local_sgd" in only_reason(found)
+    assert found.plan is not None
+    assert (found.plan.plan.sync.method, found.plan.plan.zone_axis) == ("diloco", "dp")
+    fixed = why(job, "zones=a+b,sync=diloco,dp=1")
+    assert not fixed.is_possible
+    assert any("sync=diloco is for replicas in several zones" in reason for reason in fixed.reasons)
+    assert any("does not name local_sgd" in reason for reason in fixed.reasons)
+
+
+def test_a_way_to_agree_in_one_zone_is_no_way(problem: Any) -> None:
+    found = why(problem(4, 4, constraints={"allow": ["local_sgd"]}), "zones=a,sync=diloco")
+    assert not found.is_possible
+    assert "sync=diloco is for replicas in several zones" in only_reason(found)
+
+
+def test_a_faster_plan_that_is_tight_is_told_as_tight(problem: Any) -> None:
+    gpus = {"count": 1, "gpu": "a100-sxm4-40gb", "gpus_per_node": 2, "memory": "512 GB"}
+    work = {"optimizer": "adamw", "train_tokens": "10B"}
+    job = problem(gpus, model="llama-2-7b", sequences=32, length=4096, work=work)
+    found = why(job, "tp=2,microbatch_size=2,recompute=none,framework=megatron")
+    assert found.is_possible
+    assert "less time, but it is tight" in found.verdict
+    assert "above 90 % are taken only where nothing else fits" in found.verdict
+    assert found.chosen is not None
+    assert found.plan is not None
+    assert found.chosen.prediction.memory.verdict == "fits"
+    assert found.chosen.prediction.step_seconds > found.plan.prediction.step_seconds
