@@ -9,6 +9,7 @@ from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job, numbe
 from crosszone.service import DEFAULT_TOP
 
 EXIT_NOTHING_FITS = 3
+WHY_HINT = "Leave one of the two out."
 
 
 Top = Annotated[
@@ -70,6 +71,7 @@ def plan(
     from crosszone.cli import console
 
     if why is not None:
+        _refuse_beside_why(gpus, wants_sensitivity=wants_sensitivity)
         _explain(job, why, calibration, output, as_json=as_json, is_verbose=is_verbose)
         return
     if output is not None:
@@ -93,6 +95,15 @@ def plan(
         console.note(f"Wrote {output}")
     if not answer.plans:
         raise typer.Exit(EXIT_NOTHING_FITS)
+
+
+def _refuse_beside_why(gpus: list[str] | None, *, wants_sensitivity: bool) -> None:
+    """SpecError where changed jobs are asked for too, which --why would leave out."""
+    from crosszone.errors import SpecError
+
+    if gpus or wants_sensitivity:
+        where = "--gpu" if gpus else "--sensitivity"
+        raise SpecError.of("--why weighs one plan and tries no changed job.", where=where, hint=WHY_HINT)
 
 
 def _explain(

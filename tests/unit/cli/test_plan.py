@@ -184,3 +184,15 @@ def test_both_sides_of_spanning_are_shown_and_nothing_that_neither_knows(run, an
         assert row in rows
     assert not any(row[0] in ("done, P50", "GPUs cost", "energy") for row in rows)
     assert run("plan", "job.yaml", "--json").json["comparison"]["faster_probability"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("more", "where"), [(("--gpu", "h100-sxm5-80gb"), "--gpu"), (("--sensitivity",), "--sensitivity")]
+)
+def test_changed_jobs_beside_why_are_refused_not_left_out(run, monkeypatch, more, where) -> None:
+    monkeypatch.setattr(service, "why", lambda problem, text: pytest.fail("it searched first"))
+    result = run("plan", "job.yaml", "--why", "tp=2", "--json", *more)
+    assert result.code == 2
+    (error,) = result.json["errors"]
+    assert error["where"] == where
+    assert error["hint"]
