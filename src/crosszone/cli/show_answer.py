@@ -129,7 +129,7 @@ def _use_line(answer: Answer) -> str:
     """How many GPUs the first plan uses, and what those beyond one zone are worth."""
     best, baseline = answer.plans[0].plan, answer.baseline
     text = f"The first plan uses {_used(best, answer)}"
-    if baseline is None or len(best.zones) == 1:
+    if baseline is None or len(best.zones) == 1 or answer.scaling_ratio is None:
         return f"{text}."
     scaling = units.format_fraction(answer.scaling_ratio, digits=2)
     zone = ", ".join(baseline.plan.zones)
