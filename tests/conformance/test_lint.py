@@ -41,6 +41,7 @@ BAD_JOBS = (
     job(A100, framework={"name": "ddp"}, plan={"tp": 1, "pp": 1, "dp": 8}),
     job(A100, A100, framework={"name": "fsdp"}, plan={"tp": 1, "pp": 1, "dp": 16, "shard": "parameters"}),
     job(A100, plan={"tp": 1, "pp": 8, "dp": 1, "microbatch_size": 16, "recompute": "full"}),
+    job({**A100, "price": "2 USD/h"}, {**A100, "price": "2 USD/h"}, plan={"tp": 8, "pp": 2, "dp": 1}),
 )
 """Each breaks a few rules."""
 

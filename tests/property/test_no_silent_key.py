@@ -22,6 +22,9 @@ WITHOUT_EFFECT = {
     "schema_version": "only 1 is read",
     "model.name": "a label",
     "cluster.zones[].name": "a label that links and plans refer to",
+    "cluster.zones[].nodes[].addresses": "read by deploy: where the nodes are reached",
+    "cluster.zones[].nodes[].interface": "read by deploy: what the nodes listen on",
+    "cluster.zones[].nodes[].image": "read by deploy: what the nodes run in",
 }
 DENSE = {"num_layers": 8, "hidden_size": 1024, "ffn_size": 2816, "num_heads": 8, "num_kv_heads": 4, "vocab_size": 32000}
 MOE = {**DENSE, "num_experts": 8, "experts_per_token": 2, "expert_ffn_size": 1024}
@@ -190,9 +193,6 @@ CASES = (
     case(f"{GROUP}.memory", "2 TB", "100 MB", OFFLOADED),
     case(f"{GROUP}.cpus", GONE, 64),
     case(f"{GROUP}.disk", GONE, "8 TB"),
-    case(f"{GROUP}.addresses", GONE, ["10.0.0.1", "10.0.0.2"]),
-    case(f"{GROUP}.interface", GONE, "eth0"),
-    case(f"{GROUP}.image", GONE, "pytorch:2.9"),
     case(f"{GROUP}.price", "2 USD/h", "3 USD/h"),
     case(f"{GROUP}.preemptible", GONE, True),
     case(f"{GROUP}.mtbf", GONE, "30 d"),
@@ -254,6 +254,7 @@ CASES = (
     case("constraints.frameworks", [], ["horovod"], {**SEARCHED, "framework": GONE}, searches=True),
     case("constraints.allow", [], ["local_sgd"], {"plan": GONE, "framework": GONE}, searches=True),
     case("constraints.max_egress", GONE, "0.01 USD", SEARCHED, searches=True),
+    case("constraints.min_replica_batch", GONE, 32, SEARCHED, searches=True),
 )
 
 

@@ -1,6 +1,7 @@
 """Laws of what-if over random jobs and changes: the plan stays, and better hardware is never worse."""
 
 import copy
+import dataclasses
 import itertools
 import math
 import random
@@ -90,7 +91,8 @@ def test_a_change_of_links_is_what_the_edited_file_predicts(base: Base) -> None:
         "links.*.streams=8",
         "workload.global_batch_size=x2",
     ]
-    assert service.whatif(base, settings).changed == service.predict(service.read(edited))
+    predicted = service.predict(service.read(edited))
+    assert service.whatif(base, settings).changed == dataclasses.replace(predicted, checks=())
 
 
 def test_regimes_are_named_by_their_slopes(base: Base) -> None:
