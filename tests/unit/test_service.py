@@ -116,7 +116,7 @@ def test_text_from_elsewhere_may_name_no_files() -> None:
 @pytest.mark.usefixtures("unchecked")
 def test_predict_completes_the_plan_and_hands_over_the_frameworks_facts(monkeypatch, problem) -> None:
     seen = []
-    fake_module(monkeypatch, "crosszone.planner.complete", complete=lambda problem: PLAN)
+    fake_module(monkeypatch, "crosszone.planner.complete", complete=lambda problem, **more: PLAN)
     fake_module(monkeypatch, "crosszone.timeline.predict", predict_plan=lambda *given: seen.append(given) or Forecast())
     ranked = service.predict(problem)
     assert (ranked.plan, ranked.prediction) == (PLAN, Forecast())

@@ -86,10 +86,10 @@ def refined(
 
 
 def _unlike(listed: Sequence[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
-    """The best few of a class that differ in their zones, blocks or depth."""
+    """The best few of a class that differ in their zones, blocks or depth; moves turn one order of zones into another."""
     kinds: dict[object, tuple[float, Plan]] = {}
     for value, plan in sorted(listed, key=lambda start: start[0]):
-        kinds.setdefault((plan.zones, plan.tp, plan.pp), (value, plan))
+        kinds.setdefault((frozenset(plan.zones), plan.tp, plan.pp), (value, plan))
     return list(kinds.values())[:STARTS]
 
 
