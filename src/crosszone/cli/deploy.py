@@ -47,6 +47,9 @@ Port = Annotated[
         metavar="N", parser=number_from(1, "--port", 29500), help="Where ranks meet; 29500.", show_default=False
     ),
 ]
+Zone = Annotated[
+    str | None, typer.Option(metavar="ZONE", help="Only the piece of this zone, where each has its own scheduler.")
+]
 IsDiff = Annotated[
     bool, typer.Option("--diff", help="Show what would change in DIR; write nothing.", show_default=False)
 ]
@@ -68,6 +71,7 @@ def deploy(
     data: Data = None,
     checkpoints: Checkpoints = None,
     port: Port = None,
+    zone: Zone = None,
     is_diff: IsDiff = False,
     is_forced: IsForced = False,
     calibration: CalibrationFile = None,
@@ -96,6 +100,7 @@ def deploy(
         entry=entry,
         arguments=arguments or (),
         port=port,
+        zone=zone,
     )
     if is_diff:
         changes = service.bundle_changes(bundle, output)

@@ -9,6 +9,7 @@ DEVICES = ("cuda", "cpu")
 DEFAULT_PORT = 29500
 """torchrun's own."""
 NO_CHECKPOINTS = "none"
+TORCHRUN, HOROVODRUN = "torchrun", "horovodrun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +73,43 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What a framework has each rank run."""
+
+    argv: tuple[str, ...]
+    """After `python`: ("-m", module, argument ...) or (script, argument ...)."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Beyond what every framework needs."""
+    launcher: str = TORCHRUN
+    """torchrun | horovodrun: what gives processes their ranks"""
+    has_our_trainer: bool = True
+    """Whether it runs `crosszone.runtime`, whose source the bundle then carries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One job as a backend starts it."""
 
     agents: tuple[Agent, ...]
+    """All of the job, in the order of their ranks."""
+    only_zone: str | None = None
+    """The zone whose agents this bundle starts; others start theirs. None: all."""
     argv: tuple[str, ...]
     """What each rank runs, after `python`: ("-m", module, argument ...) or (script, argument ...)."""
     environment: tuple[tuple[str, str], ...]
     """Of every rank."""
+    launcher: str = TORCHRUN
+    """torchrun | horovodrun"""
     device: str
     """cuda | cpu"""
     port: int
     """At which ranks meet, on the node of rank 0."""
     timeouts: Timeouts
+
+    @property
+    def started(self) -> tuple[Agent, ...]:
+        """The agents that this bundle starts."""
+        return tuple(agent for agent in self.agents if self.only_zone in (None, agent.zone))
 
     @property
     def world_size(self) -> int:
@@ -115,6 +140,8 @@ class DeployRequest:
     entry_arguments: tuple[str, ...] = ()
     """Passed on to `entry_text` as they are."""
     port: int = DEFAULT_PORT
+    zone: str | None = None
+    """Only the piece of this zone, where each has its own scheduler; None: all zones in one bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

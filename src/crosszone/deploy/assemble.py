@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from crosszone.core.bundle import DEVICES, NO_CHECKPOINTS, Agent, Bundle, BundleFile, DeployRequest, Launch
+from crosszone.core.bundle import DEVICES, NO_CHECKPOINTS, Agent, Bundle, BundleFile, DeployRequest, Launch, Program
 from crosszone.core.codec import to_json
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
@@ -21,7 +21,7 @@ from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
 from crosszone.deploy.topology import cluster_text, hostfile_text
 from crosszone.deploy.trainer import ladder, trainer_assumptions
-from crosszone.errors import Finding, InfeasiblePlan, SpecError
+from crosszone.errors import Finding, InfeasiblePlan, SpecError, UnknownName
 from crosszone.frameworks import supports
 
 MANIFEST_PATH = "metadata.json"
@@ -38,7 +38,9 @@ def bundle(
     framework = framework_renderer(plan.framework)
     chosen = backend(request.backend)
     _check_plan(plan, prediction, request)
-    launch = _launch(problem, plan, prediction, request, framework.ENTRY)
+    _check_zone(plan, request)
+    program = framework.program(problem, plan, prediction, request)
+    launch = _launch(problem, plan, prediction, request, program)
     impossible = tuple(chosen.problems(launch))
     if impossible:
         raise InfeasiblePlan(*impossible)
@@ -50,7 +52,7 @@ def bundle(
     files = {
         **framework.files(problem, plan, prediction, request, launch),
         **chosen.render(launch),
-        **_common(launch, request, framework),
+        **_common(launch, request, framework, program),
     }
     for language, path in (("en", "README.md"), ("zh", "README.zh.md")):
         files[path] = readme_text(
@@ -81,8 +83,13 @@ def _check_plan(plan: Plan, prediction: Prediction, request: DeployRequest) -> N
         )
 
 
+def _check_zone(plan: Plan, request: DeployRequest) -> None:
+    if request.zone is not None and request.zone not in plan.zones:
+        raise UnknownName.among(request.zone, plan.zones, kind="zone of the plan", where="--zone")
+
+
 def _launch(
-    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, entry: tuple[str, ...]
+    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, program: Program
 ) -> Launch:
     limits = ladder(problem, plan, prediction)
     found = agents(rank_grid(plan, problem.cluster), problem.cluster)
@@ -91,8 +98,10 @@ def _launch(
     own = request.entry_text is not None
     return Launch(
         agents=found,
-        argv=(ENTRY_PATH, *request.entry_arguments) if own else entry,
-        environment=environment(problem, plan, limits, request.device),
+        only_zone=request.zone,
+        argv=(ENTRY_PATH, *request.entry_arguments) if own else program.argv,
+        environment=(*environment(problem, plan, limits, request.device), *program.environment),
+        launcher=program.launcher,
         device=request.device,
         port=request.port,
         timeouts=limits,
@@ -149,9 +158,11 @@ def _finding(where: str, message: str, hint: str) -> Finding:
     return Finding(code="missing" if "need" in message else "invalid", where=where, message=message, hint=hint)
 
 
-def _common(launch: Launch, request: DeployRequest, framework: ModuleType) -> dict[str, str]:
+def _common(launch: Launch, request: DeployRequest, framework: ModuleType, program: Program) -> dict[str, str]:
     hostfile = hostfile_text(launch)
-    entry = trainer_files() if request.entry_text is None else {ENTRY_PATH: request.entry_text}
+    entry = trainer_files() if program.has_our_trainer else {}
+    if request.entry_text is not None:
+        entry = {ENTRY_PATH: request.entry_text}
     return {
         **entry,
         **({} if hostfile is None else {"hostfile": hostfile}),

@@ -97,7 +97,7 @@ def readme_text(
 
 def _table(launch: Launch, head: str) -> str:
     rows = [head, "|" + "---|" * 7]
-    for agent in launch.agents:
+    for agent in launch.started:
         last = agent.first_rank + agent.num_ranks - 1
         gpus = ", ".join(str(gpu) for gpu in agent.gpus) if launch.device == "cuda" else "CPU"
         cells = (

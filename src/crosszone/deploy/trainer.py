@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 
-from crosszone.core.bundle import NO_CHECKPOINTS, DeployRequest
+from crosszone.core.bundle import NO_CHECKPOINTS, DeployRequest, Program
 from crosszone.core.codec import to_json
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
@@ -15,6 +15,7 @@ from crosszone.deploy.ranks import single_replicas
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 
 CONFIG_PATH = "configs/train.json"
+TRAINER_PROGRAM = Program(argv=("-m", "crosszone.runtime.train", CONFIG_PATH))
 RENDERED_SYNC = ("flat", "hierarchical")
 LEARNING_RATES = (
     (125e6, 6e-4), (350e6, 3e-4), (760e6, 2.5e-4), (1.3e9, 2e-4),

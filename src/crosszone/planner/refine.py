@@ -86,7 +86,7 @@ def refined(
 
 
 def _unlike(listed: Sequence[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
-    """The best few of a class that differ in their zones, blocks or depth; moves turn one order of zones into another."""
+    """The best few of a class that differ in zones, blocks or depth; moves turn one order of zones into another."""
     kinds: dict[object, tuple[float, Plan]] = {}
     for value, plan in sorted(listed, key=lambda start: start[0]):
         kinds.setdefault((frozenset(plan.zones), plan.tp, plan.pp), (value, plan))

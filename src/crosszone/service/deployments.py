@@ -32,12 +32,13 @@ def deploy(
     entry: str | None = None,
     arguments: Sequence[str] = (),
     port: int | None = None,
+    zone: str | None = None,
 ) -> Bundle:
     """The files that train `problem` by `plan` with `framework`, started over `backend`; nothing is written.
 
     `plan` None: the job file's plan, completed, or the best that the framework can express. `entry` is the path of a
-    program of one's own, `arguments` are passed on to it. SpecError for what must be known and is not, InfeasiblePlan
-    where the plan does not fit, or the framework or a renderer cannot express it.
+    program of one's own, `arguments` are passed on to it. `zone`: only the piece of that zone. SpecError for what must
+    be known and is not, InfeasiblePlan where the plan does not fit, or the framework or a renderer cannot express it.
     """
     from importlib.metadata import version
 
@@ -60,6 +61,7 @@ def deploy(
         entry_text=None if entry is None else decoded(read_bytes(entry, "program"), entry, kind="Python"),
         entry_arguments=tuple(arguments),
         port=DEFAULT_PORT if port is None else port,
+        zone=zone,
     )
     chosen = _plan_of(problem, framework, plan)
     prediction = predict_plan(problem, chosen, framework_facts(framework))

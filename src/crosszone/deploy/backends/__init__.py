@@ -1,8 +1,8 @@
 """How a job is started: one file each, found by its folder.
 
-A file holds `render(launch) -> {path: text}` (pure), `TITLE`, `ADDRESSES_FROM` (from so many nodes on all of them need
-an address; None: never), `problems(launch)` (why it cannot start this launch) and `STEPS` (what a person does, in
-English and Chinese).
+A file holds `render(launch) -> {path: text}` (pure; the programs of `launch.started`), `TITLE`, `ADDRESSES_FROM` (from
+so many nodes on all of them need an address; None: never), `problems(launch)` (why it cannot start this launch) and
+`STEPS` (what a person does, in English and Chinese).
 """
 
 from __future__ import annotations

@@ -31,4 +31,4 @@ def problems(launch: Launch) -> Iterator[Finding]:
 
 def render(launch: Launch) -> dict[str, str]:
     """One program per agent, by zone."""
-    return {agent_path(agent): agent_text(launch, agent) for agent in launch.agents}
+    return {agent_path(agent): agent_text(launch, agent) for agent in launch.started}

@@ -111,7 +111,7 @@ def problems(launch: Launch) -> Iterator[Finding]:
 
 def render(launch: Launch) -> dict[str, str]:
     """The nodes' programs, and those that copy, start, follow and stop them."""
-    agents = {agent_path(agent): agent_text(launch, agent) for agent in launch.agents}
+    agents = {agent_path(agent): agent_text(launch, agent) for agent in launch.started}
     here = (*STRICT, 'cd -- "$(dirname -- "${BASH_SOURCE[0]}")"', f"# shellcheck source={NODES_PATH}")
     return {
         **agents,
@@ -144,9 +144,9 @@ def _nodes(launch: Launch) -> str:
         "# shellcheck shell=bash disable=SC2034",
         "# The folder on every node (below the home folder), and the nodes with their programs, in the order of ranks.",
         f"folder=crosszone-{fingerprint(launch)}",
-        f"addresses=({command(str(agent.address) for agent in launch.agents)})",
-        f"names=({command(agent.name for agent in launch.agents)})",
-        f"programs=({command(agent_path(agent) for agent in launch.agents)})",
+        f"addresses=({command(str(agent.address) for agent in launch.started)})",
+        f"names=({command(agent.name for agent in launch.started)})",
+        f"programs=({command(agent_path(agent) for agent in launch.started)})",
         *REMOTE_LINES,
     ]
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
 """How a plan is told to a framework: one file each, found by its folder.
 
-A file holds `files(problem, plan, prediction, request, launch) -> {path: text}`, `ENTRY` (what each rank runs) and
-`REQUIREMENTS`; its name is that of the framework's facts in `crosszone.frameworks`.
+A file holds `program(problem, plan, prediction, request) -> Program` (what each rank runs), `files(problem, plan,
+prediction, request, launch) -> {path: text}` and `REQUIREMENTS`; its name is that of the framework's facts in
+`crosszone.frameworks`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,18 @@
 """DistributedDataParallel: our trainer's configuration, and the ranks of every node as DDP names them."""
 
-from crosszone.core.bundle import DeployRequest, Launch
+from crosszone.core.bundle import DeployRequest, Launch, Program
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.deploy.topology import ddp_text
-from crosszone.deploy.trainer import CONFIG_PATH, train_files
+from crosszone.deploy.trainer import TRAINER_PROGRAM, train_files
 
-ENTRY = ("-m", "crosszone.runtime.train", CONFIG_PATH)
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0")
+
+
+def program(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> Program:
+    """What each rank runs."""
+    return TRAINER_PROGRAM
 
 
 def files(
