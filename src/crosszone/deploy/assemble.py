@@ -88,9 +88,7 @@ def _check_zone(plan: Plan, request: DeployRequest) -> None:
         raise UnknownName.among(request.zone, plan.zones, kind="zone of the plan", where="--zone")
 
 
-def _launch(
-    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, program: Program
-) -> Launch:
+def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, program: Program) -> Launch:
     limits = ladder(problem, plan, prediction)
     found = agents(rank_grid(plan, problem.cluster), problem.cluster)
     if request.backend == "local" and request.device == "cpu":
