@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from crosszone.core.cluster import NodeGroup, Zone
 from crosszone.core.timeouts import Timeouts
 
 DEVICES = ("cuda", "cpu")
@@ -105,6 +106,15 @@ class Launch:
     port: int
     """At which ranks meet, on the node of rank 0."""
     timeouts: Timeouts
+    zones: tuple[Zone, ...]
+    """Of the job file, in its order: what is known of their regions and nodes."""
+    data_path: str | None = None
+    checkpoint_folder: str | None = None
+    """As in `DeployRequest`."""
+
+    def group_of(self, agent: Agent) -> NodeGroup:
+        """The node group that the agent's node belongs to."""
+        return self.zones[agent.zone_index].node_groups[agent.node_group]
 
     @property
     def started(self) -> tuple[Agent, ...]:

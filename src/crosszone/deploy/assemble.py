@@ -40,11 +40,11 @@ def bundle(
     _check_plan(plan, prediction, request)
     _check_zone(plan, request)
     program = framework.program(problem, plan, prediction, request)
-    launch = _launch(problem, plan, prediction, request, program)
+    launch = _addressed(_launch(problem, plan, prediction, request, program), chosen)
     impossible = tuple(chosen.problems(launch))
     if impossible:
         raise InfeasiblePlan(*impossible)
-    missing = (*_missing(launch, request, chosen), *text_problems(launch, request))
+    missing = (*_missing(launch, request, chosen), *_unknown_to(chosen, launch), *text_problems(launch, request))
     if missing:
         raise SpecError(*missing)
     assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch))
@@ -103,7 +103,15 @@ def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         device=request.device,
         port=request.port,
         timeouts=limits,
+        zones=problem.cluster.zones,
+        data_path=request.data_path,
+        checkpoint_folder=request.checkpoint_folder,
     )
+
+
+def _addressed(launch: Launch, chosen: ModuleType) -> Launch:
+    """The launch with the addresses that its backend gives to nodes, where it gives them."""
+    return chosen.addressed(launch) if hasattr(chosen, "addressed") else launch
 
 
 def _on_one_machine(found: tuple[Agent, ...]) -> Agent:
@@ -150,6 +158,11 @@ def _missing(launch: Launch, request: DeployRequest, chosen: ModuleType) -> Iter
             yield _finding(where, "the path is relative, but nodes start elsewhere.", "Give an absolute path.")
     if request.entry_text is None and request.entry_arguments:
         yield _finding("--entry", "arguments are for a program of your own, and none is named.", "Name it.")
+
+
+def _unknown_to(chosen: ModuleType, launch: Launch) -> Iterator[Finding]:
+    if hasattr(chosen, "missing"):
+        yield from chosen.missing(launch)
 
 
 def _finding(where: str, message: str, hint: str) -> Finding:

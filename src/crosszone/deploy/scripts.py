@@ -72,7 +72,7 @@ def torchrun(launch: Launch, agent: Agent) -> str:
             f"--nnodes={len(launch.agents)}",
             f"--node-rank={agent.index}",
             "--rdzv-backend=static",
-            f"--master-addr={launch.agents[0].address}",
+            *_master(launch),
             f"--master-port={launch.port}",
             f"--rdzv-conf=timeout={math.ceil(launch.timeouts.rendezvous_seconds)}",
             "--max-restarts=0",
@@ -81,6 +81,12 @@ def torchrun(launch: Launch, agent: Agent) -> str:
         else ["--standalone", f"--max-restarts={RESTARTS_ON_ONE_NODE}"]
     )
     return python(["-m", "torch.distributed.run", *options, f"--nproc-per-node={agent.num_ranks}", *launch.argv])
+
+
+def _master(launch: Launch) -> list[str]:
+    """Nothing where only the backend knows it: torchrun then reads PET_MASTER_ADDR (torch 2.13, distributed/run.py)."""
+    address = launch.agents[0].address
+    return [] if address is None else [f"--master-addr={address}"]
 
 
 def python(words: Iterable[str]) -> str:
@@ -103,4 +109,6 @@ def _interface(launch: Launch, agent: Agent) -> list[str]:
             assignment("NCCL_SOCKET_IFNAME", f"={agent.interface}"),
             assignment("GLOO_SOCKET_IFNAME", agent.interface),
         ]
+    if others[0].address is None:
+        return []
     return [f"peer={command([str(others[0].address)])}", *INTERFACE_LINES]

@@ -15,11 +15,12 @@ def cluster_text(launch: Launch) -> str:
 
 def ddp_text(launch: Launch) -> str:
     """`pytorch_ddp_config.yaml`: what `init_process_group` is told on each node."""
-    address = launch.agents[0].address
+    address = launch.agents[0].address or "localhost"
+    is_known = launch.agents[0].address is not None or len(launch.agents) == 1
     return _yaml(
         {
             "backend": "nccl" if launch.device == "cuda" else "gloo",
-            "init_method": f"tcp://{address or 'localhost'}:{launch.port}",
+            "init_method": f"tcp://{address}:{launch.port}" if is_known else "env://",
             "world_size": launch.world_size,
             "nodes": _agents(launch),
         }

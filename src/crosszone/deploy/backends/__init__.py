@@ -2,7 +2,8 @@
 
 A file holds `render(launch) -> {path: text}` (pure; the programs of `launch.started`), `TITLE`, `ADDRESSES_FROM` (from
 so many nodes on all of them need an address; None: never), `problems(launch)` (why it cannot start this launch) and
-`STEPS` (what a person does, in English and Chinese).
+`STEPS` (what a person does, in English and Chinese). It may hold `missing(launch)` (what it must know and the job file
+does not say) and `addressed(launch) -> launch` (agents under addresses that it gives to their nodes).
 """
 
 from __future__ import annotations
