@@ -86,11 +86,13 @@ def refined(
 
 
 def _unlike(listed: Sequence[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
-    """The best few of a class that differ in zones, blocks or depth; moves turn one order of zones into another."""
-    kinds: dict[object, tuple[float, Plan]] = {}
+    """The best few of a class that differ in zones, blocks or depth, and the best few whose zones' order may differ."""
+    ordered: dict[object, tuple[float, Plan]] = {}
+    unordered: dict[object, tuple[float, Plan]] = {}
     for value, plan in sorted(listed, key=lambda start: start[0]):
-        kinds.setdefault((frozenset(plan.zones), plan.tp, plan.pp), (value, plan))
-    return list(kinds.values())[:STARTS]
+        ordered.setdefault((plan.zones, plan.tp, plan.pp), (value, plan))
+        unordered.setdefault((frozenset(plan.zones), plan.tp, plan.pp), (value, plan))
+    return list(dict.fromkeys([*list(ordered.values())[:STARTS], *list(unordered.values())[:STARTS]]))
 
 
 def _gaining(tops: Sequence[tuple[float, Plan]], value: float) -> list[tuple[float, Plan]]:
