@@ -85,6 +85,10 @@ class Program:
     """torchrun | horovodrun: what gives processes their ranks"""
     has_our_trainer: bool = True
     """Whether it runs `crosszone.runtime`, whose source the bundle then carries."""
+    requirements: tuple[str, ...] = ()
+    """Of pip, beyond what the framework always needs."""
+    packages: tuple[str, ...] = ()
+    """Of Debian, as a compiler, beyond what every framework needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

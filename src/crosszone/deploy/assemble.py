@@ -179,8 +179,8 @@ def _common(launch: Launch, request: DeployRequest, framework: ModuleType, progr
         **({} if hostfile is None else {"hostfile": hostfile}),
         "configs/cluster_config.yaml": cluster_text(launch),
         ENVIRONMENT_PATH: environment_text(launch),
-        "requirements.txt": requirements_text(framework.REQUIREMENTS),
-        "Containerfile": container_text(launch),
+        "requirements.txt": requirements_text((*framework.REQUIREMENTS, *program.requirements)),
+        "Containerfile": container_text(launch, program.packages),
     }
 
 

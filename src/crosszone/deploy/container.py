@@ -6,6 +6,8 @@ from crosszone.core.bundle import Launch
 
 IMAGE = "docker.io/library/python:3.11.7-slim-bookworm"
 """Official and pinned; torch's wheels bring CUDA and NCCL, so that only the driver comes from the node."""
+PACKAGES = ("iproute2", "libc-bin")
+"""ip and getent, which find a node's network device."""
 
 
 def requirements_text(requirements: Sequence[str]) -> str:
@@ -13,13 +15,13 @@ def requirements_text(requirements: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in requirements)
 
 
-def container_text(launch: Launch) -> str:
-    """`Containerfile`: the image that the job file names for the first node, or a public one."""
+def container_text(launch: Launch, packages: Sequence[str] = ()) -> str:
+    """`Containerfile`: the image of the job file for the first node, or a public one, with `packages` of Debian."""
+    names = " ".join((*PACKAGES, *packages))
     image = next((agent.image for agent in launch.agents if agent.image is not None), IMAGE)
     lines = (
         f"FROM {image}",
-        "# ip and getent find a node's network device.",
-        "RUN apt-get update && apt-get install -y --no-install-recommends iproute2 libc-bin \\",
+        f"RUN apt-get update && apt-get install -y --no-install-recommends {names} \\",
         "    && rm -rf /var/lib/apt/lists/*",
         "COPY requirements.txt /bundle/requirements.txt",
         "RUN pip install --no-cache-dir -r /bundle/requirements.txt",

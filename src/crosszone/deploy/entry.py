@@ -11,14 +11,14 @@ ENTRY_PATH = "entry.py"
 """A person's own program is called so in the bundle, whatever it was called before."""
 
 
-def trainer_files() -> dict[str, str]:
-    """Every file of this package that the trainer imports, by its path in a bundle.
+def trainer_files(module: str = TRAINER) -> dict[str, str]:
+    """Every file of this package that the trainer, or another `module`, imports, by its path in a bundle.
 
     Found by reading the import statements, those inside functions too; nothing is imported for it.
     """
     root = Path(__file__).parents[1]
     files: dict[str, str] = {}
-    left = [TRAINER]
+    left = [module]
     while left:
         path = _file(root, left.pop())
         if path is None:
@@ -30,7 +30,7 @@ def trainer_files() -> dict[str, str]:
         files[in_bundle] = text
         if path != root / "__init__.py":  # it offers everything, and loads what is asked for
             left += _imported(text)
-    assert f"{SOURCE_FOLDER}/{TRAINER.replace('.', '/')}.py" in files, "the trainer is part of the package"
+    assert f"{SOURCE_FOLDER}/{module.replace('.', '/')}.py" in files, "the module is part of the package"
     return files
 
 
