@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[list[list[dict[str, Any]]], dict[str, Any]]] = {
     "uneven nodes": (UNEVEN, {"dp": 6}),
     "mixed GPUs": ([[group(0, 0, 1, 2), group(0, 1, 1, 2, V100)]], {"dp": 4}),
 }
-CANNOT = {("ddp", "three zones pp"), ("fsdp", "three zones pp")}
+CANNOT = {("ddp", "three zones pp"), ("fsdp", "three zones pp"), ("deepspeed", "three zones pp")}
 """(framework, kind of plan): neither has stages."""
 CELLS = list(itertools.product(rendered_frameworks(), backend_names(), KINDS))
 

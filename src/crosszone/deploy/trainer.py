@@ -3,9 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from crosszone.core.bundle import NO_CHECKPOINTS, DeployRequest, Program
 from crosszone.core.codec import to_json
+from crosszone.core.deepspeed_config import CONFIG_NAME
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
@@ -33,6 +35,17 @@ IDENTITY_STEPS = 100
 LEVEL_OF_SLOW_STEPS = 0.99
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Of a run, and not of what trains it."""
+
+    num_steps: int
+    optimizer: TrainOptimizer
+    data: TrainData
+    checkpoint: TrainCheckpoint | None
+    """None: nothing is saved."""
+
+
 def train_files(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> dict[str, str]:
     """What `python -m crosszone.runtime.train` reads, by path; nothing where a person's own program runs.
 
@@ -46,18 +59,14 @@ def train_files(problem: Problem, plan: Plan, prediction: Prediction, request: D
 
 def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> TrainConfig:
     """What the trainer is told. Errors as `train_files`."""
-    beyond = tuple(_beyond_trainer(problem, plan))
-    if beyond:
-        raise InfeasiblePlan(*beyond)
-    workload = problem.workload
-    num_steps = _num_steps(problem, request)
+    workload, settings = problem.workload, run_settings(problem, plan, prediction, request)
     config = TrainConfig(
         fingerprint=prediction.fingerprint,
         framework=plan.framework,
         device=request.device,
         backend="nccl" if request.device == "cuda" else "gloo",
         model=problem.model,
-        num_steps=num_steps,
+        num_steps=settings.num_steps,
         sequence_length=workload.sequence_length,
         microbatch_size=plan.microbatch_size,
         rank_microbatches=tuple(replica.num_microbatches for replica in single_replicas(plan)),
@@ -69,9 +78,10 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         dtypes=workload.dtypes,
         bucket_bytes=plan.bucket_bytes,
         prefetch=plan.prefetch,
-        optimizer=_optimizer(problem, prediction, num_steps),
-        data=_data(problem, request, num_steps),
-        checkpoint=_checkpoint(problem, plan, prediction, request),
+        deepspeed_config=f"../{CONFIG_NAME}" if plan.framework == "deepspeed" else None,
+        optimizer=settings.optimizer,
+        data=settings.data,
+        checkpoint=settings.checkpoint,
         identity_every_steps=IDENTITY_STEPS,
         log_folder="../logs",
         timeouts=ladder(problem, plan, prediction),
@@ -82,11 +92,28 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
     return config
 
 
+def run_settings(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> RunSettings:
+    """What a run is told whatever trains it.
+
+    Errors: InfeasiblePlan for what no renderer writes yet, SpecError where it is not known how long to train.
+    """
+    beyond = tuple(_beyond_renderers(problem, plan))
+    if beyond:
+        raise InfeasiblePlan(*beyond)
+    num_steps = _num_steps(problem, request)
+    return RunSettings(
+        num_steps=num_steps,
+        optimizer=_optimizer(problem, prediction, num_steps),
+        data=_data(problem, request, num_steps),
+        checkpoint=_checkpoint(problem, plan, prediction, request),
+    )
+
+
 def trainer_assumptions(problem: Problem, prediction: Prediction, request: DeployRequest) -> tuple[str, ...]:
     """What the configuration rests on that nobody wrote."""
     found = [
-        f"Learning rate {_learning_rate(prediction):g}, warm-up and decay: Brown et al. 2020, as for GPT-3 models of "
-        "this size."
+        f"Learning rate {usual_learning_rate(prediction):g}, warm-up and decay: Brown et al. 2020, as for GPT-3 "
+        "models of this size."
     ]
     if request.data_path is None:
         found.append("Tokens are synthetic: no file was named with --data.")
@@ -94,6 +121,12 @@ def trainer_assumptions(problem: Problem, prediction: Prediction, request: Deplo
     if reliability is None or reliability.checkpoint_every_seconds is None:
         found.append("A checkpoint every hour: how often nodes fail is not known (mtbf).")
     return tuple(found)
+
+
+def usual_learning_rate(prediction: Prediction) -> float:
+    """The peak rate of the published model whose size is nearest by ratio."""
+    size = max(prediction.num_parameters, 1)
+    return min(LEARNING_RATES, key=lambda row: abs(math.log(size / row[0])))[1]
 
 
 def ladder(problem: Problem, plan: Plan, prediction: Prediction) -> Timeouts:
@@ -108,7 +141,7 @@ def ladder(problem: Problem, plan: Plan, prediction: Prediction) -> Timeouts:
     )
 
 
-def _beyond_trainer(problem: Problem, plan: Plan) -> Iterator[Finding]:
+def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     """What the plan or workload asks for that no renderer writes yet."""
     sync, workload = plan.sync, problem.workload
     replicas = single_replicas(plan)
@@ -155,16 +188,10 @@ def _optimizer(problem: Problem, prediction: Prediction, num_steps: int) -> Trai
     wanted = math.ceil(WARMUP_TOKENS / problem.workload.global_batch_tokens)
     num_warmup_steps = min(wanted, math.floor(MOST_WARMUP_FRACTION * num_steps))
     return TrainOptimizer(
-        learning_rate=_learning_rate(prediction),
+        learning_rate=usual_learning_rate(prediction),
         num_warmup_steps=num_warmup_steps,
         num_decay_steps=max(num_steps - num_warmup_steps, 1),
     )
-
-
-def _learning_rate(prediction: Prediction) -> float:
-    """Of the published model whose size is nearest by ratio."""
-    size = max(prediction.num_parameters, 1)
-    return min(LEARNING_RATES, key=lambda row: abs(math.log(size / row[0])))[1]
 
 
 def _data(problem: Problem, request: DeployRequest, num_steps: int) -> TrainData:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from crosszone.core.deepspeed_config import key_problems
 from crosszone.core.train import TrainConfig
 from crosszone.errors import Finding, PreflightFailed, SpecError
 from crosszone.runtime.model import build_model, initialise
@@ -16,6 +17,7 @@ from crosszone.runtime.native import parameter_groups, token_loss
 from crosszone.runtime.world import World
 
 TAG = "state"
+SHARED_MEMORY_OPS = "deepspeed_shm_comm"
 PARAMETERS_SHARDED = 3
 """ZeRO stage whose ranks hold no copies to compare."""
 
@@ -45,6 +47,8 @@ class ZeroEngine:
             config=keys,
             dist_init_required=False,
         )
+        # Without ZeRO and in fp32 there is torch's own optimizer, which knows no norm.
+        self._is_plain = not hasattr(self._engine.optimizer, "_global_grad_norm")
 
     def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
         """Add one microbatch; the sum of its tokens' losses, detached. DeepSpeed divides by microbatches and ranks.
@@ -62,9 +66,15 @@ class ZeroEngine:
         """Clip, step, forget the gradients: (their norm before, whether fp16 overflowed and nothing was done)."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
+        own_norm = self._norm() if self._is_plain else None
         self._engine.step()
-        norm = self._engine.get_global_grad_norm()
+        norm = self._engine.get_global_grad_norm() if own_norm is None else own_norm
         return (float("nan") if norm is None else float(norm)), not self._engine.was_step_applied()
+
+    def _norm(self) -> float:
+        """Of the gradients that all ranks have agreed on."""
+        gradients = [parameter.grad for parameter in self._engine.module.parameters() if parameter.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
 
     def named_parameters(self) -> Iterable[tuple[str, torch.Tensor]]:
         """Parameters that replicas must agree on; none where each rank holds its own part."""
@@ -85,7 +95,7 @@ class ZeroEngine:
 def read_deepspeed_config(path: Path, config: TrainConfig, *, num_ranks: int) -> dict[str, Any]:
     """The keys of `ds_config.json`, whose batch must be this configuration's.
 
-    Errors: SpecError with every key that is missing, "auto" or another number.
+    Errors: SpecError with every key that is missing, unknown to DeepSpeed, "auto" or another number.
     """
     try:
         keys: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -108,6 +118,7 @@ def read_deepspeed_config(path: Path, config: TrainConfig, *, num_ranks: int) ->
         for key, number in wanted.items()
         if keys.get(key) != number
     ]
+    findings += key_problems(keys)
     if findings:
         raise SpecError(*findings)
     return keys
@@ -117,7 +128,7 @@ def _deepspeed() -> Any:
     import importlib
 
     try:
-        return importlib.import_module("deepspeed")
+        deepspeed = importlib.import_module("deepspeed")
     except ImportError as error:
         raise PreflightFailed.of(
             f"framework deepspeed is not installed here: {error}.",
@@ -125,3 +136,6 @@ def _deepspeed() -> Any:
             hint="Install deepspeed on every node, or take fsdp, which shards as much.",
             code="no_deepspeed",
         ) from None
+    # On CPUs it would compile its own operations over shared memory first, which only inference uses.
+    deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPS] = False
+    return deepspeed
