@@ -115,6 +115,8 @@ class Launch:
     data_path: str | None = None
     checkpoint_folder: str | None = None
     """As in `DeployRequest`."""
+    packages: tuple[str, ...] = ()
+    """As in `Program`."""
 
     def group_of(self, agent: Agent) -> NodeGroup:
         """The node group that the agent's node belongs to."""

@@ -106,6 +106,7 @@ def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         zones=problem.cluster.zones,
         data_path=request.data_path,
         checkpoint_folder=request.checkpoint_folder,
+        packages=program.packages,
     )
 
 
