@@ -8,11 +8,15 @@ from crosszone.cli.calibrate import calibrate
 from crosszone.cli.catalog import catalog
 from crosszone.cli.deploy import deploy
 from crosszone.cli.init import init
+from crosszone.cli.logs import logs
 from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.plan import plan
 from crosszone.cli.predict import predict
 from crosszone.cli.replan import replan
+from crosszone.cli.run import run
 from crosszone.cli.simulate import simulate
+from crosszone.cli.status import status
+from crosszone.cli.stop import stop
 from crosszone.cli.sweep import sweep
 from crosszone.cli.validate import validate
 from crosszone.cli.whatif import whatif
@@ -23,7 +27,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes as long to load as everything else together
 )
-for verb in (init, predict, plan, whatif, simulate, deploy, sweep, replan, validate, calibrate, catalog):
+for verb in (
+    init,
+    predict,
+    plan,
+    whatif,
+    simulate,
+    deploy,
+    run,
+    status,
+    logs,
+    stop,
+    sweep,
+    replan,
+    validate,
+    calibrate,
+    catalog,
+):
     app.command()(verb)
 
 

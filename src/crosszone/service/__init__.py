@@ -45,6 +45,14 @@ from crosszone.service.first_job import (
     job_template,
     job_templates,
 )
+from crosszone.service.runs import (
+    follow_run,
+    run_json,
+    run_log,
+    run_status,
+    start_run,
+    stop_run,
+)
 from crosszone.service.verbs import (
     DEFAULT_TOP,
     advice,
@@ -96,6 +104,7 @@ __all__ = [
     "deploy",
     "detail_json",
     "fit_gpu",
+    "follow_run",
     "gpu_report_json",
     "guide",
     "guide_answered",
@@ -118,10 +127,15 @@ __all__ = [
     "read_text",
     "replan",
     "replan_json",
+    "run_json",
+    "run_log",
+    "run_status",
     "sensitivity",
     "simulate",
     "simulation_json",
+    "start_run",
     "starter_job",
+    "stop_run",
     "sweep",
     "sweep_json",
     "trace_text",

@@ -1,0 +1,77 @@
+"""What differs between backends for whoever starts, follows and stops a bundle."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from crosszone.core.run import Run
+from crosszone.errors import CrossZoneError, InfeasiblePlan
+from crosszone.launch.bundle_folder import FETCH_PATH, RUN_PATH, STATUS_PATH, BundleFolder
+from crosszone.launch.failure import LauncherOutput
+
+LOCAL, SSH = "local", "ssh"
+FOLLOWED = (LOCAL, SSH, "mpi")
+"""Backends whose `run_training.sh` ends when the training does. The others hand it to a scheduler, and end."""
+OUTPUT_FILE, RANK_FOLDER = "output.log", "ranks"
+AGENT_LOG = re.compile(r"agent-(\d+)\.log")
+NODES_SECONDS = 600.0
+"""For a program that speaks to all nodes. Chosen: a node that is away costs its connection's time-out."""
+
+
+def check_can_run(bundle: BundleFolder) -> None:
+    """InfeasiblePlan where the bundle is one to be started by hand."""
+    if not bundle.has(RUN_PATH):
+        raise InfeasiblePlan.of(
+            f"a bundle of the backend {bundle.backend} has a program per node, and none that starts them all.",
+            where=str(bundle.folder),
+            hint="README.md says what to start where; `crosszone deploy --backend ssh` starts all from here.",
+            code="no_run_program",
+        )
+
+
+def launchers(bundle: BundleFolder, run: Run) -> tuple[LauncherOutput, ...]:
+    """What every launcher of a run left on this machine."""
+    if bundle.backend == SSH:
+        agents = {int(match[1]): path for path in bundle.logs.iterdir() if (match := AGENT_LOG.fullmatch(path.name))}
+        return tuple(LauncherOutput(log=path, ranks=path.with_suffix("")) for _, path in sorted(agents.items()))
+    folder = bundle.folder / run.log_folder
+    return (LauncherOutput(log=folder / OUTPUT_FILE, ranks=folder / RANK_FOLDER),)
+
+
+def fetch_logs(bundle: BundleFolder) -> bool:
+    """Bring the nodes' logs here, where a bundle knows how; whether all came."""
+    return not bundle.has(FETCH_PATH) or _program(bundle, FETCH_PATH).returncode == 0
+
+
+def node_states(bundle: BundleFolder) -> dict[str, str] | None:
+    """What every node says of its launcher, by its name: `runs`, `gone`, `never`, `unseen` or its exit code.
+
+    None where the bundle cannot ask.
+    """
+    if not bundle.has(STATUS_PATH):
+        return None
+    lines = [line.split() for line in _program(bundle, STATUS_PATH).stdout.splitlines()]
+    return {words[0]: words[-1] for words in lines if len(words) == 3}  # name, address, state
+
+
+def run_program(bundle: BundleFolder, path: str) -> None:
+    """One of the bundle's programs, waited for. Errors: CrossZoneError with what it said where it fails."""
+    done = _program(bundle, path)
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split("\n")[-4:]).strip()
+        raise CrossZoneError.of(f"it ended with {done.returncode}: {said}", where=str(bundle.folder / path))
+
+
+def _program(bundle: BundleFolder, path: str) -> subprocess.CompletedProcess[str]:
+    program = Path(bundle.folder / path)
+    return subprocess.run(
+        [str(program)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=NODES_SECONDS,
+    )

@@ -1,0 +1,133 @@
+"""What can be said of a bundle's newest run now, once or for as long as it runs."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from crosszone.core.run import ENDED, FAILED, LOST, NEVER_STARTED, RUNNING, STOPPED, SUBMITTED, Run, RunStatus
+from crosszone.launch.backends import node_states
+from crosszone.launch.bundle_folder import BundleFolder, open_bundle
+from crosszone.launch.processes import is_alive, marked
+from crosszone.launch.record import read_measurement, read_run
+from crosszone.launch.step_log import RankSteps, rank_steps
+
+POLL_SECONDS = 0.5
+NODE_RUNS, NODE_UNSEEN = "runs", "unseen"
+
+
+def status(folder: Path) -> RunStatus:
+    """Now. Errors: SpecError where there is no bundle."""
+    bundle = open_bundle(folder)
+    run = read_run(bundle.logs)
+    return _status(bundle, run, None if run is None else _lowest(bundle, run))
+
+
+def follow(folder: Path, *, every_seconds: float = POLL_SECONDS) -> Iterator[RunStatus]:
+    """Now, and again and again until the run is over. Errors: SpecError where there is no bundle."""
+    bundle = open_bundle(folder)
+    steps: RankSteps | None = None
+    while True:
+        run = read_run(bundle.logs)
+        if run is not None:
+            steps = _lowest(bundle, run) if steps is None else steps
+        if steps is not None:
+            steps.read()
+        found = _status(bundle, run, steps)
+        yield found
+        if found.state != RUNNING:
+            return
+        time.sleep(every_seconds)
+
+
+def _lowest(bundle: BundleFolder, run: Run) -> RankSteps | None:
+    """The steps of the lowest rank that logs any; all ranks end a step together."""
+    return next(iter(rank_steps(bundle.logs, run.log_sizes).values()), None)
+
+
+def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None) -> RunStatus:
+    state, reason, num_processes = _state(bundle, run)
+    newest = None if steps is None else steps.newest
+    step_seconds = None if steps is None else steps.step_seconds
+    remaining_seconds = elapsed_seconds = None
+    if run is not None:
+        if state == RUNNING and newest is not None and step_seconds is not None and run.num_steps is not None:
+            remaining_seconds = max(run.num_steps - newest["step"], 0) * step_seconds
+        if run.ended_seconds is not None or state == RUNNING:
+            elapsed_seconds = (run.ended_seconds or time.time()) - run.started_seconds
+    is_over = run is not None and run.state != RUNNING
+    return RunStatus(
+        state=state,
+        reason=reason,
+        run=run,
+        num_processes=num_processes,
+        step=None if newest is None else newest["step"],
+        loss=None if newest is None else newest["loss"],
+        step_seconds=step_seconds,
+        elapsed_seconds=elapsed_seconds,
+        remaining_seconds=remaining_seconds,
+        predicted=bundle.predicted,
+        device=bundle.device,
+        measurement=read_measurement(bundle.logs) if is_over else None,
+    )
+
+
+def _state(bundle: BundleFolder, run: Run | None) -> tuple[str, str, int]:
+    """(state, why, processes on this machine)."""
+    if run is None:
+        return NEVER_STARTED, "`crosszone run DIR` starts it.", 0
+    if run.state != RUNNING:
+        return run.state, _ending(run), 0
+    processes = len(marked(run.run_id))
+    if is_alive(run.supervisor):
+        return RUNNING, "", processes
+    if processes:
+        return RUNNING, "Its supervisor is gone, its ranks are not; `crosszone stop DIR` ends them.", processes
+    nodes = node_states(bundle)
+    if nodes is None:
+        return LOST, "Its processes are gone, and nobody wrote how it ended: the machine may have been restarted.", 0
+    return _state_of_nodes(nodes)
+
+
+def _state_of_nodes(nodes: dict[str, str]) -> tuple[str, str, int]:
+    """From what every node says; nobody here follows the run any more."""
+    told = ", ".join(f"{name} {state}" for name, state in sorted(nodes.items()))
+    states = set(nodes.values())
+    if NODE_RUNS in states:
+        return RUNNING, f"Nobody here follows it: {told}.", 0
+    if NODE_UNSEEN in states or not states:
+        return LOST, f"Nodes that cannot be seen may run on: {told}.", 0
+    if states == {"0"}:
+        return ENDED, f"Nobody here followed it to its end: {told}.", 0
+    return FAILED, f"Nobody here followed it to its end: {told}.", 0
+
+
+def _ending(run: Run) -> str:
+    if run.state == FAILED and run.failure is not None:
+        return _failed(run)
+    if run.state == SUBMITTED:
+        return f"run_training.sh has handed it to {run.backend}, which knows the rest; its words are in the log."
+    return "It was asked to stop." if run.state == STOPPED else ""
+
+
+def _failed(run: Run) -> str:
+    failure = run.failure
+    assert failure is not None, "the caller looked"
+    who = "The program that starts the ranks" if failure.rank is None else f"Rank {failure.rank} failed first: it"
+    how = "ended"
+    if failure.exit_code is not None:
+        how = f"ended with exit code {failure.exit_code}"
+        if failure.exit_code < 0:
+            how = f"was ended by signal {-failure.exit_code}{_signal_name(-failure.exit_code)}"
+    again = f", after {failure.num_restarts} restarts" if failure.num_restarts else ""
+    return f"{who} {how}{again}."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return ""
+    return f" ({name}, as the kernel sends it where memory runs out)" if name == "SIGKILL" else f" ({name})"

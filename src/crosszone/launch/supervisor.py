@@ -1,0 +1,159 @@
+"""The process that stays with a run: `python -m crosszone.launch.supervisor DIR`, started by `launch.start`.
+
+It starts the bundle's program, waits for it, sees that nothing is left behind, and writes how it ended. It lives in a
+session of its own, so that who started the run may go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from crosszone.core.run import ENDED, FAILED, STOPPED, SUBMITTED, Run
+from crosszone.errors import CrossZoneError
+from crosszone.launch.backends import FOLLOWED, OUTPUT_FILE, RANK_FOLDER, SSH, fetch_logs, launchers
+from crosszone.launch.bundle_folder import RUN_PATH, STOP_PATH, BundleFolder, open_bundle
+from crosszone.launch.failure import first_failure
+from crosszone.launch.processes import MARK, kill_marked, marked, send, wait_unmarked
+from crosszone.launch.record import read_run, write_measurement, write_run
+from crosszone.launch.step_log import measurement, rank_steps
+
+FORCE = signal.SIGUSR1
+"""Asks to end everything at once."""
+WAIT_SECONDS = 0.2
+FETCH_SECONDS = 10.0
+"""Between two looks at the nodes' logs, as the bundle's own follower waits."""
+TO_FILE_AND_CONSOLE = "3"
+"""torchrun's `--tee`: output and errors of every rank into files of their own, and on."""
+
+
+class Supervisor:
+    """One run, from its start to its end."""
+
+    def __init__(self, bundle: BundleFolder, run: Run) -> None:
+        self.bundle, self.run = bundle, run
+        self._is_stopping = self._is_forced = False
+
+    def supervise(self) -> None:
+        """Start, wait, clear away, write down."""
+        signal.signal(FORCE, self._force)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        with (self.bundle.folder / self.run.log_folder / OUTPUT_FILE).open("ab") as output:
+            program = self._start(output.fileno())
+            code = self._wait(program)
+        kill_marked(self.run.run_id)
+        self._finish(code)
+
+    def _start(self, output: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(self.bundle.folder / RUN_PATH)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **self._environment()},
+            process_group=0,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """What our start adds to the bundle's own variables.
+
+        torchrun takes options from PET_* where its command line is silent (torch 2.13, distributed/argparse_util.py).
+        """
+        log_folder = self.bundle.folder / self.run.log_folder
+        return {
+            MARK: self.run.run_id,
+            "PYTHON": self.run.python,
+            "PYTHONUNBUFFERED": "1",
+            "PET_LOG_DIR": str(log_folder / RANK_FOLDER),
+            "PET_TEE": TO_FILE_AND_CONSOLE,
+            "TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE": "[rank ${rank}] ",
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(self.run.grace_seconds)),
+        }
+
+    def _wait(self, program: subprocess.Popen[bytes]) -> int:
+        """The exit code of the bundle's program, however it ended."""
+        fetched = time.monotonic()
+        while program.poll() is None and not self._is_stopping:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(WAIT_SECONDS)
+            if self.bundle.backend == SSH and time.monotonic() - fetched > FETCH_SECONDS:
+                self._fetch()
+                fetched = time.monotonic()
+        if self._is_stopping:
+            self._end(program)
+        return program.wait()
+
+    def _end(self, program: subprocess.Popen[bytes]) -> None:
+        """Ask the program's group to end, and force all that is left after the time of grace."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGTERM)
+        if self.bundle.backend != FOLLOWED[0] and self.bundle.has(STOP_PATH):
+            self._say(subprocess.run([str(self.bundle.folder / STOP_PATH)], capture_output=True, check=False))
+        until = time.monotonic() + self.run.grace_seconds + 5.0  # torchrun itself forces its ranks before
+        while not self._is_forced and time.monotonic() < until:
+            if program.poll() is not None and wait_unmarked(self.run.run_id, within_seconds=WAIT_SECONDS):
+                return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(WAIT_SECONDS)
+        kill_marked(self.run.run_id)
+
+    def _finish(self, code: int) -> None:
+        self._fetch()
+        measured = measurement(rank_steps(self.bundle.logs, self.run.log_sizes))
+        write_measurement(self.bundle.logs, measured)
+        failure = None
+        if self._is_stopping:
+            state = STOPPED
+        elif code == 0:
+            state = ENDED if self.bundle.backend in FOLLOWED else SUBMITTED
+        else:
+            state = FAILED
+            failure = first_failure(launchers(self.bundle, self.run), folder=self.bundle.folder, exit_code=code)
+        ended = dataclasses.replace(self.run, state=state, ended_seconds=time.time(), exit_code=code, failure=failure)
+        write_run(self.bundle.logs, ended)
+
+    def _fetch(self) -> None:
+        if not fetch_logs(self.bundle):
+            sys.stderr.write("cannot fetch the logs of all nodes\n")
+
+    def _say(self, done: subprocess.CompletedProcess[bytes]) -> None:
+        with (self.bundle.folder / self.run.log_folder / OUTPUT_FILE).open("ab") as output:
+            output.write(done.stdout + done.stderr)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._is_stopping = True
+
+    def _force(self, number: int, frame: object) -> None:
+        self._is_stopping = self._is_forced = True
+
+
+def main(arguments: list[str]) -> int:
+    """Supervise the run that `logs/run.json` names, as soon as a word on standard input says that it is written."""
+    if not sys.stdin.readline():
+        return 0  # who wanted the run went away before it began
+    bundle = open_bundle(Path(arguments[0]))
+    run = read_run(bundle.logs)
+    if run is None:
+        return 1
+    try:
+        Supervisor(bundle, run).supervise()
+    except BaseException:
+        for pid in marked(run.run_id):
+            send(pid, signal.SIGKILL)
+        write_run(bundle.logs, dataclasses.replace(run, state=FAILED, ended_seconds=time.time()))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CrossZoneError as error:
+        sys.exit(f"error: {error}")
