@@ -93,8 +93,8 @@ class Telemetry:
             print(text, file=file, flush=True)
 
 
-def measured_memory(device: torch.device) -> MeasuredMemory:
-    """The peak since the last call, which starts the next one; on a CPU, since the process began."""
+def measured_memory(device: torch.device, *, restarts: bool = True) -> MeasuredMemory:
+    """The peak since the last call, which starts the next one unless told not to; on a CPU, since the process began."""
     if device.type != "cuda":
         used_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNITS_PER_RSS.get(sys.platform, 1024)
         return MeasuredMemory(
@@ -107,7 +107,8 @@ def measured_memory(device: torch.device) -> MeasuredMemory:
     free_bytes, capacity_bytes = torch.cuda.mem_get_info(device)
     allocated_bytes = float(torch.cuda.max_memory_allocated(device))
     reserved_bytes = float(torch.cuda.max_memory_reserved(device))
-    torch.cuda.reset_peak_memory_stats(device)
+    if restarts:
+        torch.cuda.reset_peak_memory_stats(device)
     return MeasuredMemory(
         peak_bytes=allocated_bytes,
         allocated_bytes=allocated_bytes,
