@@ -89,6 +89,15 @@ class Program:
     """Of pip, beyond what the framework always needs."""
     packages: tuple[str, ...] = ()
     """Of Debian, as a compiler, beyond what every framework needs."""
+    image: str | None = None
+    """Public image to start from where the job file names none; None: the usual one."""
+    setup: tuple[str, ...] = ()
+    """Programs of the bundle that a node runs once, before the first start; each takes the folder for Python sources
+    that it brings, and without one puts them into `src`."""
+    assumed: tuple[str, ...] = ()
+    """What its arguments rest on that nobody wrote."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +126,9 @@ class Launch:
     """As in `DeployRequest`."""
     packages: tuple[str, ...] = ()
     """As in `Program`."""
+    image: str | None = None
+    setup: tuple[str, ...] = ()
+    """As in `Program`, both."""
 
     def group_of(self, agent: Agent) -> NodeGroup:
         """The node group that the agent's node belongs to."""

@@ -12,7 +12,7 @@ from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.deploy.backends import backend
 from crosszone.deploy.checked_text import text_problems
-from crosszone.deploy.container import IMAGE, container_text, requirements_text
+from crosszone.deploy.container import base_image, container_text, requirements_text
 from crosszone.deploy.entry import ENTRY_PATH, trainer_files
 from crosszone.deploy.environment import environment, environment_warnings
 from crosszone.deploy.frameworks import framework_renderer
@@ -47,8 +47,8 @@ def bundle(
     missing = (*_missing(launch, request, chosen), *_unknown_to(chosen, launch), *text_problems(launch, request))
     if missing:
         raise SpecError(*missing)
-    assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch))
-    warnings = (*prediction.warnings, *environment_warnings(problem, plan, request.device))
+    assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch), *program.assumed)
+    warnings = (*prediction.warnings, *environment_warnings(problem, plan, request.device), *program.warnings)
     files = {
         **framework.files(problem, plan, prediction, request, launch),
         **chosen.render(launch),
@@ -107,6 +107,8 @@ def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         data_path=request.data_path,
         checkpoint_folder=request.checkpoint_folder,
         packages=program.packages,
+        image=program.image,
+        setup=program.setup,
     )
 
 
@@ -181,14 +183,14 @@ def _common(launch: Launch, request: DeployRequest, framework: ModuleType, progr
         "configs/cluster_config.yaml": cluster_text(launch),
         ENVIRONMENT_PATH: environment_text(launch),
         "requirements.txt": requirements_text((*framework.REQUIREMENTS, *program.requirements)),
-        "Containerfile": container_text(launch, program.packages),
+        "Containerfile": container_text(launch),
     }
 
 
 def _assumed(problem: Problem, prediction: Prediction, request: DeployRequest, launch: Launch) -> tuple[str, ...]:
     found = () if request.entry_text is not None else trainer_assumptions(problem, prediction, request)
     if all(agent.image is None for agent in launch.agents):
-        found += (f"The image of the Containerfile starts from {IMAGE}: the job file names none.",)
+        found += (f"The image of the Containerfile starts from {base_image(launch)}: the job file names none.",)
     return found
 
 

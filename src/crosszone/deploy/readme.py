@@ -18,6 +18,7 @@ WORDS = {
         "run": "Run",
         "python": "Every node needs Python 3.11 or newer with what `requirements.txt` lists, or the image of the "
         "`Containerfile`. `PYTHON=/path/to/python` before a command names the interpreter.",
+        "setup": "Outside that image, once on every node, in this folder: {programs}",
         "where": "What runs where",
         "head": "| launch file | zone | node group | node | address | GPUs | ranks |",
         "ports": "The node of rank 0 listens on TCP port {port}. Beyond it NCCL and Gloo join every pair of nodes on "
@@ -39,6 +40,7 @@ WORDS = {
         "run": "运行",
         "python": "每个节点需要 Python 3.11 或更新版本,并安装 `requirements.txt` 所列软件,或使用 `Containerfile` "
         "构建的镜像。在命令前加 `PYTHON=/path/to/python` 可指定解释器。",
+        "setup": "不使用该镜像时,在每个节点上于本目录运行一次:{programs}",
         "where": "何处运行什么",
         "head": "| 启动文件 | zone | 节点组 | 节点 | 地址 | GPU | rank |",
         "ports": "rank 0 所在节点监听 TCP 端口 {port}。此外 NCCL 与 Gloo 会在每对节点之间使用内核分配的端口"
@@ -82,6 +84,7 @@ def readme_text(
         f"## {words['run']}",
         "\n".join(f"{number}. {step}" for number, step in enumerate(backend.STEPS[language], start=1)),
         words["python"],
+        *([words["setup"].format(programs=", ".join(f"`./{path}`" for path in launch.setup))] if launch.setup else []),
         words["resume"],
         f"## {words['where']}",
         _table(launch, words["head"]),
