@@ -12,6 +12,9 @@ STRICT = ("set -euo pipefail",)
 RESTARTS_ON_ONE_NODE = 3
 """Chosen. Over several nodes 0: torchrun's static rendezvous, the only one that keeps our order of ranks, cannot meet a
 second time (torch 2.13, distributed/elastic/rendezvous/static_tcp_rendezvous.py)."""
+OWN_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+"""Gives every start of the ranks a store of its own. Else a rank that was restarted may find the address of its dead
+peer in the one that outlives them (torch 2.13, distributed/elastic/rendezvous/dynamic_rendezvous.py)."""
 
 INTERFACE_LINES = (
     'if ! peer_ip="$(getent ahosts "$peer" | awk \'NR == 1 { print $1 }\')" || [ -z "$peer_ip" ]; then',
@@ -44,6 +47,7 @@ def environment_text(launch: Launch) -> str:
         "# shellcheck shell=bash",
         "# Variables of every rank; sourced by the launch files, in the folder of the bundle.",
         'export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"',
+        *([assignment(OWN_STORE, "1")] if len(launch.agents) == 1 else []),
         *(assignment(name, value) for name, value in launch.environment),
     ]
     return "\n".join(lines) + "\n"
