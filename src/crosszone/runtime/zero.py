@@ -48,7 +48,7 @@ class ZeroEngine:
             dist_init_required=False,
         )
         # Without ZeRO and in fp32 there is torch's own optimizer, which knows no norm.
-        self._is_plain = not hasattr(self._engine.optimizer, "_global_grad_norm")
+        self._is_plain = isinstance(self._engine.optimizer, torch.optim.Optimizer)
 
     def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
         """Add one microbatch; the sum of its tokens' losses, detached. DeepSpeed divides by microbatches and ranks.

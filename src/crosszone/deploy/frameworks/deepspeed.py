@@ -186,9 +186,9 @@ def _dtype_problems(dtypes: Dtypes, stage: int) -> Iterator[Finding]:
         if value not in formats:
             legal = " or ".join(str(each) for each in formats if each is not None)
             without = " without ZeRO" if name == "gradients" and stage == 0 else ""
-            hint = f"Set workload.{name}={legal}" + (", or plan.shard=optimizer." if without else ".")
+            hint = f"Set workload.dtypes.{name}={legal}" + (", or plan.shard=optimizer." if without else ".")
             yield _finding(name, f"DeepSpeed{without} computes in {compute} with {name} in {legal}, not {value}.", hint)
 
 
 def _finding(name: str, message: str, hint: str) -> Finding:
-    return Finding(code="not_expressible", where=f"workload.{name}", message=message, hint=hint)
+    return Finding(code="not_expressible", where=f"workload.dtypes.{name}", message=message, hint=hint)
