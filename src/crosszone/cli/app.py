@@ -7,6 +7,7 @@ import typer
 from crosszone.cli.calibrate import calibrate
 from crosszone.cli.catalog import catalog
 from crosszone.cli.deploy import deploy
+from crosszone.cli.doctor import doctor
 from crosszone.cli.init import init
 from crosszone.cli.logs import logs
 from crosszone.cli.options import AsJson, IsVerbose
@@ -34,6 +35,7 @@ for verb in (
     whatif,
     simulate,
     deploy,
+    doctor,
     run,
     status,
     logs,

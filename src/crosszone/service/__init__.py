@@ -45,6 +45,12 @@ from crosszone.service.first_job import (
     job_template,
     job_templates,
 )
+from crosszone.service.preflight import (
+    check_ranks,
+    preflight,
+    preflight_json,
+    probe_request,
+)
 from crosszone.service.runs import (
     follow_run,
     run_json,
@@ -100,6 +106,7 @@ __all__ = [
     "calibrations_json",
     "catalog",
     "catalog_json",
+    "check_ranks",
     "changed_problem",
     "deploy",
     "detail_json",
@@ -121,6 +128,9 @@ __all__ = [
     "plan_json",
     "predict",
     "prediction_json",
+    "preflight",
+    "preflight_json",
+    "probe_request",
     "read",
     "read_calibrations",
     "read_plan",

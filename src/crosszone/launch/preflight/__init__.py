@@ -1,0 +1,1 @@
+"""What is seen of the nodes of a job before anything is launched on them."""

@@ -1,0 +1,267 @@
+"""What stands in the way of a launch: the node or pair, the cause, the fix, each in one sentence."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator
+from operator import methodcaller
+
+from crosszone import units
+from crosszone.core.preflight import ERROR, WARNING, NodeFacts, PreflightFinding, ProbedNode, ProbeRequest
+from crosszone.launch.preflight.sample import ring_pairs
+from crosszone.launch.preflight.seen import Seen
+
+CLOCK_SECONDS = 1.0
+"""Chosen: logs of two nodes cannot be put in order beyond it."""
+SLOW_FRACTION = 0.5
+"""Of the other paths of a zone. Chosen: what is built alike differs by less."""
+USED_GPU_FRACTION = 0.1
+"""Of its memory. Chosen: a desktop takes less."""
+LEAST_MEMORY_BYTES = 2e9
+"""Chosen: Python with torch takes about one."""
+STRICT_VERSIONS = ("torch", "deepspeed", "megatron-core", "torchtitan", "horovod")
+"""Ranks with different ones fail or hang in the first collective, or disagree in silence."""
+
+
+def node_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
+    """What single nodes lack, and in what they differ."""
+    for node, facts in zip(request.nodes, seen.facts, strict=True):
+        if facts is None:
+            yield _lost(node, seen)
+            continue
+        yield from _lacks(request, node, facts)
+        yield from _interface(node, facts, seen)
+        yield from _space(request, node, facts)
+    yield from _versions(request, seen)
+    yield from _clocks(request, seen)
+    yield from _folder(request, seen)
+    if seen.port_problem is not None:
+        first = request.nodes[0]
+        yield PreflightFinding(
+            code="port_in_use",
+            severity=ERROR,
+            where=first.label,
+            message=f"port {request.port}, at which ranks meet, cannot be opened: {seen.port_problem}.",
+            cause="Another program listens there, or an earlier run still does.",
+            fix=f"End it (`ss -ltnp sport = :{request.port}` names it), or take another port with --port.",
+        )
+
+
+def _lost(node: ProbedNode, seen: Seen) -> PreflightFinding:
+    return PreflightFinding(
+        code="not_reachable",
+        severity=ERROR,
+        where=node.label,
+        message=f"not reachable from here: {seen.lost.get(node.index, 'it did not answer in time')}.",
+        cause="No program could be started there or it stopped answering; the node itself may be well.",
+        fix=f"Make `ssh -o BatchMode=yes {node.label} true` work from here, or name another way with --reach.",
+    )
+
+
+def _lacks(request: ProbeRequest, node: ProbedNode, facts: NodeFacts) -> Iterator[PreflightFinding]:
+    for name in request.needs:
+        if facts.package(name) is None:
+            yield PreflightFinding(
+                code="missing_package",
+                severity=ERROR,
+                where=node.label,
+                message=f"{name} is not installed for {facts.python_path} ({facts.python_version}).",
+                cause="The ranks' Python is another one, or nothing was installed yet.",
+                fix=f"Install {name} for it, or set PYTHON on the node to the interpreter that has it.",
+            )
+    if request.needs_gpus and not facts.gpus:
+        yield PreflightFinding(
+            code="no_gpu",
+            severity=ERROR,
+            where=node.label,
+            message="nvidia-smi lists no GPU, but ranks are to compute on GPUs.",
+            cause="There is no driver, no GPU, or the container was not given any.",
+            fix="Install the driver or give the container its GPUs; or deploy with --device cpu to try out.",
+        )
+    for index, gpu in enumerate(facts.gpus):
+        if gpu.free_bytes is None or not gpu.memory_bytes:
+            continue
+        if gpu.free_bytes < (1 - USED_GPU_FRACTION) * gpu.memory_bytes:
+            yield PreflightFinding(
+                code="gpu_in_use",
+                severity=WARNING,
+                where=f"{node.label}, GPU {index}",
+                message=f"only {units.format_bytes(gpu.free_bytes)} of its {units.format_bytes(gpu.memory_bytes)} "
+                "are free.",
+                cause="Another program holds the rest.",
+                fix="End it (`nvidia-smi` names it) before ranks start.",
+            )
+    if len(request.nodes) > 1 and facts.missing_programs:
+        yield PreflightFinding(
+            code="missing_program",
+            severity=WARNING,
+            where=node.label,
+            message=f"{', '.join(facts.missing_programs)} not found, which launch files may call.",
+            cause="The image is a small one.",
+            fix="Install them (iproute2, gawk, tar, util-linux), or write `interface` in the job file.",
+        )
+
+
+def _interface(node: ProbedNode, facts: NodeFacts, seen: Seen) -> Iterator[PreflightFinding]:
+    if node.interface is None:
+        return
+    if facts.interface(node.interface) is None:
+        names = ", ".join(each.name for each in facts.interfaces)
+        yield PreflightFinding(
+            code="no_interface",
+            severity=ERROR,
+            where=node.label,
+            message=f"there is no device {node.interface}, which the job file names; there are {names}.",
+            cause="Device names differ between the nodes of a group.",
+            fix="Write the right name, or leave `interface` out: each node then finds it by its route.",
+        )
+        return
+    routes = {path.interface for path in seen.paths.values() if path.from_node == node.index and path.interface}
+    others = sorted(routes - {node.interface})
+    if others:
+        yield PreflightFinding(
+            code="other_interface",
+            severity=ERROR,
+            where=node.label,
+            message=f"the job file says {node.interface}, but the route to other nodes leaves through {others[0]}.",
+            cause="The addresses of the job file lie in the network of another device.",
+            fix=f"Write interface: {others[0]}, or the addresses that {node.interface} leads to.",
+        )
+
+
+def _space(request: ProbeRequest, node: ProbedNode, facts: NodeFacts) -> Iterator[PreflightFinding]:
+    free, need = facts.free_disk_bytes, request.checkpoint_bytes
+    if free is not None and need is not None and free < need:
+        yield PreflightFinding(
+            code="disk_full",
+            severity=ERROR,
+            where=node.label,
+            message=f"{units.format_bytes(free)} are free for checkpoints, which take {units.format_bytes(need)}.",
+            cause=f"{request.checkpoint_folder or 'The disk'} is too small or too full.",
+            fix="Free some, name another folder with --checkpoints, or keep fewer.",
+        )
+    memory_bytes = facts.free_memory_bytes
+    if memory_bytes is not None and memory_bytes < LEAST_MEMORY_BYTES:
+        yield PreflightFinding(
+            code="little_memory",
+            severity=WARNING,
+            where=node.label,
+            message=f"only {units.format_bytes(memory_bytes)} of memory are free.",
+            cause="Other programs hold the rest, or the container was given little.",
+            fix="End them, or raise the limit.",
+        )
+
+
+def _versions(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
+    """Nodes that run something else than most do."""
+    readers: list[tuple[str, str, Callable[[NodeFacts], str | None]]] = [
+        ("Python", ERROR, lambda facts: ".".join(facts.python_version.split(".")[:2])),
+        ("CUDA of torch", ERROR, lambda facts: facts.cuda_version),
+        ("NCCL", ERROR, lambda facts: facts.nccl_version),
+        ("driver", WARNING, lambda facts: facts.driver_version),
+        ("congestion control", WARNING, lambda facts: facts.congestion_control),
+    ]
+    readers += [(name, ERROR, methodcaller("package", name)) for name in STRICT_VERSIONS]
+    for name, severity, read in readers:
+        by_node = {
+            node.label: read(facts) for node, facts in zip(request.nodes, seen.facts, strict=True) if facts is not None
+        }
+        known = {label: value for label, value in by_node.items() if value is not None}
+        (usual, _), *rest = Counter(known.values()).most_common() or [("", 0)]
+        if not rest:
+            continue
+        odd = {label: value for label, value in known.items() if value != usual}
+        yield PreflightFinding(
+            code="versions_differ",
+            severity=severity,
+            where=", ".join(odd),
+            message=f"{name} is {', '.join(f'{value} on {label}' for label, value in odd.items())}, but {usual} on "
+            f"{', '.join(label for label, value in known.items() if value == usual)}.",
+            cause="The nodes were installed at different times or from different images.",
+            fix=f"Bring {name} to {usual} on {', '.join(odd)}, or start all nodes from one image.",
+        )
+
+
+def _clocks(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
+    first = request.nodes[0].index
+    for node in request.nodes[1:]:
+        path = seen.paths.get((first, node.index))
+        if path is None or path.clock_offset_seconds is None or path.rtt_seconds is None:
+            continue
+        offset = path.clock_offset_seconds
+        if abs(offset) - path.rtt_seconds / 2 <= CLOCK_SECONDS:
+            continue
+        yield PreflightFinding(
+            code="clock_skew",
+            severity=WARNING,
+            where=node.label,
+            message=f"its clock is {units.format_seconds(abs(offset))} {'ahead of' if offset > 0 else 'behind'} "
+            f"{request.nodes[0].label}'s (± {units.format_seconds(path.rtt_seconds / 2)}).",
+            cause="It is not synchronised.",
+            fix="Start chrony or systemd-timesyncd there.",
+        )
+
+
+def _folder(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
+    if seen.folder is None:
+        return
+    label = {node.index: node.label for node in request.nodes}
+    if seen.folder.problem is not None:
+        yield PreflightFinding(
+            code="folder_unwritable",
+            severity=ERROR,
+            where=label[seen.folder.writer],
+            message=f"cannot write into {request.checkpoint_folder}: {seen.folder.problem}.",
+            cause="The folder is not mounted there, or belongs to somebody else.",
+            fix="Mount it, or change its owner, or name another one with --checkpoints.",
+        )
+    for index in seen.folder.missed_by:
+        yield PreflightFinding(
+            code="folder_not_shared",
+            severity=ERROR,
+            where=label[index],
+            message=f"a file that {label[seen.folder.writer]} wrote into {request.checkpoint_folder} is not there.",
+            cause="The folder is the node's own, not the shared one.",
+            fix="Mount the shared file system at that path on every node.",
+        )
+
+
+def slow_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
+    """Nodes whose paths inside their zone are slower than the others'; zone paths that are slow one way."""
+    label = {node.index: node.label for node in request.nodes}
+    zone = {node.index: node.zone for node in request.nodes}
+    pairs = ring_pairs(request.nodes)
+    for pair in pairs:
+        path = seen.paths.get(pair)
+        peers = [
+            other.rate.bytes_per_second
+            for each in pairs
+            if each != pair and zone[each[0]] == zone[pair[0]] and (other := seen.paths.get(each)) and other.rate
+        ]
+        if path is None or path.rate is None or not peers:
+            continue
+        usual = statistics.median(peers)
+        if path.rate.bytes_per_second >= SLOW_FRACTION * usual or path.rate.is_rising:
+            continue
+        yield PreflightFinding(
+            code="slow_pair",
+            severity=WARNING,
+            where=f"{label[pair[0]]} -> {label[pair[1]]}",
+            message=f"{units.format_bytes_per_second(path.rate.bytes_per_second)} arrived, where other nodes of zone "
+            f"{zone[pair[0]]} bring {units.format_bytes_per_second(usual)}.",
+            cause=_device_cause(pair, seen),
+            fix=f"Look at the devices, cables and switch ports of {label[pair[0]]} and {label[pair[1]]}.",
+        )
+
+
+def _device_cause(pair: tuple[int, int], seen: Seen) -> str:
+    for way in (pair, pair[::-1]):
+        facts, path = seen.facts[way[0]], seen.paths.get(way)
+        device = facts.interface(path.interface) if facts is not None and path is not None else None
+        if device is not None and device.bytes_per_second is not None:
+            usual = [each for other in seen.facts if other for each in other.interfaces if each.bytes_per_second]
+            fastest = max((each.bytes_per_second or 0.0 for each in usual), default=0.0)
+            if device.bytes_per_second < fastest:
+                return f"{device.name} runs at {units.format_bytes_per_second(device.bytes_per_second)} only."
+    return "One of the two sends or receives more slowly than its neighbours, or the path between them is shared."
