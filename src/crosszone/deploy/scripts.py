@@ -58,13 +58,20 @@ def agent_text(launch: Launch, agent: Agent) -> str:
     last = agent.first_rank + agent.num_ranks - 1
     return script(
         f"# Starts ranks {agent.first_rank} to {last} of {launch.world_size}. Run it on the node that README.md names.",
+        *node_lines(launch, agent),
+        torchrun(launch, agent),
+    )
+
+
+def node_lines(launch: Launch, agent: Agent) -> tuple[str, ...]:
+    """How the program of an agent begins: in the bundle's folder, with the variables of every rank and of its node."""
+    return (
         *STRICT,
         'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."',
         f"# shellcheck source={ENVIRONMENT_PATH}",
         f"source ./{ENVIRONMENT_PATH}",
         *_visible_gpus(launch, agent),
         *_interface(launch, agent),
-        torchrun(launch, agent),
     )
 
 
@@ -113,6 +120,5 @@ def _interface(launch: Launch, agent: Agent) -> list[str]:
             assignment("NCCL_SOCKET_IFNAME", f"={agent.interface}"),
             assignment("GLOO_SOCKET_IFNAME", agent.interface),
         ]
-    if others[0].address is None:
-        return []
-    return [f"peer={command([str(others[0].address)])}", *INTERFACE_LINES]
+    peer = next((other.address for other in others if other.address is not None), None)
+    return [] if peer is None else [f"peer={command([peer])}", *INTERFACE_LINES]

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from crosszone.errors import InfeasiblePlan, UnknownName
 
-LATER = ("kubernetes", "mpi", "skypilot", "slurm")
+LATER = ("skypilot",)
 """Backends that have no renderer yet."""
 
 

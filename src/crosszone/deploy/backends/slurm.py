@@ -1,0 +1,318 @@
+"""One Slurm job: a component per node group, a task per node, on each node torchrun with the planner's node rank.
+
+Slurm chooses nodes inside a group, or is told their names where the job file has addresses. Read for this: sbatch(1),
+srun(1) of Slurm 22.05, whose programs the tests run, and SchedMD/slurm, doc/html/heterogeneous_jobs.shtml.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from crosszone.core.bundle import TORCHRUN, Agent, Launch
+from crosszone.core.codec import fingerprint
+from crosszone.deploy.checked_text import command
+from crosszone.deploy.scripts import INTERFACE_LINES, STRICT, agent_path, agent_text, script
+from crosszone.deploy.slurm_scripts import (
+    NODE_LINES,
+    NODES_LINES,
+    RESULT_LINES,
+    RUN_LINES,
+    START_LINES,
+    STOP_LINES,
+    SUBMITTED_LINES,
+    WAIT_LINES,
+)
+from crosszone.errors import Finding
+
+TITLE = "Slurm"
+ADDRESSES_FROM = None
+RUN_PATH, STOP_PATH = "run_training.sh", "stop_training.sh"
+JOB_PATH, NODE_PATH, NODES_PATH = "launch/slurm/job.sh", "launch/slurm/node.sh", "launch/slurm/nodes.sh"
+SCHEDULER = re.compile(r"slurm( (partition|account|qos|constraint|reservation|time)=[A-Za-z0-9][A-Za-z0-9_.:,+-]*)*")
+"""What a zone's `scheduler` may say here: options of sbatch by their long names, values that need no quotes."""
+TYING_OPTIONS = ("--partition=", "--constraint=", "--reservation=")
+"""Those that say on which nodes."""
+MOST_SIGNAL_SECONDS = 65535
+"""sbatch(1), --signal."""
+SIGNAL_MARGIN_SECONDS = 60
+"""Slurm may send the signal so much earlier than it is told: sbatch(1), --signal."""
+STEPS = {
+    "en": (
+        "Put this folder where all nodes of the job see it at the same path, a shared file system.",
+        f"On a login node, in this folder: `./{RUN_PATH}`. What follows it is passed to sbatch: `--wait` ends with the "
+        "job and its exit code, `--test-only` submits nothing; `SBATCH_PARTITION=name` before it holds for all nodes.",
+        "`logs/slurm-JOB.log` tells of the job, `logs/agent-N.log` of the ranks of a node. Before its time is up, the "
+        "trainer is asked to save and end; a job that Slurm puts back into its queue goes on from the last checkpoint.",
+        f"`./{STOP_PATH}` stops the run: it is asked to save and end, then forced to.",
+        "Where each zone has its own Slurm and so its own bundle: start all of them. Jobs that start first hold their "
+        "nodes and wait for the others, as long as said below; start the zone with the longest queue first.",
+    ),
+    "zh": (
+        "将本目录放到作业的所有节点都能以相同路径看到的共享文件系统上。",
+        f"在登录节点上,于本目录运行:`./{RUN_PATH}`。其后的参数传给 sbatch:`--wait` 等到作业结束并返回其退出码,"
+        "`--test-only` 不提交;`SBATCH_PARTITION` 等变量对所有组件有效。",
+        "`logs/slurm-JOB.log` 记录作业,`logs/agent-N.log` 记录各节点的 rank。时限将到时,训练程序会被要求保存并退出;"
+        "被 Slurm 重新排队的作业从最近的检查点继续。",
+        f"`./{STOP_PATH}` 停止训练:先要求其保存并退出,再强制结束。",
+        "若每个 zone 各有自己的 Slurm(因而各有自己的 bundle):请全部启动。先开始的作业占住节点等待其他作业,时限见下文;"
+        "请先启动排队最久的 zone。",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """Nodes of one node group: a component of the job."""
+
+    agents: tuple[Agent, ...]
+    options: tuple[str, ...]
+    """Of sbatch, from the zone's `scheduler`."""
+
+    @property
+    def node_keys(self) -> tuple[tuple[str, int, int], ...]:
+        """Its nodes, in the order in which their ranks come."""
+        return tuple(dict.fromkeys(agent.node_key for agent in self.agents))
+
+    @property
+    def addresses(self) -> tuple[str, ...] | None:
+        """Of its nodes, in that order; None: Slurm chooses the nodes."""
+        found = {agent.node_key: agent.address for agent in self.agents}
+        known = tuple(address for address in found.values() if address is not None)
+        return known if len(known) == len(found) else None
+
+    @property
+    def gpus_per_node(self) -> int:
+        """As many as the fullest node needs."""
+        return 1 + max(gpu for agent in self.agents for gpu in agent.gpus)
+
+
+def problems(launch: Launch) -> Iterator[Finding]:
+    """srun starts no horovodrun."""
+    if launch.launcher != TORCHRUN:
+        yield Finding(
+            code="no_launcher",
+            where="--backend",
+            message=f"slurm starts torchrun on each node, but this framework needs {launch.launcher}, which starts all "
+            "ranks by itself.",
+            hint="Take mpi.",
+        )
+
+
+def missing(launch: Launch) -> Iterator[Finding]:
+    """Schedulers that are not Slurm's or not plain; node groups that Slurm could not tell apart; where ranks meet."""
+    yield from _strange_schedulers(launch)
+    parts = components(launch)
+    for index, part in enumerate(parts):
+        others = [other.options for other in parts[:index] + parts[index + 1 :]]
+        is_tied = part.options not in others and any(option.startswith(TYING_OPTIONS) for option in part.options)
+        if others and part.addresses is None and not is_tied:
+            zone, group = part.agents[0].zone_index, part.agents[0].node_group
+            yield _missing(
+                f"cluster.zones[{zone}].nodes[{group}].addresses",
+                f"the job takes nodes of {len(parts)} groups, and nothing tells Slurm which are this group's.",
+                "Write addresses, one per node, or in each zone another scheduler: slurm partition=NAME.",
+            )
+    if launch.only_zone is not None:
+        yield from _unknown_meeting_point(launch)
+
+
+def render(launch: Launch) -> dict[str, str]:
+    """The job, what it runs on every node, and the programs that submit and stop it."""
+    here = (*STRICT, 'cd -- "$(dirname -- "${BASH_SOURCE[0]}")"', f"# shellcheck source={NODES_PATH}")
+    source = f"source ./{NODES_PATH}"
+    seconds = math.ceil(launch.timeouts.collective_seconds) + SIGNAL_MARGIN_SECONDS
+    # node.sh says which GPUs, from those that Slurm gave
+    agents = {agent_path(agent): agent_text(launch, replace(agent, has_whole_node=True)) for agent in launch.started}
+    return {
+        **agents,
+        NODES_PATH: _nodes(launch),
+        JOB_PATH: script(*_job(launch)),
+        NODE_PATH: script(*_node(launch)),
+        RUN_PATH: script("# Submits the job; arguments go to sbatch.", *here, source, *_run(launch)),
+        STOP_PATH: script(
+            "# Asks the ranks to save and end; after a while, ends the job.",
+            *here[:2],
+            *(line.replace("{seconds}", str(seconds)) for line in STOP_LINES),
+        ),
+    }
+
+
+def components(launch: Launch) -> list[Component]:
+    """One per node group of each zone, in the order of ranks."""
+    found: dict[tuple[int, int], list[Agent]] = {}
+    for agent in launch.started:
+        found.setdefault((agent.zone_index, agent.node_group), []).append(agent)
+    return [
+        Component(agents=tuple(agents), options=_options(launch.zones[zone].scheduler))
+        for (zone, _), agents in found.items()
+    ]
+
+
+def _options(scheduler: str | None) -> tuple[str, ...]:
+    return tuple(f"--{word}" for word in (scheduler or "").split(" ")[1:])
+
+
+def _strange_schedulers(launch: Launch) -> Iterator[Finding]:
+    for index in sorted({agent.zone_index for agent in launch.started}):
+        scheduler = launch.zones[index].scheduler
+        if scheduler is not None and not SCHEDULER.fullmatch(scheduler):
+            yield Finding(
+                code="invalid",
+                where=f"cluster.zones[{index}].scheduler",
+                message=f"{json.dumps(scheduler)} is not Slurm, or has options that are not known here.",
+                hint='Write slurm, or "slurm partition=NAME account=NAME"; also qos, constraint, reservation, time.',
+            )
+
+
+def _unknown_meeting_point(launch: Launch) -> Iterator[Finding]:
+    """Other zones' jobs must know the node of rank 0, and that one the device that reaches them."""
+    first = launch.agents[0]
+    place = f"cluster.zones[{first.zone_index}].nodes[{first.node_group}]"
+    if first.address is None:
+        yield _missing(
+            f"{place}.addresses",
+            "the jobs of all zones need the address of the node of rank 0, to meet there.",
+            "Write addresses: [host, ...], one per node, in order.",
+        )
+    others = [agent.address for agent in launch.agents if agent.node_key != first.node_key]
+    if first in launch.started and first.interface is None and others and not any(others):
+        yield _missing(
+            f"{place}.interface",
+            "no address of another node is known, so that the node of rank 0 cannot find the device that reaches it.",
+            "Write interface: NAME, or the addresses of the other nodes.",
+        )
+
+
+def _missing(where: str, message: str, hint: str) -> Finding:
+    return Finding(code="missing", where=where, message=message, hint=hint)
+
+
+def _job(launch: Launch) -> list[str]:
+    """What sbatch reads and runs, on the first node of the first component."""
+    parts = components(launch)
+    seconds = math.ceil(launch.timeouts.collective_seconds)
+    lines = [
+        "# The job. ./run_training.sh submits it, in the folder of the bundle.",
+        f"#SBATCH --job-name=crosszone-{fingerprint(launch)[:12]}",
+        "#SBATCH --output=logs/slurm-%j.log --open-mode=append --requeue",
+    ]
+    if any(word.startswith("crosszone.runtime.") for word in launch.argv):  # which saves when it gets SIGTERM
+        early_seconds = min(seconds + SIGNAL_MARGIN_SECONDS, MOST_SIGNAL_SECONDS)
+        lines.append(f"#SBATCH --signal=TERM@{early_seconds}")
+    for index, part in enumerate(parts):
+        lines += [] if index == 0 else ["#SBATCH hetjob"]
+        lines.append("#SBATCH " + " ".join(_asked(launch, part)))
+    groups = f"--het-group=0-{len(parts) - 1} " if len(parts) > 1 else ""
+    return [
+        *lines,
+        *STRICT,
+        'cd -- "$SLURM_SUBMIT_DIR"',
+        f"# shellcheck source={NODES_PATH}",
+        f"source ./{NODES_PATH}",
+        'rm -f "logs/ended-$SLURM_JOB_ID"',
+        'names="$(node_names)"',
+        'CROSSZONE_NODES="$(tr "\\n" " " <<<"$names")"',
+        "export CROSSZONE_NODES",
+        *_meeting_point(launch),
+        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={seconds}  # ranks that are stopped save first",
+        "code=0",
+        f"srun {groups}--ntasks-per-node=1 --mpi=none --cpu-bind=none --kill-on-bad-exit=1 --export=ALL \\",
+        f"    {NODE_PATH} || code=$?",
+        *RESULT_LINES,
+    ]
+
+
+def _asked(launch: Launch, part: Component) -> list[str]:
+    """Options of a component: whole nodes, as the prediction has them."""
+    asked = [f"--nodes={len(part.node_keys)}", "--ntasks-per-node=1", "--exclusive", "--mem=0"]
+    if launch.device == "cuda":
+        asked.append(f"--gpus-per-node={part.gpus_per_node}")
+    return asked + list(part.options)
+
+
+def _is_met_at_run_time(launch: Launch) -> bool:
+    """Whether only Slurm knows where some node is; a zone's own job is told by the job file."""
+    return launch.only_zone is None and launch.num_nodes > 1 and any(agent.address is None for agent in launch.agents)
+
+
+def _meeting_point(launch: Launch) -> list[str]:
+    if not _is_met_at_run_time(launch):
+        return []
+    return [
+        'CROSSZONE_FIRST="$(slurm_address "$(sed -n 1p <<<"$names")")"',
+        'CROSSZONE_SECOND="$(slurm_address "$(sed -n 2p <<<"$names")")"',
+        "export CROSSZONE_FIRST CROSSZONE_SECOND",
+        *(['export PET_MASTER_ADDR="$CROSSZONE_FIRST"'] if launch.agents[0].address is None else []),
+    ]
+
+
+def _node(launch: Launch) -> list[str]:
+    """What srun runs on every node: it starts that node's launch files."""
+    chosen = ['    gpus="$(chosen_gpus "${gpus_of[agent]}")"', '    export CUDA_VISIBLE_DEVICES="$gpus"']
+    return [
+        "# Starts the ranks of this node; srun runs it once on each.",
+        *STRICT,
+        'cd -- "$SLURM_SUBMIT_DIR"',
+        f"# shellcheck source={NODES_PATH}",
+        f"source ./{NODES_PATH}",
+        *NODE_LINES,
+        *_device_of_the_route(launch),
+        *START_LINES,
+        *(chosen if launch.device == "cuda" else []),
+        '    follow "$agent" &',
+        '    pids+=("$!")',
+        *WAIT_LINES,
+    ]
+
+
+def _device_of_the_route(launch: Launch) -> list[str]:
+    """For nodes whose device the job file does not name; launch files that know better say so."""
+    if not _is_met_at_run_time(launch):
+        return []
+    return [
+        'peer="$CROSSZONE_FIRST"',
+        'if [ "$index" = 0 ]; then peer="$CROSSZONE_SECOND"; fi',
+        *INTERFACE_LINES,
+    ]
+
+
+def _run(launch: Launch) -> list[str]:
+    """Checks, the names of the nodes that the job file gives, and the submission."""
+    named, lists = [], []
+    for index, part in enumerate(components(launch)):
+        if part.addresses is not None:
+            named.append(f'names_{index}="$(slurm_names {command(part.addresses)} | paste -sd ,)"')
+        lists.append("" if part.addresses is None else f'--nodelist="$names_{index}"')
+    words = " : ".join(lists) if any(lists) else ""
+    return [*RUN_LINES, *named, f'sbatch --parsable "$@" {words} {JOB_PATH} |', *SUBMITTED_LINES]
+
+
+def _nodes(launch: Launch) -> str:
+    """Who is where; sourced by the other programs."""
+    parts = components(launch)
+    keys = [key for part in parts for key in part.node_keys]
+    lines = [
+        "# shellcheck shell=bash disable=SC2034",
+        "# Launch files in the order of ranks, the number of the node that runs each, and its GPUs of those given.",
+        f"programs=({command(agent_path(agent) for agent in launch.started)})",
+        f"names=({command(agent.name for agent in launch.started)})",
+        f"node_of=({command(str(keys.index(agent.node_key)) for agent in launch.started)})",
+        f"gpus_of=({command(' '.join(map(str, agent.gpus)) for agent in launch.started)})",
+        "# The Slurm names of the nodes, by number.",
+        "node_names() {",
+        "    " + " && ".join(_names(part, index, len(parts)) for index, part in enumerate(parts)),
+        "}",
+        *NODES_LINES,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _names(part: Component, index: int, num_parts: int) -> str:
+    if part.addresses is not None:
+        return f"slurm_names {command(part.addresses)}"
+    variable = "SLURM_JOB_NODELIST" + (f"_HET_GROUP_{index}" if num_parts > 1 else "")
+    return f'scontrol show hostnames "${variable}"'
