@@ -165,7 +165,8 @@ class Zone(Section):
     location: tuple[q.Latitude, q.Longitude] | None = None
     """Latitude and longitude in degrees; the region's where absent."""
     scheduler: q.Name | None = None
-    """What starts jobs in it, as `slurm`."""
+    """What starts jobs in it. For Slurm also how: `slurm partition=a100 account=lab`; and `qos`, `constraint`,
+    `reservation`, `time`."""
     uplink: q.Bandwidth | None = None
     """What all links of the zone share, each direction; no limit where absent."""
     oversubscription: q.Oversubscription | None = None

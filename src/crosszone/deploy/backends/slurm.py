@@ -40,6 +40,8 @@ MOST_SIGNAL_SECONDS = 65535
 """sbatch(1), --signal."""
 SIGNAL_MARGIN_SECONDS = 60
 """Slurm may send the signal so much earlier than it is told: sbatch(1), --signal."""
+QUEUE_SECONDS = 86400.0
+"""Chosen: a zone's queue may hold its job for a day."""
 STEPS = {
     "en": (
         "Put this folder where all nodes of the job see it at the same path, a shared file system.",
@@ -88,6 +90,13 @@ class Component:
     def gpus_per_node(self) -> int:
         """As many as the fullest node needs."""
         return 1 + max(gpu for agent in self.agents for gpu in agent.gpus)
+
+
+def addressed(launch: Launch) -> Launch:
+    """The launch of one zone waits for ranks of the others as long as their queues may take."""
+    if launch.only_zone is None:
+        return launch
+    return replace(launch, timeouts=replace(launch.timeouts, rendezvous_seconds=QUEUE_SECONDS))
 
 
 def problems(launch: Launch) -> Iterator[Finding]:
