@@ -19,6 +19,7 @@ from crosszone.deploy.frameworks import framework_renderer
 from crosszone.deploy.ranks import agents, rank_grid
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
+from crosszone.deploy.shipped import shipped_files
 from crosszone.deploy.topology import cluster_text, hostfile_text
 from crosszone.deploy.trainer import ladder, trainer_assumptions
 from crosszone.errors import Finding, InfeasiblePlan, SpecError, UnknownName
@@ -174,10 +175,11 @@ def _finding(where: str, message: str, hint: str) -> Finding:
 
 def _common(launch: Launch, request: DeployRequest, framework: ModuleType, program: Program) -> dict[str, str]:
     hostfile = hostfile_text(launch)
-    entry = trainer_files() if program.has_our_trainer else {}
-    if request.entry_text is not None:
-        entry = {ENTRY_PATH: request.entry_text}
+    own = request.entry_text
+    shipped = shipped_files(has_own_program=own is not None) if program.has_our_trainer else {}
+    entry = {ENTRY_PATH: own} if own is not None else trainer_files() if program.has_our_trainer else {}
     return {
+        **shipped,
         **entry,
         **({} if hostfile is None else {"hostfile": hostfile}),
         "configs/cluster_config.yaml": cluster_text(launch),

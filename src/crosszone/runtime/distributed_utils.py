@@ -1,0 +1,83 @@
+"""For a training program of one's own: this process among the ranks that a launcher started.
+
+A bundle offers it as `utils/distributed_utils.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+
+from crosszone.errors import PreflightFailed
+
+__all__ = ["Ranks", "joined", "seed_all"]
+
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""As torchrun sets them."""
+MEETING_SECONDS = 1800.0
+"""How long ranks wait for each other; torch's own default for Gloo."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """This process, and how many there are."""
+
+    rank: int
+    local_rank: int
+    """Among the processes of this node: the GPU that is its own."""
+    num_ranks: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that writes and prints."""
+        return self.rank == 0
+
+
+@contextlib.contextmanager
+def joined(*, device: str = "cuda", timeout_seconds: float = MEETING_SECONDS) -> Iterator[Ranks]:
+    """Meet all other ranks, and leave in order; `device` is cuda or cpu.
+
+    Errors: PreflightFailed where no launcher set the variables of a rank, or there is no GPU for it.
+    """
+    lacking = [name for name in VARIABLES if name not in os.environ]
+    if lacking:
+        raise PreflightFailed.of(
+            f"{', '.join(lacking)} not set: no launcher started this process.",
+            where="environment",
+            hint="Start it through the bundle's launch files, or with torchrun.",
+            code="no_launcher",
+        )
+    local_rank = int(os.environ["LOCAL_RANK"])
+    own = torch.device("cpu") if device == "cpu" else torch.device("cuda", local_rank)
+    if own.type == "cuda":
+        if local_rank >= torch.cuda.device_count():
+            raise PreflightFailed.of(
+                f"local rank {local_rank} has no GPU: torch {torch.__version__} sees {torch.cuda.device_count()}.",
+                where="environment",
+                hint="Start as many processes on a node as it has GPUs.",
+                code="no_gpu",
+            )
+        torch.cuda.set_device(own)
+    limit = datetime.timedelta(seconds=timeout_seconds)
+    backend = "gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl"
+    distributed.init_process_group(backend, timeout=limit, device_id=None if own.type == "cpu" else own)
+    try:
+        yield Ranks(
+            rank=distributed.get_rank(), local_rank=local_rank, num_ranks=distributed.get_world_size(), device=own
+        )
+    finally:
+        distributed.destroy_process_group()
+
+
+def seed_all(seed: int, *, rank: int = 0) -> None:
+    """Seed Python's and torch's random numbers, differently on each `rank` (0 on all: alike)."""
+    random.seed(seed + rank)
+    torch.manual_seed(seed + rank)
