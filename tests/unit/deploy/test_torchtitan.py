@@ -1,0 +1,256 @@
+"""What a torchtitan bundle says, without torchtitan: keys from the plan, parts of the pipeline, refusals."""
+
+import tomllib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crosszone import service
+from crosszone.core.bundle import Bundle
+from crosszone.deploy.titan_limits import part_layers
+from crosszone.deploy.toml_text import toml_text
+from crosszone.errors import InfeasiblePlan, SpecError
+
+SHARDED = {"dp": 4, "shard": "parameters", "dp_shard": 2}
+
+
+@pytest.fixture
+def job(job: dict[str, Any]) -> dict[str, Any]:
+    """Four GPUs in one node."""
+    node = {"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 4, "network": "100 Gbit/s"}
+    job["cluster"] = {"zones": [{"name": "zone0", "nodes": [node]}]}
+    job["model"]["num_layers"] = 8
+    job["plan"] = {"microbatch_size": 1, **SHARDED}
+    job["workload"]["precision"] = "bf16"
+    return job
+
+
+@pytest.fixture
+def told(deployed):
+    """The configuration of a job with a plan, read back."""
+
+    def tell(job: dict[str, Any], plan: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        if plan is not None:
+            job["plan"] = {"microbatch_size": 1, **plan}
+        return config(deployed(job, "torchtitan", "local", **options))
+
+    return tell
+
+
+def config(bundle: Bundle) -> dict[str, Any]:
+    return tomllib.loads(bundle.text("configs/torchtitan.toml"))
+
+
+def refusal(told, job: dict[str, Any], plan: dict[str, Any] | None = None, **options: Any) -> str:
+    with pytest.raises(InfeasiblePlan) as caught:
+        told(job, plan, **options)
+    return " ".join(f"{finding.where}: {finding.message} {finding.hint}" for finding in caught.value.findings)
+
+
+def test_it_runs_torchtitans_own_module_with_our_part_beside(deployed, job) -> None:
+    bundle = deployed(job, "torchtitan", "local")
+    paths = {file.path for file in bundle.files}
+    assert bundle.launch.argv == ("-m", "torchtitan.train", "--job.config_file", "configs/torchtitan.toml")
+    assert "-m torchtitan.train --job.config_file configs/torchtitan.toml" in bundle.text("run_training.sh")
+    assert {"src/crosszone/runtime/titan.py", "src/crosszone/runtime/data.py"} <= paths
+    assert "src/crosszone/runtime/native.py" not in paths
+    assert "configs/train.json" not in paths
+    assert {"torch==2.13.0", "torchtitan==0.2.2"} <= set(bundle.text("requirements.txt").split())
+    assert "gcc" in bundle.text("Containerfile")
+    assert "export PYTORCH_ALLOC_CONF=expandable_segments:True" in bundle.text("environment.sh")
+
+
+def test_degrees_multiply_to_the_ranks(told, job) -> None:
+    parallelism = told(job)["parallelism"]
+    assert parallelism["data_parallel_replicate_degree"] == 2
+    assert parallelism["data_parallel_shard_degree"] == 2
+    assert parallelism["tensor_parallel_degree"] == parallelism["pipeline_parallel_degree"] == 1
+    assert parallelism["enable_async_tensor_parallel"] is False
+    assert "pipeline_parallel_schedule" not in parallelism
+
+
+def test_replicas_alone_are_ddp(told, job) -> None:
+    parallelism = told(job, {"dp": 4})["parallelism"]
+    assert parallelism["data_parallel_replicate_degree"] == 4
+    assert parallelism["data_parallel_shard_degree"] == 1
+
+
+@pytest.mark.parametrize(("shard", "policy"), [("gradients", "never"), ("parameters", "default")])
+def test_shard_says_whether_weights_are_gathered_again(told, job, shard: str, policy: str) -> None:
+    assert told(job, {**SHARDED, "shard": shard})["parallelism"]["fsdp_reshard_after_forward"] == policy
+
+
+def test_a_rank_accumulates_its_microbatches(told, job) -> None:
+    training = told(job)["training"]
+    assert (training["local_batch_size"], training["global_batch_size"], training["seq_len"]) == (1, 12, 32)
+    assert training["global_batch_size"] % (training["local_batch_size"] * 4) == 0
+    assert training["steps"] == 10
+
+
+def test_a_pipeline_takes_all_microbatches_at_once(told, job) -> None:
+    found = told(job, {"pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2})
+    assert found["training"]["local_batch_size"] == 6
+    parallelism = found["parallelism"]
+    assert parallelism["pipeline_parallel_microbatch_size"] == 1
+    assert parallelism["pipeline_parallel_schedule"] == "1F1B"
+    assert parallelism["module_fqns_per_model_part"] == [
+        ["tok_embeddings", "layers.0", "layers.1", "layers.2", "layers.3"],
+        ["layers.4", "layers.5", "layers.6", "layers.7", "norm", "output"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "name", "num_virtual_stages"),
+    [("gpipe", "GPipe", 1), ("interleaved_1f1b", "Interleaved1F1B", 2), ("zbv", "ZBVZeroBubble", 2)],
+)
+def test_schedules_by_torchs_names(told, job, schedule: str, name: str, num_virtual_stages: int) -> None:
+    plan = {"pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2}
+    parallelism = told(job, {**plan, "schedule": schedule, "num_virtual_stages": num_virtual_stages})["parallelism"]
+    assert parallelism["pipeline_parallel_schedule"] == name
+    assert len(parallelism["module_fqns_per_model_part"]) == 2 * num_virtual_stages
+
+
+def test_parts_follow_the_way_of_a_microbatch(planned, job) -> None:
+    job["plan"] = {"pp": 4, "microbatch_size": 1}
+    _, plan = planned(job)
+    assert part_layers(plan) == (2, 2, 2, 2)
+    uneven = tuple(replace(stage, num_layers=count) for stage, count in zip(plan.stages, (1, 3, 3, 1), strict=True))
+    assert part_layers(replace(plan, stages=uneven)) == (1, 3, 3, 1)
+    looped = replace(plan, stages=uneven, num_virtual_stages=2, schedule="interleaved_1f1b")
+    assert part_layers(looped) == (0, 2, 2, 1, 1, 1, 1, 0)
+    folded = replace(plan, stages=uneven, num_virtual_stages=2, schedule="zbv")
+    assert part_layers(folded) == (0, 2, 2, 1, 0, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("recompute", "section"),
+    [
+        ("none", {"mode": "none"}),
+        ("full", {"mode": "full"}),
+        ("selective", {"mode": "selective", "selective_ac_option": "op"}),
+    ],
+)
+def test_recompute_by_operation(told, job, recompute: str, section: dict[str, str]) -> None:
+    assert told(job, {**SHARDED, "recompute": recompute})["activation_checkpoint"] == section
+
+
+@pytest.mark.parametrize(("precision", "param"), [("bf16", "bfloat16"), ("fp32", "float32"), ("fp8", "bfloat16")])
+def test_precision(deployed, job, precision: str, param: str) -> None:
+    job["workload"]["precision"] = precision
+    bundle = deployed(job, "torchtitan", "local")
+    found = config(bundle)
+    assert found["training"]["mixed_precision_param"] == param
+    assert found["training"]["dtype"] == found["training"]["mixed_precision_reduce"] == "float32"
+    is_float8 = precision == "fp8"
+    assert found["model"].get("converters") == (["quantize.linear.float8"] if is_float8 else None)
+    assert ("torchao==0.18.0" in bundle.text("requirements.txt")) == is_float8
+    if is_float8:
+        assert found["quantize"]["linear"]["float8"]["filter_fqns"] == ["output"]
+
+
+def test_optimizer_data_and_timeouts_are_our_trainers(told, deployed, job) -> None:
+    found = told(job)
+    job["plan"] = {"microbatch_size": 1, "dp": 4}
+    ours = service.read(job)
+    train = deployed(job, "ddp", "local").text("configs/train.json")
+    assert ours.workload.global_batch_size == found["training"]["global_batch_size"]
+    for key, value in (("learning_rate", found["optimizer"]["lr"]), ("beta2", found["optimizer"]["beta2"])):
+        assert f'"{key}": {value}' in train
+    assert f'"num_warmup_steps": {found["lr_scheduler"]["warmup_steps"]}' in train
+    assert found["lr_scheduler"]["decay_type"] == "cosine"
+    assert found["crosszone"]["token_path"] == ""
+    assert found["crosszone"]["num_samples"] == 120
+    assert found["comm"]["train_timeout_seconds"] >= 60
+    assert found["comm"]["init_timeout_seconds"] >= 1800
+
+
+def test_checkpoints(told, job) -> None:
+    assert told(job)["checkpoint"] == {"enable": False}
+    local = told(job, checkpoints=None)["checkpoint"]
+    assert (local["enable"], local["folder"]) == (True, "../checkpoints")  # beside the logs, where torchtitan starts
+    assert local["interval"] >= 1
+    assert local["last_save_model_only"] is False
+    job["workload"]["checkpoint"] = {"keep": 1, "async": True}
+    shared = told(job, checkpoints="/shared/run")["checkpoint"]
+    assert (shared["folder"], shared["keep_latest_k"], shared["async_mode"]) == ("/shared/run", 2, "async")
+
+
+def test_a_path_is_only_ever_text(told, job) -> None:
+    path = '/data/"]\nsteps = 1\n[job]\ndescription = "$(reboot) \x7f'
+    found = told(job, data=path)
+    assert found["crosszone"]["token_path"] == path
+    assert found["training"]["steps"] == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tied_embeddings": True}, "tied embeddings"),
+        ({"gated_ffn": False}, "an FFN without a gate"),
+        ({"qk_norm": "head"}, "norms of queries and keys"),
+        ({"head_size": 32}, "4 heads of 32 beside a hidden size of 64"),
+    ],
+)
+def test_other_models_are_refused_with_what_differs(told, job, change: dict[str, Any], words: str) -> None:
+    job["model"] |= change
+    assert words in refusal(told, job)
+
+
+@pytest.mark.parametrize("model", ["gpt3-175b", "mixtral-8x7b", "deepseek-v3", "opt-350m"])
+def test_other_families_are_refused(told, job, model: str) -> None:
+    job["model"] = model
+    with pytest.raises(InfeasiblePlan):
+        told(job)
+
+
+def test_mixed_precision_needs_shards(told, job) -> None:
+    plan = {"pp": 4, "dp": 1}
+    assert "would train in fp32, not bf16" in refusal(told, job, plan)
+    job["workload"]["precision"] = "fp32"
+    assert told(job, plan)["training"]["mixed_precision_param"] == "float32"
+
+
+def test_what_has_no_key_is_refused(told, job) -> None:
+    assert "prefetch" in refusal(told, job, {**SHARDED, "prefetch": 2})
+    assert "bucket_bytes" in refusal(told, job, {**SHARDED, "bucket_bytes": "25 MB"})
+    job["workload"]["precision"] = "fp16"
+    assert "no way to compute in fp16" in refusal(told, job, SHARDED)
+
+
+def test_sequences_are_split_evenly(told, job) -> None:
+    job["workload"]["sequence_length"] = 36
+    assert "2*tp*cp = 8 parts" in refusal(told, job, {"tp": 2, "cp": 2, "sequence_parallel": True})
+
+
+def test_on_cpus_it_says_so(told, job) -> None:
+    assert "torchtitan trains on GPUs only" in refusal(told, job, device="cpu")
+
+
+def test_how_long_must_be_known(told, job) -> None:
+    with pytest.raises(SpecError) as caught:
+        told(job, num_steps=None)
+    assert caught.value.findings[0].where == "workload.train_tokens"
+
+
+def test_a_program_of_ones_own_needs_none_of_it(deployed, job, tmp_path) -> None:
+    job["model"]["tied_embeddings"] = True
+    (tmp_path / "mine.py").write_text("print()\n", encoding="utf-8")
+    bundle = deployed(job, "torchtitan", "local", entry=str(tmp_path / "mine.py"))
+    assert bundle.launch.argv == ("entry.py",)
+    assert not [file for file in bundle.files if "torchtitan.toml" in file.path or file.path.startswith("src/")]
+
+
+VALUES = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.one_of(VALUES, TEXTS, st.lists(TEXTS))))
+def test_toml_reads_back_what_was_written(values: dict[str, Any]) -> None:
+    assert tomllib.loads(toml_text({"a.b": values})) == {"a": {"b": values}}
+
+
+def test_toml_leaves_out_what_is_not_known() -> None:
+    assert toml_text({"a": {"b": None, "c": [["x"], []]}}) == '[a]\nc = [["x"], []]\n'
