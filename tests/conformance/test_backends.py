@@ -41,11 +41,16 @@ KINDS: dict[str, tuple[list[list[dict[str, Any]]], dict[str, Any]]] = {
     "uneven nodes": (UNEVEN, {"dp": 6}),
     "mixed GPUs": ([[group(0, 0, 1, 2), group(0, 1, 1, 2, V100)]], {"dp": 4}),
 }
-CANNOT = {("ddp", "three zones pp"), ("fsdp", "three zones pp"), ("deepspeed", "three zones pp")}
-"""(framework, kind of plan): neither has stages."""
-MODULES = {"torchtitan": "torchtitan.train"}
+CANNOT = {
+    ("ddp", "three zones pp"),
+    ("fsdp", "three zones pp"),
+    ("deepspeed", "three zones pp"),
+    ("megatron", "mixed GPUs"),
+}
+"""(framework, kind of plan): the first three have no stages, the last no kernels for V100."""
+MODULES = {"torchtitan": "torchtitan.train", "megatron": "pretrain_gpt"}
 """What ranks run, where it is not our trainer."""
-GPUS_ONLY = ("torchtitan",)
+GPUS_ONLY = ("torchtitan", "megatron")
 """With these `local`, which is tried on CPUs here, says that it cannot; one machine's GPUs are in their own tests."""
 NO_TORCHRUN = ("mpi",)
 """Backends that start ranks themselves; tests/e2e/test_mpi.py runs them."""
@@ -73,6 +78,8 @@ def job(kind: str, framework: str) -> dict[str, Any]:
         found["plan"] |= {"shard": "parameters", "dp_shard": 2 if kind == "mixed GPUs" else plan["dp"]}
     if framework == "torchtitan" and "pp" in plan:
         found["plan"] |= {"shard": "parameters", "dp_shard": plan["dp"]}
+    if framework == "megatron":  # fuses attention in 16 bits only
+        found["workload"]["precision"] = "fp16"
     return found
 
 
