@@ -124,3 +124,68 @@ def test_it_measures_what_the_wire_was_set_to(tmp_path) -> None:
     assert link.bytes_per_second == pytest.approx(WIDE_BYTES_PER_SECOND, rel=WITHIN)
     assert 2 * link.latency_seconds == pytest.approx(WIDE_RTT_SECONDS, rel=WITHIN)
     assert found["elapsed_seconds"] < 60
+
+
+NODES = {"n0": "10.82.0.1", "n1": "10.82.0.2", "n2": "10.82.0.5", "s0": "10.82.0.3", "s1": "10.82.0.4"}
+
+
+@contextmanager
+def switched() -> Iterator[dict[str, str]]:
+    """Nodes of two zones on one switch; each has a device `net0`."""
+    with namespaces("sw", *NODES) as spaces:
+        switch = spaces["sw"]
+        run_ip("-n", switch, "link", "add", "bridge0", "type", "bridge")
+        run_ip("-n", switch, "link", "set", "bridge0", "mtu", "9000", "up")
+        for name, address in NODES.items():
+            inside = ("-n", spaces[name])
+            run_ip("-n", switch, "link", "add", name, "type", "veth", "peer", "name", "net0", "netns", spaces[name])
+            run_ip("-n", switch, "link", "set", name, "mtu", "9000", "master", "bridge0", "up")
+            run_ip(*inside, "address", "add", f"{address}/24", "dev", "net0")
+            run_ip(*inside, "link", "set", "net0", "up")
+        yield spaces
+
+
+def slow_down(space: str, rate: str) -> None:
+    """Hold what leaves a node to a rate."""
+    words = f"qdisc add dev net0 root tbf rate {rate} burst 64kb latency 50ms"
+    subprocess.run(["tc", "-n", space, *words.split()], check=True, capture_output=True)
+
+
+def findings(found: dict) -> dict[tuple[str, str], dict]:
+    return {(each["code"], each["where"]): each for each in found["findings"]}
+
+
+def test_it_names_the_pair_the_cause_and_the_fix_of_faults_put_there(tmp_path) -> None:
+    with switched() as spaces:
+        run_ip("-n", spaces["s1"], "route", "add", "blackhole", f"{NODES['n1']}/32")
+        run_ip("-n", spaces["n1"], "link", "set", "net0", "mtu", "1300")
+        for name in NODES:
+            slow_down(spaces[name], "100mbit" if name == "s0" else "400mbit")
+        zones = {"north": [NODES[name] for name in ("n0", "n1", "n2")], "south": [NODES["s0"], NODES["s1"]]}
+        value = job(zones, "300 Mbit/s", "1 ms")
+        code, found = doctor(tmp_path, value, {NODES[name]: spaces[name] for name in NODES})
+    assert code == 4
+    named = findings(found)
+    back = named.pop(("unreachable", f"{NODES['n1']} -> {NODES['s1']}"))
+    assert "timed out" in back["message"]
+    assert "dropped" in back["cause"]
+    there = named.pop(("unreachable", f"{NODES['s1']} -> {NODES['n1']}"))
+    assert "route" in there["cause"]
+    assert f"route on {NODES['s1']}" in there["fix"]
+    assert not [each for each in named.values() if each["severity"] == "error"], named
+    mtu = named.pop(("mtu_differs", NODES["n1"]))
+    assert f"MTU of 1300 bytes, but {NODES['n0']}, {NODES['n2']} 1500" in mtu["message"]
+    assert mtu["fix"].endswith(f"`ip link set dev net0 mtu 1500` on {NODES['n1']}.")
+    slow = named.pop(("slower_than_job", "south -> north"))
+    assert "job file says" in slow["message"]
+    assert ("slower_than_job", "north -> south") not in named
+    assert set(named) == {("slow_pair", f"{NODES['s0']} -> {NODES['s1']}")}, named
+    assert slow["cause"].endswith("narrower, or others use it.") or "sent again" in slow["cause"]
+    rates = {(link["from_zone"], link["to_zone"]): link["bytes_per_second"] for link in found["measured_links"]}
+    assert rates["south", "north"] >= 12.5e6 * (1 - WITHIN)
+    (s0,) = [node["index"] for node in found["nodes"] if node["address"] == NODES["s0"]]
+    for path in found["paths"]:
+        for rate in path["rates"] if path["from_node"] == s0 else ():
+            assert rate["bytes_per_second"] == pytest.approx(12.5e6, rel=WITHIN)
+    assert found["elapsed_seconds"] < 60
+    assert found["not_measured"]

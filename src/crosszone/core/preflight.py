@@ -47,6 +47,10 @@ class ProbeRequest:
     """Python packages without which ranks do not start."""
     needs_gpus: bool = False
 
+    def label(self, index: int) -> str:
+        """How people call a node."""
+        return next(node.label for node in self.nodes if node.index == index)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:

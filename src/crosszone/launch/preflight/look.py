@@ -23,11 +23,11 @@ from crosszone.launch.preflight.sample import (
     schedule,
 )
 from crosszone.launch.preflight.seen import FolderSeen, Seen, ZoneRate, node_facts
-from crosszone.launch.preflight.session import NodeSession, in_parallel
+from crosszone.launch.preflight.session import NodeLost, NodeSession, in_parallel
 
-START_SECONDS = 20.0
+START_SECONDS = 15.0
 """To log in, start Python and say what the node is."""
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 12.0
 NUM_PORTS = 2
 """Of those that the system chooses, as ranks connect to."""
 LIMIT_SECONDS = 0.3
@@ -38,7 +38,7 @@ MOST_WARMUP_SECONDS = 1.5
 MARGIN_SECONDS = 0.3
 AT_LIMIT_FRACTION = 0.7
 RISING_RATIO = 1.15
-DEADLINE_SECONDS = 52.0
+DEADLINE_SECONDS = 46.0
 """After which no measurement is started."""
 Progress = Callable[[float], None]
 
@@ -95,11 +95,11 @@ class _Visit:
     def ask_facts(self) -> None:
         """What each node is; those who do not answer are lost."""
         folder = self.request.checkpoint_folder
-        found = self._everyone("facts", START_SECONDS, {index: {"folder": folder} for index in self.sessions})
+        found = self._everyone("facts", {index: {"folder": folder} for index in self.sessions})
         self.facts = {index: node_facts(said) for index, said in found.items()}
         if len(self.request.nodes) > 1:
             asked = {index: {"seconds": LIMIT_SECONDS} for index in self.facts}
-            self.limits = self._everyone("limit", ANSWER_SECONDS, asked)
+            self.limits = self._everyone("limit", asked)
 
     def open_ports(self) -> None:
         """The port where ranks meet on the first node, and others on all."""
@@ -110,7 +110,7 @@ class _Visit:
             loopback = (node.address or "").startswith("127.")
             address = node.address if loopback else ""
             asked[node.index] = {"address": address, "ports": [*ports, *([0] * NUM_PORTS)]}
-        for index, opened in self._everyone("listen", ANSWER_SECONDS, asked).items():
+        for index, opened in self._everyone("listen", asked).items():
             self.ports[index] = [each["port"] for each in opened if each["problem"] is None]
             if index == first:
                 self.port_problem = opened[0]["problem"]
@@ -146,7 +146,7 @@ class _Visit:
             if self._is_late():
                 self.not_measured.append(f"round trips of {len(now)} pairs: time was up.")
                 continue
-            for pair, found in self._each("ping", ANSWER_SECONDS, {pair: self._end(pair) for pair in now}).items():
+            for pair, found in self._each("ping", {pair: self._end(pair) for pair in now}).items():
                 self._note_ping(pair, found)
             self._measure_mtu([way for pair in now for way in (pair, pair[::-1])])
 
@@ -172,12 +172,12 @@ class _Visit:
             return
         writer, others = nodes[0], nodes[1:]
         path = f"{folder}/.crosszone-{secrets.token_hex(8)}"
-        written = self._everyone("write", ANSWER_SECONDS, {writer: {"path": path}})
+        written = self._everyone("write", {writer: {"path": path}})
         problem = written.get(writer, "it did not answer in time")
-        saw = self._everyone("sees", ANSWER_SECONDS, {index: {"path": path} for index in others}) if not problem else {}
+        saw = self._everyone("sees", {index: {"path": path} for index in others}) if not problem else {}
         missed = tuple(index for index in others if saw.get(index) is False)
         self.folder = FolderSeen(writer=writer, problem=problem, missed_by=missed)
-        self._everyone("remove", ANSWER_SECONDS, {index: {"path": path} for index in (writer, *missed)})
+        self._everyone("remove", {index: {"path": path} for index in (writer, *missed)})
 
     def seen(self) -> Seen:
         """What came together."""
@@ -192,26 +192,29 @@ class _Visit:
             not_measured=tuple(self.not_measured),
         )
 
-    def _everyone(self, what: str, limit_seconds: float, asked: Mapping[int, Mapping[str, Any]]) -> dict[int, Any]:
-        """The answers of those who can be asked; who does not answer is not asked again."""
-        return self._each(what, limit_seconds, {(index, index): each for index, each in asked.items()}, by_node=True)
+    def _everyone(self, what: str, asked: Mapping[int, Mapping[str, Any]]) -> dict[int, Any]:
+        """The answers of those who can be asked, by node."""
+        found = self._ask({(index, index): (what, each) for index, each in asked.items()})
+        return {pair[0]: value for pair, value in found.items()}
 
-    def _each(
-        self, what: str, limit_seconds: float, asked: Mapping[Pair, Mapping[str, Any]], *, by_node: bool = False
-    ) -> dict[Any, Any]:
-        """Answers by pair, each of its first node, or by node; what failed on the node is left out."""
+    def _each(self, what: str, asked: Mapping[Pair, Mapping[str, Any]]) -> dict[Pair, Any]:
+        """The answers of the first node of each pair."""
+        return self._ask({pair: (what, each) for pair, each in asked.items()})
+
+    def _ask(self, asked: Mapping[Pair, tuple[str, Mapping[str, Any]]]) -> dict[Pair, Any]:
+        """Ask all at the same time. What failed has no answer; who does not answer is lost, and not asked again."""
+        limit_seconds = ANSWER_SECONDS if self.facts else START_SECONDS
         found = in_parallel(
             {
-                pair: partial(self.sessions[pair[0]].call, what, limit_seconds=limit_seconds, **each)
-                for pair, each in asked.items()
+                pair: partial(self.sessions[pair[0]].call, what, limit_seconds=limit_seconds, **arguments)
+                for pair, (what, arguments) in asked.items()
                 if pair[0] in self.sessions and pair[0] not in self.lost
             }
         )
         for pair, value in found.items():
-            if type(value).__name__ == "NodeLost":
+            if isinstance(value, NodeLost):
                 self.lost.setdefault(pair[0], str(value))
-        good = {pair: value for pair, value in found.items() if not isinstance(value, Exception)}
-        return {pair[0]: value for pair, value in good.items()} if by_node else good
+        return {pair: value for pair, value in found.items() if not isinstance(value, Exception)}
 
     def _reach(self, pairs: Sequence[Pair], addresses: Mapping[Pair, str | None]) -> dict[Pair, dict[str, Any]]:
         targets: dict[int, list[Pair]] = {}
@@ -226,7 +229,7 @@ class _Visit:
             }
             for index, mine in targets.items()
         }
-        answers = self._everyone("reach", ANSWER_SECONDS, asked)
+        answers = self._everyone("reach", asked)
         return {
             pair: said for index, found in answers.items() for pair, said in zip(targets[index], found, strict=True)
         }
@@ -259,7 +262,7 @@ class _Visit:
             device = self.facts[way[0]].interface(path.interface) if path is not None else None
             if path is not None and path.is_open and device is not None and path.rtt_seconds is not None:
                 asked[way] = {**self._end(way), "most_bytes": device.mtu_bytes, "rtt_seconds": path.rtt_seconds}
-        for way, found in self._each("path_mtu", ANSWER_SECONDS, asked).items():
+        for way, found in self._each("path_mtu", asked).items():
             self.paths[way] = dataclasses.replace(self.paths[way], path_mtu_bytes=found)
 
     def _measure_round(self, trials: Sequence[Trial], warmup_seconds: float, trial_seconds: float) -> None:
@@ -271,26 +274,21 @@ class _Visit:
                 asked[pair] = ("send", {**self._end(pair), **test, "seconds": trial_seconds - MARGIN_SECONDS})
                 counted = {**test, "warmup_seconds": warmup_seconds, "window_seconds": window_seconds}
                 asked[pair[::-1]] = ("count", counted)
-        found = in_parallel(
-            {
-                pair: partial(self.sessions[pair[0]].call, what, limit_seconds=ANSWER_SECONDS, **each)
-                for pair, (what, each) in asked.items()
-            }
-        )
+        found = self._ask(asked)
         for trial in trials:
             rates = [self._rate(pair, trial, found) for pair in trial.pairs]
             self._note_rates(trial, [rate for rate in rates if rate is not None])
 
     def _rate(self, pair: Pair, trial: Trial, found: Mapping[Pair, Any]) -> Rate | None:
-        sent, counted = found[pair], found[pair[::-1]]
-        if isinstance(counted, Exception) or counted["problem"] is not None:
+        sent, counted = found.get(pair), found.get(pair[::-1])
+        if counted is None or counted["problem"] is not None:
             return None
         first, second = counted["halves"]
         rate, limit = counted["bytes_per_second"], min((self.limits.get(node) or 0.0 for node in pair), default=0.0)
         return Rate(
             num_streams=trial.num_streams,
             bytes_per_second=rate,
-            resent_fraction=None if isinstance(sent, Exception) else sent["resent_fraction"],
+            resent_fraction=None if sent is None else sent["resent_fraction"],
             is_rising=second > RISING_RATIO * first,
             is_at_limit=limit > 0 and rate > AT_LIMIT_FRACTION * limit,
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from crosszone.core.preflight import ERROR, WARNING, NodePath, PreflightFinding, ProbeRequest
+from crosszone.launch.preflight.sample import by_zone
 from crosszone.launch.preflight.seen import Seen
 
 LEAST_BYTES_PER_SECOND = 1000.0
@@ -44,7 +47,8 @@ def path_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFindin
         )
     for pair in sorted(seen.paths):
         if pair[0] < pair[1] or pair[::-1] not in seen.paths:
-            yield from _packets(label, seen, seen.paths[pair])
+            yield from _packets(request, seen, seen.paths[pair])
+    yield from _sizes(request, seen)
 
 
 def _unresolved(label: dict[int, str], seen: Seen) -> Iterator[PreflightFinding]:
@@ -115,31 +119,48 @@ def _port(port: int, request: ProbeRequest) -> str:
     return f"port {port}, where ranks meet" if port == request.port else f"port {port}, chosen by the system"
 
 
-def _packets(label: dict[int, str], seen: Seen, path: NodePath) -> Iterator[PreflightFinding]:
-    """Both ends' devices and the path between them carry packets of one size."""
+def _sizes(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
+    """Devices of one zone, and of two zones, that send packets of different sizes."""
+    usual: dict[str, int] = {}
+    device = {path.from_node: path.interface for path in seen.paths.values() if path.is_open}
+    for zone, members in by_zone(request.nodes).items():
+        sizes = {index: size for index in members if (size := _mtu(seen, index, device.get(index))) is not None}
+        if not sizes:
+            continue
+        counts = Counter(sizes.values())
+        # Where as many have one size as the other, the smaller passes everywhere.
+        usual[zone] = min(counts, key=lambda size: (-counts[size], size))
+        for index, size in sizes.items():
+            if size != usual[zone]:
+                peers = ", ".join(request.label(other) for other in sizes if sizes[other] == usual[zone])
+                yield _differs(request.label(index), f"{device[index]} has", size, peers, usual[zone], device[index])
+    for start, to in combinations(usual, 2):
+        if usual[start] != usual[to]:
+            yield _differs(f"{start} -> {to}", "the zone's devices have", usual[start], to, usual[to], "DEVICE")
+
+
+def _differs(where: str, what: str, size: int, others: str, usual: int, device: str | None) -> PreflightFinding:
+    return PreflightFinding(
+        code="mtu_differs",
+        severity=WARNING,
+        where=where,
+        message=f"{what} an MTU of {size} bytes, but {others} {usual}; packets above {min(size, usual)} bytes are lost "
+        "where no router says so.",
+        cause="One side was set up for another packet size than the other.",
+        fix=f"Set both alike, as `ip link set dev {device} mtu {usual}` on {where.partition(' -> ')[0]}.",
+    )
+
+
+def _packets(request: ProbeRequest, seen: Seen, path: NodePath) -> Iterator[PreflightFinding]:
+    """The path carries less than the devices of both ends send."""
     back = seen.paths.get((path.to_node, path.from_node))
-    ends = [(each, _mtu(seen, each)) for each in (path, back) if each is not None]
-    sizes = [size for _, size in ends if size is not None]
-    if len(sizes) < 2:
-        return
-    where = f"{label[path.from_node]} -> {label[path.to_node]}"
-    (one, other), least = sizes, min(*sizes, MOST_PACKET_BYTES)
-    arrived = [each.path_mtu_bytes for each, _ in ends if each.path_mtu_bytes is not None]
+    ends = [each for each in (path, back) if each is not None]
+    sizes = [size for each in ends if (size := _mtu(seen, each.from_node, each.interface)) is not None]
+    arrived = [each.path_mtu_bytes for each in ends if each.path_mtu_bytes is not None]
+    least = min(*sizes, MOST_PACKET_BYTES) if len(sizes) == 2 else 0
     if arrived and min(arrived) < least:
+        where = f"{request.label(path.from_node)} -> {request.label(path.to_node)}"
         yield _narrow(where, path, back, min(arrived), least)
-    elif one != other:
-        assert back is not None, "there are two sizes"
-        high = path if one > other else back
-        device, node = high.interface, label[high.from_node]
-        yield PreflightFinding(
-            code="mtu_differs",
-            severity=WARNING,
-            where=where,
-            message=f"{path.interface} of {label[path.from_node]} has an MTU of {one} bytes, {back.interface} of "
-            f"{label[path.to_node]} of {other}; larger packets than {least} are lost.",
-            cause="One side was set up for another packet size than the other.",
-            fix=f"Set both alike, as `ip link set dev {device} mtu {least}` on {node}.",
-        )
 
 
 def _narrow(where: str, path: NodePath, back: NodePath | None, arrived: int, least: int) -> PreflightFinding:
@@ -159,7 +180,7 @@ def _narrow(where: str, path: NodePath, back: NodePath | None, arrived: int, lea
     )
 
 
-def _mtu(seen: Seen, path: NodePath) -> int | None:
-    facts = seen.facts[path.from_node]
-    device = facts.interface(path.interface) if facts is not None else None
+def _mtu(seen: Seen, node: int, interface: str | None) -> int | None:
+    facts = seen.facts[node]
+    device = facts.interface(interface) if facts is not None else None
     return None if device is None else device.mtu_bytes
