@@ -24,7 +24,8 @@ def command(words: Iterable[str]) -> str:
 def assignment(name: str, value: str) -> str:
     """A shell line that exports `value`."""
     assert re.fullmatch(r"[A-Z_][A-Z0-9_]*", name), name
-    return f"export {name}={shlex.quote(value)}"
+    quoted = f"'{value}'" if re.fullmatch(r"=[\w.-]*", value) else shlex.quote(value)  # x==y reads as a comparison
+    return f"export {name}={quoted}"
 
 
 def shown(text: str) -> str:

@@ -1,0 +1,67 @@
+"""Parts of a launch: nodes alike, in the order of their ranks, that a scheduler starts as one group and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from crosszone.core.bundle import TORCHRUN, Agent, Launch
+from crosszone.core.cluster import NodeGroup, Zone
+from crosszone.core.codec import fingerprint
+from crosszone.errors import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Agents that follow each other, on nodes of one group, with as many ranks each."""
+
+    index: int
+    zone: Zone
+    group: NodeGroup
+    agents: tuple[Agent, ...]
+
+    @property
+    def num_ranks(self) -> int:
+        """Of each of its agents."""
+        return self.agents[0].num_ranks
+
+
+def parts(launch: Launch, agents: Sequence[Agent]) -> tuple[Part, ...]:
+    """The parts of `agents`, some or all of the launch's."""
+    runs = groupby(agents, key=lambda agent: (agent.zone_index, agent.node_group, agent.num_ranks))
+    return tuple(
+        Part(
+            index=index,
+            zone=launch.zones[key[0]],
+            group=launch.zones[key[0]].node_groups[key[1]],
+            agents=tuple(run),
+        )
+        for index, (key, run) in enumerate(runs)
+    )
+
+
+def job_name(launch: Launch) -> str:
+    """A name for the job, a DNS label (RFC 1035) of ours; the same for the same job, whatever its nodes are called."""
+    nodes = [(*agent.node_key, agent.num_ranks) for agent in launch.agents]
+    facts = (launch.argv, launch.environment, launch.timeouts, launch.zones, launch.only_zone, nodes)
+    return f"cz-{fingerprint(*facts, launch.device, launch.port, launch.data_path, launch.checkpoint_folder)}"
+
+
+def unfit_for_parts(launch: Launch, *, backend: str) -> Iterator[Finding]:
+    """Why a scheduler that starts one torchrun on each node cannot start `launch`."""
+    if launch.launcher != TORCHRUN:
+        yield Finding(
+            code="launcher",
+            where="--framework",
+            message=f"{backend} starts ranks with torchrun here, but the framework needs {launch.launcher}.",
+            hint="Take mpi or ssh.",
+        )
+    if len(launch.agents) > launch.num_nodes:
+        yield Finding(
+            code="several_agents",
+            where="plan",
+            message=f"{backend} starts one torchrun on each node, but the plan puts ranks that do not follow each "
+            f"other on one node: {len(launch.agents)} launchers on {launch.num_nodes} nodes.",
+            hint="Take ssh or bare, or a plan whose stages fill whole nodes.",
+        )
