@@ -33,6 +33,7 @@ JOB = {
     "plan": {"dp": 3, "microbatch_size": 2},
 }
 SHARDED = {"shard": "parameters", "dp_shard": 3}
+ZERO_1 = {"shard": "optimizer", "dp_shard": 3}
 
 
 def train(folder: Path, program: str = "run_training.sh") -> str:
@@ -50,8 +51,11 @@ def steps(folder: Path, rank: int = 0) -> list[dict]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("framework", "plan"), [("ddp", {}), ("fsdp", SHARDED)])
+@pytest.mark.parametrize(
+    ("framework", "plan"), [("ddp", {}), ("fsdp", SHARDED), ("deepspeed", ZERO_1), ("deepspeed", SHARDED)]
+)
 def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
+    pytest.importorskip("torch" if framework != "deepspeed" else "deepspeed")
     problem = service.read({**JOB, "plan": {**JOB["plan"], **plan}})
     folder = tmp_path / "bundle"
     options = {"framework": framework, "backend": "local", "device": "cpu"}
@@ -61,6 +65,25 @@ def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
     assert [record["step"] for record in first] == list(range(1, 11))
     assert first[-1]["loss"] < first[0]["loss"]
     assert {path.name for path in (folder / "logs").iterdir()} == {f"rank-{rank}.jsonl" for rank in range(3)}
+
+
+@pytest.mark.slow
+def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path) -> None:
+    """Six steps, a checkpoint, and four more: losses are those of ten steps without a stop, to the last bit."""
+    pytest.importorskip("deepspeed")
+    problem = service.read({**JOB, "plan": {**JOB["plan"], **SHARDED}})
+    bundle = service.deploy(problem, framework="deepspeed", backend="local", device="cpu", num_steps=10)
+    losses = []
+    for name, stops in (("whole", [10]), ("halves", [6, 10])):
+        service.write_bundle(bundle, tmp_path / name)
+        path = tmp_path / name / "configs" / "train.json"
+        text = path.read_text()
+        for stop in stops:
+            path.write_text(json.dumps(json.loads(text) | {"num_steps": stop}))
+            train(tmp_path / name)
+        losses.append([(record["step"], record["loss"]) for record in steps(tmp_path / name)])
+    assert losses[0] == losses[1]
+    assert [step for step, _ in losses[1]] == list(range(1, 11))
 
 
 ENTRY = """
