@@ -1,7 +1,7 @@
 """What a torchtitan bundle cannot do beyond what its framework cannot express: models, formats, lengths.
 
-Read in torchtitan 0.2.2: models/llama3/model/model.py and infra/parallelize.py, distributed/utils.py
-(`maybe_enable_amp`), distributed/parallel_dims.py (`seq_len_divisor`), config/job_config.py.
+Read in torchtitan 0.2.2: models/llama3/model/model.py, distributed/parallel_dims.py (`seq_len_divisor`),
+config/job_config.py.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ V_SCHEDULES = ("zbv",)
 def titan_problems(problem: Problem, plan: Plan, request: DeployRequest) -> Iterator[Finding]:
     """Every reason why torchtitan cannot train `problem` by `plan`."""
     yield from _model(problem.model)
-    yield from _formats(problem.workload.dtypes, plan)
+    yield from _formats(problem.workload.dtypes)
     if problem.workload.attention != "flash":
         yield _finding("workload.attention", "torchtitan always fuses attention.", "Take flash.")
     length, divisor = problem.workload.sequence_length, plan.tp * plan.cp * 2
@@ -97,18 +97,10 @@ def _unlike_llama(model: Model) -> Iterator[str]:
     return (reason for reason, differs in found.items() if differs)
 
 
-def _formats(dtypes: Dtypes, plan: Plan) -> Iterator[Finding]:
+def _formats(dtypes: Dtypes) -> Iterator[Finding]:
     if dtypes not in DTYPES:
         message = f"torchtitan has no way to compute in {dtypes.compute} with these formats of weights and states."
         yield _finding("workload.precision", message, "Take fp32, bf16 or fp8, and leave single formats out.")
-    is_mixed = dtypes.master_weights is not None
-    is_split, is_sharded = plan.tp * plan.pp > 1, plan.cp * plan.dp_shard > 1
-    if is_mixed and is_split and not is_sharded:
-        message = (
-            f"torchtitan narrows weights where FSDP gathers them, so that tp={plan.tp}, pp={plan.pp} with "
-            f"dp_shard*cp = 1 would train in fp32, not {dtypes.compute}."
-        )
-        yield _finding("plan.dp_shard", message, "Set dp_shard above 1, or precision to fp32.")
 
 
 def _finding(where: str, message: str, hint: str) -> Finding:

@@ -24,9 +24,11 @@ from torchtitan.components.loss import build_cross_entropy_loss
 from torchtitan.components.lr_scheduler import build_lr_schedulers
 from torchtitan.components.metrics import MetricsProcessor
 from torchtitan.components.optimizer import build_optimizers
+from torchtitan.config import TORCH_DTYPE_MAP
 from torchtitan.distributed.pipeline_parallel import pipeline_llm
 from torchtitan.distributed.utils import dist_max
 from torchtitan.models.llama3 import Transformer, TransformerModelArgs, parallelize_llama
+from torchtitan.models.llama3.infra.parallelize import apply_fsdp
 from torchtitan.models.llama3.model.args import RoPEScalingArgs
 from torchtitan.protocols.train_spec import TrainSpec, register_train_spec
 from torchtitan.tools.utils import device_type
@@ -220,6 +222,29 @@ class Records(MetricsProcessor):  # type: ignore[misc]
         return int(self.parallel_dims.dp_replicate * self.parallel_dims.dp_shard)
 
 
+def parallelize(model: nn.Module, parallel_dims: Any, job_config: Any) -> nn.Module:
+    """torchtitan's own way, and weights as narrow as the configuration says where it would leave them wide.
+
+    It narrows where FSDP gathers weights, or by autocast where nothing is split; with tp or pp and one shard it does
+    neither (distributed/utils.py, `maybe_enable_amp`). FSDP over one rank narrows them, and communicates nothing.
+    """
+    model = parallelize_llama(model, parallel_dims, job_config)
+    training, parallelism = job_config.training, job_config.parallelism
+    is_split = parallel_dims.tp_enabled or parallel_dims.pp_enabled
+    if is_split and not parallel_dims.fsdp_enabled and training.mixed_precision_param != training.dtype:
+        parallel_dims.get_optional_mesh("fsdp")  # which makes all of them, though it does not give one of one rank
+        apply_fsdp(
+            model,
+            parallel_dims._meshes["fsdp"],
+            param_dtype=TORCH_DTYPE_MAP[training.mixed_precision_param],
+            reduce_dtype=TORCH_DTYPE_MAP[training.mixed_precision_reduce],
+            pp_enabled=parallel_dims.pp_enabled,
+            cpu_offload=training.enable_cpu_offload,
+            reshard_after_forward_policy=parallelism.fsdp_reshard_after_forward,
+        )
+    return model
+
+
 def build_loss(job_config: Any, *, parallel_dims: Any) -> Loss:
     """torchtitan's sum of cross-entropies, with gradients as of the mean over the step's tokens."""
     loss: Loss = build_cross_entropy_loss(job_config)
@@ -256,7 +281,7 @@ register_train_spec(
     TrainSpec(
         model_cls=Transformer,
         model_args={FLAVOR: JobArgs()},
-        parallelize_fn=parallelize_llama,
+        parallelize_fn=parallelize,
         pipelining_fn=pipeline_llm,
         build_optimizers_fn=build_optimizers,
         build_lr_schedulers_fn=build_lr_schedulers,

@@ -206,13 +206,6 @@ def test_other_families_are_refused(told, job, model: str) -> None:
         told(job)
 
 
-def test_mixed_precision_needs_shards(told, job) -> None:
-    plan = {"pp": 4, "dp": 1}
-    assert "would train in fp32, not bf16" in refusal(told, job, plan)
-    job["workload"]["precision"] = "fp32"
-    assert told(job, plan)["training"]["mixed_precision_param"] == "float32"
-
-
 def test_what_has_no_key_is_refused(told, job) -> None:
     assert "prefetch" in refusal(told, job, {**SHARDED, "prefetch": 2})
     assert "bucket_bytes" in refusal(told, job, {**SHARDED, "bucket_bytes": "25 MB"})

@@ -1,0 +1,103 @@
+"""Torchtitan bundles train: torchtitan's own trainer on CPUs over Gloo, told by a bundle's files.
+
+`torchtitan_on_cpu.py` stands in for `-m torchtitan.train`; layers are not compiled. Nothing else differs from what a
+GPU node runs.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crosszone import service
+
+if importlib.util.find_spec("torchtitan") is None:
+    pytest.skip("torchtitan is not installed", allow_module_level=True)
+
+NUM_STEPS = 10
+FSDP = {"shard": "parameters"}
+PLANS: dict[str, dict[str, Any]] = {
+    "one GPU": {},
+    "ddp": {"dp": 2},
+    "fsdp": {"dp": 2, "dp_shard": 2, **FSDP},
+    "hsdp": {"dp": 4, "dp_shard": 2, "shard": "gradients", "recompute": "selective"},
+    "tp": {"tp": 2, "sequence_parallel": True, "recompute": "full"},
+    "pp": {"pp": 2},
+    "pp and fsdp": {"pp": 2, "dp": 2, "dp_shard": 2, **FSDP},
+    "interleaved": {"pp": 2, "schedule": "interleaved_1f1b", "num_virtual_stages": 3},
+    "zbv": {"pp": 3, "schedule": "zbv", "num_virtual_stages": 2},
+}
+
+
+def job(plan: dict[str, Any], precision: str = "fp32") -> dict[str, Any]:
+    num_gpus = plan.get("dp", 1) * plan.get("pp", 1) * plan.get("tp", 1)
+    node = {"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": num_gpus, "network": "100 Gbit/s"}
+    sizes = {"num_layers": 6, "hidden_size": 64, "ffn_size": 160, "num_heads": 4, "num_kv_heads": 2, "vocab_size": 512}
+    return {
+        "model": sizes,
+        "workload": {"sequence_length": 32, "global_batch_size": 8, "precision": precision},
+        "cluster": {"zones": [{"name": "a", "nodes": [node]}]},
+        "plan": {"microbatch_size": 1, **plan},
+    }
+
+
+def trained(folder: Path, value: dict[str, Any], *more: str, num_steps: int = NUM_STEPS) -> list[dict[str, Any]]:
+    """What rank 0 wrote of a run of the bundle of `value` in `folder`."""
+    bundle = service.deploy(service.read(value), framework="torchtitan", backend="local", num_steps=num_steps)
+    service.write_bundle(bundle, folder)
+    program = Path(__file__).with_name("torchtitan_on_cpu.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={bundle.launch.world_size}", str(program), *bundle.launch.argv[2:]]
+    command += ["--compile.no-enable", *more]
+    environment = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in (folder / "logs" / "rank-0.jsonl").read_text().splitlines()]
+
+
+def steps(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in lines if line["event"] == "step"]
+
+
+@pytest.mark.slow
+def test_a_pipeline_trains_ten_steps_and_goes_on(tmp_path: Path) -> None:
+    """Two stages in bf16: FSDP over one rank, our gradients, a checkpoint after half, and the rest after a restart."""
+    value = job(PLANS["pp"], "bf16")
+    lines = trained(tmp_path / "whole", value, "--checkpoint.interval", "5")
+    assert [line["event"] for line in lines] == ["start", *["step"] * NUM_STEPS, "end"]
+    start = lines[0]
+    assert (start["framework"], start["num_gpus"], start["num_microbatches"]) == ("torchtitan", 2, 8)
+    assert [step["step"] for step in steps(lines)] == list(range(1, NUM_STEPS + 1))
+    assert all(5.5 < step["loss"] < 7.5 for step in steps(lines))  # about ln(512), seen from the first stage too
+    assert all(0.1 < step["gradient_norm"] < 2.0 for step in steps(lines))
+    assert steps(lines)[-1]["consumed_tokens"] == 32 * 8 * NUM_STEPS
+    assert {folder.name for folder in (tmp_path / "whole" / "checkpoints").iterdir()} == {"step-5", "step-10"}
+    (tmp_path / "whole" / "checkpoints" / "step-10" / ".metadata").unlink()  # as if the last one was never whole
+    again = steps(trained(tmp_path / "whole", value, "--checkpoint.interval", "5"))[NUM_STEPS:]
+    assert [step["step"] for step in again] == list(range(6, NUM_STEPS + 1))
+    for first, second in zip(steps(lines)[5:], again, strict=True):
+        assert second["loss"] == first["loss"]
+        assert second["learning_rate"] == first["learning_rate"]
+
+
+@pytest.mark.soak
+def test_every_way_to_split_trains_alike(tmp_path: Path) -> None:
+    """Gradients have one size however they are split, which torchtitan 0.2.2 alone does not give."""
+    found = {name: steps(trained(tmp_path / name, job(plan))) for name, plan in PLANS.items()}
+    for name, records in found.items():
+        assert len(records) == NUM_STEPS, name
+        for record, like in zip(records, found["one GPU"], strict=True):
+            # Weights begin alike only where the random numbers of torch are drawn in one order.
+            assert record["loss"] == pytest.approx(like["loss"], rel=0.05), name
+            assert record["gradient_norm"] == pytest.approx(like["gradient_norm"], rel=0.05), name
+    for one, other in (("one GPU", "ddp"), ("fsdp", "hsdp")):
+        for record, like in zip(found[one], found[other], strict=True):
+            assert record["loss"] == pytest.approx(like["loss"], rel=1e-4)
+            assert record["gradient_norm"] == pytest.approx(like["gradient_norm"], rel=1e-4)
