@@ -50,14 +50,14 @@ class _FailedRank:
     num_restarts: int
     log: Path
     lines: tuple[str, ...]
-    wrote_nanoseconds: int
-    """When it wrote its last words."""
+    wrote_seconds: float
+    """When it wrote its last words, since 1970."""
 
     @property
-    def order(self) -> tuple[bool, bool, int]:
+    def order(self) -> tuple[bool, bool, float]:
         """First the ranks that were not asked to end, of these the ones that do not speak of a lost peer."""
         is_consequence = any(LOST_PEER.search(line) for line in self.lines)
-        return self.exit_code in ASKED_TO_END, is_consequence, self.wrote_nanoseconds
+        return self.exit_code in ASKED_TO_END, is_consequence, self.wrote_seconds
 
 
 def first_failure(launchers: Iterable[LauncherOutput], *, folder: Path, exit_code: int | None) -> RunFailure:
@@ -111,7 +111,7 @@ def _failed_ranks(launcher: LauncherOutput) -> Iterator[_FailedRank]:
             num_restarts=num_restarts,
             log=log,
             lines=last_lines(log),
-            wrote_nanoseconds=log.stat().st_mtime_ns,
+            wrote_seconds=log.stat().st_mtime,
         )
 
 

@@ -84,7 +84,7 @@ def _state(bundle: BundleFolder, run: Run | None) -> tuple[str, str, int]:
     if is_alive(run.supervisor):
         return RUNNING, "", processes
     if processes:
-        return RUNNING, "Its supervisor is gone, its ranks are not; `crosszone stop DIR` ends them.", processes
+        return RUNNING, "Its supervisor is gone, but what it started is not; `crosszone stop DIR` ends it.", processes
     nodes = node_states(bundle)
     if nodes is None:
         return LOST, "Its processes are gone, and nobody wrote how it ended: the machine may have been restarted.", 0
