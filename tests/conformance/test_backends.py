@@ -45,15 +45,20 @@ CANNOT = {
     ("ddp", "three zones pp"),
     ("fsdp", "three zones pp"),
     ("deepspeed", "three zones pp"),
+    ("horovod", "three zones pp"),
     ("megatron", "mixed GPUs"),
 }
-"""(framework, kind of plan): the first three have no stages, the last no kernels for V100."""
+"""(framework, kind of plan): the first four have no stages, the last no kernels for V100."""
+NO_HOROVODRUN = ("bare", "kubernetes", "skypilot", "slurm")
+"""Backends that start each node by itself."""
 MODULES = {"torchtitan": "torchtitan.train", "megatron": "pretrain_gpt"}
 """What ranks run, where it is not our trainer."""
 GPUS_ONLY = ("torchtitan", "megatron")
 """With these `local`, which is tried on CPUs here, says that it cannot; one machine's GPUs are in their own tests."""
 NO_TORCHRUN = ("mpi",)
 """Backends that start ranks themselves; tests/e2e/test_mpi.py runs them."""
+PLACE = {"region": "gcp:us-central1"}
+"""Where skypilot rents."""
 CELLS = list(itertools.product(rendered_frameworks(), backend_names(), KINDS))
 
 
@@ -69,7 +74,7 @@ def job(kind: str, framework: str) -> dict[str, Any]:
             "vocab_size": 512,
         },
         "workload": {"sequence_length": 32, "global_batch_size": 24, "precision": "fp32"},
-        "cluster": {"zones": [{"name": f"zone{index}", "nodes": nodes} for index, nodes in enumerate(zones)]},
+        "cluster": {"zones": [{"name": f"zone{index}", **PLACE, "nodes": nodes} for index, nodes in enumerate(zones)]},
         "plan": {"microbatch_size": 1, **plan},
     }
     if len(zones) > 1:
@@ -101,6 +106,8 @@ def cells_that_render() -> list[Any]:
 
 
 def cannot(framework: str, name: str, kind: str) -> bool:
+    if framework == "horovod" and name in NO_HOROVODRUN:
+        return True
     return (framework, kind) in CANNOT or (framework in GPUS_ONLY and name == "local")
 
 
@@ -127,7 +134,8 @@ def test_scripts_are_clean(framework: str, name: str, kind: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("framework", "name", "kind"), [cell for cell in cells_that_render() if cell.values[1] not in NO_TORCHRUN]
+    ("framework", "name", "kind"),
+    [cell for cell in cells_that_render() if cell.values[1] not in NO_TORCHRUN and cell.values[0] != "horovod"],
 )
 def test_torchrun_takes_its_arguments(framework: str, name: str, kind: str) -> None:
     run = pytest.importorskip("torch.distributed.run")

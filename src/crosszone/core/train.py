@@ -12,7 +12,10 @@ from crosszone.core.timeouts import Timeouts, timeout_problems
 from crosszone.core.workload import Dtypes
 from crosszone.errors import Finding, SpecError
 
-FRAMEWORKS = ("ddp", "fsdp", "deepspeed")
+FRAMEWORKS = ("ddp", "fsdp", "deepspeed", "horovod")
+REPLICATING = ("ddp", "horovod")
+AVERAGING = {"deepspeed": "DeepSpeed", "horovod": "Horovod"}
+"""They give each rank the same weight, whatever it consumed."""
 DEVICES = ("cpu", "cuda")
 BACKENDS = ("gloo", "nccl")
 OFFLOADS = ("none", "parameters")
@@ -68,7 +71,7 @@ class TrainConfig:
     fingerprint: str = ""
     """Of the prediction that the run is compared with."""
     framework: str
-    """ddp | fsdp | deepspeed"""
+    """ddp | fsdp | deepspeed | horovod"""
     device: str
     """cpu | cuda"""
     backend: str
@@ -235,8 +238,10 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("data", "one of path and num_samples is needed, and only one.")
     if config.device == "cpu" and config.backend == "nccl":
         yield _finding("backend", "nccl needs GPUs, but device is cpu.", "Take gloo.")
-    if config.framework == "ddp" and (config.shard, config.dp_shard, config.offload) != ("none", 1, "none"):
-        yield _finding("shard", f"ddp neither shards nor offloads, but shard is {config.shard}.", "Take fsdp.")
+    if config.framework in REPLICATING and (config.shard, config.dp_shard, config.offload) != ("none", 1, "none"):
+        yield _finding(
+            "shard", f"{config.framework} neither shards nor offloads, but shard is {config.shard}.", "Take fsdp."
+        )
     if config.framework == "fsdp" and config.shard not in ("gradients", "parameters"):
         yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
     if config.framework == "fsdp" and config.dp_shard >= 1:
@@ -249,8 +254,9 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
                 f"ranks of one shard group of {config.dp_shard} meet in every microbatch, but have different numbers.",
                 "Give all ranks of a group the same number.",
             )
-    if config.framework == "deepspeed" and len(set(counts)) > 1:
-        yield _finding("rank_microbatches", "deepspeed averages over ranks, so all need the same number.", "Take ddp.")
+    if config.framework in AVERAGING and len(set(counts)) > 1:
+        title = AVERAGING[config.framework]
+        yield _finding("rank_microbatches", f"{title} averages over ranks, so all need the same number.", "Take ddp.")
     if (config.framework == "deepspeed") != (config.deepspeed_config is not None):
         yield _finding("deepspeed_config", "is needed with deepspeed, and only with it.")
     if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):

@@ -10,9 +10,12 @@ from crosszone.deploy.checked_text import shown
 from crosszone.deploy.scripts import agent_path
 from crosszone.units import format_bytes, format_seconds
 
+LEGACY = ("horovod",)
+"""Frameworks whose last release lies years back."""
 WORDS = {
     "en": {
         "title": "Training with {framework} over {backend}",
+        "legacy": "{framework} (legacy)",
         "what": "{world} ranks on {nodes} node(s) in {zones} zone(s). Predicted: {step} a step, {memory} of GPU memory "
         "at the fullest rank.",
         "run": "Run",
@@ -36,6 +39,7 @@ WORDS = {
     },
     "zh": {
         "title": "用 {framework} 训练,通过 {backend} 启动",
+        "legacy": "{framework}(遗留)",
         "what": "共 {world} 个 rank,{nodes} 个节点,{zones} 个 zone。预测:每步 {step},最满的 rank 占用显存 {memory}。",
         "run": "运行",
         "python": "每个节点需要 Python 3.11 或更新版本,并安装 `requirements.txt` 所列软件,或使用 `Containerfile` "
@@ -79,7 +83,7 @@ def readme_text(
         memory=format_bytes(prediction.memory.peak_bytes),
     )
     sections = [
-        f"# {words['title'].format(framework=plan.framework, backend=backend.TITLE)}",
+        f"# {words['title'].format(framework=_title(plan.framework, words), backend=backend.TITLE)}",
         what,
         f"## {words['run']}",
         "\n".join(f"{number}. {step}" for number, step in enumerate(backend.STEPS[language], start=1)),
@@ -96,6 +100,10 @@ def readme_text(
         words["files"],
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _title(framework: str, words: dict[str, str]) -> str:
+    return words["legacy"].format(framework=framework) if framework in LEGACY else framework
 
 
 def _table(launch: Launch, head: str) -> str:

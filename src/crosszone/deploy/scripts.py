@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from crosszone.core.bundle import Agent, Launch
+from crosszone.core.bundle import TORCHRUN, Agent, Launch
 from crosszone.deploy.checked_text import assignment, command
+from crosszone.deploy.horovodrun import horovodrun
 
 ENVIRONMENT_PATH = "environment.sh"
 HEADER = ("#!/usr/bin/env bash",)
@@ -16,6 +17,12 @@ OWN_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 """Gives every start of the ranks a store of its own. Else a rank that was restarted may find the address of its dead
 peer in the one that outlives them (torch 2.13, distributed/elastic/rendezvous/dynamic_rendezvous.py)."""
 
+FOLDER_LINES = (
+    *STRICT,
+    'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."',
+    f"# shellcheck source={ENVIRONMENT_PATH}",
+    f"source ./{ENVIRONMENT_PATH}",
+)
 INTERFACE_LINES = (
     'if ! peer_ip="$(getent ahosts "$peer" | awk \'NR == 1 { print $1 }\')" || [ -z "$peer_ip" ]; then',
     '    echo "error: this node cannot resolve $peer. Add it to DNS or /etc/hosts." >&2',
@@ -49,12 +56,28 @@ def environment_text(launch: Launch) -> str:
         'export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"',
         *([assignment(OWN_STORE, "1")] if len(launch.agents) == 1 else []),
         *(assignment(name, value) for name, value in launch.environment),
+        *_meeting_point(launch),
     ]
     return "\n".join(lines) + "\n"
 
 
+def _meeting_point(launch: Launch) -> list[str]:
+    """torchrun tells its ranks where to meet; horovodrun does not."""
+    if launch.launcher == TORCHRUN:
+        return []
+    address = launch.agents[0].address or "127.0.0.1"
+    return [assignment("MASTER_ADDR", address), assignment("MASTER_PORT", str(launch.port))]
+
+
 def agent_text(launch: Launch, agent: Agent) -> str:
-    """The program that starts the ranks of `agent` on its node, and ends with them."""
+    """The program that starts the ranks of `agent` on its node, and ends with them; with horovodrun those of all."""
+    if launch.launcher != TORCHRUN:
+        return script(
+            f"# Starts all {launch.world_size} ranks. Run it on the node that README.md names.",
+            *FOLDER_LINES,
+            *(_visible_gpus(launch, agent) if launch.num_nodes == 1 else ()),
+            horovodrun(launch),
+        )
     last = agent.first_rank + agent.num_ranks - 1
     return script(
         f"# Starts ranks {agent.first_rank} to {last} of {launch.world_size}. Run it on the node that README.md names.",
@@ -65,14 +88,7 @@ def agent_text(launch: Launch, agent: Agent) -> str:
 
 def node_lines(launch: Launch, agent: Agent) -> tuple[str, ...]:
     """How the program of an agent begins: in the bundle's folder, with the variables of every rank and of its node."""
-    return (
-        *STRICT,
-        'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."',
-        f"# shellcheck source={ENVIRONMENT_PATH}",
-        f"source ./{ENVIRONMENT_PATH}",
-        *_visible_gpus(launch, agent),
-        *_interface(launch, agent),
-    )
+    return (*FOLDER_LINES, *_visible_gpus(launch, agent), *_interface(launch, agent))
 
 
 def torchrun(launch: Launch, agent: Agent) -> str:

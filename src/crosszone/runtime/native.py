@@ -37,7 +37,7 @@ class NativeEngine:
             recompute=config.recompute,
             dtype=DTYPES[config.dtypes.master_weights or config.dtypes.weights],
         )
-        self._forward = self._replicated() if config.framework == "ddp" else self._sharded()
+        self._forward = self._sharded() if config.framework == "fsdp" else self._replicated()
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, config.optimizer),
             lr=config.optimizer.learning_rate,
@@ -177,9 +177,9 @@ class NativeEngine:
         yield
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
-        """DDP computes in 16 bits under autocast; FSDP casts what it gathers."""
+        """Replicas compute in 16 bits under autocast; FSDP casts what it gathers."""
         dtype = DTYPES[self.config.dtypes.compute]
-        is_narrow = self.config.framework == "ddp" and dtype != torch.float32
+        is_narrow = self.config.framework != "fsdp" and dtype != torch.float32
         return torch.autocast(self.world.device.type, dtype=dtype, enabled=is_narrow)
 
     def _clip(self, max_norm: float | None) -> float:

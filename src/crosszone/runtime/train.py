@@ -38,7 +38,7 @@ STOPPED_EXIT_CODE = 128 + signal.SIGTERM
 
 
 class Engine(Protocol):
-    """What DDP, FSDP2 and DeepSpeed have in common."""
+    """What DDP, FSDP2, DeepSpeed and Horovod have in common."""
 
     checkpoint_format: str
 
@@ -276,6 +276,10 @@ def _engine(config: TrainConfig, world: World, folder: Path) -> Engine:
         from crosszone.runtime.zero import ZeroEngine
 
         return ZeroEngine(config, world, folder=folder)
+    if config.framework == "horovod":
+        from crosszone.runtime.horovod import HorovodEngine
+
+        return HorovodEngine(config, world, folder=folder)
     from crosszone.runtime.native import NativeEngine
 
     return NativeEngine(config, world, folder=folder)

@@ -49,6 +49,10 @@ def open_world(config: TrainConfig) -> Iterator[World]:
 
     Errors: SpecError where more or fewer ranks run than the configuration says; PreflightFailed without a GPU.
     """
+    if config.framework == "horovod":
+        from crosszone.runtime.horovod import take_ranks
+
+        take_ranks()
     num_ranks = int(os.environ.get("WORLD_SIZE", "1"))
     rank_microbatches = dealt_microbatches(config, num_ranks)
     dp_shard = _shard_size(config, num_ranks)

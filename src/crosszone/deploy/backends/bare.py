@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crosszone.core.bundle import Launch
+from crosszone.deploy.horovodrun import no_horovodrun
 from crosszone.deploy.scripts import agent_path, agent_text
 from crosszone.errors import Finding
 
@@ -25,8 +26,8 @@ STEPS = {
 
 
 def problems(launch: Launch) -> Iterator[Finding]:
-    """Every launch can be started by hand."""
-    return iter(())
+    """Every launch can be started by hand but horovodrun's."""
+    return no_horovodrun(launch, "bare")
 
 
 def render(launch: Launch) -> dict[str, str]:

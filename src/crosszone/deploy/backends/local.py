@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crosszone.core.bundle import Launch
+from crosszone.core.bundle import HOROVODRUN, Launch
+from crosszone.deploy.horovodrun import horovodrun
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
 from crosszone.errors import Finding
 
@@ -40,7 +41,7 @@ def render(launch: Launch) -> dict[str, str]:
             f"# shellcheck source={ENVIRONMENT_PATH}",
             f"source ./{ENVIRONMENT_PATH}",
             *([] if agent.has_whole_node or launch.device == "cpu" else [_first_gpus(launch)]),
-            torchrun(launch, agent),
+            horovodrun(launch) if launch.launcher == HOROVODRUN else torchrun(launch, agent),
         )
     }
 

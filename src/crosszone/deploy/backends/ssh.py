@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from crosszone.core.bundle import Launch
 from crosszone.core.codec import fingerprint
 from crosszone.deploy.checked_text import command
+from crosszone.deploy.horovodrun import horovodrun_problems, starters
 from crosszone.deploy.scripts import STRICT, agent_path, agent_text, script
 from crosszone.errors import Finding
 
@@ -80,7 +81,7 @@ REMOTE_LINES = (
 )
 COPY_AND_START_LINES = (
     'if [ "${1:-}" != --follow ]; then',
-    '    for address in $(printf "%s\\n" "${addresses[@]}" | sort -u); do',
+    '    for address in $(printf "%s\\n" "${copied[@]}" | sort -u); do',
     '        echo "copying to $address"',
     "        tar -cf - --exclude=./logs --exclude=./checkpoints . | \\",
     '            on "$address" "mkdir -p $folder && tar -C $folder -xf -"',
@@ -154,13 +155,13 @@ FETCH_LINES = (
 
 
 def problems(launch: Launch) -> Iterator[Finding]:
-    """Every launch can be started so."""
-    return iter(())
+    """Every launch can be started so; of Horovod's, what one command can say."""
+    return horovodrun_problems(launch)
 
 
 def render(launch: Launch) -> dict[str, str]:
     """The nodes' programs, and those that copy, start, follow and stop them."""
-    agents = {agent_path(agent): agent_text(launch, agent) for agent in launch.started}
+    agents = {agent_path(agent): agent_text(launch, agent) for agent in starters(launch)}
     here = (
         *STRICT,
         'cd -- "$(dirname -- "${BASH_SOURCE[0]}")"',
@@ -244,9 +245,10 @@ def _nodes(launch: Launch) -> str:
         "# shellcheck shell=bash disable=SC2034",
         "# The folder on every node (below the home folder), and the nodes with their programs, in the order of ranks.",
         f"folder=crosszone-{fingerprint(launch)}",
-        f"addresses=({command(str(agent.address) for agent in launch.started)})",
-        f"names=({command(agent.name for agent in launch.started)})",
-        f"programs=({command(agent_path(agent) for agent in launch.started)})",
+        f"copied=({command(str(agent.address) for agent in launch.started)})",
+        f"addresses=({command(str(agent.address) for agent in starters(launch))})",
+        f"names=({command(agent.name for agent in starters(launch))})",
+        f"programs=({command(agent_path(agent) for agent in starters(launch))})",
         *REMOTE_LINES,
     ]
     return "\n".join(lines) + "\n"
