@@ -14,7 +14,7 @@ from crosszone.errors import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Agents that follow each other, on nodes of one group, with as many ranks each."""
+    """Agents that follow each other, on nodes of one group."""
 
     index: int
     zone: Zone
@@ -23,13 +23,13 @@ class Part:
 
     @property
     def num_ranks(self) -> int:
-        """Of each of its agents."""
-        return self.agents[0].num_ranks
+        """Of its fullest agent."""
+        return max(agent.num_ranks for agent in self.agents)
 
 
-def parts(launch: Launch, agents: Sequence[Agent]) -> tuple[Part, ...]:
-    """The parts of `agents`, some or all of the launch's."""
-    runs = groupby(agents, key=lambda agent: (agent.zone_index, agent.node_group, agent.num_ranks))
+def parts(launch: Launch, agents: Sequence[Agent], *, is_even: bool = True) -> tuple[Part, ...]:
+    """The parts of `agents`, some or all of the launch's; `is_even`: with as many ranks on every node of a part."""
+    runs = groupby(agents, key=lambda one: (one.zone_index, one.node_group, one.num_ranks if is_even else 0))
     return tuple(
         Part(
             index=index,

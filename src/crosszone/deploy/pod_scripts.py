@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from crosszone.core.bundle import NO_CHECKPOINTS, Launch
 from crosszone.deploy.checked_text import command
 from crosszone.deploy.gpu_names import kubernetes_products
+from crosszone.deploy.installing import PIP_LINES, package_lines
 from crosszone.deploy.parts import Part, job_name, parts
 from crosszone.deploy.pods import (
     ARCHIVE,
@@ -99,11 +100,6 @@ FOLLOW_LINES = (
     '    sleep "${FOLLOW_SECONDS:-10}"',
     "done",
 )
-PIP_LINES = (
-    "# Installs nothing where the image has it all; also into a Python that its distribution manages.",
-    "export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore",
-    "python3 -m pip install --quiet --requirement requirements.txt",
-)
 THIS_NODE = '''"""Which of the addresses given is this node's: prints its position among them."""
 
 import socket
@@ -169,22 +165,11 @@ def pod_text(launch: Launch) -> str:
         "# Starts the ranks of one pod: its place among the pods of its part, from the part's first agent ($1) on.",
         *STRICT,
         'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."',
-        *_packages(launch),
+        *package_lines(launch.packages),
         *PIP_LINES,
         *([f"mkdir -p {logs}", f"ln -sfn {logs} logs"] if checkpoints not in (None, NO_CHECKPOINTS) else []),
         *place,
         'exec bash launch/zone-*/agent-"$(($1 + place))".sh',
-    )
-
-
-def _packages(launch: Launch) -> tuple[str, ...]:
-    if not launch.packages:
-        return ()
-    names = command(launch.packages)
-    return (
-        f"if ! dpkg --status {names} >/dev/null 2>&1; then",
-        f"    apt-get update -qq && apt-get install -y -qq --no-install-recommends {names}",
-        "fi",
     )
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from crosszone.errors import InfeasiblePlan, UnknownName
 
-LATER = ("skypilot",)
+LATER: tuple[str, ...] = ()
 """Backends that have no renderer yet."""
 
 
