@@ -170,12 +170,13 @@ def crosszone(nodes: Nodes, *argv: str) -> subprocess.CompletedProcess[str]:
     return program(nodes, sys.executable, "-m", "crosszone.cli", *argv)
 
 
-def ranks_at_work() -> list[int]:
-    """Processes that a bundle's program on a node has started, in whatever session."""
+def ranks_at_work(nodes: Nodes) -> list[int]:
+    """Processes that a bundle's program on one of these nodes has started, in whatever session."""
+    mark = f"CROSSZONE_AGENT={nodes.folder}/".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if b"CROSSZONE_AGENT=" in entry.read_bytes():
+            if mark in entry.read_bytes():
                 found.append(int(entry.parent.name))
         except OSError:
             continue
@@ -196,7 +197,7 @@ def test_a_bundle_is_copied_started_followed_and_measured_over_ssh(nodes, tmp_pa
     assert [rank["rank"] for rank in measured["ranks"]] == [0, 1, 2]
     assert '[rank 0] {"schema_version": 1, "event": "end"' in crosszone(nodes, "logs", str(folder)).stdout
     assert '"event": "end"' in crosszone(nodes, "logs", str(folder), "--rank", "0").stdout
-    assert not ranks_at_work()
+    assert not ranks_at_work(nodes)
 
 
 def test_a_run_over_ssh_outlives_who_follows_it_and_is_stopped_on_all_nodes(nodes, tmp_path) -> None:
@@ -216,11 +217,11 @@ def test_a_run_over_ssh_outlives_who_follows_it_and_is_stopped_on_all_nodes(node
     assert status["state"] == "running", "what is not followed is not dead"
     assert status["reason"] == "Nobody here follows it: agent-0 runs, agent-1 runs."
     assert crosszone(nodes, "run", str(folder)).returncode == 4
-    assert len(ranks_at_work()) >= 5, "two launchers and three ranks"
+    assert len(ranks_at_work(nodes)) >= 5, "two launchers and three ranks"
     stopped = crosszone(nodes, "stop", str(folder), "--json")
     assert stopped.returncode == 0, stopped.stderr
     assert json.loads(stopped.stdout)["state"] == "stopped"
-    assert not ranks_at_work()
+    assert not ranks_at_work(nodes)
     assert [line.split()[-1] for line in program(nodes, str(folder / "status_training.sh")).stdout.splitlines()] == [
         "143",
         "143",

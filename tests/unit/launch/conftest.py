@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from crosszone.launch.processes import kill_marked
-from crosszone.launch.record import read_run
 
 PYTHON = """#!/bin/sh
 echo '{"version": "3.11.7", "missing": [], "num_gpus": 0, "fault": ""}'
@@ -123,6 +122,5 @@ def make(tmp_path, monkeypatch) -> Iterator[Make]:
         return folder
 
     yield write
-    run = read_run(folder / "logs")
-    if run is not None:
-        kill_marked(run.run_id)
+    for logs in folder.glob("logs/*Z-*"):  # each run has a folder of its name
+        kill_marked(logs.name)

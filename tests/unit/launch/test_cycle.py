@@ -1,0 +1,297 @@
+"""Start, status, stop, logs: with real processes, in place of ranks a shell program."""
+
+import dataclasses
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crosszone.core.run import Run, RunStatus
+from crosszone.errors import CrossZoneError, InfeasiblePlan, PreflightFailed, SpecError
+from crosszone.launch.logs import log_text
+from crosszone.launch.processes import is_alive, marked
+from crosszone.launch.record import read_measurement, read_run, write_run
+from crosszone.launch.start import start as start_run
+from crosszone.launch.status import follow, status
+from crosszone.launch.stop import stop
+
+SLEEP = "mkdir -p logs; touch logs/ready; sleep 600"
+LIMIT_SECONDS = 60.0
+
+
+def until(condition: Callable[[], object]) -> None:
+    limit = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def ready(folder: Path) -> None:
+    until((folder / "logs/ready").exists)
+
+
+def followed(folder: Path) -> RunStatus:
+    *_, last = follow(folder, every_seconds=0.02)
+    return last
+
+
+def test_a_run_is_followed_to_its_end_and_measured(make, start, step) -> None:
+    lines = start() + step(1, 9.0) + step(2, 0.5) + step(3, 0.25) + step(4, 0.75)
+    folder = make(f"mkdir -p logs; cat >logs/rank-0.jsonl <<'END'\n{lines}END\necho said; echo wrong >&2")
+    run = start_run(folder)
+    assert (run.state, run.world_size, run.num_steps) == ("running", 2, 4)
+    found = followed(folder)
+    assert found.run is not None
+    assert (found.state, found.run.exit_code, found.reason) == ("ended", 0, "")
+    assert (found.step, found.loss, found.step_seconds, found.remaining_seconds) == (4, 6.0, 0.5, None)
+    assert found.measurement is not None
+    assert found.measurement == read_measurement(folder / "logs")
+    assert found.measurement.step_seconds - found.predicted.step_seconds == 0.0
+    assert "".join(log_text(folder)) == "said\nwrong\n"
+    until(lambda: not is_alive(run.supervisor))
+
+
+def test_the_program_gets_what_keeps_the_words_of_ranks_apart(make) -> None:
+    folder = make("env")
+    run = start_run(folder)
+    followed(folder)
+    environment = dict(line.rstrip("\n").split("=", 1) for line in log_text(folder) if "=" in line)
+    assert environment["CROSSZONE_RUN"] == run.run_id
+    assert environment["PYTHON"] == run.python == os.environ["PYTHON"]
+    assert environment["PET_LOG_DIR"] == f"{folder}/{run.log_folder}/ranks"
+    assert (environment["PET_TEE"], environment["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]) == ("3", "30")
+
+
+def test_a_failing_program_is_shown_with_its_last_lines(make) -> None:
+    folder = make("echo before; echo 'error: no such thing' >&2; exit 7")
+    start_run(folder)
+    found = followed(folder)
+    assert found.run is not None
+    assert found.run.failure is not None
+    assert (found.state, found.run.exit_code, found.run.failure.rank) == ("failed", 7, None)
+    assert found.run.failure.lines[-1] == "error: no such thing"
+    assert found.reason == "The program that starts the ranks ended with exit code 7."
+
+
+def test_a_program_that_was_killed_says_by_what(make) -> None:
+    folder = make("kill -KILL $$")
+    start_run(folder)
+    assert "was ended by signal 9 (SIGKILL, as the kernel sends it where memory runs out)" in followed(folder).reason
+
+
+def test_what_a_program_leaves_behind_is_ended_with_it(make) -> None:
+    folder = make("setsid nohup sleep 600 >/dev/null 2>&1 & exit 0")
+    run = start_run(folder)
+    assert followed(folder).state == "ended"
+    assert marked(run.run_id) == ()
+
+
+def test_never_started_is_no_failure(make) -> None:
+    found = status(make())
+    assert (found.state, found.run, found.step) == ("never_started", None, None)
+    assert stop(make()).state == "never_started"
+    with pytest.raises(SpecError, match="has not been started"):
+        log_text(make())
+
+
+def test_a_second_start_is_refused_and_after_the_end_allowed(make) -> None:
+    folder = make(SLEEP)
+    run = start_run(folder)
+    with pytest.raises(PreflightFailed, match=f"it runs already.*{run.supervisor.pid}"):
+        start_run(folder)
+    stop(folder)
+    assert start_run(folder).run_id != run.run_id
+    stop(folder)
+
+
+def test_stopping_asks_first_and_twice_does_no_harm(make) -> None:
+    folder = make("mkdir -p logs; trap 'echo saved; exit 143' TERM; touch logs/ready; sleep 600 & wait")
+    run = start_run(folder)
+    ready(folder)
+    found = stop(folder)
+    assert (found.state, found.reason) == ("stopped", "It was asked to stop.")
+    assert "saved\n" in list(log_text(folder))
+    assert marked(run.run_id) == ()
+    assert stop(folder) == found
+
+
+def test_what_does_not_hear_is_ended_by_force(make) -> None:
+    """Asked, ranks would get thirty seconds; by force it takes none."""
+    folder = make("mkdir -p logs; trap '' TERM; touch logs/ready; setsid sleep 600")
+    run = start_run(folder)
+    ready(folder)
+    before = time.monotonic()
+    assert stop(folder, is_forced=True).state == "stopped"
+    assert time.monotonic() - before < run.grace_seconds
+    assert marked(run.run_id) == ()
+
+
+def test_ranks_without_a_supervisor_are_not_dead(make) -> None:
+    folder = make(SLEEP)
+    run = start_run(folder)
+    ready(folder)
+    os.kill(run.supervisor.pid, signal.SIGKILL)
+    until(lambda: not is_alive(run.supervisor))
+    found = status(folder)
+    assert found.state == "running"
+    assert found.num_processes >= 1
+    assert "Its supervisor is gone" in found.reason
+    with pytest.raises(PreflightFailed, match="it runs already"):
+        start_run(folder)
+    assert stop(folder).state == "stopped"
+    assert marked(run.run_id) == ()
+
+
+def lost(folder: Path, **changes: object) -> Run:
+    """As after the power went: the record says running, and nothing is alive."""
+    run = start_run(folder)
+    followed(folder)
+    until(lambda: not is_alive(run.supervisor))
+    record = read_run(folder / "logs")
+    assert record is not None
+    record = dataclasses.replace(record, state="running", ended_seconds=None, exit_code=None, **changes)
+    write_run(folder / "logs", record)
+    return run
+
+
+def test_what_nobody_saw_end_is_lost_and_can_be_started_again(make) -> None:
+    folder = make()
+    lost(folder)
+    found = status(folder)
+    assert found.state == "lost"
+    assert "nobody wrote how it ended" in found.reason
+    assert found.elapsed_seconds is None
+    start_run(folder)
+    assert followed(folder).state == "ended"
+
+
+def test_a_number_that_was_given_to_another_process_is_no_run(make) -> None:
+    folder = make()
+    run = lost(folder)
+    mine = dataclasses.replace(run.supervisor, pid=os.getpid())
+    write_run(folder / "logs", dataclasses.replace(run, supervisor=mine))
+    assert status(folder).state == "lost"
+    assert stop(folder).state == "stopped"  # and we live to tell it
+
+
+def test_an_edited_bundle_is_refused_by_file_unless_forced(make) -> None:
+    folder = make("echo mine")
+    (folder / "run_training.sh").write_text("#!/bin/sh\necho theirs\n")
+    with pytest.raises(SpecError, match="was edited") as caught:
+        start_run(folder)
+    assert caught.value.findings[0].where == str(folder / "run_training.sh")
+    start_run(folder, is_forced=True)
+    assert followed(folder).state == "ended"
+    assert "".join(log_text(folder)) == "theirs\n"
+
+
+def test_steps_and_measurement_of_an_earlier_run_are_not_shown_for_this_one(make, start, step) -> None:
+    first = start() + step(1, 9.0) + step(2, 0.5)
+    folder = make(f"mkdir -p logs; [ -e logs/rank-0.jsonl ] || cat >logs/rank-0.jsonl <<'END'\n{first}END")
+    start_run(folder)
+    assert followed(folder).step == 2
+    start_run(folder)
+    found = followed(folder)
+    assert (found.step, found.measurement) == (None, None)
+
+
+def test_the_time_that_is_left_follows_from_the_median_step(make, start, step) -> None:
+    lines = start() + step(1, 9.0) + step(2, 0.5)
+    folder = make(
+        f"mkdir -p logs; cat >logs/rank-0.jsonl <<'END'\n{lines}END\ntouch logs/ready; sleep 600", num_steps=12
+    )
+    start_run(folder)
+    ready(folder)
+    found = status(folder)
+    assert (found.state, found.step, found.remaining_seconds) == ("running", 2, 5.0)
+    stop(folder)
+
+
+def test_logs_of_ranks_are_told_apart_and_followed(make) -> None:
+    ranks = 'folder="$PET_LOG_DIR/none_x/attempt_0"; mkdir -p "$folder/0" "$folder/1"'
+    write = "for rank in 0 1; do for name in stdout stderr; do"
+    write += ' echo "$name $rank" >"$folder/$rank/$name.log"; done; done'
+    folder = make(f"{ranks}; {write}; echo first; sleep 0.3; echo -n second")
+    start_run(folder)
+    assert list(log_text(folder, is_following=True)) == ["first\n", "second"]
+    assert "".join(log_text(folder, rank=1)) == "stdout 1\nstderr 1\n"
+    with pytest.raises(SpecError, match="ranks 0 to 1, and no 2"):
+        log_text(folder, rank=2)
+
+
+def test_a_damaged_record_is_told_with_what_to_do(make) -> None:
+    folder = make()
+    (folder / "logs").mkdir()
+    (folder / "logs/run.json").write_text('{"run_id": 1}')
+    with pytest.raises(CrossZoneError, match="damaged, or written by another version"):
+        status(folder)
+
+
+# Other backends
+
+
+def test_a_bundle_to_be_started_by_hand_is_not_started(make) -> None:
+    with pytest.raises(InfeasiblePlan, match="a program per node, and none that starts them all"):
+        start_run(make(None, backend="bare"))
+
+
+def test_what_a_scheduler_has_is_submitted_and_not_ended(make) -> None:
+    folder = make("echo Submitted batch job 7", backend="slurm")
+    start_run(folder)
+    found = followed(folder)
+    assert found.state == "submitted"
+    assert "handed it to slurm" in found.reason
+
+
+def test_nodes_have_their_own_python(make) -> None:
+    with pytest.raises(SpecError, match="runs the nodes' own Python"):
+        start_run(make(backend="ssh"), python="python3")
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "reason"),
+    [
+        ("runs 0", "running", "Nobody here follows it: agent-0 runs, agent-1 0."),
+        ("unseen 0", "lost", "Nodes that cannot be seen may run on: agent-0 unseen, agent-1 0."),
+        ("0 0", "ended", "Nobody here followed it to its end"),
+        ("0 7", "failed", "agent-1 7."),
+        ("gone 0", "failed", "agent-0 gone"),
+    ],
+)
+def test_nodes_are_asked_where_nobody_followed_to_the_end(make, states, state, reason) -> None:
+    program = "".join(f"echo agent-{rank} 10.0.0.{rank} {each}\n" for rank, each in enumerate(states.split()))
+    folder = make(backend="ssh", status_training_sh=f'[ -e "$(dirname "$0")/logs/asked" ] || exit 0\n{program}')
+    lost(folder)
+    (folder / "logs/asked").touch()
+    found = status(folder)
+    assert found.state == state
+    assert reason in found.reason
+
+
+def test_stopping_nodes_runs_the_bundles_own_program(make) -> None:
+    folder = make(
+        "mkdir -p logs; touch logs/ready; sleep 600",
+        backend="ssh",
+        stop_training_sh='cd "$(dirname "$0")"; echo stopping nodes; touch logs/was_stopped',
+    )
+    start_run(folder)
+    ready(folder)
+    assert stop(folder).state == "stopped"
+    assert (folder / "logs/was_stopped").exists()
+    assert "stopping nodes\n" in list(log_text(folder))
+
+
+def test_a_program_that_cannot_stop_the_nodes_is_told(make) -> None:
+    folder = make(
+        backend="ssh",
+        status_training_sh="echo agent-0 10.0.0.1 runs",
+        stop_training_sh="echo 'error: cannot stop agent-0' >&2; exit 1",
+    )
+    lost(folder)
+    with pytest.raises(PreflightFailed, match="agent-0 runs on its node already"):
+        start_run(folder)
+    with pytest.raises(CrossZoneError, match="cannot stop agent-0"):
+        stop(folder)
