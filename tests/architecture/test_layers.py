@@ -41,6 +41,7 @@ THIRD_PARTY = {
     "deploy": {"ruamel"},
     "launch": set(),
     "runtime": {"torch", "numpy", "transformers"},
+    "runtime/titan.py": {"torch", "torchtitan"},  # which loads it
     "verify": {"numpy", "openpyxl"},
     "store": {"sqlalchemy", "alembic"},
     "sweeps": {"distributed", "pyarrow"},

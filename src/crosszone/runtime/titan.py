@@ -91,19 +91,22 @@ class JobArgs(TransformerModelArgs):  # type: ignore[misc]
         self.num_parameters = sizes.num_parameters
         super().update_from_config(job_config, **keywords)
 
-    def get_nparams_and_flops(self, model: nn.Module, seq_len: int) -> tuple[int, int]:
-        """Parameters and FLOP per token.
 
-        Errors: InfeasiblePlan where the model that was built is not the one that was planned.
-        """
-        built, token_flop = super().get_nparams_and_flops(model, seq_len)
-        if built != self.num_parameters:
+class Llama(Transformer):  # type: ignore[misc]
+    """torchtitan's Llama, as large as was planned.
+
+    Errors: InfeasiblePlan where it is not.
+    """
+
+    def __init__(self, arguments: JobArgs) -> None:
+        super().__init__(arguments)
+        built = sum(parameter.numel() for parameter in self.parameters())
+        if built != arguments.num_parameters:
             raise InfeasiblePlan.of(
-                f"the plan is for {self.num_parameters} parameters, but torchtitan builds {built}.",
+                f"the plan is for {arguments.num_parameters} parameters, but torchtitan builds {built}.",
                 where="crosszone",
                 hint="Take the sizes of a Llama model.",
             )
-        return built, token_flop
 
 
 class Batches(BaseDataLoader):  # type: ignore[misc]
@@ -279,7 +282,7 @@ def _build_batches(*, dp_world_size: int, dp_rank: int, tokenizer: object, job_c
 register_train_spec(
     NAME,
     TrainSpec(
-        model_cls=Transformer,
+        model_cls=Llama,
         model_args={FLAVOR: JobArgs()},
         parallelize_fn=parallelize,
         pipelining_fn=pipeline_llm,
