@@ -11,6 +11,7 @@ from crosszone.deploy.entry import SOURCE_FOLDER, trainer_files
 SCRIPTS = {
     "scripts/setup_cluster.py": "crosszone.runtime.setup_cluster",
     "scripts/distributed_train.py": "crosszone.runtime.distributed_train",
+    "scripts/evaluate_scaling.py": "crosszone.runtime.evaluate_scaling",
 }
 """Programs by path: the module whose `main` they run."""
 UTILS = {
@@ -18,7 +19,7 @@ UTILS = {
     "utils/communication.py": "crosszone.runtime.communication",
 }
 """Modules by path: the one whose public names they offer."""
-OUR_TRAINER_ONLY = ("scripts/distributed_train.py",)
+OUR_TRAINER_ONLY = ("scripts/distributed_train.py", "scripts/evaluate_scaling.py")
 """Of no use beside a program of one's own."""
 
 

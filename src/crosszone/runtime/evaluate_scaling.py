@@ -1,0 +1,273 @@
+"""Strong and weak scaling of a bundle's training on this machine, measured, beside what was predicted.
+
+`python scripts/evaluate_scaling.py --num_gpus_list 1 2 4 8 --results_dir results/scaling_analysis/` starts the bundle's
+trainer with each number of ranks, several times in turn, and leaves the first steps of each start out. Written are
+scaling.csv, scaling.json with every step, and scaling.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import dataclasses
+import json
+import math
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crosszone.core.codec import to_json
+from crosszone.core.scaling import LEVEL, MODES, ScalingPoint, ScalingRun, scaling_points
+from crosszone.core.train import TrainConfig, train_config
+from crosszone.errors import CrossZoneError, SpecError
+from crosszone.runtime.scaling_plot import scaling_svg
+
+FRAMEWORKS = ("ddp", "fsdp", "deepspeed")
+"""That torchrun starts."""
+CONFIG_PATH = "configs/train.json"
+TABLE, RECORD, PLOT = "scaling.csv", "scaling.json", "scaling.svg"
+LAST_LINES = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write, tell; the exit code: 0, 1 where no number of ranks ran, 2 for wrong words."""
+    parser = argparse.ArgumentParser(prog="evaluate_scaling.py", description=__doc__)
+    parser.add_argument("--num_gpus_list", type=int, nargs="+", help="powers of two up to the bundle's ranks")
+    parser.add_argument("--results_dir", type=Path, default=Path("results/scaling_analysis"))
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--steps", type=int, default=12, help="of each start, the warm-up among them")
+    parser.add_argument("--warmup", type=int, default=4, help="steps of each start that do not count")
+    parser.add_argument("--repeats", type=int, default=3, help="starts of each number of ranks")
+    parser.add_argument("--predictions", type=Path, help='JSON: {"strong": {"2": seconds}}; else the bundle\'s own')
+    parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parents[3], help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    try:
+        return evaluate(asked)
+    except CrossZoneError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+
+
+def evaluate(asked: argparse.Namespace) -> int:
+    """As `main`, with what was asked. Errors: SpecError."""
+    config = bundle_config(asked.bundle)
+    sizes = asked.num_gpus_list or default_sizes(len(config.rank_microbatches))
+    if min(sizes) < 1 or asked.steps <= asked.warmup or asked.warmup < 0 or asked.repeats < 1:
+        raise SpecError.of("numbers of GPUs and repeats start at 1, and steps go beyond the warm-up.", code="usage")
+    predicted = predictions(asked.bundle, config, asked.predictions)
+    asked.results_dir.mkdir(parents=True, exist_ok=True)
+    runs: list[ScalingRun] = []
+    skipped: dict[str, str] = {}
+    # In turn, so that what changes on the machine meanwhile meets all sizes alike.
+    for repeat in range(asked.repeats):
+        for mode in asked.modes:
+            for num_gpus in sorted(set(sizes)):
+                key = f"{mode} {num_gpus}"
+                if key in skipped:
+                    continue
+                found = _measure(asked, config, mode, num_gpus, repeat)
+                if isinstance(found, str):
+                    skipped[key] = found
+                    sys.stderr.write(f"{key}: {found}\n")
+                else:
+                    runs.append(found)
+    points = scaling_points(runs, predicted)
+    _write(asked, config, runs, points, skipped)
+    sys.stdout.write("".join(f"{line}\n" for line in table(points)))
+    return 0 if points else 1
+
+
+def bundle_config(bundle: Path) -> TrainConfig:
+    """What the bundle's trainer is told. Errors: SpecError where it has another trainer, or none of torchrun's."""
+    path = bundle / CONFIG_PATH
+    try:
+        config = train_config(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SpecError.unreadable("training configuration", str(path), error) from None
+    except json.JSONDecodeError as error:
+        raise SpecError.of(f"is no JSON: {error}.", where=str(path)) from None
+    if config.framework not in FRAMEWORKS:
+        hint = f"Render the job with {', '.join(FRAMEWORKS)}."
+        raise SpecError.of(f"ranks of {config.framework} are not started by torchrun.", where=str(path), hint=hint)
+    return config
+
+
+def default_sizes(world_size: int) -> list[int]:
+    """Powers of two up to the bundle's ranks, and those."""
+    powers = [2**power for power in range(world_size.bit_length()) if 2**power <= world_size]
+    return sorted({*powers, world_size})
+
+
+def predictions(bundle: Path, config: TrainConfig, path: Path | None) -> dict[tuple[str, int], float]:
+    """Step seconds by (mode, GPUs): of a file, or the bundle's own prediction, which is for its own number of ranks.
+
+    Errors: SpecError.
+    """
+    if path is not None:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            return {(mode, int(size)): float(value[mode][size]) for mode in value for size in value[mode]}
+        except OSError as error:
+            raise SpecError.unreadable("predictions", str(path), error) from None
+        except (ValueError, TypeError) as error:
+            raise SpecError.of(f'is not {{"strong": {{"2": seconds}}}}: {error}.', where=str(path)) from None
+    try:
+        value = json.loads((bundle / "metadata.json").read_text(encoding="utf-8"))
+        seconds = float(value["prediction"]["step_seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {(mode, len(config.rank_microbatches)): seconds for mode in MODES}
+
+
+def sized_config(config: TrainConfig, mode: str, num_gpus: int, *, num_steps: int) -> TrainConfig | str:
+    """The bundle's training with another number of ranks, or why there is none.
+
+    strong: the microbatches of a step are dealt to all ranks; weak: each rank has as many as the bundle's fullest.
+    """
+    total = config.num_microbatches if mode == "strong" else max(config.rank_microbatches) * num_gpus
+    if total % num_gpus:
+        return f"{total} microbatches of a step cannot be dealt evenly to {num_gpus} ranks"
+    whole = len(config.rank_microbatches)
+    dp_shard = num_gpus if config.dp_shard == whole else math.gcd(config.dp_shard, num_gpus)
+    data = config.data
+    if data.path is None:
+        data = dataclasses.replace(data, num_samples=num_steps * total * config.microbatch_size)
+    return dataclasses.replace(
+        config,
+        num_steps=num_steps,
+        rank_microbatches=(total // num_gpus,) * num_gpus,
+        dp_shard=dp_shard if config.framework == "fsdp" else config.dp_shard,
+        data=data,
+        checkpoint=None,
+        identity_every_steps=None,
+    )
+
+
+def table(points: Sequence[ScalingPoint]) -> Iterator[str]:
+    """As people read it."""
+    yield f"{'mode':8}{'GPUs':>5}{'step s':>12}{'± s':>11}{'speed-up':>10}{'efficiency':>12}{'predicted s':>13}"
+    for point in points:
+        half = "-" if point.step_high_seconds is None else f"{point.step_high_seconds - point.step_seconds:.4g}"
+        predicted = "-" if point.predicted_step_seconds is None else f"{point.predicted_step_seconds:.4g}"
+        yield (
+            f"{point.mode:8}{point.num_gpus:5}{point.step_seconds:12.4g}{half:>11}{point.speedup:10.3f}"
+            f"{point.efficiency_fraction:12.3f}{predicted:>13}"
+        )
+
+
+def _measure(asked: argparse.Namespace, config: TrainConfig, mode: str, num_gpus: int, repeat: int) -> ScalingRun | str:
+    """One start, or why there is none."""
+    sized = sized_config(config, mode, num_gpus, num_steps=asked.steps)
+    if isinstance(sized, str):
+        return sized
+    folder = (asked.results_dir / f"{mode}-{num_gpus}-{repeat}").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_config(asked.bundle, sized, folder)
+    log = folder / "rank-0.jsonl"
+    log.unlink(missing_ok=True)  # of an earlier evaluation
+    problem = _train(asked.bundle, folder, num_gpus)
+    if problem is not None:
+        return problem
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    steps = [each for each in records if each.get("event") == "step" and each["step"] > asked.warmup]
+    return ScalingRun(
+        mode=mode,
+        num_gpus=num_gpus,
+        repeat=repeat,
+        global_batch_tokens=sized.global_batch_tokens,
+        step_seconds=tuple(each["step_seconds"] for each in steps),
+    )
+
+
+def _write_config(bundle: Path, config: TrainConfig, folder: Path) -> None:
+    """`train.json` of one start; paths of the bundle's own become absolute."""
+    configs = (bundle / CONFIG_PATH).parent.resolve()
+    value = to_json(dataclasses.replace(config, log_folder=str(folder)))
+    if config.model_config is not None:
+        value["model_config"] = str(configs / config.model_config)
+    if config.data.path is not None:
+        value["data"]["path"] = str(configs / config.data.path)
+    if config.deepspeed_config is not None:
+        keys = json.loads((configs / config.deepspeed_config).read_text(encoding="utf-8"))
+        keys["train_batch_size"] = config.global_batch_size
+        keys["gradient_accumulation_steps"] = config.rank_microbatches[0]
+        (folder / "ds_config.json").write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
+        value["deepspeed_config"] = "ds_config.json"
+    (folder / "train.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _train(bundle: Path, folder: Path, num_gpus: int) -> str | None:
+    """Start the trainer in the bundle's environment and wait; why it failed, or None."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_gpus}"]
+    program = [*torchrun, "-m", "crosszone.runtime.train", str(folder / "train.json")]
+    in_bundle = 'cd -- "$1" && shift && . ./environment.sh && exec "$@"'
+    with (folder / "output.log").open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", in_bundle, "bash", str(bundle), *program],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait()
+        except BaseException:  # Ctrl-C must not leave ranks behind
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    if code == 0:
+        return None
+    lines = (folder / "output.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    errors = [line for line in lines if "rror" in line] or lines
+    return f"the start ended with {code}: {' '.join(errors[-1:])} ({folder / 'output.log'})"
+
+
+def _write(
+    asked: argparse.Namespace,
+    config: TrainConfig,
+    runs: Sequence[ScalingRun],
+    points: Sequence[ScalingPoint],
+    skipped: dict[str, str],
+) -> None:
+    """The table, the record and the drawing."""
+    names = [field.name for field in dataclasses.fields(ScalingPoint)]
+    with (asked.results_dir / TABLE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(to_json(point) for point in points)
+    record: dict[str, Any] = {
+        "schema_version": 1,
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "device": config.device,
+        "framework": config.framework,
+        "model": None if config.model is None else config.model.name,
+        "num_steps": asked.steps,
+        "num_warmup_steps": asked.warmup,
+        "level": LEVEL,
+        "points": to_json(tuple(points)),
+        "runs": to_json(tuple(runs)),
+        "skipped": skipped,
+        "notes": list(_notes(config)),
+    }
+    (asked.results_dir / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    title = f"{record['model'] or 'model'}, {config.framework}, {config.device}, {record['measured'][:10]}"
+    (asked.results_dir / PLOT).write_text(scaling_svg(points, title=title), encoding="utf-8")
+
+
+def _notes(config: TrainConfig) -> Iterator[str]:
+    yield "Intervals are Student's over starts, not over steps, which follow each other and are not independent."
+    if config.device == "cpu":
+        yield "Ranks computed on CPUs that they share; predictions are for the job's GPUs."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""`scripts/evaluate_scaling.py` of a bundle, on this machine's CPU."""
+
+import csv
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from crosszone import service
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+JOB = {
+    "model": {"num_layers": 2, "hidden_size": 64, "ffn_size": 128, "num_heads": 4, "vocab_size": 512},
+    "workload": {"sequence_length": 32, "global_batch_size": 4, "precision": "fp32"},
+    "cluster": {"zones": [{"name": "north", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 2}]}]},
+    "plan": {"dp": 2, "microbatch_size": 1, "shard": "parameters", "dp_shard": 2},
+}
+
+
+@pytest.mark.slow
+def test_a_bundle_measures_how_it_scales(tmp_path) -> None:
+    bundle, results = tmp_path / "bundle", tmp_path / "results"
+    options = {"framework": "fsdp", "backend": "local", "device": "cpu", "num_steps": 3}
+    service.write_bundle(service.deploy(service.read(JOB), **options), bundle)
+    words = ["--num_gpus_list", "1", "2", "3", "--repeats", "1", "--steps", "4", "--warmup", "2"]
+    words += ["--modes", "strong", "--results_dir", str(results)]
+    program = [sys.executable, str(bundle / "scripts/evaluate_scaling.py"), *words]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads((results / "scaling.json").read_text())
+    assert record["skipped"] == {"strong 3": "4 microbatches of a step cannot be dealt evenly to 3 ranks"}
+    one, two = record["points"]
+    assert (one["num_gpus"], two["num_gpus"]) == (1, 2)
+    assert one["speedup"] == 1.0
+    assert two["speedup"] == pytest.approx(one["step_seconds"] / two["step_seconds"])
+    assert two["speedup_low"] is None
+    assert all(len(run["step_seconds"]) == 2 for run in record["runs"])
+    assert one["predicted_step_seconds"] is None
+    manifest = json.loads((bundle / "metadata.json").read_text())
+    assert two["predicted_step_seconds"] == manifest["prediction"]["step_seconds"]
+    with (results / "scaling.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["step_seconds"]) for row in rows] == [one["step_seconds"], two["step_seconds"]]
+    assert ElementTree.parse(results / "scaling.svg").getroot().tag.endswith("svg")
+    assert not (bundle / "logs").exists()

@@ -1,0 +1,135 @@
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from crosszone.core.model import Model
+from crosszone.core.scaling import ScalingRun, scaling_points
+from crosszone.core.timeouts import timeouts
+from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer, train_problems
+from crosszone.core.workload import standard_dtypes
+from crosszone.errors import SpecError
+from crosszone.runtime.evaluate_scaling import default_sizes, main, predictions, sized_config, table
+from crosszone.runtime.scaling_plot import predicted_speedup, scaling_svg
+
+MODEL = Model(
+    name="<tiny>",
+    num_layers=2,
+    hidden_size=64,
+    ffn_size=128,
+    num_heads=4,
+    num_kv_heads=4,
+    head_size=16,
+    vocab_size=512,
+)
+
+
+def config(**changes) -> TrainConfig:
+    values = {
+        "framework": "ddp",
+        "device": "cpu",
+        "backend": "gloo",
+        "model": MODEL,
+        "num_steps": 100,
+        "sequence_length": 32,
+        "microbatch_size": 2,
+        "rank_microbatches": (2, 2, 2, 2),
+        "dtypes": standard_dtypes("fp32"),
+        "optimizer": TrainOptimizer(learning_rate=1e-3),
+        "data": TrainData(path=None, num_samples=10),
+        "timeouts": timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=0.0),
+        "identity_every_steps": 5,
+    }
+    return TrainConfig(**{**values, **changes})
+
+
+def sized(base: TrainConfig, mode: str, num_gpus: int) -> TrainConfig:
+    found = sized_config(base, mode, num_gpus, num_steps=12)
+    assert isinstance(found, TrainConfig)
+    assert not list(train_problems(found))
+    return found
+
+
+def test_strong_scaling_keeps_the_batch_of_a_step() -> None:
+    for num_gpus in (1, 2, 4, 8):
+        found = sized(config(), "strong", num_gpus)
+        assert found.global_batch_size == config().global_batch_size
+        assert found.rank_microbatches == (8 // num_gpus,) * num_gpus
+        assert found.data.num_samples == 12 * 16
+
+
+def test_weak_scaling_keeps_the_batch_of_a_rank() -> None:
+    for num_gpus in (1, 2, 3, 8):
+        found = sized(config(), "weak", num_gpus)
+        assert found.rank_microbatches == (2,) * num_gpus
+        assert found.data.num_samples == 12 * 4 * num_gpus
+
+
+def test_what_cannot_be_dealt_evenly_is_told_and_not_rounded() -> None:
+    assert sized_config(config(), "strong", 3, num_steps=12) == (
+        "8 microbatches of a step cannot be dealt evenly to 3 ranks"
+    )
+
+
+@pytest.mark.parametrize(("dp_shard", "num_gpus", "expected"), [(4, 2, 2), (4, 8, 8), (2, 8, 2), (2, 1, 1), (2, 3, 1)])
+def test_shard_groups_follow_the_number_of_ranks(dp_shard, num_gpus, expected) -> None:
+    base = config(framework="fsdp", shard="parameters", dp_shard=dp_shard)
+    assert sized(base, "weak", num_gpus).dp_shard == expected
+
+
+def test_nothing_but_steps_is_measured() -> None:
+    found = sized(config(), "weak", 2)
+    assert found.checkpoint is None
+    assert found.identity_every_steps is None
+
+
+def test_sizes_are_powers_of_two_and_the_bundles_own() -> None:
+    assert default_sizes(1) == [1]
+    assert default_sizes(8) == [1, 2, 4, 8]
+    assert default_sizes(6) == [1, 2, 4, 6]
+
+
+def test_the_bundles_prediction_is_for_its_own_number_of_ranks(tmp_path) -> None:
+    assert predictions(tmp_path, config(), None) == {}
+    (tmp_path / "metadata.json").write_text(json.dumps({"prediction": {"step_seconds": 2.5}}))
+    assert predictions(tmp_path, config(), None) == {("strong", 4): 2.5, ("weak", 4): 2.5}
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps({"strong": {"1": 8, "2": 4}}))
+    assert predictions(tmp_path, config(), more) == {("strong", 1): 8.0, ("strong", 2): 4.0}
+    more.write_text('{"strong": {"x": 8}}')
+    with pytest.raises(SpecError):
+        predictions(tmp_path, config(), more)
+
+
+def test_a_folder_that_is_no_bundle_is_a_users_mistake(tmp_path, capsys) -> None:
+    assert main(["--bundle", str(tmp_path)]) == 2
+    assert "cannot read the training configuration" in capsys.readouterr().err
+
+
+def points(predicted):
+    runs = [
+        ScalingRun(
+            mode="strong", num_gpus=num, repeat=repeat, global_batch_tokens=64, step_seconds=(8 / num + repeat / 10,)
+        )
+        for num in (1, 2, 4)
+        for repeat in range(2)
+    ]
+    return scaling_points(runs, predicted)
+
+
+def test_the_drawing_has_every_point_its_interval_and_its_prediction() -> None:
+    drawn = points({("strong", 1): 8.0, ("strong", 4): 2.5})
+    text = scaling_svg(drawn, title='a < b & "c"')
+    root = ElementTree.fromstring(text)
+    circles = root.findall("{http://www.w3.org/2000/svg}circle")
+    assert [circle.get("fill") == "none" for circle in circles].count(True) == 2
+    assert len(circles) == 5
+    assert predicted_speedup(drawn[2], drawn) == pytest.approx(3.2)
+    assert predicted_speedup(drawn[1], drawn) is None
+    assert next(root.iter("{http://www.w3.org/2000/svg}text")).text == 'a < b & "c"'
+
+
+def test_without_points_there_is_still_a_drawing_and_a_table() -> None:
+    assert ElementTree.fromstring(scaling_svg((), title="nothing")) is not None
+    assert len(list(table(()))) == 1
+    assert len(list(table(points({})))) == 4
