@@ -77,7 +77,7 @@ class NativeEngine:
         before = self._scaler.get_scale()
         self._scaler.step(self.optimizer)
         self._scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         return norm, self._scaler.get_scale() < before
 
     def named_parameters(self) -> Iterable[tuple[str, torch.Tensor]]:
