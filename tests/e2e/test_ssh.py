@@ -104,6 +104,8 @@ def nodes(tmp_path) -> Iterator[Nodes]:
             until(lambda address=address: answers(address, port), f"sshd on {address}")
         yield Nodes(folder=folder, config=config)
     finally:
+        for rank in ranks_at_work(folder):
+            os.kill(rank, signal.SIGKILL)
         for each in servers:
             each.terminate()
             each.wait()
@@ -170,9 +172,9 @@ def crosszone(nodes: Nodes, *argv: str) -> subprocess.CompletedProcess[str]:
     return program(nodes, sys.executable, "-m", "crosszone.cli", *argv)
 
 
-def ranks_at_work(nodes: Nodes) -> list[int]:
-    """Processes that a bundle's program on one of these nodes has started, in whatever session."""
-    mark = f"CROSSZONE_AGENT={nodes.folder}/".encode()
+def ranks_at_work(folder: Path) -> list[int]:
+    """Processes that a bundle's program on the nodes of a folder has started, in whatever session."""
+    mark = f"CROSSZONE_AGENT={folder}/".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
@@ -197,7 +199,7 @@ def test_a_bundle_is_copied_started_followed_and_measured_over_ssh(nodes, tmp_pa
     assert [rank["rank"] for rank in measured["ranks"]] == [0, 1, 2]
     assert '[rank 0] {"schema_version": 1, "event": "end"' in crosszone(nodes, "logs", str(folder)).stdout
     assert '"event": "end"' in crosszone(nodes, "logs", str(folder), "--rank", "0").stdout
-    assert not ranks_at_work(nodes)
+    assert not ranks_at_work(nodes.folder)
 
 
 def test_a_run_over_ssh_outlives_who_follows_it_and_is_stopped_on_all_nodes(nodes, tmp_path) -> None:
@@ -217,15 +219,14 @@ def test_a_run_over_ssh_outlives_who_follows_it_and_is_stopped_on_all_nodes(node
     assert status["state"] == "running", "what is not followed is not dead"
     assert status["reason"] == "Nobody here follows it: agent-0 runs, agent-1 runs."
     assert crosszone(nodes, "run", str(folder)).returncode == 4
-    assert len(ranks_at_work(nodes)) >= 5, "two launchers and three ranks"
+    assert len(ranks_at_work(nodes.folder)) >= 5, "two launchers and three ranks"
     stopped = crosszone(nodes, "stop", str(folder), "--json")
     assert stopped.returncode == 0, stopped.stderr
     assert json.loads(stopped.stdout)["state"] == "stopped"
-    assert not ranks_at_work(nodes)
-    assert [line.split()[-1] for line in program(nodes, str(folder / "status_training.sh")).stdout.splitlines()] == [
-        "143",
-        "143",
-    ]
+    assert not ranks_at_work(nodes.folder)
+    states = [line.split()[-1] for line in program(nodes, str(folder / "status_training.sh")).stdout.splitlines()]
+    assert states[0] == "143", "ended by SIGTERM; the other node may have ended with it before it was asked"
+    assert "runs" not in states
 
 
 def test_an_unknown_host_key_is_refused(nodes, tmp_path) -> None:
