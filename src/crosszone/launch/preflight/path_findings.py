@@ -22,8 +22,8 @@ CAUSES = {
     "other_node": "The address leads to another node of the job.",
 }
 FIXES = {
-    "refused": "Allow TCP {ports} from {start} to {to}, and check that {to} is the address of that node.",
-    "timed_out": "Allow TCP {ports} from {start} to {to} in firewalls and security groups.",
+    "refused": "Allow TCP on {ports} from {start} to {to}, and check that {to} is the address of that node.",
+    "timed_out": "Allow TCP on {ports} from {start} to {to} in firewalls and security groups.",
     "no_route": "Add a route on {start}, or write an address of {to} that {start} can reach.",
     "other_program": "Write the node's own address: ranks talk to each other directly, on any port.",
     "other_node": "Write the address of {to} itself.",
