@@ -64,9 +64,11 @@ def run(
     else:
         from crosszone.cli.show_run import failure_view, run_view
 
-        console.write(*run_view(found, folder))
+        console.write(*run_view(found))
         for line in failure_view(found):
             console.note(line)
+    if found.measurement is not None:
+        console.note(f"Wrote {folder / 'logs' / 'measurement.json'}")
     if found.state not in GOOD_STATES:
         raise typer.Exit(EXIT_FAILED)
 

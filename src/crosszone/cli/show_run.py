@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosszone import units
@@ -30,7 +29,7 @@ UNKNOWN = "unknown"
 SHOWN_PER_SECOND = 4
 
 
-def run_view(found: RunStatus, folder: Path) -> Iterator[RenderableType]:
+def run_view(found: RunStatus) -> Iterator[RenderableType]:
     """State and steps; measured and predicted, once there are steps."""
     yield STATE_WORDS[found.state] + (f": {found.reason}" if found.reason else ".")
     if found.run is not None:
@@ -39,7 +38,6 @@ def run_view(found: RunStatus, folder: Path) -> Iterator[RenderableType]:
         yield heading("Predicted and measured")
         yield _comparison(found.predicted, found.measurement)
         yield paragraph(_what_is_compared(found, found.measurement))
-        yield f"In full: {folder / 'logs' / 'measurement.json'}"
     elif found.step is not None and found.step_seconds is not None:
         yield paragraph(_beside(found))
 

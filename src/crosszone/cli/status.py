@@ -26,7 +26,7 @@ def status(folder: BundleFolder, as_json: AsJson = False, is_verbose: IsVerbose 
     else:
         from crosszone.cli.show_run import failure_view, run_view
 
-        console.write(*run_view(found, folder))
+        console.write(*run_view(found))
         for line in failure_view(found):
             console.note(line)
     if found.state in BAD_STATES:

@@ -30,4 +30,4 @@ def stop(
     else:
         from crosszone.cli.show_run import run_view
 
-        console.write(*run_view(found, folder))
+        console.write(*run_view(found))

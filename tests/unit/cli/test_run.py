@@ -77,7 +77,7 @@ def test_a_run_shows_what_it_measured_beside_what_was_predicted(run, bundle) -> 
     assert ["peak", "memory", "6", "GB", "2", "GB"] in lines
     assert "step 2 of 2" in result.out
     assert "The prediction is for a100-sxm4-80gb" in " ".join(result.out.split())
-    assert f"In full: {bundle}/logs/measurement.json" in "".join(result.out.split("\n"))
+    assert result.err.endswith(f"Wrote {bundle}/logs/measurement.json\n")
     status = run("status", str(bundle))
     assert status.code == 0
     assert status.out == result.out
