@@ -25,7 +25,7 @@ def test_every_value_comes_back_from_both_readers(value: Any) -> None:
     assert yaml.safe_load(text) == YAML(typ="safe").load(text) == {"value": value}
 
 
-@pytest.mark.parametrize("word", ["no", "On", "y", "null", "1e3", "0x1f", "12:30:45", "2026-01-01", "~", ".inf", "", "<<"])
+@pytest.mark.parametrize("word", "no On y null 1e3 0x1f 12:30:45 2026-01-01 ~ .inf <<".split())
 def test_text_stays_text(word: str) -> None:
     """Kubernetes and SkyPilot read YAML 1.1, where a zone called `no` would be false."""
     text = yaml_text({"zone": word, word: 1})
