@@ -1,6 +1,6 @@
 """Megatron-Core with Megatron-LM: tensor, pipeline, context and expert parallelism, distributed optimizer.
 
-Read in megatron-core 0.16.1 and 0.19.2:
+Read in megatron-core 0.16.1, 0.19.0 and 0.19.2:
 - core/parallel_state.py: ranks are ordered tp-cp-ep-dp-pp; training/initialize.py: --use-tp-pp-dp-mapping swaps the
   last two.
 - core/pipeline_parallel/schedules.py: 1F1B and interleaved 1F1B. Interleaved works in groups of pp microbatches, and
@@ -9,11 +9,14 @@ Read in megatron-core 0.16.1 and 0.19.2:
   layers; sequence parallelism is switched off where tp is 1; --use-distributed-optimizer shards optimizer states, over
   groups of dp / --num-distributed-optimizer-instances; --optimizer-cpu-offload needs the precision-aware optimizer,
   which is the distributed one.
+- core/parallel_state.py: those groups cut the replicas of an expert, too: tp*cp*dp/ep ranks, as experts are whole.
 - core/model_parallel_config.py: experts with tensor parallelism need sequence parallelism.
 - training/arguments.py: --grad-reduce-in-bf16 reduces gradients in bf16.
 - core/num_microbatches_calculator.py: one number of microbatches for all ranks.
 Its own FSDP (--use-megatron-fsdp) would shard gradients and parameters; CrossZone does not plan it.
 """
+
+import numpy as np
 
 from crosszone.core.plan import SHARDS
 from crosszone.frameworks.rules import (
@@ -56,6 +59,19 @@ OFFLOAD_NEEDS_DISTRIBUTED_OPTIMIZER = Rule(
     message=lambda plan: "--optimizer-cpu-offload is part of the distributed optimizer, but shard=none.",
     hint="Set shard=optimizer.",
 )
+EXPERTS_IN_EVERY_OPTIMIZER = Rule(
+    code="experts_in_some_optimizers",
+    violated=lambda of: (
+        (of.ep > 1)
+        & (of.shard == SHARDS.index("optimizer"))
+        & (of.tp * of.cp * of.dp // of.ep % np.maximum(of.dp // of.dp_shard, 1) != 0)
+    ),
+    message=lambda plan: (
+        f"dp/dp_shard = {plan.dp // plan.dp_shard} copies of the optimizer states do not divide the "
+        f"tp*cp*dp/ep = {plan.tp * plan.cp * plan.dp // plan.ep} replicas of an expert."
+    ),
+    hint="Raise dp_shard, or lower ep.",
+)
 
 RULES = (
     SEQUENCE_PARALLEL_NEEDS_TP,
@@ -72,6 +88,7 @@ RULES = (
     ),
     offloads_only(TITLE, "optimizer", hint="Set offload=optimizer, or take deepspeed for parameters."),
     OFFLOAD_NEEDS_DISTRIBUTED_OPTIMIZER,
+    EXPERTS_IN_EVERY_OPTIMIZER,
     equal_replicas("Megatron has one number of microbatches for all ranks"),
     own_mathematics_only(TITLE),
     codecs_only(TITLE, "gradients", "bf16"),

@@ -247,6 +247,17 @@ def test_who_offloads() -> None:
     assert not can("deepspeed", **PIPELINE, shard="optimizer", dp_shard=2, offload="optimizer")
 
 
+def test_megatrons_groups_of_optimizer_states_hold_whole_replicas_of_an_expert() -> None:
+    shape = {"dp": 8, "shard": "optimizer", "ep": 4}
+    assert can("megatron", **shape, dp_shard=8)
+    assert can("megatron", **shape, dp_shard=4)
+    why = reason("megatron", **shape, dp_shard=2)
+    assert "dp/dp_shard = 4 copies" in why
+    assert "tp*cp*dp/ep = 2 replicas" in why
+    assert can("megatron", **shape, tp=2, sequence_parallel=True, dp_shard=2)
+    assert can("megatron", dp=8, ep=4)
+
+
 def test_who_agrees_less_often_than_each_step() -> None:
     for method in ("local_sgd", "diloco", "streaming_diloco"):
         assert names(dp=8, sync=Sync(method=method, every=100)) == {"ddp", "torchtitan"}
