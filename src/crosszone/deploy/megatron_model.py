@@ -81,13 +81,15 @@ def _latent_attention(model: Model) -> dict[str, Any]:
     """Norms of the latents, which `Model` counts with them, are what --qk-layernorm means here."""
     return {
         "--multi-latent-attention": True,
-        "--q-lora-rank": model.q_lora_rank or None,
+        "--q-lora-rank": model.q_lora_rank,
         "--kv-lora-rank": model.kv_lora_rank,
         "--qk-head-dim": model.head_size - model.rope_head_size,
         "--qk-pos-emb-head-dim": model.rope_head_size,
         "--v-head-dim": model.head_size if model.value_head_size is None else model.value_head_size,
         "--qk-layernorm": True,
         "--rope-type": "rope",
+        # The fused rotation knows the other type only.
+        "--no-rope-fusion": model.position == "rope",
     }
 
 
@@ -165,6 +167,8 @@ def _unlike_megatron(model: Model, sequence_length: int) -> Iterator[str]:
         "biases of some matrices": biases not in legal or (model.kv_lora_rank > 0 and any(biases)),
         "a bias of the LM head": model.head_bias,
         "values narrower than keys": not model.kv_lora_rank and value_size != model.head_size,
+        # Without a latent --qk-layernorm norms a query's input a second time (core/transformer/mla_qk_norm_config.py).
+        "latents of keys and values, but not of queries": model.kv_lora_rank > 0 and model.q_lora_rank == 0,
         "norms of heads beside those of latents": model.kv_lora_rank > 0 and model.qk_norm != "none",
         "parameters of other kinds": model.num_other_parameters > 0,
     }
