@@ -85,7 +85,8 @@ def test_unknown_keys_name_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("changes", "places"),
     [
-        ({"framework": "horovod"}, ["framework"]),
+        ({"framework": "alpa"}, ["framework"]),
+        ({"framework": "horovod"}, ["rank_microbatches"]),
         ({"backend": "nccl"}, ["backend"]),
         ({"model": None}, ["model"]),
         ({"model_config": "config.json"}, ["model"]),
