@@ -53,7 +53,7 @@ def _lost(node: ProbedNode, seen: Seen) -> PreflightFinding:
         code="not_reachable",
         severity=ERROR,
         where=node.label,
-        message=f"not reachable from here: {seen.lost.get(node.index, 'it did not answer in time')}.",
+        message=f"not reachable from here: {seen.lost.get(node.index, 'it did not answer in time').rstrip('.')}.",
         cause="No program could be started there or it stopped answering; the node itself may be well.",
         fix=f"Make `ssh -o BatchMode=yes {node.label} true` work from here, or name another way with --reach.",
     )

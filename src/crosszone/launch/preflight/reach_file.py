@@ -58,8 +58,8 @@ def start_command(node: ProbedNode, reach: Reach) -> tuple[str, ...]:
     if is_here(node.address):
         return (chosen_python(None), "-c", LOADER)
     assert node.address is not None, "what has no address is here"
-    user = os.environ.get("SSH_USER")
-    login = ("-l", user) if user else ()
+    options = (("-F", os.environ.get("SSH_CONFIG")), ("-l", os.environ.get("SSH_USER")))
+    login = tuple(word for option, value in options if value for word in (option, value))
     return (*SSH, *login, "--", node.address, f'exec "${{PYTHON:-python3}}" -c {shlex.quote(LOADER)}')
 
 

@@ -129,10 +129,13 @@ def test_a_login_that_greets_is_understood(quick) -> None:
 def test_how_nodes_are_started(monkeypatch) -> None:
     monkeypatch.setenv("SSH_USER", "ann")
     monkeypatch.delenv("PYTHON", raising=False)
+    monkeypatch.delenv("SSH_CONFIG", raising=False)
     far = ProbedNode(index=0, zone="a", node_group=0, node=0, address="10.9.9.9")
     command = start_command(far, {})
     assert command[: len(SSH)] == SSH
     assert command[len(SSH) : -1] == ("-l", "ann", "--", "10.9.9.9")
+    monkeypatch.setenv("SSH_CONFIG", "/etc/ours")
+    assert start_command(far, {})[len(SSH) : len(SSH) + 2] == ("-F", "/etc/ours")
     assert command[-1].startswith('exec "${PYTHON:-python3}" -c ')
     here = dataclasses.replace(far, address="127.0.0.5")
     assert start_command(here, {})[1:] == ("-c", LOADER)
