@@ -77,6 +77,13 @@ def test_several_nodes_need_addresses(job, deployed) -> None:
     assert [finding.where for finding in caught.value.findings] == ["cluster.zones[1].nodes[0].addresses"]
 
 
+def test_addresses_with_colons_are_no_hosts_of_mpirun(job, deployed) -> None:
+    job["cluster"]["zones"][1]["nodes"][0]["addresses"] = ["fd00::2"]
+    with pytest.raises(SpecError) as caught:
+        deployed(job, backend="mpi")
+    assert [finding.where for finding in caught.value.findings] == ["cluster.zones[1].nodes[0].addresses[0]"]
+
+
 def test_pieces_of_zones_are_refused(job, deployed) -> None:
     with pytest.raises(InfeasiblePlan) as caught:
         deployed(job, backend="mpi", zone="zone1")

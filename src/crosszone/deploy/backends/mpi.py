@@ -55,6 +55,18 @@ def problems(launch: Launch) -> Iterator[Finding]:
         )
 
 
+def missing(launch: Launch) -> Iterator[Finding]:
+    """Addresses that mpirun would read otherwise."""
+    for agent in launch.agents:
+        if agent.address is not None and ":" in agent.address:
+            yield Finding(
+                code="invalid",
+                where=f"cluster.zones[{agent.zone_index}].nodes[{agent.node_group}].addresses[{agent.node}]",
+                message=f"mpirun takes what follows a colon for a number of slots, but {agent.address} has colons.",
+                hint="Write the name of the node, or its IPv4 address.",
+            )
+
+
 def render(launch: Launch) -> dict[str, str]:
     """The programs of the ranks by node, and the command that starts them all."""
     agents = {agent_path(agent): _agent(launch, agent) for agent in launch.agents}
