@@ -93,8 +93,8 @@ class RunStatus:
     reason: str
     """Why it is believed, or what to do; one sentence, or empty."""
     run: Run | None
-    num_processes: int
-    """Of the run on this machine, its supervisor not among them."""
+    num_processes: int | None
+    """Of the run on this machine, its supervisor not among them; None where they were not counted."""
     step: int | None
     """The newest that is done."""
     loss: float | None

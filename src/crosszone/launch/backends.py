@@ -12,10 +12,14 @@ from crosszone.launch.bundle_folder import FETCH_PATH, RUN_PATH, STATUS_PATH, Bu
 from crosszone.launch.failure import LauncherOutput
 
 LOCAL, SSH = "local", "ssh"
-FOLLOWED = (LOCAL, SSH, "mpi")
+FOLLOWED = (LOCAL, SSH, "kubernetes", "mpi", "skypilot")
 """Backends whose `run_training.sh` ends when the training does. The others hand it to a scheduler, and end."""
 OUTPUT_FILE, RANK_FOLDER = "output.log", "ranks"
-AGENT_LOG = re.compile(r"agent-(\d+)\.log")
+STARTED_AGENT, ALL_STARTED = (
+    re.compile(r"^starting (agent-\d+) on ", re.MULTILINE),
+    re.compile(r"^following;", re.MULTILINE),
+)
+"""What `run_training.sh` of an ssh bundle says before it starts a node, and once all are started."""
 NODES_SECONDS = 600.0
 """For a program that speaks to all nodes. Chosen: a node that is away costs its connection's time-out."""
 
@@ -33,10 +37,10 @@ def check_can_run(bundle: BundleFolder) -> None:
 
 def launchers(bundle: BundleFolder, run: Run) -> tuple[LauncherOutput, ...]:
     """What every launcher of a run left on this machine."""
-    if bundle.backend == SSH:
-        agents = {int(match[1]): path for path in bundle.logs.iterdir() if (match := AGENT_LOG.fullmatch(path.name))}
-        return tuple(LauncherOutput(log=path, ranks=path.with_suffix("")) for _, path in sorted(agents.items()))
     folder = bundle.folder / run.log_folder
+    if bundle.backend == SSH:
+        names = _started_agents(folder / OUTPUT_FILE)
+        return tuple(LauncherOutput(log=bundle.logs / f"{name}.log", ranks=bundle.logs / name) for name in names)
     return (LauncherOutput(log=folder / OUTPUT_FILE, ranks=folder / RANK_FOLDER),)
 
 
@@ -62,6 +66,16 @@ def run_program(bundle: BundleFolder, path: str) -> None:
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split("\n")[-4:]).strip()
         raise CrossZoneError.of(f"it ended with {done.returncode}: {said}", where=str(bundle.folder / path))
+
+
+def _started_agents(output: Path) -> tuple[str, ...]:
+    """Whose logs are this run's: nodes keep those of an earlier one until they are started again."""
+    try:
+        text = output.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    names = tuple(dict.fromkeys(STARTED_AGENT.findall(text)))
+    return names if ALL_STARTED.search(text) else names[:-1]
 
 
 def _program(bundle: BundleFolder, path: str) -> subprocess.CompletedProcess[str]:

@@ -60,10 +60,12 @@ class _FailedRank:
         return self.exit_code in ASKED_TO_END, is_consequence, self.wrote_seconds
 
 
-def first_failure(launchers: Iterable[LauncherOutput], *, folder: Path, exit_code: int | None) -> RunFailure:
-    """What failed first in a run whose launchers left this; their own last lines where no rank did.
+def first_failure(
+    launchers: Iterable[LauncherOutput], *, output: Path, folder: Path, exit_code: int | None
+) -> RunFailure:
+    """What failed first in a run whose launchers left this; where no rank did, the program that started them.
 
-    `exit_code` is that of the program which started them; paths in the result are relative to `folder`.
+    `output` is what that program said, and `exit_code` how it ended; paths in the result are relative to `folder`.
     """
     launchers = tuple(launchers)
     failed = sorted((each for launcher in launchers for each in _failed_ranks(launcher)), key=lambda each: each.order)
@@ -76,14 +78,12 @@ def first_failure(launchers: Iterable[LauncherOutput], *, folder: Path, exit_cod
             log=_relative(first.log, folder),
             lines=first.lines,
         )
-    written = [launcher.log for launcher in launchers if launcher.log.is_file()]
-    log = max(written, key=lambda path: path.stat().st_mtime_ns, default=None)
     return RunFailure(
         rank=None,
         exit_code=exit_code,
         num_restarts=max((_newest_attempt(launcher.ranks)[0] for launcher in launchers), default=0),
-        log="" if log is None else _relative(log, folder),
-        lines=() if log is None else last_lines(log),
+        log=_relative(output, folder),
+        lines=last_lines(output),
     )
 
 

@@ -21,7 +21,7 @@ NODE_RUNS, NODE_UNSEEN = "runs", "unseen"
 def status(folder: Path) -> RunStatus:
     """Now. Errors: SpecError where there is no bundle."""
     bundle = open_bundle(folder)
-    run = read_run(bundle.logs)
+    run = _newest_run(bundle)
     return _status(bundle, run, None if run is None else _lowest(bundle, run))
 
 
@@ -30,16 +30,23 @@ def follow(folder: Path, *, every_seconds: float = POLL_SECONDS) -> Iterator[Run
     bundle = open_bundle(folder)
     steps: RankSteps | None = None
     while True:
-        run = read_run(bundle.logs)
+        run = _newest_run(bundle)
         if run is not None:
             steps = _lowest(bundle, run) if steps is None else steps
         if steps is not None:
             steps.read()
-        found = _status(bundle, run, steps)
+        found = _status(bundle, run, steps, is_counting=False)
         yield found
         if found.state != RUNNING:
             return
         time.sleep(every_seconds)
+
+
+def _newest_run(bundle: BundleFolder) -> Run | None:
+    run = read_run(bundle.logs)
+    if run is not None and run.state == RUNNING and not is_alive(run.supervisor):
+        return read_run(bundle.logs)  # it writes how the run ended, and then goes
+    return run
 
 
 def _lowest(bundle: BundleFolder, run: Run) -> RankSteps | None:
@@ -47,8 +54,8 @@ def _lowest(bundle: BundleFolder, run: Run) -> RankSteps | None:
     return next(iter(rank_steps(bundle.logs, run.log_sizes).values()), None)
 
 
-def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None) -> RunStatus:
-    state, reason, num_processes = _state(bundle, run)
+def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None, *, is_counting: bool = True) -> RunStatus:
+    state, reason, num_processes = _state(bundle, run, is_counting=is_counting)
     newest = None if steps is None else steps.newest
     step_seconds = None if steps is None else steps.step_seconds
     remaining_seconds = elapsed_seconds = None
@@ -74,15 +81,15 @@ def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None) -> R
     )
 
 
-def _state(bundle: BundleFolder, run: Run | None) -> tuple[str, str, int]:
-    """(state, why, processes on this machine)."""
+def _state(bundle: BundleFolder, run: Run | None, *, is_counting: bool) -> tuple[str, str, int | None]:
+    """(state, why, processes on this machine); these are counted where `is_counting`, or where they tell the state."""
     if run is None:
         return NEVER_STARTED, "`crosszone run DIR` starts it.", 0
     if run.state != RUNNING:
         return run.state, _ending(run), 0
-    processes = len(marked(run.run_id))
     if is_alive(run.supervisor):
-        return RUNNING, "", processes
+        return RUNNING, "", len(marked(run.run_id)) if is_counting else None
+    processes = len(marked(run.run_id))
     if processes:
         return RUNNING, "Its supervisor is gone, but what it started is not; `crosszone stop DIR` ends it.", processes
     nodes = node_states(bundle)

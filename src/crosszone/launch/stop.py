@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from crosszone.core.run import RUNNING, STOPPED, Run, RunStatus
+from crosszone.core.run import RUNNING, STOPPED, SUBMITTED, Run, RunStatus
 from crosszone.errors import CrossZoneError
 from crosszone.launch.backends import LOCAL, node_states, run_program
 from crosszone.launch.bundle_folder import STOP_PATH, BundleFolder, open_bundle
@@ -35,8 +35,8 @@ def stop(folder: Path, *, is_forced: bool = False) -> RunStatus:
         if is_alive(run.supervisor):
             _ask_supervisor(bundle, run, is_forced=is_forced)
         _end_leftovers(bundle, run, is_forced=is_forced)
-    elif run is not None and bundle.backend != LOCAL and bundle.has(STOP_PATH):
-        _end_on_nodes(bundle)
+    elif run is not None and bundle.has(STOP_PATH):
+        _end_elsewhere(bundle, run)
     return status(folder)
 
 
@@ -68,11 +68,15 @@ def _end_leftovers(bundle: BundleFolder, run: Run, *, is_forced: bool) -> None:
     newest = read_run(bundle.logs)
     if newest is not None and newest.run_id == run.run_id and newest.state == RUNNING:
         if bundle.backend != LOCAL and bundle.has(STOP_PATH):
-            _end_on_nodes(bundle)
+            run_program(bundle, STOP_PATH)
         write_run(bundle.logs, dataclasses.replace(newest, state=STOPPED, ended_seconds=time.time()))
 
 
-def _end_on_nodes(bundle: BundleFolder) -> None:
+def _end_elsewhere(bundle: BundleFolder, run: Run) -> None:
+    """What a scheduler has, or runs on a node although nobody here follows it."""
     states = node_states(bundle)
-    if states is None or NODE_RUNS in states.values():
+    if states is not None and NODE_RUNS in states.values():
         run_program(bundle, STOP_PATH)
+    elif run.state == SUBMITTED:
+        run_program(bundle, STOP_PATH)
+        write_run(bundle.logs, dataclasses.replace(run, state=STOPPED, ended_seconds=time.time()))

@@ -27,6 +27,8 @@ from crosszone.launch.step_log import measurement, rank_steps
 FORCE = signal.SIGUSR1
 """Asks to end everything at once."""
 WAIT_SECONDS = 0.2
+ORPHAN_SECONDS = 5.0
+"""For processes that ranks left behind. Chosen: they have nothing to save."""
 FETCH_SECONDS = 10.0
 """Between two looks at the nodes' logs, as the bundle's own follower waits."""
 TO_FILE_AND_CONSOLE = "3"
@@ -96,12 +98,14 @@ class Supervisor:
             os.killpg(program.pid, signal.SIGTERM)
         if self.bundle.backend != FOLLOWED[0] and self.bundle.has(STOP_PATH):
             self._say(subprocess.run([str(self.bundle.folder / STOP_PATH)], capture_output=True, check=False))
-        until = time.monotonic() + self.run.grace_seconds + 5.0  # torchrun itself forces its ranks before
-        while not self._is_forced and time.monotonic() < until:
-            if program.poll() is not None and wait_unmarked(self.run.run_id, within_seconds=WAIT_SECONDS):
-                return
+        until = time.monotonic() + self.run.grace_seconds + ORPHAN_SECONDS  # torchrun itself forces its ranks before
+        while program.poll() is None and not self._is_forced and time.monotonic() < until:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.wait(WAIT_SECONDS)
+        if program.poll() is not None and not self._is_forced:
+            for pid in marked(self.run.run_id):  # what ranks started and left, which nobody has asked yet
+                send(pid, signal.SIGTERM)
+            wait_unmarked(self.run.run_id, within_seconds=ORPHAN_SECONDS)
         kill_marked(self.run.run_id)
 
     def _finish(self, code: int) -> None:
@@ -115,7 +119,12 @@ class Supervisor:
             state = ENDED if self.bundle.backend in FOLLOWED else SUBMITTED
         else:
             state = FAILED
-            failure = first_failure(launchers(self.bundle, self.run), folder=self.bundle.folder, exit_code=code)
+            failure = first_failure(
+                launchers(self.bundle, self.run),
+                output=self.bundle.folder / self.run.log_folder / OUTPUT_FILE,
+                folder=self.bundle.folder,
+                exit_code=code,
+            )
         ended = dataclasses.replace(self.run, state=state, ended_seconds=time.time(), exit_code=code, failure=failure)
         write_run(self.bundle.logs, ended)
 

@@ -271,6 +271,44 @@ def test_nodes_are_asked_where_nobody_followed_to_the_end(make, states, state, r
     assert reason in found.reason
 
 
+AGENT = """mkdir -p logs/agent-1/none_x/attempt_0/0
+echo 'ValueError: bad' >logs/agent-1/none_x/attempt_0/0/stderr.log
+cat >logs/agent-1.log <<'END'
+  rank      : 2 (local_rank: 0)
+  exitcode  : 1 (pid: 4711)
+END
+"""
+"""What a failed launcher leaves on its node, brought here."""
+
+
+def test_a_failure_on_a_node_is_that_of_its_rank(make) -> None:
+    said = "echo 'starting agent-0 on a'; echo 'starting agent-1 on b'; echo 'following; Ctrl-C stops following'"
+    folder = make(f"{AGENT}{said}; exit 1", backend="ssh")
+    start_run(folder)
+    found = followed(folder)
+    assert found.run is not None
+    assert found.run.failure is not None
+    assert (found.run.failure.rank, found.run.failure.lines) == (2, ("ValueError: bad",))
+
+
+def test_logs_of_a_node_that_was_not_started_are_of_an_earlier_run(make) -> None:
+    folder = make(f"{AGENT}echo 'starting agent-1 on b'; echo 'no route to host' >&2; exit 255", backend="ssh")
+    start_run(folder)
+    found = followed(folder)
+    assert found.run is not None
+    assert found.run.failure is not None
+    assert (found.run.failure.rank, found.run.failure.lines[-1]) == (None, "no route to host")
+
+
+def test_what_a_scheduler_has_is_stopped_by_the_bundles_own_program(make) -> None:
+    folder = make("echo Submitted batch job 7", backend="slurm", stop_training_sh='echo >>"$(dirname "$0")/logs/asked"')
+    start_run(folder)
+    followed(folder)
+    assert stop(folder).state == "stopped"
+    assert stop(folder).state == "stopped"
+    assert (folder / "logs/asked").read_text() == "\n", "once"
+
+
 def test_stopping_nodes_runs_the_bundles_own_program(make) -> None:
     folder = make(
         "mkdir -p logs; touch logs/ready; sleep 600",

@@ -63,6 +63,7 @@ def left(tmp_path) -> Left:
 def test_who_wrote_first_failed_first_whomever_torchrun_names(left, tmp_path) -> None:
     found = first_failure(
         [left({0: (1, "Error: mine too\n", 100.3), 1: (1, "Traceback:\nValueError: bad\n", 100.2)})],
+        output=tmp_path / "output.log",
         folder=tmp_path,
         exit_code=1,
     )
@@ -73,26 +74,26 @@ def test_who_wrote_first_failed_first_whomever_torchrun_names(left, tmp_path) ->
 
 def test_a_rank_that_speaks_of_a_lost_peer_comes_after_the_peer(left, tmp_path) -> None:
     output = left({0: (1, f"{LOST}\n", 100.1), 2: (3, "out of data\n", 100.4)})
-    found = first_failure([output], folder=tmp_path, exit_code=1)
+    found = first_failure([output], output=tmp_path / "output.log", folder=tmp_path, exit_code=1)
     assert (found.rank, found.exit_code) == (2, 3)
 
 
 @pytest.mark.parametrize("asked", [-15, 143])
 def test_ranks_that_torchrun_ended_did_not_fail_first(left, tmp_path, asked) -> None:
     output = left({0: (asked, "", 50.0), 1: (1, "ValueError: bad\n", 100.0)})
-    assert first_failure([output], folder=tmp_path, exit_code=1).rank == 1
+    assert first_failure([output], output=tmp_path / "output.log", folder=tmp_path, exit_code=1).rank == 1
 
 
 def test_a_rank_that_was_killed_silently_is_named_with_what_it_said_before(left, tmp_path) -> None:
     output = left({0: (1, f"{LOST}\n", 100.0), 1: (-9, "", 90.0)})
-    found = first_failure([output], folder=tmp_path, exit_code=1)
+    found = first_failure([output], output=tmp_path / "output.log", folder=tmp_path, exit_code=1)
     assert (found.rank, found.exit_code, found.lines) == (1, -9, ("said",))
 
 
 def test_the_newest_start_of_the_ranks_counts(left, tmp_path) -> None:
     left({0: (1, "the first time\n", 10.0)}, attempt=2)
     output = left({0: (1, "the last time\n", 20.0)}, attempt=10)
-    found = first_failure([output], folder=tmp_path, exit_code=1)
+    found = first_failure([output], output=tmp_path / "output.log", folder=tmp_path, exit_code=1)
     assert (found.num_restarts, found.lines) == (10, ("the last time",))
 
 
@@ -101,24 +102,23 @@ def test_ranks_of_other_nodes_are_found_by_their_number_there(left, tmp_path) ->
         left({0: (1, f"{LOST}\n", 100.0)}, name="agent-0"),
         left({2: (1, "ValueError: bad\n", 100.1)}, name="agent-1", first_rank=2),
     ]
-    found = first_failure(outputs, folder=tmp_path, exit_code=1)
+    found = first_failure(outputs, output=tmp_path / "output.log", folder=tmp_path, exit_code=1)
     assert (found.rank, found.log) == (2, "logs/agent-1/ranks/none_x/attempt_0/0/stderr.log")
 
 
-def test_without_a_table_the_launcher_says_it(tmp_path) -> None:
+def test_without_a_table_the_program_that_started_them_says_it(tmp_path) -> None:
     log = tmp_path / "output.log"
     log.write_text("\n".join(str(number) for number in range(100)))
     output = LauncherOutput(log=log, ranks=tmp_path / "ranks")
-    found = first_failure([output], folder=tmp_path, exit_code=4)
+    found = first_failure([output], output=tmp_path / "output.log", folder=tmp_path, exit_code=4)
     assert (found.rank, found.exit_code, found.log) == (None, 4, "output.log")
     assert found.lines == tuple(str(number) for number in range(100 - NUM_LINES, 100))
 
 
 def test_nothing_was_left_at_all(tmp_path) -> None:
     output = LauncherOutput(log=tmp_path / "output.log", ranks=tmp_path / "ranks")
-    found = first_failure([output], folder=tmp_path, exit_code=-9)
-    assert (found.rank, found.log, found.lines) == (None, "", ())
-    assert first_failure([], folder=tmp_path, exit_code=None).lines == ()
+    found = first_failure([output], output=tmp_path / "output.log", folder=tmp_path, exit_code=-9)
+    assert (found.rank, found.exit_code, found.log, found.lines) == (None, -9, "output.log", ())
 
 
 def test_the_end_of_a_long_log_is_read(tmp_path) -> None:
