@@ -47,6 +47,14 @@ Asked = Annotated[
         show_default=False,
     ),
 ]
+ComparesFrameworks = Annotated[
+    bool,
+    typer.Option(
+        "--frameworks",
+        help="Say which framework to take: the best plan of each, and what it can do of the chosen one.",
+        show_default=False,
+    ),
+]
 
 
 def plan(
@@ -57,6 +65,7 @@ def plan(
     wants_sensitivity: WantsSensitivity = False,
     gpus: Gpus = None,
     why: Asked = None,
+    compares_frameworks: ComparesFrameworks = False,
     calibration: CalibrationFile = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
@@ -70,6 +79,10 @@ def plan(
     from crosszone import service
     from crosszone.cli import console
 
+    if compares_frameworks:
+        _refuse_beside_frameworks(why, gpus, wants_sensitivity=wants_sensitivity)
+        _compare_frameworks(job, calibration, output, as_json=as_json)
+        return
     if why is not None:
         _refuse_beside_why(gpus, wants_sensitivity=wants_sensitivity)
         _explain(job, why, calibration, output, as_json=as_json, is_verbose=is_verbose)
@@ -104,6 +117,41 @@ def _refuse_beside_why(gpus: list[str] | None, *, wants_sensitivity: bool) -> No
     if gpus or wants_sensitivity:
         where = "--gpu" if gpus else "--sensitivity"
         raise SpecError.of("--why weighs one plan and tries no changed job.", where=where, hint=WHY_HINT)
+
+
+def _refuse_beside_frameworks(why: str | None, gpus: list[str] | None, *, wants_sensitivity: bool) -> None:
+    """SpecError where another question is asked too."""
+    from crosszone.errors import SpecError
+
+    asked = {"--why": why is not None, "--gpu": bool(gpus), "--sensitivity": wants_sensitivity}
+    for where, is_asked in asked.items():
+        if is_asked:
+            raise SpecError.of("--frameworks is a question of its own.", where=where, hint=WHY_HINT)
+
+
+def _compare_frameworks(job: str, calibration: Path | None, output: Path | None, *, as_json: bool) -> None:
+    """Answer --frameworks. The exit code is 3 where none has a plan that fits."""
+    from crosszone import service
+    from crosszone.cli import console
+    from crosszone.cli.progress import progress
+
+    if output is not None:
+        console.check_can_write(output)
+    problem = console.read_job(job, calibration)
+    with progress("Searching by framework") as advance:
+        found = service.frameworks(problem, on_progress=advance)
+    if output is not None:
+        console.write_json_file(output, service.framework_choice_json(found))
+    if as_json:
+        console.write_json(service.framework_choice_json(found))
+    else:
+        from crosszone.cli.show_frameworks import frameworks_view
+
+        console.write(*frameworks_view(found))
+    if output is not None:
+        console.note(f"Wrote {output}")
+    if found.recommended is None:
+        raise typer.Exit(EXIT_NOTHING_FITS)
 
 
 def _explain(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from crosszone.core.answer import Answer, RankedPlan
     from crosszone.core.calibration import Calibration, CalibrationReport
+    from crosszone.core.framework_choice import FrameworkChoice
     from crosszone.core.measured_gpu import GpuReport, MeasuredGpu
     from crosszone.core.plan import Plan
     from crosszone.core.replan import Replan
@@ -77,6 +78,18 @@ def why_json(found: Why) -> dict[str, Any]:
     for name, ranked in (("chosen", found.chosen), ("plan", found.plan)):
         value[name] = None if ranked is None else _ranked_json(ranked)
     value["neighbours"] = [_ranked_json(ranked) for ranked in found.neighbours]
+    return value
+
+
+def framework_choice_json(found: FrameworkChoice) -> dict[str, Any]:
+    """Framework JSON: the chosen plan, and each framework's own with what it takes more."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(found)
+    value["chosen"] = None if found.chosen is None else _ranked_json(found.chosen)
+    for part, option in zip(value["options"], found.options, strict=True):
+        for name, ranked in (("as_chosen", option.as_chosen), ("best", option.best)):
+            part[name] = None if ranked is None else _ranked_json(ranked)
     return value
 
 

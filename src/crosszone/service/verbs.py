@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crosszone.core.answer import Answer, RankedPlan
     from crosszone.core.calibration import Calibration, CalibrationReport
+    from crosszone.core.framework_choice import FrameworkChoice
     from crosszone.core.measured_gpu import GpuReport, MeasuredGpu
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
@@ -107,6 +108,20 @@ def sensitivity(
 
     found = weigh(answer, gpus=gpus, on_progress=on_progress or (lambda fraction: None))
     return dataclasses.replace(answer, sensitivity=found)
+
+
+def frameworks(problem: Problem, *, on_progress: Callable[[float], None] | None = None) -> FrameworkChoice:
+    """Every framework for `problem`: its best plan, what it can do of the chosen one, which to take and why.
+
+    A search for each framework, about six times as long as `plan`. `on_progress` is told the fraction that is done.
+    """
+    from crosszone.deploy.frameworks import rendered_frameworks
+    from crosszone.planner.framework_choice import framework_choice
+
+    found = framework_choice(problem, on_progress=on_progress or (lambda fraction: None))
+    can = rendered_frameworks()
+    options = tuple(dataclasses.replace(option, can_deploy=option.framework in can) for option in found.options)
+    return dataclasses.replace(found, options=options)
 
 
 def why(problem: Problem, asked: str) -> Why:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crosszone.core import answer, check, explanation, plan, prediction, why
+from crosszone.core import answer, check, explanation, framework_choice, plan, prediction, why
 
 ROOT = Path(__file__).parents[3]
 NOUNS = [
@@ -16,6 +16,7 @@ NOUNS = [
     *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search, check.Check),
     *(explanation.Binding, explanation.RunnerUp, explanation.Difference, explanation.TermDifference),
     *(explanation.Restriction, explanation.ParetoPlan, explanation.Sensitivity, why.Why),
+    *(framework_choice.FrameworkChoice, framework_choice.FrameworkOption),
     *(plan.Plan, plan.Stage, plan.Replica, plan.IdleGpus, plan.Sync),
 ]
 DERIVED = {"Plan": {"world_size", "zone_axis"}, "Answer": {"speedup_ratio", "scaling_ratio", "assumed"}}
@@ -49,7 +50,7 @@ def test_every_field_of_the_json_is_explained(noun) -> None:
 def test_no_noun_of_the_json_is_forgotten() -> None:
     classes = {
         value
-        for module in (prediction, answer, explanation, plan, why)
+        for module in (prediction, answer, explanation, framework_choice, plan, why)
         for value in vars(module).values()
         if dataclasses.is_dataclass(value)
     }

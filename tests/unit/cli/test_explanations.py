@@ -94,6 +94,34 @@ def test_a_gpu_that_nobody_makes_is_refused(run: Any, job: str) -> None:
     assert result.json["errors"][0]["code"] == "unknown_name"
 
 
+def test_frameworks_are_compared_and_one_recommended(run: Any, job: str) -> None:
+    result = run("plan", job, "--frameworks")
+    text = told(result.out)
+    assert result.code == 0
+    for part in ("Which framework?", "Take ", "The best plan of each", "on its fullest GPU"):
+        assert part in text
+    value = run("plan", job, "--frameworks", "--json").json
+    best = {option["framework"]: option["best"] for option in value["options"] if option["best"]}
+    assert set(best) >= {"ddp", "fsdp", "torchtitan"}
+    assert best[value["recommended"]]["plan"] == value["chosen"]["plan"]
+    assert all(option["can_deploy"] for option in value["options"] if option["framework"] in ("ddp", "torchtitan"))
+    assert value["chosen"]["plan"]["zone_axis"]
+
+
+def test_where_no_framework_is_allowed_that_fits_the_exit_code_says_so(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(JOB.replace("gpt2-small", "llama-3.1-405b"), encoding="utf-8")
+    result = run("plan", str(tmp_path / "job.yaml"), "--frameworks", "-o", str(tmp_path / "found.json"))
+    assert result.code == 3
+    assert "Without a plan that fits" in result.out
+    assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["recommended"] is None
+
+
+def test_frameworks_is_a_question_of_its_own(run: Any, job: str) -> None:
+    result = run("plan", job, "--frameworks", "--why", "tp=2", "--json")
+    assert result.code == 2
+    assert result.json["errors"][0]["where"] == "--why"
+
+
 def test_why_not_shows_both_plans_side_by_side(run: Any, job: str) -> None:
     result = run("plan", job, "--why", "tp=4, zones=a")
     text = told(result.out)
