@@ -47,3 +47,18 @@ def test_a_bundle_measures_how_it_scales(tmp_path) -> None:
     assert [float(row["step_seconds"]) for row in rows] == [one["step_seconds"], two["step_seconds"]]
     assert ElementTree.parse(results / "scaling.svg").getroot().tag.endswith("svg")
     assert not (bundle / "logs").exists()
+
+
+@pytest.mark.slow
+def test_the_ranks_of_a_bundle_meet_add_up_and_step_as_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHON", sys.executable)
+    bundle = tmp_path / "bundle"
+    options = {"framework": "fsdp", "backend": "local", "device": "cpu", "num_steps": 3}
+    service.write_bundle(service.deploy(service.read(JOB), **options), bundle)
+    report = service.check_ranks(bundle, num_ranks=3)
+    assert report.is_ready, report.problem
+    assert report.sums == (3, 3, 3)
+    assert report.step.how == "fsdp"
+    assert report.step.largest_difference <= report.step.tolerance < report.step.least_change
+    assert {(pair.from_rank, pair.to_rank) for pair in report.pairs} == {(0, 1), (0, 2), (1, 2)}
+    assert all(pair.rtt_seconds > 0 and pair.bytes_per_second > 1e6 for pair in report.pairs)

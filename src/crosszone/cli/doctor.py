@@ -72,6 +72,7 @@ def doctor(
     from crosszone.cli.progress import progress
     from crosszone.cli.show_doctor import doctor_view, ranks_view
 
+    bundle = _bundle(target) if is_ranks else ""
     request = _request(target, port, seconds)
     with progress("Looking at the nodes") as on_progress:
         report = service.preflight(request, reach=reach, on_progress=on_progress)
@@ -80,7 +81,7 @@ def doctor(
         console.note("ranks are not started: something stands in their way.")
     elif is_ranks:
         with progress("Starting ranks"):
-            ranks = service.check_ranks(_bundle(target))
+            ranks = service.check_ranks(bundle)
     if as_json:
         console.write_json(service.preflight_json(report, ranks))
     else:
