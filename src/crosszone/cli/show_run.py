@@ -63,12 +63,14 @@ def step_progress() -> Iterator[Callable[[RunStatus], None]]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column as ProgressColumn
 
     with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.description}", table_column=ProgressColumn(no_wrap=True)),
+        BarColumn(bar_width=None, table_column=ProgressColumn(ratio=1)),  # what is left of the line
+        TextColumn("{task.fields[said]}", table_column=ProgressColumn(no_wrap=True)),
         console=Console(stderr=True, highlight=False),
+        expand=True,
         transient=True,
         refresh_per_second=SHOWN_PER_SECOND,
     ) as bar:
@@ -162,10 +164,9 @@ def _between(low: float | None, high: float | None) -> str:
 
 
 def _what_is_compared(found: RunStatus, measured: Measurement) -> str:
-    counted = (
-        f"Median of {measured.num_steps} steps, the first after a start left out; loss {measured.first_loss:.4g} to"
-    )
-    return f"{counted} {measured.last_loss:.4g}.{_other_device(found)}"
+    steps = "1 step" if measured.num_steps == 1 else f"{measured.num_steps} steps"
+    loss = f"loss {measured.first_loss:.4g} to {measured.last_loss:.4g}"
+    return f"Median of {steps}, the first after a start left out; {loss}.{_other_device(found)}"
 
 
 def _other_device(found: RunStatus) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crosszone.core.run import ENDED, FAILED, LOST, NEVER_STARTED, RUNNING, STOPPED, SUBMITTED, Run, RunStatus
-from crosszone.launch.backends import node_states
+from crosszone.launch.backends import fetch_logs, node_states
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.processes import is_alive, marked
 from crosszone.launch.record import read_measurement, read_run
@@ -22,6 +22,8 @@ def status(folder: Path) -> RunStatus:
     """Now. Errors: SpecError where there is no bundle."""
     bundle = open_bundle(folder)
     run = _newest_run(bundle)
+    if run is not None and run.state == RUNNING and not is_alive(run.supervisor):
+        fetch_logs(bundle)  # nobody else does any more
     return _status(bundle, run, None if run is None else _lowest(bundle, run))
 
 
