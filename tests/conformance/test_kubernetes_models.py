@@ -37,9 +37,7 @@ def rendered(layout: str, device: str = "cuda", checkpoints: str = "none", zone:
     job: dict[str, Any] = {
         "model": {"num_layers": 2, "hidden_size": 64, "ffn_size": 128, "num_heads": 4, "vocab_size": 512},
         "workload": {"sequence_length": 32, "global_batch_size": 24, "precision": "fp32"},
-        "cluster": {
-            "zones": [{"name": f"z{index}", "nodes": groups(index, sizes[index])} for index in range(len(sizes))]
-        },
+        "cluster": {"zones": zones},
         "plan": {"microbatch_size": 1, "dp": 2 * sum(map(sum, sizes))},
     }
     if len(sizes) > 1:

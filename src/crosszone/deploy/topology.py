@@ -1,23 +1,21 @@
 """Who is where, as files that programs and people read: the nodes with their ranks, and the hostfile."""
 
-import io
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from crosszone.core.bundle import Launch
+from crosszone.deploy.yaml_text import yaml_text
 
 
 def cluster_text(launch: Launch) -> str:
     """`configs/cluster_config.yaml`: every launcher with its zone, address, GPUs and ranks."""
-    return _yaml({"world_size": launch.world_size, "port": launch.port, "agents": _agents(launch)})
+    return yaml_text({"world_size": launch.world_size, "port": launch.port, "agents": _agents(launch)})
 
 
 def ddp_text(launch: Launch) -> str:
     """`pytorch_ddp_config.yaml`: what `init_process_group` is told on each node."""
     address = launch.agents[0].address or "localhost"
     is_known = launch.agents[0].address is not None or len(launch.agents) == 1
-    return _yaml(
+    return yaml_text(
         {
             "backend": "nccl" if launch.device == "cuda" else "gloo",
             "init_method": f"tcp://{address}:{launch.port}" if is_known else "env://",
@@ -51,13 +49,3 @@ def _agents(launch: Launch) -> list[dict[str, Any]]:
         }
         for agent in launch.agents
     ]
-
-
-def _yaml(value: Any) -> str:
-    writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.allow_unicode = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    stream = io.StringIO()
-    writer.dump(value, stream)
-    return stream.getvalue()
