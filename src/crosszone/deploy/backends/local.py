@@ -13,8 +13,16 @@ TITLE = "local processes"
 ADDRESSES_FROM = None
 RUN_PATH = "run_training.sh"
 STEPS = {
-    "en": (f"On this machine, in this folder: `./{RUN_PATH}`", "Ctrl-C stops it."),
-    "zh": (f"在本机、本目录中运行:`./{RUN_PATH}`", "按 Ctrl-C 停止。"),
+    "en": (
+        f"On this machine, in this folder: `./{RUN_PATH}`",
+        "Ctrl-C stops it.",
+        "`crosszone run .` in its place shows measured steps beside predicted ones and keeps each rank's words apart.",
+    ),
+    "zh": (
+        f"在本机、本目录中运行:`./{RUN_PATH}`",
+        "按 Ctrl-C 停止。",
+        "也可改用 `crosszone run .`:将实测步长与预测并列显示,并分开保存各 rank 的输出。",
+    ),
 }
 
 
