@@ -62,7 +62,7 @@ def doctor(
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
-    """Look at the nodes of JOB or of a bundle before anything is launched.
+    """Look at the nodes of JOB or a bundle before a launch.
 
     Names and ports, network devices, round trips and bandwidths, clocks, versions, memory and disk; what is wrong is
     named with its cause and its fix. The exit code is 4 where something stands in the way.
