@@ -24,7 +24,7 @@ import pytest
 from crosszone import service
 from crosszone.core.bundle import Bundle
 from crosszone.deploy.frameworks import rendered_frameworks
-from crosszone.errors import CrossZoneError
+from crosszone.errors import InfeasiblePlan
 
 A100, V100 = "a100-sxm4-80gb", "v100-sxm2-16gb"
 GPUS_PER_NODE = (2, 2, 2, 1, 3, 1)
@@ -240,6 +240,8 @@ def rendered(kind: str, framework: str = "ddp", **options: Any) -> Bundle:
         job["cluster"]["default_link"] = {"bandwidth": "1 Gbit/s", "rtt": "30 ms"}
     if framework == "fsdp":
         job["plan"] |= {"shard": "parameters", "dp_shard": 2 if kind == "mixed GPUs" else plan["dp"]}
+    if framework == "megatron":  # fuses attention in 16 bits only
+        job["workload"]["precision"] = "fp16"
     options = {"num_steps": 10, "checkpoints": "none", "port": free_ports(1)[0], **options}
     return service.deploy(service.read(job), framework=framework, backend="slurm", **options)
 
@@ -270,7 +272,7 @@ def test_slurm_takes_the_job_of_every_kind_of_plan(slurm, tmp_path, kind) -> Non
 def test_slurm_takes_the_job_of_every_cell(slurm, tmp_path, framework, kind) -> None:
     try:
         bundle = rendered(kind, framework)
-    except CrossZoneError as error:
+    except InfeasiblePlan as error:
         pytest.skip(str(error))
     done = train(slurm, written(bundle, tmp_path / "bundle"), "--test-only")
     assert done.returncode == 0, done.stderr
@@ -355,6 +357,15 @@ def test_a_run_whose_time_is_up_is_saved_and_goes_on(cluster, tmp_path) -> None:
     assert max(steps(folder, 0)) == 200
 
 
+@pytest.mark.soak
+def test_slurm_asks_ranks_to_save_before_the_time_is_up(cluster, tmp_path) -> None:
+    folder = written(rendered("chosen by Slurm"), tmp_path / "bundle")
+    done = train(cluster, folder, "--wait", "--time=3", PYTHON=saving_python(tmp_path))
+    assert done.returncode == 143, told(folder)
+    assert told(folder).count("saved\n") >= 2
+    assert "DUE TO TIME LIMIT" not in told(folder)
+
+
 @pytest.mark.slow
 def test_a_failing_node_ends_the_others_and_its_code_is_the_jobs(cluster, tmp_path) -> None:
     folder = written(rendered("uneven nodes"), tmp_path / "bundle")
@@ -371,12 +382,7 @@ def test_a_failing_node_ends_the_others_and_its_code_is_the_jobs(cluster, tmp_pa
 @pytest.mark.slow
 def test_a_job_that_is_stopped_may_save_first(cluster, tmp_path) -> None:
     folder = written(rendered("partitions"), tmp_path / "bundle")
-    python = tmp_path / "python"
-    python.write_text(
-        "#!/usr/bin/env bash\ntrap 'sleep 2; echo saved; exit 1' TERM\necho up\nfor _ in {1..300}; do sleep 1; done\n"
-    )
-    python.chmod(0o755)
-    assert train(cluster, folder, PYTHON=str(python)).returncode == 0
+    assert train(cluster, folder, PYTHON=saving_python(tmp_path)).returncode == 0
     until = time.monotonic() + 60
     while told(folder).count("up\n") < 2 and time.monotonic() < until:
         time.sleep(0.2)
@@ -396,3 +402,17 @@ def steps(folder: Path, rank: int) -> dict[int, float]:
     lines = path.read_text().splitlines() if path.exists() else []
     records = [json.loads(line) for line in lines if line.endswith("}")]
     return {record["step"]: record["loss"] for record in records if record["event"] == "step"}
+
+
+def saving_python(folder: Path) -> str:
+    """In the place of Python: a program that takes a while to end when it is asked to."""
+    python = folder / "python"
+    lines = (
+        "#!/usr/bin/env bash",
+        "trap 'sleep 2; echo saved; exit 1' TERM",
+        "echo up",
+        "for _ in {1..300}; do sleep 1; done",
+    )
+    python.write_text("\n".join(lines) + "\n")
+    python.chmod(0o755)
+    return str(python)

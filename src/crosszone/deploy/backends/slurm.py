@@ -6,16 +6,15 @@ srun(1) of Slurm 22.05, whose programs the tests run, and SchedMD/slurm, doc/htm
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from crosszone.core.bundle import TORCHRUN, Agent, Launch
+from crosszone.core.bundle import TORCHRUN, Launch
 from crosszone.core.codec import fingerprint
 from crosszone.deploy.checked_text import command
 from crosszone.deploy.scripts import INTERFACE_LINES, STRICT, agent_path, agent_text, script
+from crosszone.deploy.slurm_components import Component, components, is_met_at_run_time, unknown_of_components
 from crosszone.deploy.slurm_scripts import (
     NODE_LINES,
     NODES_LINES,
@@ -32,10 +31,6 @@ TITLE = "Slurm"
 ADDRESSES_FROM = None
 RUN_PATH, STOP_PATH = "run_training.sh", "stop_training.sh"
 JOB_PATH, NODE_PATH, NODES_PATH = "launch/slurm/job.sh", "launch/slurm/node.sh", "launch/slurm/nodes.sh"
-SCHEDULER = re.compile(r"slurm( (partition|account|qos|constraint|reservation|time)=[A-Za-z0-9][A-Za-z0-9_.:,+-]*)*")
-"""What a zone's `scheduler` may say here: options of sbatch by their long names, values that need no quotes."""
-TYING_OPTIONS = ("--partition=", "--constraint=", "--reservation=")
-"""Those that say on which nodes."""
 MOST_SIGNAL_SECONDS = 65535
 """sbatch(1), --signal."""
 SIGNAL_MARGIN_SECONDS = 60
@@ -66,32 +61,6 @@ STEPS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
-    """Nodes of one node group: a component of the job."""
-
-    agents: tuple[Agent, ...]
-    options: tuple[str, ...]
-    """Of sbatch, from the zone's `scheduler`."""
-
-    @property
-    def node_keys(self) -> tuple[tuple[str, int, int], ...]:
-        """Its nodes, in the order in which their ranks come."""
-        return tuple(dict.fromkeys(agent.node_key for agent in self.agents))
-
-    @property
-    def addresses(self) -> tuple[str, ...] | None:
-        """Of its nodes, in that order; None: Slurm chooses the nodes."""
-        found = {agent.node_key: agent.address for agent in self.agents}
-        known = tuple(address for address in found.values() if address is not None)
-        return known if len(known) == len(found) else None
-
-    @property
-    def gpus_per_node(self) -> int:
-        """As many as the fullest node needs."""
-        return 1 + max(gpu for agent in self.agents for gpu in agent.gpus)
-
-
 def addressed(launch: Launch) -> Launch:
     """The launch of one zone waits for ranks of the others as long as their queues may take."""
     if launch.only_zone is None:
@@ -112,21 +81,8 @@ def problems(launch: Launch) -> Iterator[Finding]:
 
 
 def missing(launch: Launch) -> Iterator[Finding]:
-    """Schedulers that are not Slurm's or not plain; node groups that Slurm could not tell apart; where ranks meet."""
-    yield from _strange_schedulers(launch)
-    parts = components(launch)
-    for index, part in enumerate(parts):
-        others = [other.options for other in parts[:index] + parts[index + 1 :]]
-        is_tied = part.options not in others and any(option.startswith(TYING_OPTIONS) for option in part.options)
-        if others and part.addresses is None and not is_tied:
-            zone, group = part.agents[0].zone_index, part.agents[0].node_group
-            yield _missing(
-                f"cluster.zones[{zone}].nodes[{group}].addresses",
-                f"the job takes nodes of {len(parts)} groups, and nothing tells Slurm which are this group's.",
-                "Write addresses, one per node, or in each zone another scheduler: slurm partition=NAME.",
-            )
-    if launch.only_zone is not None:
-        yield from _unknown_meeting_point(launch)
+    """What Slurm, or the jobs of other zones, must be told and the job file does not say."""
+    return unknown_of_components(launch)
 
 
 def render(launch: Launch) -> dict[str, str]:
@@ -148,56 +104,6 @@ def render(launch: Launch) -> dict[str, str]:
             *(line.replace("{seconds}", str(seconds)) for line in STOP_LINES),
         ),
     }
-
-
-def components(launch: Launch) -> list[Component]:
-    """One per node group of each zone, in the order of ranks."""
-    found: dict[tuple[int, int], list[Agent]] = {}
-    for agent in launch.started:
-        found.setdefault((agent.zone_index, agent.node_group), []).append(agent)
-    return [
-        Component(agents=tuple(agents), options=_options(launch.zones[zone].scheduler))
-        for (zone, _), agents in found.items()
-    ]
-
-
-def _options(scheduler: str | None) -> tuple[str, ...]:
-    return tuple(f"--{word}" for word in (scheduler or "").split(" ")[1:])
-
-
-def _strange_schedulers(launch: Launch) -> Iterator[Finding]:
-    for index in sorted({agent.zone_index for agent in launch.started}):
-        scheduler = launch.zones[index].scheduler
-        if scheduler is not None and not SCHEDULER.fullmatch(scheduler):
-            yield Finding(
-                code="invalid",
-                where=f"cluster.zones[{index}].scheduler",
-                message=f"{json.dumps(scheduler)} is not Slurm, or has options that are not known here.",
-                hint='Write slurm, or "slurm partition=NAME account=NAME"; also qos, constraint, reservation, time.',
-            )
-
-
-def _unknown_meeting_point(launch: Launch) -> Iterator[Finding]:
-    """Other zones' jobs must know the node of rank 0, and that one the device that reaches them."""
-    first = launch.agents[0]
-    place = f"cluster.zones[{first.zone_index}].nodes[{first.node_group}]"
-    if first.address is None:
-        yield _missing(
-            f"{place}.addresses",
-            "the jobs of all zones need the address of the node of rank 0, to meet there.",
-            "Write addresses: [host, ...], one per node, in order.",
-        )
-    others = [agent.address for agent in launch.agents if agent.node_key != first.node_key]
-    if first in launch.started and first.interface is None and others and not any(others):
-        yield _missing(
-            f"{place}.interface",
-            "no address of another node is known, so that the node of rank 0 cannot find the device that reaches it.",
-            "Write interface: NAME, or the addresses of the other nodes.",
-        )
-
-
-def _missing(where: str, message: str, hint: str) -> Finding:
-    return Finding(code="missing", where=where, message=message, hint=hint)
 
 
 def _job(launch: Launch) -> list[str]:
@@ -243,13 +149,8 @@ def _asked(launch: Launch, part: Component) -> list[str]:
     return asked + list(part.options)
 
 
-def _is_met_at_run_time(launch: Launch) -> bool:
-    """Whether only Slurm knows where some node is; a zone's own job is told by the job file."""
-    return launch.only_zone is None and launch.num_nodes > 1 and any(agent.address is None for agent in launch.agents)
-
-
 def _meeting_point(launch: Launch) -> list[str]:
-    if not _is_met_at_run_time(launch):
+    if not is_met_at_run_time(launch):
         return []
     return [
         'CROSSZONE_FIRST="$(slurm_address "$(sed -n 1p <<<"$names")")"',
@@ -280,7 +181,7 @@ def _node(launch: Launch) -> list[str]:
 
 def _device_of_the_route(launch: Launch) -> list[str]:
     """For nodes whose device the job file does not name; launch files that know better say so."""
-    if not _is_met_at_run_time(launch):
+    if not is_met_at_run_time(launch):
         return []
     return [
         'peer="$CROSSZONE_FIRST"',
