@@ -12,7 +12,7 @@ from crosszone.launch.backends import fetch_logs, node_states
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.processes import is_alive, marked
 from crosszone.launch.record import read_measurement, read_run
-from crosszone.launch.step_log import RankSteps, rank_steps
+from crosszone.launch.step_log import RankSteps, recent_steps
 
 POLL_SECONDS = 0.5
 NODE_RUNS, NODE_UNSEEN = "runs", "unseen"
@@ -24,7 +24,7 @@ def status(folder: Path) -> RunStatus:
     run = _newest_run(bundle)
     if run is not None and run.state == RUNNING and not is_alive(run.supervisor):
         fetch_logs(bundle)  # nobody else does any more
-    return _status(bundle, run, None if run is None else _lowest(bundle, run))
+    return _status(bundle, run, None if run is None else recent_steps(bundle.logs, run.log_sizes))
 
 
 def follow(folder: Path, *, every_seconds: float = POLL_SECONDS) -> Iterator[RunStatus]:
@@ -33,10 +33,10 @@ def follow(folder: Path, *, every_seconds: float = POLL_SECONDS) -> Iterator[Run
     steps: RankSteps | None = None
     while True:
         run = _newest_run(bundle)
-        if run is not None:
-            steps = _lowest(bundle, run) if steps is None else steps
         if steps is not None:
             steps.read()
+        elif run is not None:
+            steps = recent_steps(bundle.logs, run.log_sizes)
         found = _status(bundle, run, steps, is_counting=False)
         yield found
         if found.state != RUNNING:
@@ -49,11 +49,6 @@ def _newest_run(bundle: BundleFolder) -> Run | None:
     if run is not None and run.state == RUNNING and not is_alive(run.supervisor):
         return read_run(bundle.logs)  # it writes how the run ended, and then goes
     return run
-
-
-def _lowest(bundle: BundleFolder, run: Run) -> RankSteps | None:
-    """The steps of the lowest rank that logs any; all ranks end a step together."""
-    return next(iter(rank_steps(bundle.logs, run.log_sizes).values()), None)
 
 
 def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None, *, is_counting: bool = True) -> RunStatus:

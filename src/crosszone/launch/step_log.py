@@ -15,6 +15,10 @@ from crosszone.core.measurement import MeasuredPeak, Measurement, RankMeasuremen
 
 STEP_LOG = re.compile(r"rank-(\d+)\.jsonl")
 LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95
+MOST_STEPS = 20_000
+"""The newest of a rank that are kept. Chosen: their median is known to a hundredth of their spread."""
+RECENT_BYTES = 1 << 24
+"""Of the end of a log, where only what is new matters. Chosen: more lines than `MOST_STEPS`, read in no time."""
 
 
 @dataclass(slots=True)
@@ -26,8 +30,14 @@ class RankSteps:
     """Bytes that are read."""
     start: dict[str, Any] = field(default_factory=dict)
     """Its newest start event."""
-    steps: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By number, each as it was logged last: a restart repeats some."""
+    first: dict[str, Any] | None = None
+    """The record of the first step that was logged."""
+    newest: dict[str, Any] | None = None
+    """That of the newest; a restart goes back some."""
+    peak_bytes: float = 0.0
+    """Highest of all steps."""
+    seconds: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """(step, of it waiting for tokens) by number, each as it was logged last: a restart repeats some."""
     first_steps: set[int] = field(default_factory=set)
     """The first one after each start."""
 
@@ -36,13 +46,13 @@ class RankSteps:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.position)
-                data = file.read()
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        return
+                    self.position += len(line)
+                    self._take(line)
         except FileNotFoundError:
             return
-        whole, newline, _ = data.rpartition(b"\n")
-        self.position += len(whole) + len(newline)
-        for line in whole.splitlines():
-            self._take(line)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -55,23 +65,28 @@ class RankSteps:
             self.start = record
             self.first_steps.add(record["first_step"])
         elif record.get("event") == "step":
-            self.steps[record["step"]] = record
+            self._take_step(record)
 
-    @property
-    def newest(self) -> dict[str, Any] | None:
-        """The record of the newest step."""
-        return self.steps[max(self.steps)] if self.steps else None
+    def _take_step(self, record: dict[str, Any]) -> None:
+        step = record["step"]
+        self.first = self.first or record
+        self.newest = record
+        self.peak_bytes = max(self.peak_bytes, record["memory"]["peak_bytes"])
+        self.seconds.pop(step, None)  # so that the order is that of the log
+        self.seconds[step] = record["step_seconds"], record["data_seconds"]
+        if len(self.seconds) > MOST_STEPS:
+            del self.seconds[next(iter(self.seconds))]
 
-    def counted(self) -> tuple[dict[str, Any], ...]:
-        """Steps that tell how fast the run is, in order; the first ones after a start, where there are no others."""
-        later = [record for step, record in sorted(self.steps.items()) if step not in self.first_steps]
-        return tuple(later or [record for _, record in sorted(self.steps.items())])
+    def counted(self) -> dict[int, tuple[float, float]]:
+        """Steps that tell how fast the run is; the first ones after a start, where there are no others."""
+        later = {step: seconds for step, seconds in self.seconds.items() if step not in self.first_steps}
+        return later or dict(self.seconds)
 
     @property
     def step_seconds(self) -> float | None:
         """Median of the steps that count."""
         counted = self.counted()
-        return statistics.median(record["step_seconds"] for record in counted) if counted else None
+        return statistics.median(seconds for seconds, _ in counted.values()) if counted else None
 
 
 def log_sizes(logs: Path) -> tuple[tuple[str, int], ...]:
@@ -80,17 +95,21 @@ def log_sizes(logs: Path) -> tuple[tuple[str, int], ...]:
 
 
 def rank_steps(logs: Path, sizes: Iterable[tuple[str, int]]) -> dict[int, RankSteps]:
-    """The step logs of all ranks that write one, from where they were when the run began; read."""
-    positions = dict(sizes)
-    found = {}
-    for path in logs.glob("rank-*.jsonl"):
-        if match := STEP_LOG.fullmatch(path.name):
-            position = positions.get(path.name, 0)
-            # Shorter than before: somebody took the old one away.
-            steps = RankSteps(path=path, position=position if path.stat().st_size >= position else 0)
-            steps.read()
-            found[int(match[1])] = steps
-    return dict(sorted(found.items()))
+    """The step logs of all ranks that wrote since the run began, when they were of these `sizes`; read."""
+    found = _unread(logs, sizes)
+    for steps in found.values():
+        steps.read()
+    return found
+
+
+def recent_steps(logs: Path, sizes: Iterable[tuple[str, int]]) -> RankSteps | None:
+    """The newest steps of the lowest of these ranks: all ranks end a step together."""
+    steps = next(iter(_unread(logs, sizes).values()), None)
+    if steps is not None:
+        # In the middle of a line, which is then passed over.
+        steps.position = max(steps.position, steps.path.stat().st_size - RECENT_BYTES)
+        steps.read()
+    return steps
 
 
 def measurement(ranks: Mapping[int, RankSteps]) -> Measurement | None:
@@ -98,19 +117,20 @@ def measurement(ranks: Mapping[int, RankSteps]) -> Measurement | None:
 
     A step ends when all ranks have agreed on its gradients, so that its time is that of its slowest rank.
     """
-    ranks = {rank: each for rank, each in ranks.items() if each.steps}
-    if not ranks:
+    ranks = {rank: each for rank, each in ranks.items() if each.seconds}
+    lowest = next(iter(ranks.values()), None)
+    if lowest is None:
         return None
-    lowest = next(iter(ranks.values()))
+    start, first, last = lowest.start, lowest.first, lowest.newest
+    assert first is not None, "it has steps"
+    assert last is not None, "it has steps"
     seconds = _slowest(ranks.values())
     step_seconds = statistics.median(seconds)
-    start, first, last = lowest.start, lowest.steps[min(lowest.steps)], lowest.newest
-    assert last is not None, "it has steps"
     # A rate times the time of its own step is what a step holds, whatever the rank: tokens, FLOP.
     tokens, flop = (_held(first, name) for name in ("tokens_per_second", "model_flop_per_second_per_gpu"))
     num_gpus = int(start.get("num_gpus", len(ranks)))
-    memories = [record["memory"] for each in ranks.values() for record in each.steps.values()]
-    capacities = [memory["capacity_bytes"] for memory in memories if memory["capacity_bytes"] is not None]
+    fullest = max(ranks.values(), key=lambda each: each.peak_bytes)
+    assert fullest.newest is not None, "it has steps"
     return Measurement(
         fingerprint=str(start.get("fingerprint", "")),
         framework=str(start.get("framework", "")),
@@ -126,10 +146,7 @@ def measurement(ranks: Mapping[int, RankSteps]) -> Measurement | None:
         tokens_per_second=None if tokens is None else tokens / step_seconds,
         tokens_per_second_per_gpu=None if tokens is None else tokens / step_seconds / num_gpus,
         model_flop_per_second_per_gpu=None if flop is None else flop / step_seconds,
-        memory=MeasuredPeak(
-            peak_bytes=max(memory["peak_bytes"] for memory in memories),
-            capacity_bytes=min(capacities) if capacities else None,
-        ),
+        memory=MeasuredPeak(peak_bytes=fullest.peak_bytes, capacity_bytes=fullest.newest["memory"]["capacity_bytes"]),
         first_loss=first["loss"],
         last_loss=last["loss"],
         ranks=tuple(_rank(rank, each) for rank, each in ranks.items()),
@@ -142,12 +159,25 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
+def _unread(logs: Path, sizes: Iterable[tuple[str, int]]) -> dict[int, RankSteps]:
+    """By rank; only those to which something was added."""
+    before = dict(sizes)
+    found = {}
+    for path in logs.glob("rank-*.jsonl"):
+        match = STEP_LOG.fullmatch(path.name)
+        position, size = before.get(path.name, 0), path.stat().st_size
+        if match is not None and size != position:
+            # Shorter than before: somebody took the old one away.
+            found[int(match[1])] = RankSteps(path=path, position=position if size > position else 0)
+    return dict(sorted(found.items()))
+
+
 def _slowest(ranks: Iterable[RankSteps]) -> list[float]:
     """Seconds of each step that counts, on its slowest rank."""
     found: dict[int, float] = {}
     for each in ranks:
-        for record in each.counted():
-            found[record["step"]] = max(record["step_seconds"], found.get(record["step"], 0.0))
+        for step, (seconds, _) in each.counted().items():
+            found[step] = max(seconds, found.get(step, 0.0))
     return [found[step] for step in sorted(found)]
 
 
@@ -157,10 +187,10 @@ def _held(record: Mapping[str, Any], rate: str) -> float | None:
 
 
 def _rank(rank: int, steps: RankSteps) -> RankMeasurement:
-    counted = steps.counted()
+    counted = steps.counted().values()
     return RankMeasurement(
         rank=rank,
-        step_seconds=statistics.median(record["step_seconds"] for record in counted),
-        data_seconds=statistics.median(record["data_seconds"] for record in counted),
-        peak_bytes=max(record["memory"]["peak_bytes"] for record in steps.steps.values()),
+        step_seconds=statistics.median(seconds for seconds, _ in counted),
+        data_seconds=statistics.median(waiting for _, waiting in counted),
+        peak_bytes=steps.peak_bytes,
     )

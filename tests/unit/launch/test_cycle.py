@@ -65,6 +65,15 @@ def test_the_program_gets_what_keeps_the_words_of_ranks_apart(make) -> None:
     assert (environment["PET_TEE"], environment["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]) == ("3", "30")
 
 
+def test_no_character_of_the_folder_is_code(make) -> None:
+    folder = make("mkdir -p logs; echo 1 >logs/ran")
+    renamed = folder.rename(folder.with_name("my 包; touch canary $(touch canary) `touch canary`"))
+    start_run(renamed)
+    assert followed(renamed).state == "ended"
+    assert (renamed / "logs/ran").exists()
+    assert not list(folder.parent.rglob("canary"))
+
+
 def test_a_failing_program_is_shown_with_its_last_lines(make) -> None:
     folder = make("echo before; echo 'error: no such thing' >&2; exit 7")
     start_run(folder)

@@ -7,7 +7,8 @@ import pytest
 
 from crosszone.core.measurement import Measurement
 from crosszone.core.prediction import Prediction
-from crosszone.launch.step_log import log_sizes, measurement, quantile, rank_steps
+from crosszone.launch import step_log
+from crosszone.launch.step_log import log_sizes, measurement, quantile, rank_steps, recent_steps
 
 
 def write(logs: Path, rank: int, *lines: str) -> None:
@@ -47,7 +48,7 @@ def test_each_restart_has_a_first_step_that_does_not_count_and_repeats_others(tm
     write(tmp_path, 0, start(), step(1, 9.0), step(2, 0.2), step(3, 0.2))
     write(tmp_path, 0, start(3), step(3, 8.0), step(4, 0.6), step(5, 0.6))
     steps = rank_steps(tmp_path, ())[0]
-    assert [record["step"] for record in steps.counted()] == [2, 4, 5]
+    assert list(steps.counted()) == [2, 4, 5]
     assert steps.step_seconds == 0.6
 
 
@@ -61,7 +62,8 @@ def test_a_single_step_is_better_than_none(tmp_path, start, step) -> None:
 def test_steps_of_an_earlier_run_are_not_this_ones(tmp_path, start, step) -> None:
     write(tmp_path, 0, start(), step(1, 9.0), step(2, 9.0))
     sizes = log_sizes(tmp_path)
-    assert rank_steps(tmp_path, sizes)[0].newest is None
+    assert rank_steps(tmp_path, sizes) == {}
+    assert recent_steps(tmp_path, sizes) is None
     assert measurement(rank_steps(tmp_path, sizes)) is None
     write(tmp_path, 0, start(3), step(3, 1.0), step(4, 0.1))
     write(tmp_path, 1, start(3), step(3, 1.0), step(4, 0.1))
@@ -88,7 +90,7 @@ def test_half_a_line_waits_for_its_rest(tmp_path, start, step) -> None:
     assert steps.newest is not None
     assert steps.newest["step"] == 1
     steps.read()
-    assert len(steps.steps) == 1
+    assert len(steps.seconds) == 1
 
 
 def test_lines_of_others_are_passed_over(tmp_path, start, step) -> None:
@@ -97,7 +99,40 @@ def test_lines_of_others_are_passed_over(tmp_path, start, step) -> None:
     (tmp_path / "other.jsonl").write_text(step(1, 0.5))
     found = rank_steps(tmp_path, ())
     assert list(found) == [0]
-    assert len(found[0].steps) == 1
+    assert len(found[0].seconds) == 1
+
+
+def test_the_lowest_rank_that_writes_speaks_for_all(tmp_path, start, step) -> None:
+    write(tmp_path, 0, start(), step(1, 9.0))  # of an earlier run, of more zones
+    sizes = log_sizes(tmp_path)
+    write(tmp_path, 3, start(), step(1, 0.5))
+    write(tmp_path, 2, start(), step(1, 0.25))
+    found = recent_steps(tmp_path, sizes)
+    assert found is not None
+    assert found.path.name == "rank-2.jsonl"
+
+
+def test_a_long_log_is_read_from_its_end_and_kept_in_little(tmp_path, monkeypatch, start, step) -> None:
+    monkeypatch.setattr(step_log, "RECENT_BYTES", 2000)
+    monkeypatch.setattr(step_log, "MOST_STEPS", 5)
+    write(tmp_path, 0, start(), *(step(number, float(number)) for number in range(1, 101)))
+    recent = recent_steps(tmp_path, ())
+    assert recent is not None
+    assert recent.newest is not None
+    assert recent.newest["step"] == 100
+    assert recent.first is not None
+    assert recent.first["step"] > 90, "the rest was not read"
+    whole = measurement(rank_steps(tmp_path, ()))
+    assert whole is not None
+    assert (whole.num_steps, whole.step_seconds, whole.first_loss) == (5, 98.0, 9.0)
+
+
+def test_after_a_restart_the_newest_step_is_the_one_it_is_at(tmp_path, start, step) -> None:
+    write(tmp_path, 0, start(), step(1, 9.0), step(2, 0.2), step(3, 0.2), start(2), step(2, 9.0))
+    found = recent_steps(tmp_path, ())
+    assert found is not None
+    assert found.newest is not None
+    assert found.newest["step"] == 2
 
 
 def test_ranks_are_in_order(tmp_path, start, step) -> None:
