@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import methodcaller
 
 from crosszone import units
-from crosszone.core.preflight import ERROR, WARNING, NodeFacts, PreflightFinding, ProbedNode, ProbeRequest
+from crosszone.core.preflight import ERROR, WARNING, NodeFacts, NodePath, PreflightFinding, ProbedNode, ProbeRequest
 from crosszone.launch.preflight.sample import ring_pairs
 from crosszone.launch.preflight.seen import Seen
 
@@ -228,31 +228,37 @@ def _folder(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
 
 
 def slow_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
-    """Nodes whose paths inside their zone are slower than the others'; zone paths that are slow one way."""
-    label = {node.index: node.label for node in request.nodes}
+    """Pairs of nodes that are slower than the others of their zone."""
     zone = {node.index: node.zone for node in request.nodes}
-    pairs = ring_pairs(request.nodes)
-    for pair in pairs:
-        path = seen.paths.get(pair)
-        peers = [
-            other.rate.bytes_per_second
-            for each in pairs
-            if each != pair and zone[each[0]] == zone[pair[0]] and (other := seen.paths.get(each)) and other.rate
-        ]
-        if path is None or path.rate is None or not peers:
-            continue
-        usual = statistics.median(peers)
-        if path.rate.bytes_per_second >= SLOW_FRACTION * usual or path.rate.is_rising:
-            continue
+    for pair, usual in slow_pairs(request, seen.paths):
+        rate = seen.paths[pair].rate
+        assert rate is not None, "it is slow"
+        start, to = (request.label(index) for index in pair)
         yield PreflightFinding(
             code="slow_pair",
             severity=WARNING,
-            where=f"{label[pair[0]]} -> {label[pair[1]]}",
-            message=f"{units.format_bytes_per_second(path.rate.bytes_per_second)} arrived, where other nodes of zone "
+            where=f"{start} -> {to}",
+            message=f"{units.format_bytes_per_second(rate.bytes_per_second)} arrived, where other nodes of zone "
             f"{zone[pair[0]]} bring {units.format_bytes_per_second(usual)}.",
             cause=_device_cause(pair, seen),
-            fix=f"Look at the devices, cables and switch ports of {label[pair[0]]} and {label[pair[1]]}.",
+            fix=f"Look at the devices, cables and switch ports of {start} and {to}.",
         )
+
+
+def slow_pairs(
+    request: ProbeRequest, paths: Mapping[tuple[int, int], NodePath]
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """(pair, median of the other pairs of its zone) for those that are below `SLOW_FRACTION` of it."""
+    zone = {node.index: node.zone for node in request.nodes}
+    rates = {
+        pair: rate.bytes_per_second
+        for pair in ring_pairs(request.nodes)
+        if pair in paths and (rate := paths[pair].rate) is not None and not rate.is_rising
+    }
+    for pair, own in rates.items():
+        peers = [other for each, other in rates.items() if each != pair and zone[each[0]] == zone[pair[0]]]
+        if peers and own < SLOW_FRACTION * statistics.median(peers):
+            yield pair, statistics.median(peers)
 
 
 def _device_cause(pair: tuple[int, int], seen: Seen) -> str:

@@ -12,9 +12,11 @@ from functools import partial
 from typing import Any
 
 from crosszone.core.preflight import NodeFacts, NodePath, PortTry, ProbedNode, ProbeRequest, Rate
+from crosszone.launch.preflight.findings import slow_pairs
 from crosszone.launch.preflight.reach_file import Reach, start_command
 from crosszone.launch.preflight.sample import (
     MOST_NODES_AT_ONCE,
+    STREAM_COUNTS,
     Pair,
     Trial,
     measured_pairs,
@@ -164,6 +166,11 @@ class _Visit:
                 continue
             self._measure_round(open_trials, warmup_seconds, trial_seconds)
             self.on_progress(0.3 + 0.6 * (number + 1) / len(planned))
+        # Nobody is accused of what another program did meanwhile: the better of two counts.
+        for pair, _ in list(slow_pairs(self.request, self.paths)):
+            if not self._is_late():
+                again = Trial(pairs=(pair,), num_streams=STREAM_COUNTS[-1])
+                self._measure_round([again], warmup_seconds, trial_seconds)
 
     def share_folder(self) -> None:
         """One node writes a file; do the others see it?"""
