@@ -11,12 +11,13 @@ Read in torchtitan 0.2.2 with torch 2.13.0:
 - distributed/pipeline_parallel.py: every rank has the same local batch; `module_fqns_per_model_part` names the layers
   of each stage.
 - torch/distributed/pipelining/schedules.py: GPipe, 1F1B (at least as many microbatches as stages) and Interleaved1F1B
-  (microbatches a multiple of their rounds), ZBVZeroBubble (two stages a rank, laid out as a V).
+  (microbatches a multiple of their rounds), ZBVZeroBubble (two stages a rank, laid out as a V; weight gradients in a
+  backward pass of their own, for which torch/utils/checkpoint.py recomputes whole layers, but not single operations).
 """
 
 import numpy as np
 
-from crosszone.core.plan import SCHEDULES, SHARDS, SYNC_METHODS
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS
 from crosszone.core.tables import Bools
 from crosszone.frameworks.rules import (
     EVERY_CHUNK_HAS_A_LAYER,
@@ -85,6 +86,16 @@ LOCAL_STEPS_ON_ONE_PART = Rule(
     ),
     hint="Set num_virtual_stages=1.",
 )
+SPLIT_BACKWARD_RECOMPUTES_WHOLE = Rule(
+    code="split_backward_recompute",
+    violated=lambda of: (
+        (of.pp > 1) & (of.schedule == SCHEDULES.index("zbv")) & (of.recompute == RECOMPUTES.index("selective"))
+    ),
+    message=lambda plan: (
+        f"{plan.schedule} goes back through a layer twice, which single operations (recompute={plan.recompute}) cannot."
+    ),
+    hint="Set recompute=full or none, or schedule=1f1b.",
+)
 
 RULES = (
     SEQUENCE_PARALLEL_NEEDS_TP,
@@ -105,6 +116,7 @@ RULES = (
     syncs_only(TITLE, "flat", "hierarchical", "local_sgd", "diloco", "streaming_diloco", hint="Take ddp or fsdp."),
     ZONES_HOLD_WHOLE_SHARDS,
     LOCAL_STEPS_ON_ONE_PART,
+    SPLIT_BACKWARD_RECOMPUTES_WHOLE,
     *no_codecs(TITLE),
     STAGES_ALIKE,
 )

@@ -113,6 +113,15 @@ def test_schedules_by_torchs_names(told, job, schedule: str, name: str, num_virt
     assert len(parallelism["module_fqns_per_model_part"]) == 2 * num_virtual_stages
 
 
+def test_layers_are_compiled_but_where_torch_refuses_it(deployed, job) -> None:
+    assert config(deployed(job, "torchtitan", "local"))["compile"] == {"enable": True, "components": ["model", "loss"]}
+    zbv = {"schedule": "zbv", "num_virtual_stages": 2}
+    job["plan"] = {"microbatch_size": 1, "pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2, **zbv}
+    bundle = deployed(job, "torchtitan", "local")
+    assert config(bundle)["compile"]["enable"] is False
+    assert [warning for warning in bundle.warnings if "not compiled" in warning]
+
+
 def test_parts_follow_the_way_of_a_microbatch(planned, job) -> None:
     job["plan"] = {"pp": 4, "microbatch_size": 1}
     _, plan = planned(job)

@@ -226,6 +226,13 @@ def test_torchtitan_replicates_without_sharding_only_alone() -> None:
     assert can("torchtitan", **PIPELINE, shard="gradients", dp_shard=2)
 
 
+def test_torchtitan_recomputes_no_single_operations_where_backwards_are_split() -> None:
+    zbv = {"pp": 4, "schedule": "zbv", "num_virtual_stages": 2}
+    assert can("torchtitan", **zbv, recompute="full")
+    assert can("torchtitan", **{**zbv, "schedule": "interleaved_1f1b"}, recompute="selective")
+    assert "goes back through a layer twice" in reason("torchtitan", **zbv, recompute="selective")
+
+
 def test_deepspeeds_pipeline_takes_zero_1_at_most() -> None:
     assert can("deepspeed", **PIPELINE)
     assert can("deepspeed", **PIPELINE, shard="optimizer", dp_shard=2)

@@ -38,6 +38,11 @@ SCHEDULE_NAMES = {
     "zbv": "ZBVZeroBubble",
 }
 """torch 2.13.0, distributed/pipelining/schedules.py, `get_schedule_class`."""
+SPLIT_BACKWARD = ("zbv",)
+"""torch refuses compiled layers with them (`_check_torch_compile_compatibility`)."""
+NOT_COMPILED = (
+    "Layers are not compiled, as ZBVZeroBubble asks, but the prediction is of compiled ones: steps may take longer."
+)
 LOG_FOLDER = "logs"
 CHECKPOINTS_FROM_LOGS = "../checkpoints"
 FEWEST_KEPT = 2
@@ -56,6 +61,7 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         has_our_trainer=False,
         requirements=(FLOAT8_REQUIREMENT,) if _is_float8(problem) else (),
         packages=PACKAGES,
+        warnings=() if is_own or _is_compiled(plan) else (NOT_COMPILED,),
     )
 
 
@@ -76,6 +82,10 @@ def files(
 
 def _is_float8(problem: Problem) -> bool:
     return problem.workload.dtypes.compute == "fp8"
+
+
+def _is_compiled(plan: Plan) -> bool:
+    return plan.pp == 1 or plan.schedule not in SPLIT_BACKWARD
 
 
 def _run_tables(problem: Problem, plan: Plan, settings: RunSettings, limits: Timeouts) -> dict[str, dict[str, Any]]:
@@ -117,7 +127,7 @@ def _run_tables(problem: Problem, plan: Plan, settings: RunSettings, limits: Tim
             "min_lr_factor": optimizer.final_learning_rate_fraction,
         },
         "activation_checkpoint": _recompute(plan),
-        "compile": {"enable": True, "components": ["model", "loss"]},
+        "compile": {"enable": _is_compiled(plan), "components": ["model", "loss"]},
         "checkpoint": _checkpoint(problem, settings),
         "comm": {
             "init_timeout_seconds": math.ceil(max(limits.rendezvous_seconds, limits.first_step_seconds)),
