@@ -163,10 +163,11 @@ def _formats(dtypes: Dtypes, plan: Plan) -> dict[str, Any]:
 def _optimizer(optimizer: TrainOptimizer, num_steps: int) -> dict[str, Any]:
     """`adam` is AdamW: its weight decay is decoupled by default, and spares norms and biases."""
     decays = optimizer.num_decay_steps is not None
+    lowest_rate = float(f"{optimizer.learning_rate * optimizer.final_learning_rate_fraction:.6g}")
     return {
         "--optimizer": "adam",
         "--lr": optimizer.learning_rate,
-        "--min-lr": optimizer.learning_rate * optimizer.final_learning_rate_fraction if decays else None,
+        "--min-lr": lowest_rate if decays else None,
         "--lr-decay-style": "cosine" if decays else "constant",
         "--lr-warmup-iters": optimizer.num_warmup_steps,
         "--lr-decay-iters": optimizer.num_warmup_steps + (optimizer.num_decay_steps or num_steps),

@@ -121,7 +121,7 @@ def _assumed(problem: Problem, plan: Plan) -> Iterator[str]:
         yield f"Experts are balanced by an auxiliary loss of {BALANCE_COEFFICIENT:g} (Fedus et al. 2022)."
     if problem.workload.dtypes.compute == "fp8":
         yield "fp8 is scaled with delay, as Transformer Engine does by default; weights are kept in bf16."
-    yield f"Transformer Engine comes with the image, or {SETUP_PATH} installs it."
+    yield f"Python 3.12 and Transformer Engine come with the image; {SETUP_PATH} checks the first, installs the second."
 
 
 def _rotated(problem: Problem) -> str:
