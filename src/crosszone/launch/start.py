@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from crosszone.core.run import RUNNING, Run
+from crosszone.core.run import RUNNING, STOPPED, Run
 from crosszone.errors import CrossZoneError, PreflightFailed, SpecError
 from crosszone.launch.backends import LOCAL, OUTPUT_FILE, SSH, check_can_run, fetch_logs, node_states
 from crosszone.launch.bundle_folder import LOG_FOLDER, BundleFolder, edited_files, open_bundle
 from crosszone.launch.interpreter import check_python, chosen_python
-from crosszone.launch.processes import check_can_see_processes, identity, is_alive, marked
+from crosszone.launch.processes import check_can_see_processes, identity, is_alive, kill_marked, marked
 from crosszone.launch.record import only_one, read_run, write_measurement, write_run
 from crosszone.launch.step_log import log_sizes
 
@@ -103,8 +104,15 @@ def _start(bundle: BundleFolder, python: str) -> Run:
         started_seconds=time.time(),
         state=RUNNING,
     )
-    write_measurement(bundle.logs, None)
-    write_run(bundle.logs, run)
-    with supervisor.stdin as words:  # it waits until its run is written down, and starts nothing if we die before
-        words.write(b"go\n")
+    try:
+        write_measurement(bundle.logs, None)
+        write_run(bundle.logs, run)
+        with supervisor.stdin as words:  # it waits until its run is written down, and starts nothing if we die before
+            words.write(b"go\n")
+    except BaseException:  # Ctrl-C among them: who does not get the run cannot stop it
+        supervisor.kill()
+        supervisor.wait()
+        kill_marked(run_id)
+        write_run(bundle.logs, dataclasses.replace(run, state=STOPPED, ended_seconds=time.time()))
+        raise
     return run

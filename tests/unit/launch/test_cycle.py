@@ -116,6 +116,24 @@ def test_a_second_start_is_refused_and_after_the_end_allowed(make) -> None:
     stop(folder)
 
 
+def test_a_start_that_is_interrupted_starts_nothing(make, monkeypatch) -> None:
+    folder = make("mkdir -p logs; touch logs/began")
+
+    def interrupted(logs: Path, run: Run) -> None:
+        write_run(logs, run)
+        if run.state == "running":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("crosszone.launch.start.write_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start_run(folder)
+    found = status(folder)
+    assert found.run is not None
+    assert found.state == "stopped"
+    assert not is_alive(found.run.supervisor)
+    assert not (folder / "logs/began").exists()
+
+
 def test_stopping_asks_first_and_twice_does_no_harm(make) -> None:
     folder = make("mkdir -p logs; trap 'echo saved; exit 143' TERM; touch logs/ready; sleep 600 & wait")
     run = start_run(folder)
