@@ -52,13 +52,12 @@ def run(
     from crosszone import service
     from crosszone.cli import console
 
-    started = service.start_run(folder, python=python, is_forced=is_forced)
-    console.note(f"Started {started.world_size} ranks ({started.run_id}); their words go to {folder / 'logs'}.")
+    with _ended_by_signals():
+        started = service.start_run(folder, python=python, is_forced=is_forced)
+        console.note(f"Started {started.world_size} ranks ({started.run_id}); their words go to {folder / 'logs'}.")
+        found = service.run_status(folder) if is_detached else _followed(folder)
     if is_detached:
         console.note(f"`crosszone status {folder}` shows it, `crosszone stop {folder}` ends it.")
-        found = service.run_status(folder)
-    else:
-        found = _followed(folder)
     if as_json:
         console.write_json(service.run_json(found))
     else:
@@ -80,7 +79,7 @@ def _followed(folder: Path) -> RunStatus:
     from crosszone.cli.show_run import step_progress
 
     try:
-        with _ended_by_signals(), step_progress() as show:
+        with step_progress() as show:
             for found in service.follow_run(folder):
                 show(found)
             return found
