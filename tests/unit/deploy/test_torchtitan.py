@@ -60,6 +60,7 @@ def test_it_runs_torchtitans_own_module_with_our_part_beside(deployed, job) -> N
     assert "configs/train.json" not in paths
     assert {"torch==2.13.0", "torchtitan==0.2.2"} <= set(bundle.text("requirements.txt").split())
     assert "gcc" in bundle.text("Containerfile")
+    assert "Nodes have a C compiler (gcc)" in bundle.text("README.md")
     assert "export PYTORCH_ALLOC_CONF=expandable_segments:True" in bundle.text("environment.sh")
 
 

@@ -40,6 +40,10 @@ SCHEDULE_NAMES = {
 """torch 2.13.0, distributed/pipelining/schedules.py, `get_schedule_class`."""
 SPLIT_BACKWARD = ("zbv",)
 """torch refuses compiled layers with them (`_check_torch_compile_compatibility`)."""
+ASSUMED = (
+    "Nodes have a C compiler (gcc), as the Containerfile installs: torchtitan compiles layers.",
+    "Weight decay is of norms too: torchtitan's optimizer takes all parameters alike.",
+)
 NOT_COMPILED = (
     "Layers are not compiled, as ZBVZeroBubble asks, but the prediction is of compiled ones: steps may take longer."
 )
@@ -61,6 +65,7 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         has_our_trainer=False,
         requirements=(FLOAT8_REQUIREMENT,) if _is_float8(problem) else (),
         packages=PACKAGES,
+        assumed=() if is_own else ASSUMED,
         warnings=() if is_own or _is_compiled(plan) else (NOT_COMPILED,),
     )
 
