@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from crosszone.deploy.checked_text import command
+from crosszone.deploy.container import SOURCES_FOLDER
 
 PIP_LINES = (
     "# Also into a Python that its distribution manages.",
@@ -26,5 +27,16 @@ def package_lines(packages: Sequence[str]) -> tuple[str, ...]:
         '    if [ "$(id -u)" != 0 ]; then as_root=(sudo); fi',
         '    "${as_root[@]}" apt-get update -qq',
         '    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"',
+        "fi",
+    )
+
+
+def setup_lines(programs: Sequence[str]) -> tuple[str, ...]:
+    """Shell lines that run what the framework sets up, in the bundle's folder and with `$PYTHON`."""
+    if not programs:
+        return ()
+    return (
+        f"if [ ! -d {SOURCES_FOLDER} ]; then  # the image of the Containerfile has it all",
+        *(f"    bash {command([f'./{program}'])}" for program in programs),
         "fi",
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crosszone.core.bundle import NO_CHECKPOINTS, Launch
 from crosszone.deploy.checked_text import command
 from crosszone.deploy.gpu_names import kubernetes_products
-from crosszone.deploy.installing import PIP_LINES, package_lines
+from crosszone.deploy.installing import PIP_LINES, package_lines, setup_lines
 from crosszone.deploy.parts import Part, job_name, parts
 from crosszone.deploy.pods import (
     ARCHIVE,
@@ -167,6 +167,7 @@ def pod_text(launch: Launch) -> str:
         'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."',
         *package_lines(launch.packages),
         *PIP_LINES,
+        *setup_lines(launch.setup),
         *([f"mkdir -p {logs}", f"ln -sfn {logs} logs"] if checkpoints not in (None, NO_CHECKPOINTS) else []),
         *place,
         'exec bash launch/zone-*/agent-"$(($1 + place))".sh',

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from crosszone.core.bundle import NO_CHECKPOINTS, Launch
-from crosszone.deploy.container import IMAGE
+from crosszone.deploy.container import base_image
 from crosszone.deploy.gpu_names import kubernetes_products
 from crosszone.deploy.parts import Part, job_name, parts
 
@@ -155,7 +155,7 @@ def _pod_spec(launch: Launch, part: Part, name: str) -> dict[str, Any]:
         "containers": [
             {
                 "name": NODE,
-                "image": part.group.image or IMAGE,
+                "image": part.group.image or base_image(launch),
                 "command": ["bash", "-c", UNPACK, "pod", *_pod_arguments(launch, part)],
                 **({"resources": _resources(part)} if launch.device == "cuda" else {}),
                 "volumeMounts": mounts,

@@ -73,6 +73,11 @@ def infra(part: Part) -> str:
     return "/".join((provider, region, part.zone.name) if is_zone else (provider, region))
 
 
+def image_of(launch: Launch, part: Part) -> str | None:
+    """The job file's, else the framework's; None: the provider's own."""
+    return part.group.image or launch.image
+
+
 def unrentable(launch: Launch) -> Iterator[Finding]:
     """Why SkyPilot cannot rent what the launch starts on."""
     for part in rented_parts(launch):
@@ -98,6 +103,9 @@ def unrentable(launch: Launch) -> Iterator[Finding]:
         if part.group.image is not None and not provider.has_images:
             text = f"SkyPilot starts no container images at {name}."
             yield _finding(f"{group}.image", text, "Leave image out.")
+        elif launch.image is not None and not provider.has_images:
+            text = f"the framework runs in a container image, and SkyPilot starts none at {name}."
+            yield _finding(f"{zone}.region", text, "Take another provider or framework.")
 
 
 def task(launch: Launch, part: Part) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def task(launch: Launch, part: Part) -> dict[str, Any]:
         "resources": _resources(launch, part),
         **({"file_mounts": {data: data}} if data is not None else {}),
         **({"envs": {MASTER_VARIABLE: ""}} if spans else {}),
-        "setup": f"bash launch/setup.sh{'' if part.group.image is None else ' image'}\n",
+        "setup": f"bash launch/setup.sh{'' if image_of(launch, part) is None else ' image'}\n",
         "run": f"bash launch/node.sh {part.agents[0].index}\n",
     }
 
@@ -120,12 +128,13 @@ def _resources(launch: Launch, part: Part) -> dict[str, Any]:
     group = part.group
     name = skypilot_accelerator(group.gpu, provider_and_region(part)[0])
     uses_gpus = launch.device == "cuda"
+    image = image_of(launch, part)
     return {
         "infra": infra(part),
         **({"accelerators": {name: group.gpus_per_node}} if uses_gpus else {"cpus": f"{part.num_ranks}+"}),
         **({"use_spot": True} if group.is_preemptible else {}),
         **({"disk_size": math.ceil(group.disk_bytes / 2**30)} if group.disk_bytes else {}),
-        **({"image_id": f"docker:{group.image}"} if group.image is not None else {}),
+        **({} if image is None else {"image_id": f"docker:{image}"}),
         "autostop": {"idle_minutes": IDLE_SECONDS // 60, "down": True},
     }
 

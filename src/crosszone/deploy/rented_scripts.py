@@ -7,7 +7,7 @@ import math
 from crosszone.core.bundle import Launch
 from crosszone.deploy.checked_text import command, shown
 from crosszone.deploy.gpu_names import skypilot_accelerator
-from crosszone.deploy.installing import PIP_LINES, package_lines
+from crosszone.deploy.installing import PIP_LINES, package_lines, setup_lines
 from crosszone.deploy.parts import Part
 from crosszone.deploy.rented import (
     IDLE_SECONDS,
@@ -192,9 +192,11 @@ def setup_text(launch: Launch) -> str:
         *(f"    {line}" for line in PIP_LINES),
         "else",
         '    export PATH="$HOME/.local/bin:$PATH"  # where SkyPilot puts uv',
-        f'    uv venv --quiet --allow-existing --python 3.11 "{PYTHON}"',
+        f'    uv venv --quiet --seed --allow-existing --python 3.11 "{PYTHON}"',
         f'    uv pip install --quiet --python "{PYTHON}/bin/python" --requirement requirements.txt',
+        f'    export PYTHON="{PYTHON}/bin/python"',
         "fi",
+        *setup_lines(launch.setup),
     )
 
 
