@@ -169,6 +169,7 @@ def _deepspeed_step(device: torch.device, zero_stage: int) -> dict[str, torch.Te
             "train_batch_size": RANK_BATCH_SIZE * distributed.get_world_size(),
             "train_micro_batch_size_per_gpu": RANK_BATCH_SIZE,
             "gradient_accumulation_steps": 1,
+            "gradient_clipping": 0.0,  # 1.0 where absent (DeepSpeed 0.19.8, runtime/constants.py)
             "zero_optimization": {"stage": zero_stage},
             "zero_allow_untested_optimizer": True,
         },
