@@ -73,6 +73,7 @@ class Cluster:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PYTHON": sys.executable}
+        self.environment |= {"OMP_NUM_THREADS": "1"}  # ranks share few cores here
         self._stack = stack
         self._configure()
         stack.callback(self._end_what_is_left)
@@ -206,7 +207,7 @@ KINDS: dict[str, tuple[list[list[dict[str, Any]]], dict[str, Any]]] = {
     "chosen by Slurm": ([[group((0, 1), 2, is_named=False)]], {"dp": 4}),
     "partitions": ([[group((5,), 1, is_named=False)], [group((3,), 1, is_named=False)]], {"dp": 2}),
 }
-SCHEDULERS = {"partitions": ("slurm partition=west", "slurm partition=east time=10")}
+SCHEDULERS = {"partitions": ("slurm partition=west", "slurm partition=east time=60")}
 ENTRY = """
 import os, sys, time
 from pathlib import Path

@@ -124,6 +124,13 @@ def test_a_rank_has_the_variables_that_torchrun_would_set(start, tmp_path) -> No
     assert start("launch/zone-1/agent-1.sh", 2, CODE="7").returncode == 7
 
 
+def test_ranks_that_share_a_node_share_its_cores(job, deployed) -> None:
+    bundle = deployed(job, backend="mpi")
+    threads = 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"'
+    assert threads in bundle.text("launch/zone-0/agent-0.sh")
+    assert threads not in bundle.text("launch/zone-1/agent-1.sh")
+
+
 @pytest.mark.parametrize(
     ("path", "rank", "size"), [("zone-0/agent-0", 2, 3), ("zone-1/agent-1", 1, 3), ("zone-0/agent-0", 0, 1)]
 )

@@ -43,6 +43,9 @@ HOROVOD_LINES = (
 )
 """Without MPI each process would be a job of one rank. Horovod 0.28.1, horovod/common/utils/env_parser.cc."""
 
+THREADS_LINE = 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"'
+"""Where ranks share a node's cores, as torchrun does: torch 2.13, distributed/run.py."""
+
 
 def problems(launch: Launch) -> Iterator[Finding]:
     """mpirun starts one job: all zones or none."""
@@ -133,6 +136,7 @@ def _agent(launch: Launch, agent: Agent) -> str:
         f"export LOCAL_WORLD_SIZE={agent.num_ranks} GROUP_RANK={agent.index}",
         assignment("MASTER_ADDR", launch.agents[0].address or "127.0.0.1"),
         f"export MASTER_PORT={launch.port}",
+        *([THREADS_LINE] if agent.num_ranks > 1 else []),
         *(HOROVOD_LINES if launch.launcher == HOROVODRUN else ()),
         python(launch.argv),
     )
