@@ -6,7 +6,10 @@ in for GPUs there.
 """
 
 import dataclasses
+import fcntl
+import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -165,19 +168,33 @@ def program(problem: Problem) -> Program:
 
 
 @pytest.fixture(scope="session")
-def ask(request: pytest.FixtureRequest) -> Ask:
-    """What Megatron makes of cases."""
-    folder = wheel(Path(request.config.cache.mkdir("megatron")))
+def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """What Megatron makes of cases; where several processes test, the first to ask tells the others."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    shared = None if run is None else tmp_path_factory.getbasetemp().parent
+    cache_folder = Path(request.config.cache.mkdir("megatron"))
 
     def answers(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        command = [sys.executable, str(ON_CPU), str(folder)]
         text = json.dumps(cases)
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found: list[dict[str, Any]] = json.loads(done.stdout)
+        if shared is None:
+            return asked(text, cache_folder)
+        path = shared / f"megatron-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                path.write_text(json.dumps(asked(text, cache_folder)))
+        found: list[dict[str, Any]] = json.loads(path.read_text())
         return found
 
     return answers
+
+
+def asked(cases: str, cache_folder: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, str(ON_CPU), str(wheel(cache_folder))]
+    done = subprocess.run(command, input=cases, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 @pytest.fixture(scope="session")
