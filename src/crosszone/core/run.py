@@ -7,7 +7,7 @@ from crosszone.core.measurement import Measurement
 NEVER_STARTED, RUNNING, ENDED, FAILED = "never_started", "running", "ended", "failed"
 STOPPED, SUBMITTED, LOST = "stopped", "submitted", "lost"
 RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, SUBMITTED, LOST)
-"""`submitted`: a scheduler has it, and we do not follow; `lost`: it ended, or cannot be seen, and nobody wrote why."""
+"""`submitted`: a scheduler has it, and we do not follow; `lost`: it ended and nobody wrote how, or it may run unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Run:
     started_seconds: float
     """Since 1970, UTC."""
     state: str
-    """running | ended | failed | stopped | submitted"""
+    """running | ended | failed | stopped | submitted | lost"""
     ended_seconds: float | None = None
     exit_code: int | None = None
     """Of the program that starts the ranks."""

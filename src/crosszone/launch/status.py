@@ -113,6 +113,8 @@ def _ending(run: Run) -> str:
         return _failed(run)
     if run.state == SUBMITTED:
         return f"run_training.sh has handed it to {run.backend}, which knows the rest; its words are in the log."
+    if run.state == LOST:
+        return "It was asked to stop, but not everywhere with success; `crosszone logs DIR` shows where it may run on."
     return "It was asked to stop." if run.state == STOPPED else ""
 
 

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from crosszone.core.run import RUNNING, STOPPED, SUBMITTED, Run, RunStatus
+from crosszone.core.run import LOST, RUNNING, STOPPED, SUBMITTED, Run, RunStatus
 from crosszone.errors import CrossZoneError
 from crosszone.launch.backends import LOCAL, node_states, run_program
 from crosszone.launch.bundle_folder import STOP_PATH, BundleFolder, open_bundle
@@ -74,9 +74,8 @@ def _end_leftovers(bundle: BundleFolder, run: Run, *, is_forced: bool) -> None:
 
 def _end_elsewhere(bundle: BundleFolder, run: Run) -> None:
     """What a scheduler has, or runs on a node although nobody here follows it."""
-    states = node_states(bundle)
-    if states is not None and NODE_RUNS in states.values():
+    is_unsure = run.state in (SUBMITTED, LOST)
+    if is_unsure or NODE_RUNS in (node_states(bundle) or {}).values():
         run_program(bundle, STOP_PATH)
-    elif run.state == SUBMITTED:
-        run_program(bundle, STOP_PATH)
+    if is_unsure:
         write_run(bundle.logs, dataclasses.replace(run, state=STOPPED, ended_seconds=time.time()))

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from crosszone.core.run import ENDED, FAILED, STOPPED, SUBMITTED, Run
+from crosszone.core.run import ENDED, FAILED, LOST, STOPPED, SUBMITTED, Run
 from crosszone.errors import CrossZoneError
 from crosszone.launch.backends import FOLLOWED, OUTPUT_FILE, RANK_FOLDER, SSH, fetch_logs, launchers
 from crosszone.launch.bundle_folder import RUN_PATH, STOP_PATH, BundleFolder, open_bundle
@@ -41,6 +41,7 @@ class Supervisor:
     def __init__(self, bundle: BundleFolder, run: Run) -> None:
         self.bundle, self.run = bundle, run
         self._is_stopping = self._is_forced = False
+        self._is_all_stopped = True
 
     def supervise(self) -> None:
         """Start, wait, clear away, write down."""
@@ -97,7 +98,7 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGTERM)
         if self.bundle.backend != FOLLOWED[0] and self.bundle.has(STOP_PATH):
-            self._say(subprocess.run([str(self.bundle.folder / STOP_PATH)], capture_output=True, check=False))
+            self._stop_elsewhere()
         until = time.monotonic() + self.run.grace_seconds + ORPHAN_SECONDS  # torchrun itself forces its ranks before
         while program.poll() is None and not self._is_forced and time.monotonic() < until:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -108,13 +109,20 @@ class Supervisor:
             wait_unmarked(self.run.run_id, within_seconds=ORPHAN_SECONDS)
         kill_marked(self.run.run_id)
 
+    def _stop_elsewhere(self) -> None:
+        """By the bundle's own program; what it says is part of the run's output."""
+        with (self.bundle.folder / self.run.log_folder / OUTPUT_FILE).open("ab") as output:
+            program = str(self.bundle.folder / STOP_PATH)
+            done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+        self._is_all_stopped = done.returncode == 0
+
     def _finish(self, code: int) -> None:
         self._fetch()
         measured = measurement(rank_steps(self.bundle.logs, self.run.log_sizes))
         write_measurement(self.bundle.logs, measured)
         failure = None
         if self._is_stopping:
-            state = STOPPED
+            state = STOPPED if self._is_all_stopped else LOST
         elif code == 0:
             state = ENDED if self.bundle.backend in FOLLOWED else SUBMITTED
         else:
@@ -131,10 +139,6 @@ class Supervisor:
     def _fetch(self) -> None:
         if not fetch_logs(self.bundle):
             sys.stderr.write("cannot fetch the logs of all nodes\n")
-
-    def _say(self, done: subprocess.CompletedProcess[bytes]) -> None:
-        with (self.bundle.folder / self.run.log_folder / OUTPUT_FILE).open("ab") as output:
-            output.write(done.stdout + done.stderr)
 
     def _stop(self, number: int, frame: object) -> None:
         self._is_stopping = True

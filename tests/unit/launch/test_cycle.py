@@ -349,6 +349,24 @@ def test_stopping_nodes_runs_the_bundles_own_program(make) -> None:
     assert "stopping nodes\n" in list(log_text(folder))
 
 
+def test_a_node_that_was_not_stopped_is_not_said_to_be(make) -> None:
+    folder = make(
+        SLEEP,
+        backend="ssh",
+        stop_training_sh='cd "$(dirname "$0")"; echo asked >>logs/asked; [ -e logs/reachable ]',
+    )
+    start_run(folder)
+    ready(folder)
+    found = stop(folder)
+    assert found.state == "lost"
+    assert "not everywhere with success" in found.reason
+    with pytest.raises(CrossZoneError, match="it ended with 1"):
+        stop(folder)
+    (folder / "logs/reachable").touch()
+    assert stop(folder).state == "stopped"
+    assert (folder / "logs/asked").read_text().count("asked") == 3
+
+
 def test_a_program_that_cannot_stop_the_nodes_is_told(make) -> None:
     folder = make(
         backend="ssh",
