@@ -7,7 +7,7 @@ from crosszone.core.measurement import Measurement
 NEVER_STARTED, RUNNING, ENDED, FAILED = "never_started", "running", "ended", "failed"
 STOPPED, SUBMITTED, LOST = "stopped", "submitted", "lost"
 RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, SUBMITTED, LOST)
-"""`submitted`: a scheduler has it, and we do not follow; `lost`: it ended and nobody wrote how, or it may run unseen."""
+"""`submitted`: a scheduler has it, and we do not follow; `lost`: nobody wrote how it ended, or it runs unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

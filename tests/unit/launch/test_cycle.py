@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,24 @@ def test_a_second_start_is_refused_and_after_the_end_allowed(make) -> None:
         start_run(folder)
     stop(folder)
     assert start_run(folder).run_id != run.run_id
+    stop(folder)
+
+
+def test_of_two_starts_at_the_same_time_one_is_refused(make) -> None:
+    folder = make(SLEEP)
+
+    def attempt(number: int) -> str:
+        try:
+            return start_run(folder).run_id
+        except PreflightFailed as error:
+            return error.findings[0].code
+
+    with ThreadPoolExecutor(2) as pool:
+        codes = sorted(pool.map(attempt, range(2)), key=len)
+    assert codes[0] == "runs_already"
+    run = read_run(folder / "logs")
+    assert run is not None
+    assert codes[1] == run.run_id
     stop(folder)
 
 
