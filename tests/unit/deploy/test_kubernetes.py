@@ -1,5 +1,6 @@
 """The Kubernetes backend: what it refuses, what it must know, and its programs against a kubectl that plays along."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from crosszone.catalog.gpus import gpu_names
+from crosszone.deploy.backends import backend
 from crosszone.deploy.gpu_names import KUBERNETES_PRODUCTS
 from crosszone.deploy.pod_scripts import THIS_NODE
 from crosszone.errors import InfeasiblePlan, SpecError
@@ -242,3 +244,34 @@ def test_other_contexts_and_namespaces(job, written, cluster, monkeypatch) -> No
     assert run(written(job, "ddp", "kubernetes") / "run_training.sh", "--follow").returncode == 0
     calls = (cluster / "calls").read_text().splitlines()
     assert all(call.startswith("--context=beijing --namespace=team ") for call in calls)
+
+
+def test_what_a_framework_needs_is_installed_before_the_ranks_start(job, kubernetes) -> None:
+    needs = {"image": "nvcr.io/nvidia/pytorch:1", "packages": ("g++", "git"), "setup": ("install_it.sh",)}
+    files = backend("kubernetes").render(dataclasses.replace(kubernetes(job).launch, **needs))
+    pod = files["launch/pod.sh"]
+    steps = [
+        pod.index(text) for text in ("packages=(g++ git)", "pip install", "bash ./install_it.sh", "exec bash launch/")
+    ]
+    assert steps == sorted(steps)
+    assert "nvcr.io/nvidia/pytorch:1" in files["kubernetes/1-job-set.yaml"]
+
+
+def test_ranks_that_are_not_started_by_torchrun_are_refused(job, kubernetes) -> None:
+    launch = dataclasses.replace(kubernetes(job).launch, launcher="horovodrun")
+    assert [finding.code for finding in backend("kubernetes").problems(launch)] == ["launcher"]
+
+
+def test_several_launchers_on_one_node_are_refused(job, kubernetes) -> None:
+    launch = kubernetes(job).launch
+    agents = (*launch.agents, dataclasses.replace(launch.agents[0], index=2, first_rank=3))
+    (finding,) = backend("kubernetes").problems(dataclasses.replace(launch, agents=agents))
+    assert "3 launchers on 2 nodes" in finding.message
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "a b", "-rf", "zone,other=1", "名", "zone-"])
+def test_no_zone_name_gets_further_than_a_label(job, kubernetes, name) -> None:
+    job["cluster"]["zones"][0]["name"] = name
+    job["cluster"]["links"][0]["between"][0] = name
+    with pytest.raises(SpecError, match="value of a label"):
+        kubernetes(job)

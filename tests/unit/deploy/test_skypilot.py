@@ -1,5 +1,7 @@
 """The SkyPilot backend: what is rented and refused, and its programs against a sky that plays along."""
 
+import dataclasses
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from crosszone.catalog.gpus import gpu_names
+from crosszone.deploy.backends import backend
 from crosszone.deploy.gpu_names import SKYPILOT_ACCELERATORS
 from crosszone.deploy.rented import PROVIDERS
 from crosszone.errors import InfeasiblePlan, SpecError
@@ -278,3 +281,44 @@ def test_the_first_start_tells_the_address_of_the_head_node(rented, written) -> 
         run(folder / "launch/node.sh", "0", SKYPILOT_NODE_RANK="0", **nodes).stdout == "crosszone-address: 10.128.0.7\n"
     )
     assert run(folder / "launch/node.sh", "0", SKYPILOT_NODE_RANK="1", **nodes).stdout == ""
+
+
+def test_what_a_framework_needs_is_installed_once(rented, skypilot) -> None:
+    needs = {"image": "nvcr.io/nvidia/pytorch:1", "packages": ("g++",), "setup": ("install_it.sh",)}
+    launch = dataclasses.replace(skypilot(rented).launch, **needs)
+    files = backend("skypilot").render(launch)
+    found = yaml.safe_load(files["skypilot/part-1.yaml"])
+    assert found["resources"]["image_id"] == "docker:nvcr.io/nvidia/pytorch:1"
+    assert found["setup"] == "bash launch/setup.sh image\n"
+    setup = files["launch/setup.sh"]
+    steps = [setup.index(text) for text in ("packages=(iproute2 g++)", "pip install", "bash ./install_it.sh")]
+    assert steps == sorted(steps)
+
+
+def test_ranks_that_are_not_started_by_torchrun_are_refused(rented, skypilot) -> None:
+    launch = dataclasses.replace(skypilot(rented).launch, launcher="horovodrun")
+    assert [finding.code for finding in backend("skypilot").problems(launch)] == ["launcher"]
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "END", "`touch x`", "us-central1'; touch x", "--all"])
+def test_names_of_zones_reach_no_program(rented, skypilot, name) -> None:
+    rented["cluster"]["zones"][0]["name"] = name
+    rented["cluster"]["links"][0]["between"][0] = name
+    bundle = skypilot(rented)
+    programs = [file for file in bundle.files if file.path.endswith(".sh") or file.path.startswith("skypilot/")]
+    before = skypilot(rented | {"cluster": renamed(rented["cluster"], name)})
+    assert [file.text.replace(cluster_of(bundle), "") for file in programs] == [
+        before.text(file.path).replace(cluster_of(before), "") for file in programs
+    ]
+
+
+def renamed(cluster: dict[str, Any], name: str) -> dict[str, Any]:
+    """The cluster with a harmless name for that zone."""
+    text: dict[str, Any] = json.loads(json.dumps(cluster).replace(json.dumps(name), '"zone0"'))
+    return text
+
+
+def cluster_of(bundle: Any) -> str:
+    """What its SkyPilot clusters' names begin with: a fingerprint of the job, names of zones too."""
+    name: str = task(bundle)["name"]
+    return name.removesuffix("-p0")
