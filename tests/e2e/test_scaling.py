@@ -39,7 +39,8 @@ def test_a_bundle_measures_how_it_scales(tmp_path) -> None:
     assert two["speedup"] == pytest.approx(one["step_seconds"] / two["step_seconds"])
     assert two["speedup_low"] is None
     assert all(len(run["step_seconds"]) == 2 for run in record["runs"])
-    assert one["predicted_step_seconds"] is None
+    predicted = json.loads((bundle / "configs/scaling.json").read_text())["strong"]
+    assert one["predicted_step_seconds"] == predicted["1"]
     manifest = json.loads((bundle / "metadata.json").read_text())
     assert two["predicted_step_seconds"] == manifest["prediction"]["step_seconds"]
     with (results / "scaling.csv").open() as file:

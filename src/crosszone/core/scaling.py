@@ -48,6 +48,12 @@ class ScalingPoint:
     """(predicted - measured) / measured"""
 
 
+def default_sizes(num_gpus: int) -> list[int]:
+    """Powers of two up to `num_gpus`, and those."""
+    powers = [2**power for power in range(num_gpus.bit_length()) if 2**power <= num_gpus]
+    return sorted({*powers, num_gpus})
+
+
 def scaling_points(runs: Sequence[ScalingRun], predicted: Mapping[tuple[str, int], float]) -> tuple[ScalingPoint, ...]:
     """The points of all `runs`, by mode and number of GPUs; `predicted` holds step seconds by (mode, GPUs)."""
     grouped: dict[tuple[str, int], list[ScalingRun]] = {}

@@ -1,7 +1,7 @@
 """A bundle from a problem, its plan and its prediction: rendered, never executed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -29,9 +29,15 @@ MANIFEST_PATH = "metadata.json"
 
 
 def bundle(
-    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, *, version: str = ""
+    problem: Problem,
+    plan: Plan,
+    prediction: Prediction,
+    request: DeployRequest,
+    *,
+    version: str = "",
+    more_files: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """Every file that starts `plan` over the backend of `request`; `version` is the program's.
+    """Every file that starts `plan` over the backend of `request`, and `more_files`; `version` is the program's.
 
     Errors: SpecError for what must be known and is not, InfeasiblePlan where the framework, its renderer or the
     backend cannot express the plan, or where it does not fit in memory; UnknownName.
@@ -54,6 +60,7 @@ def bundle(
         **framework.files(problem, plan, prediction, request, launch),
         **chosen.render(launch),
         **_common(launch, request, framework, program),
+        **(more_files or {}),
     }
     for language, path in (("en", "README.md"), ("zh", "README.zh.md")):
         files[path] = readme_text(

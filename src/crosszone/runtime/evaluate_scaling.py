@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from crosszone.core.codec import to_json
-from crosszone.core.scaling import LEVEL, MODES, ScalingPoint, ScalingRun, scaling_points
+from crosszone.core.scaling import LEVEL, MODES, ScalingPoint, ScalingRun, default_sizes, scaling_points
 from crosszone.core.train import TrainConfig, train_config
 from crosszone.errors import CrossZoneError, SpecError
 from crosszone.runtime.scaling_plot import scaling_svg
@@ -32,6 +32,8 @@ from crosszone.runtime.scaling_plot import scaling_svg
 FRAMEWORKS = ("ddp", "fsdp", "deepspeed")
 """That torchrun starts."""
 CONFIG_PATH = "configs/train.json"
+SCALING_PATH = "configs/scaling.json"
+"""Predictions that came with the bundle."""
 TABLE, RECORD, PLOT = "scaling.csv", "scaling.json", "scaling.svg"
 LAST_LINES = 5
 
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=12, help="of each start, the warm-up among them")
     parser.add_argument("--warmup", type=int, default=4, help="steps of each start that do not count")
     parser.add_argument("--repeats", type=int, default=3, help="starts of each number of ranks")
-    parser.add_argument("--predictions", type=Path, help='JSON: {"strong": {"2": seconds}}; else the bundle\'s own')
+    parser.add_argument("--predictions", type=Path, help='JSON: {"strong": {"2": seconds}}; else the bundle\'s')
     parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parents[3], help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     try:
@@ -99,17 +101,13 @@ def bundle_config(bundle: Path) -> TrainConfig:
     return config
 
 
-def default_sizes(world_size: int) -> list[int]:
-    """Powers of two up to the bundle's ranks, and those."""
-    powers = [2**power for power in range(world_size.bit_length()) if 2**power <= world_size]
-    return sorted({*powers, world_size})
-
-
 def predictions(bundle: Path, config: TrainConfig, path: Path | None) -> dict[tuple[str, int], float]:
-    """Step seconds by (mode, GPUs): of a file, or the bundle's own prediction, which is for its own number of ranks.
+    """Step seconds by (mode, GPUs): of a file, else the bundle's, else its prediction for its own number of ranks.
 
     Errors: SpecError.
     """
+    if path is None and (bundle / SCALING_PATH).is_file():
+        path = bundle / SCALING_PATH
     if path is not None:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))

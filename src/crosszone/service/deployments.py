@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from crosszone.core.problem import Problem
 
 LOCAL = "local"
+SCALED = ("ddp", "fsdp", "deepspeed")
+"""Whose bundles hold `scripts/evaluate_scaling.py`, which starts ranks by torchrun."""
 
 
 def deploy(
@@ -47,6 +49,7 @@ def deploy(
     from crosszone.deploy.backends import backend as backend_renderer
     from crosszone.deploy.frameworks import framework_renderer
     from crosszone.frameworks import framework_facts
+    from crosszone.service.scaling import scaling_files
     from crosszone.timeline.predict import predict_plan
 
     framework_renderer(framework)  # before a search is spent on it
@@ -65,7 +68,8 @@ def deploy(
     )
     chosen = _plan_of(problem, framework, plan)
     prediction = predict_plan(problem, chosen, framework_facts(framework))
-    return bundle(problem, chosen, prediction, request, version=version("crosszone"))
+    more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and entry is None else {}
+    return bundle(problem, chosen, prediction, request, version=version("crosszone"), more_files=more_files)
 
 
 def bundle_changes(bundle: Bundle, folder: str | Path) -> tuple[FileChange, ...]:

@@ -4,12 +4,12 @@ from xml.etree import ElementTree
 import pytest
 
 from crosszone.core.model import Model
-from crosszone.core.scaling import ScalingRun, scaling_points
+from crosszone.core.scaling import ScalingRun, default_sizes, scaling_points
 from crosszone.core.timeouts import timeouts
 from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer, train_problems
 from crosszone.core.workload import standard_dtypes
 from crosszone.errors import SpecError
-from crosszone.runtime.evaluate_scaling import default_sizes, main, predictions, sized_config, table
+from crosszone.runtime.evaluate_scaling import main, predictions, sized_config, table
 from crosszone.runtime.scaling_plot import predicted_speedup, scaling_svg
 
 MODEL = Model(
@@ -93,6 +93,9 @@ def test_the_bundles_prediction_is_for_its_own_number_of_ranks(tmp_path) -> None
     assert predictions(tmp_path, config(), None) == {}
     (tmp_path / "metadata.json").write_text(json.dumps({"prediction": {"step_seconds": 2.5}}))
     assert predictions(tmp_path, config(), None) == {("strong", 4): 2.5, ("weak", 4): 2.5}
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/scaling.json").write_text(json.dumps({"weak": {"1": 2}}))
+    assert predictions(tmp_path, config(), None) == {("weak", 1): 2.0}
     more = tmp_path / "more.json"
     more.write_text(json.dumps({"strong": {"1": 8, "2": 4}}))
     assert predictions(tmp_path, config(), more) == {("strong", 1): 8.0, ("strong", 2): 4.0}
