@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from operator import methodcaller
+from collections.abc import Iterator, Mapping
 
 from crosszone import units
 from crosszone.core.preflight import ERROR, WARNING, NodeFacts, NodePath, PreflightFinding, ProbedNode, ProbeRequest
@@ -16,12 +14,8 @@ CLOCK_SECONDS = 1.0
 """Chosen: logs of two nodes cannot be put in order beyond it."""
 SLOW_FRACTION = 0.5
 """Of the other paths of a zone. Chosen: what is built alike differs by less."""
-USED_GPU_FRACTION = 0.1
-"""Of its memory. Chosen: a desktop takes less."""
 LEAST_MEMORY_BYTES = 2e9
 """Chosen: Python with torch takes about one."""
-STRICT_VERSIONS = ("torch", "deepspeed", "megatron-core", "torchtitan", "horovod")
-"""Ranks with different ones fail or hang in the first collective, or disagree in silence."""
 
 
 def node_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
@@ -30,10 +24,8 @@ def node_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFindin
         if facts is None:
             yield _lost(node, seen)
             continue
-        yield from _lacks(request, node, facts)
         yield from _interface(node, facts, seen)
         yield from _space(request, node, facts)
-    yield from _versions(request, seen)
     yield from _clocks(request, seen)
     yield from _folder(request, seen)
     if seen.port_problem is not None:
@@ -57,50 +49,6 @@ def _lost(node: ProbedNode, seen: Seen) -> PreflightFinding:
         cause="No program could be started there or it stopped answering; the node itself may be well.",
         fix=f"Make `ssh -o BatchMode=yes {node.label} true` work from here, or name another way with --reach.",
     )
-
-
-def _lacks(request: ProbeRequest, node: ProbedNode, facts: NodeFacts) -> Iterator[PreflightFinding]:
-    for name in request.needs:
-        if facts.package(name) is None:
-            yield PreflightFinding(
-                code="missing_package",
-                severity=ERROR,
-                where=node.label,
-                message=f"{name} is not installed for {facts.python_path} ({facts.python_version}).",
-                cause="The ranks' Python is another one, or nothing was installed yet.",
-                fix=f"Install {name} for it, or set PYTHON on the node to the interpreter that has it.",
-            )
-    if request.needs_gpus and not facts.gpus:
-        yield PreflightFinding(
-            code="no_gpu",
-            severity=ERROR,
-            where=node.label,
-            message="nvidia-smi lists no GPU, but ranks are to compute on GPUs.",
-            cause="There is no driver, no GPU, or the container was not given any.",
-            fix="Install the driver or give the container its GPUs; or deploy with --device cpu to try out.",
-        )
-    for index, gpu in enumerate(facts.gpus):
-        if gpu.free_bytes is None or not gpu.memory_bytes:
-            continue
-        if gpu.free_bytes < (1 - USED_GPU_FRACTION) * gpu.memory_bytes:
-            yield PreflightFinding(
-                code="gpu_in_use",
-                severity=WARNING,
-                where=f"{node.label}, GPU {index}",
-                message=f"only {units.format_bytes(gpu.free_bytes)} of its {units.format_bytes(gpu.memory_bytes)} "
-                "are free.",
-                cause="Another program holds the rest.",
-                fix="End it (`nvidia-smi` names it) before ranks start.",
-            )
-    if len(request.nodes) > 1 and facts.missing_programs:
-        yield PreflightFinding(
-            code="missing_program",
-            severity=WARNING,
-            where=node.label,
-            message=f"{', '.join(facts.missing_programs)} not found, which launch files may call.",
-            cause="The image is a small one.",
-            fix="Install them (iproute2, gawk, tar, util-linux), or write `interface` in the job file.",
-        )
 
 
 def _interface(node: ProbedNode, facts: NodeFacts, seen: Seen) -> Iterator[PreflightFinding]:
@@ -150,36 +98,6 @@ def _space(request: ProbeRequest, node: ProbedNode, facts: NodeFacts) -> Iterato
             message=f"only {units.format_bytes(memory_bytes)} of memory are free.",
             cause="Other programs hold the rest, or the container was given little.",
             fix="End them, or raise the limit.",
-        )
-
-
-def _versions(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
-    """Nodes that run something else than most do."""
-    readers: list[tuple[str, str, Callable[[NodeFacts], str | None]]] = [
-        ("Python", ERROR, lambda facts: ".".join(facts.python_version.split(".")[:2])),
-        ("CUDA of torch", ERROR, lambda facts: facts.cuda_version),
-        ("NCCL", ERROR, lambda facts: facts.nccl_version),
-        ("driver", WARNING, lambda facts: facts.driver_version),
-        ("congestion control", WARNING, lambda facts: facts.congestion_control),
-    ]
-    readers += [(name, ERROR, methodcaller("package", name)) for name in STRICT_VERSIONS]
-    for name, severity, read in readers:
-        by_node = {
-            node.label: read(facts) for node, facts in zip(request.nodes, seen.facts, strict=True) if facts is not None
-        }
-        known = {label: value for label, value in by_node.items() if value is not None}
-        (usual, _), *rest = Counter(known.values()).most_common() or [("", 0)]
-        if not rest:
-            continue
-        odd = {label: value for label, value in known.items() if value != usual}
-        yield PreflightFinding(
-            code="versions_differ",
-            severity=severity,
-            where=", ".join(odd),
-            message=f"{name} is {', '.join(f'{value} on {label}' for label, value in odd.items())}, but {usual} on "
-            f"{', '.join(label for label, value in known.items() if value == usual)}.",
-            cause="The nodes were installed at different times or from different images.",
-            fix=f"Bring {name} to {usual} on {', '.join(odd)}, or start all nodes from one image.",
         )
 
 

@@ -210,7 +210,7 @@ class _Visit:
 
     def _ask(self, asked: Mapping[Pair, tuple[str, Mapping[str, Any]]]) -> dict[Pair, Any]:
         """Ask all at the same time. What failed has no answer; who does not answer is lost, and not asked again."""
-        limit_seconds = ANSWER_SECONDS if self.facts else START_SECONDS
+        limit_seconds = ANSWER_SECONDS + self.request.window_seconds if self.facts else START_SECONDS
         found = in_parallel(
             {
                 pair: partial(self.sessions[pair[0]].call, what, limit_seconds=limit_seconds, **arguments)

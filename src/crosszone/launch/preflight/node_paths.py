@@ -10,6 +10,7 @@ import re
 import socket
 import statistics
 import struct
+import sys
 import threading
 import time
 from typing import Any
@@ -150,6 +151,8 @@ def fill(stream: socket.socket, seconds: float, resent: list[float]) -> None:
 
 def resent_fraction(stream: socket.socket, sent_bytes: int) -> float | None:
     """Packets that TCP sent again, of all; None where the kernel does not say (tcpi_total_retrans, linux/tcp.h)."""
+    if sys.platform != "linux":
+        return None
     try:
         info = stream.getsockopt(socket.IPPROTO_TCP, 11, TCP_INFO_BYTES)
         packet_bytes = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
@@ -162,6 +165,8 @@ def resent_fraction(stream: socket.socket, sent_bytes: int) -> float | None:
 
 def path_mtu(address: str, port: int, token: str, most_bytes: int, rtt_seconds: float) -> int | None:
     """Largest IP packet that arrives whole, up to `most_bytes`; None where no datagram is answered."""
+    if sys.platform != "linux":
+        return None
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

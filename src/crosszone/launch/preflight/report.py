@@ -14,6 +14,7 @@ from crosszone.launch.preflight.path_findings import path_findings
 from crosszone.launch.preflight.reach_file import Reach
 from crosszone.launch.preflight.sample import MOST_FULL_NODES, measured_pairs
 from crosszone.launch.preflight.seen import Seen
+from crosszone.launch.preflight.version_findings import version_findings
 
 
 def preflight(
@@ -32,6 +33,7 @@ def report(request: ProbeRequest, seen: Seen, *, measured: str, elapsed_seconds:
     links = measured_links(request, seen)
     found = [
         *node_findings(request, seen),
+        *version_findings(request, seen),
         *path_findings(request, seen),
         *link_findings(request, links, seen),
         *slow_findings(request, seen),

@@ -162,6 +162,25 @@ def test_what_ranks_need(made, seen) -> None:
     assert found(asked, seen(asked, facts=facts))["gpu_in_use"].where == "a0, GPU 0"
 
 
+def test_torch_and_driver_go_together(made, seen) -> None:
+    gpu = ProbedGpu(name="H100", memory_bytes=85e9, free_bytes=84e9)
+    good = dataclasses.replace(made.facts, gpus=(gpu,))
+    asked = made.request(1, needs=("torch",), needs_gpus=True)
+    assert found(asked, seen(asked, facts={0: good})) == {}
+    old = dataclasses.replace(good, driver_version="520.61.05")
+    one = found(asked, seen(asked, facts={0: old}))["old_driver"]
+    assert one.severity == "error"
+    assert one.message == "driver 520.61.05 is older than 525, which CUDA 12.8 of torch needs."
+    for_cpu = dataclasses.replace(good, cuda_version=None)
+    assert "built without CUDA" in found(asked, seen(asked, facts={0: for_cpu}))["cpu_torch"].message
+
+
+def test_a_machine_without_torch_can_plan(made, seen) -> None:
+    asked = made.request(1)
+    none = dataclasses.replace(made.facts, package_versions=(("torch", None),))
+    assert found(asked, seen(asked, facts={0: none}))["no_torch"].severity == "warning"
+
+
 def test_clocks_are_judged_beyond_what_the_round_trip_hides(made, seen) -> None:
     asked = made.request(2)
     ahead = {(0, 1): made.path(0, 1, clock_offset_seconds=1.005, rtt_seconds=0.02)}
