@@ -29,7 +29,7 @@ AFTER_THE_FIRST_WORD = frozenset({"ms", "us", "ns", "kw", "mw", "km"})
 """Units that are words of their own too ("us" is a country, `kw_only` is Python's): refused after the first only."""
 
 FOREIGN = frozenset(
-    {"bucket_cap_mb", "mfu_pct", "hfu_pct", "tflops_per_gpu", "tflops_kind", "tflops_formula"}
+    {"bucket_cap_mb", "idle_minutes", "mfu_pct", "hfu_pct", "tflops_per_gpu", "tflops_kind", "tflops_formula"}
     | {"intra_bw_gbps", "inter_bw_gbps", "inter_latency_ms", "gbps_mean", "ping_ms_mean"}
 )
 """Names that another program gives its options, which we only write into its files or calls, and columns of tables that

@@ -78,6 +78,14 @@ def image_of(launch: Launch, part: Part) -> str | None:
     return part.group.image or launch.image
 
 
+def data_files(launch: Launch) -> tuple[str, ...]:
+    """Files of tokens, which SkyPilot copies to the same paths on the nodes; Megatron's data sets are two of them."""
+    path = launch.data_path
+    if path is None:
+        return ()
+    return (f"{path}.bin", f"{path}.idx") if "--data-path" in launch.argv else (path,)
+
+
 def unrentable(launch: Launch) -> Iterator[Finding]:
     """Why SkyPilot cannot rent what the launch starts on."""
     for part in rented_parts(launch):
@@ -111,13 +119,13 @@ def unrentable(launch: Launch) -> Iterator[Finding]:
 def task(launch: Launch, part: Part) -> dict[str, Any]:
     """A SkyPilot task, as its YAML has it."""
     spans = len(rented_parts(launch)) > 1
-    data = launch.data_path
+    data = data_files(launch)
     return {
         "name": cluster_name(launch, part),
         "num_nodes": len(part.agents),
         "workdir": ".",
         "resources": _resources(launch, part),
-        **({"file_mounts": {data: data}} if data is not None else {}),
+        **({"file_mounts": {path: path for path in data}} if data else {}),
         **({"envs": {MASTER_VARIABLE: ""}} if spans else {}),
         "setup": f"bash launch/setup.sh{'' if image_of(launch, part) is None else ' image'}\n",
         "run": f"bash launch/node.sh {part.agents[0].index}\n",

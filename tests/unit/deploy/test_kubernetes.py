@@ -130,7 +130,7 @@ def test_labels_are_labels() -> None:
         ({"checkpoints": "/shared/run"}, ["--checkpoints"]),
         ({"checkpoints": "/claims/runs"}, ["--checkpoints"]),
         ({"checkpoints": "/claims/Runs/one"}, ["--checkpoints"]),
-        ({"data": "/data/tokens.bin", "checkpoints": "/home/me"}, ["--data", "--checkpoints"]),
+        ({"data": "/data/tokens.bin", "checkpoints": "/shared/me"}, ["--data", "--checkpoints"]),
         ({"checkpoints": None}, ["--checkpoints"]),
     ],
 )

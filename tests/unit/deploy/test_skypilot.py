@@ -14,7 +14,7 @@ import yaml
 from crosszone.catalog.gpus import gpu_names
 from crosszone.deploy.backends import backend
 from crosszone.deploy.gpu_names import SKYPILOT_ACCELERATORS
-from crosszone.deploy.rented import PROVIDERS
+from crosszone.deploy.rented import PROVIDERS, data_files
 from crosszone.errors import InfeasiblePlan, SpecError
 
 SKY = """#!/usr/bin/env bash
@@ -149,6 +149,9 @@ def test_on_cpus_no_accelerator_is_asked_for(one_zone, skypilot) -> None:
 
 def test_data_is_copied_to_its_path(one_zone, skypilot) -> None:
     assert task(skypilot(one_zone, data="/data/tokens.bin"))["file_mounts"] == {"/data/tokens.bin": "/data/tokens.bin"}
+    launch = skypilot(one_zone, data="/data/corpus").launch
+    megatron = dataclasses.replace(launch, argv=("pretrain_gpt.py", "--data-path", "/data/corpus"))
+    assert data_files(megatron) == ("/data/corpus.bin", "/data/corpus.idx")
     with pytest.raises(SpecError) as caught:
         skypilot(one_zone, data="/data/$(touch x).bin")
     assert findings(caught) == ["--data"]
