@@ -86,6 +86,29 @@ def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path) -> None:
     assert [step for step, _ in losses[1]] == list(range(1, 11))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_deepspeeds_pipeline_trains_what_one_stage_does(tmp_path, is_tied) -> None:
+    """Two stages of two replicas against one rank: the same losses and gradient norms, to rounding."""
+    pytest.importorskip("deepspeed")
+    found = []
+    for name, plan in (("pipeline", {"pp": 2, "dp": 2, "shard": "optimizer"}), ("one", {"pp": 1, "dp": 1})):
+        job = json.loads(json.dumps(JOB))
+        job["model"] |= {"num_layers": 4, "tied_embeddings": is_tied}
+        job["cluster"]["zones"][1]["nodes"][0]["gpus_per_node"] = 2
+        if name == "one":
+            job["cluster"] = {
+                "zones": [{"name": "a", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 1}]}]
+            }
+        job["plan"] = {"microbatch_size": 2, **plan}
+        bundle = service.deploy(service.read(job), framework="deepspeed", backend="local", device="cpu", num_steps=10)
+        service.write_bundle(bundle, tmp_path / name)
+        train(tmp_path / name)
+        found.append([(record["loss"], record["gradient_norm"]) for record in steps(tmp_path / name)])
+    assert len(found[0]) == 10
+    assert [pytest.approx(each, rel=1e-4) for each in found[0]] == found[1]
+
+
 ENTRY = """
 import os, sys
 from torch import distributed, ones

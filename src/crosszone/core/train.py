@@ -84,9 +84,11 @@ class TrainConfig:
     sequence_length: int
     microbatch_size: int
     rank_microbatches: tuple[int, ...]
-    """Microbatches that each data-parallel rank works off in a step, by rank; there are as many as ranks."""
+    """Microbatches that each data-parallel rank works off in a step, by rank; there are as many as ranks of a stage."""
     is_elastic: bool = False
     """Whether another number of ranks may go on with the same microbatches, dealt evenly."""
+    stage_layers: tuple[int, ...] = ()
+    """Layers of each pipeline stage (deepspeed), whose ranks follow each other; empty: one stage holds all."""
     dp_shard: int = 1
     """Ranks that share one copy of what `shard` names (fsdp); consecutive ranks form a group."""
     shard: str = "none"
@@ -219,6 +221,7 @@ def _counts(config: TrainConfig) -> Iterator[Finding]:
         "data.num_samples": config.data.num_samples,
         "identity_every_steps": config.identity_every_steps,
         **{f"rank_microbatches[{rank}]": count for rank, count in enumerate(config.rank_microbatches)},
+        **{f"stage_layers[{stage}]": count for stage, count in enumerate(config.stage_layers)},
     }
     if config.checkpoint is not None:
         counts["checkpoint.every_steps"] = config.checkpoint.every_steps
@@ -259,6 +262,12 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("rank_microbatches", f"{title} averages over ranks, so all need the same number.", "Take ddp.")
     if (config.framework == "deepspeed") != (config.deepspeed_config is not None):
         yield _finding("deepspeed_config", "is needed with deepspeed, and only with it.")
+    if config.stage_layers and config.framework != "deepspeed":
+        yield _finding(
+            "stage_layers", f"{config.framework} has no pipeline.", "Leave stage_layers out, or take deepspeed."
+        )
+    if config.stage_layers and config.shard not in ("none", "optimizer"):
+        yield _finding("shard", f"a pipeline shards the optimizer's states at most, not {config.shard}.")
     if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
         yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
 

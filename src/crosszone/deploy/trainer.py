@@ -70,6 +70,7 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         sequence_length=workload.sequence_length,
         microbatch_size=plan.microbatch_size,
         rank_microbatches=tuple(replica.num_microbatches for replica in single_replicas(plan)),
+        stage_layers=tuple(stage.num_layers for stage in plan.stages) if plan.pp > 1 else (),
         dp_shard=plan.dp_shard,
         shard=plan.shard,
         offload=plan.offload,

@@ -139,7 +139,7 @@ def check_continues(manifest: Manifest, path: Path, *, state_fingerprint: str, f
         raise CrossZoneError.of(
             f"the checkpoint is in format {manifest.format}, and this run reads {format_}.", where=str(path), hint=hint
         )
-    if format_ == "deepspeed" and manifest.num_ranks != num_ranks:
+    if format_.startswith("deepspeed") and manifest.num_ranks != num_ranks:
         raise CrossZoneError.of(
             f"DeepSpeed's checkpoint was written by {manifest.num_ranks} ranks, but {num_ranks} run.",
             where=str(path),

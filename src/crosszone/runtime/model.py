@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,12 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
     return max((list(each) for each in lists), key=len, default=[])
 
 
-def initialise(model: nn.Module, *, seed: int, device: torch.device) -> None:
+def initialise(model: nn.Module, *, seed: int, device: torch.device, names: Sequence[str] | None = None) -> None:
     """Give every weight memory on `device` and its first value.
 
     A value depends on the parameter's name, its shape, `seed` and the kind of device, and on nothing else: neither on
-    the number of ranks nor on how they share it. Sharded parameters keep their own part of each.
+    the number of ranks nor on how they share it. Sharded parameters keep their own part of each. `names` are those of
+    the parameters, in order, where `model` is a part of another.
     """
     model.to_empty(device=device)
     tie_weights = getattr(model, "tie_weights", None)
@@ -77,7 +78,8 @@ def initialise(model: nn.Module, *, seed: int, device: torch.device) -> None:
         tie_weights()
     _fill_buffers(model)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        own_names = [name for name, _ in model.named_parameters()]
+        for name, parameter in zip(names or own_names, model.parameters(), strict=True):
             fill(parameter, initial_value(name, parameter.shape, seed=seed, device=device))
 
 

@@ -40,8 +40,8 @@ STOPPED_EXIT_CODE = 128 + signal.SIGTERM
 class Engine(Protocol):
     """What DDP, FSDP2, DeepSpeed and Horovod have in common."""
 
-    checkpoint_format: str
-
+    @property
+    def checkpoint_format(self) -> str: ...
     @property
     def vocab_size(self) -> int: ...
     @property
@@ -145,7 +145,7 @@ class _Run:
             rank_positions(
                 step,
                 rank_microbatches=self.world.rank_microbatches,
-                rank=self.world.rank,
+                rank=self.world.replica,
                 microbatch_size=config.microbatch_size,
             )
         )
@@ -272,6 +272,10 @@ class _Run:
 
 
 def _engine(config: TrainConfig, world: World, folder: Path) -> Engine:
+    if config.stage_layers:
+        from crosszone.runtime.zero_pipeline import ZeroPipelineEngine
+
+        return ZeroPipelineEngine(config, world, folder=folder)
     if config.framework == "deepspeed":
         from crosszone.runtime.zero import ZeroEngine
 

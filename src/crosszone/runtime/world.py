@@ -16,8 +16,8 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from crosszone.core.train import TrainConfig, dealt_microbatches
 from crosszone.errors import PreflightFailed, SpecError
 
-REPLICATE, SHARD = "dp_replicate", "dp_shard"
-"""Dimensions of the mesh; consecutive ranks share one copy."""
+STAGE, REPLICATE, SHARD = "pp", "dp_replicate", "dp_shard"
+"""Dimensions of the mesh; consecutive ranks share one copy. There is no `STAGE` without a pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,28 @@ class World:
     rank: int
     num_ranks: int
     device: torch.device
+    num_stages: int
+    """Of the pipeline; ranks of one stage follow each other."""
     rank_microbatches: tuple[int, ...]
+    """Of each replica."""
     mesh: DeviceMesh
     attempt: int
     """Restarts by the launcher before this start."""
+
+    @property
+    def num_replicas(self) -> int:
+        """Data-parallel ranks."""
+        return self.num_ranks // self.num_stages
+
+    @property
+    def replica(self) -> int:
+        """Which of them this rank belongs to."""
+        return self.rank % self.num_replicas
+
+    @property
+    def stages(self) -> distributed.ProcessGroup:
+        """Ranks that hold the stages of this one's replica."""
+        return self.mesh.get_group(STAGE)
 
     @property
     def replicas(self) -> distributed.ProcessGroup:
@@ -54,7 +72,8 @@ def open_world(config: TrainConfig) -> Iterator[World]:
 
         take_ranks()
     num_ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    rank_microbatches = dealt_microbatches(config, num_ranks)
+    num_stages = len(config.stage_layers) or 1
+    rank_microbatches = dealt_microbatches(config, num_ranks // num_stages if num_ranks % num_stages == 0 else 0)
     dp_shard = _shard_size(config, num_ranks)
     device = _device(config.device)
     if config.dtypes.compute == "tf32":
@@ -63,11 +82,15 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     if not is_guest:
         _meet(config, device)
     try:
-        mesh = init_device_mesh(device.type, (num_ranks // dp_shard, dp_shard), mesh_dim_names=(REPLICATE, SHARD))
+        sizes = {REPLICATE: num_ranks // num_stages // dp_shard, SHARD: dp_shard}
+        if num_stages > 1:
+            sizes = {STAGE: num_stages, **sizes}
+        mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
         yield World(
             rank=distributed.get_rank(),
             num_ranks=num_ranks,
             device=device,
+            num_stages=num_stages,
             rank_microbatches=rank_microbatches,
             mesh=mesh,
             attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
@@ -84,11 +107,10 @@ def open_world(config: TrainConfig) -> Iterator[World]:
 
 def limit_collectives(world: World, seconds: float) -> None:
     """From now on, a collective of any group fails after so long. The first step had its own, longer limit."""
-    from torch.distributed.distributed_c10d import _set_pg_timeout
+    from torch.distributed.distributed_c10d import _set_pg_timeout, _world
 
-    limit = datetime.timedelta(seconds=seconds)
-    for group in (None, world.mesh.get_group(REPLICATE), world.mesh.get_group(SHARD)):
-        _set_pg_timeout(limit, group)
+    for group in list(_world.pg_map):  # DeepSpeed makes some of its own, with torch's default
+        _set_pg_timeout(datetime.timedelta(seconds=seconds), group)
 
 
 def _shard_size(config: TrainConfig, num_ranks: int) -> int:

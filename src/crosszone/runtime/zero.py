@@ -25,10 +25,8 @@ PARAMETERS_SHARDED = 3
 class ZeroEngine:
     """A model in a DeepSpeed engine that `ds_config.json` describes."""
 
-    checkpoint_format = "deepspeed"
-
     def __init__(self, config: TrainConfig, world: World, *, folder: Path) -> None:
-        deepspeed = _deepspeed()
+        deepspeed = import_deepspeed()
         assert config.deepspeed_config is not None, "train_problems holds that deepspeed has one"
         keys = read_deepspeed_config(folder / config.deepspeed_config, config, num_ranks=world.num_ranks)
         self.config, self.world = config, world
@@ -50,6 +48,11 @@ class ZeroEngine:
         # Without ZeRO and in fp32 there is torch's own optimizer, which knows no norm.
         self._is_plain = isinstance(self._engine.optimizer, torch.optim.Optimizer)
 
+    @property
+    def checkpoint_format(self) -> str:
+        """As many ranks as wrote it can read it."""
+        return "deepspeed"
+
     def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
         """Add one microbatch; the sum of its tokens' losses, detached. DeepSpeed divides by microbatches and ranks.
 
@@ -67,9 +70,12 @@ class ZeroEngine:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
         own_norm = self._norm() if self._is_plain else None
-        self._engine.step()
+        self._apply()
         norm = self._engine.get_global_grad_norm() if own_norm is None else own_norm
         return (float("nan") if norm is None else float(norm)), not self._engine.was_step_applied()
+
+    def _apply(self) -> None:
+        self._engine.step()
 
     def _norm(self) -> float:
         """Of the gradients that all ranks have agreed on."""
@@ -124,7 +130,8 @@ def read_deepspeed_config(path: Path, config: TrainConfig, *, num_ranks: int) ->
     return keys
 
 
-def _deepspeed() -> Any:
+def import_deepspeed() -> Any:
+    """The package. Errors: PreflightFailed where it is not installed."""
     import importlib
 
     try:

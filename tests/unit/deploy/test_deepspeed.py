@@ -153,3 +153,37 @@ def test_a_program_of_ones_own_gets_the_configuration_without_ours(job, deployed
     paths = {file.path for file in bundle.files}
     assert "ds_config.json" in paths
     assert "configs/train.json" not in paths
+
+
+PIPELINE = {"pp": 3, "dp": 1}
+
+
+def piped(job: dict[str, Any], **plan: Any) -> dict[str, Any]:
+    """The job over three stages of two layers."""
+    job["model"]["num_layers"] = 6
+    job["plan"] |= {**PIPELINE, **plan}
+    return job
+
+
+def test_a_pipeline_has_its_layers_and_overlaps_nothing(job, keys, deployed) -> None:
+    piped(job)
+    config = train_config(json.loads(deployed(job, "deepspeed").text("configs/train.json")))
+    assert config.stage_layers == (2, 2, 2)
+    assert config.rank_microbatches == (6,)
+    found = keys({"shard": "optimizer"})
+    assert found["gradient_accumulation_steps"] == 6
+    assert found["zero_optimization"]["overlap_comm"] is False
+
+
+def test_a_pipeline_in_16_bits_needs_zero(job, keys) -> None:
+    piped(job)
+    with pytest.raises(InfeasiblePlan, match="a pipeline in bf16 needs ZeRO-1"):
+        keys({}, {"precision": "bf16"})
+    assert keys({"shard": "optimizer"})["data_types"] == {"grad_accum_dtype": "fp32"}
+
+
+@pytest.mark.parametrize("shard", ["gradients", "parameters"])
+def test_a_pipeline_takes_zero_1_at_most(job, keys, shard) -> None:
+    piped(job, shard=shard)
+    with pytest.raises(InfeasiblePlan, match="the pipeline engine takes ZeRO 0 or 1"):
+        keys()

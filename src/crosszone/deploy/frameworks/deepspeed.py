@@ -50,13 +50,6 @@ LOSS_SCALE = {
 
 def program(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> Program:
     """What each rank runs: our trainer, on the accelerator that DeepSpeed would otherwise guess."""
-    if plan.pp > 1 and request.entry_text is None:
-        raise InfeasiblePlan.of(
-            f"deepspeed: our trainer builds no PipelineModule yet, but pp={plan.pp}.",
-            where="plan.pp",
-            hint="Take --entry with a program that does, or megatron.",
-            code="no_renderer",
-        )
     return Program(argv=TRAINER_PROGRAM.argv, environment=(("DS_ACCELERATOR", request.device),))
 
 
@@ -94,7 +87,7 @@ def deepspeed_config(problem: Problem, plan: Plan, prediction: Prediction, reque
         "steps_per_print": None,
         "wall_clock_breakdown": False,
     }
-    findings = (*_dtype_problems(dtypes, stage), *config_problems(keys, num_replicas=plan.dp))
+    findings = (*_dtype_problems(dtypes, stage, plan.pp), *config_problems(keys, num_replicas=plan.dp))
     if findings:
         raise InfeasiblePlan(*findings)
     return keys
@@ -164,9 +157,17 @@ def _prefetch_elements(model: Model, plan: Plan) -> int:
     return math.ceil(plan.prefetch * in_layers / model.num_layers)
 
 
-def _dtype_problems(dtypes: Dtypes, stage: int) -> Iterator[Finding]:
+def _dtype_problems(dtypes: Dtypes, stage: int, pp: int) -> Iterator[Finding]:
     """Formats in which DeepSpeed does not train as the workload says."""
     compute = dtypes.compute
+    if compute in NARROW and stage == 0 and pp > 1:
+        yield Finding(
+            code="not_expressible",
+            where="plan.shard",
+            message=f"a pipeline in {compute} needs ZeRO-1, which sums gradients in fp32, but shard=none.",
+            hint="Set plan.shard=optimizer.",
+        )
+        return
     if compute not in (*WIDE, *NARROW):
         yield _finding("compute", f"DeepSpeed computes in fp32, tf32, bf16 or fp16, not in {compute}.", "Take bf16.")
         return
