@@ -70,8 +70,8 @@ def _sessions(nodes: Sequence[ProbedNode], reach: Reach) -> Iterator[tuple[dict[
             {node.index: partial(NodeSession, node, start_command(node, reach), token=token) for node in nodes}
         )
         sessions = {index: each for index, each in started.items() if isinstance(each, NodeSession)}
-        for session in sessions.values():
-            stack.enter_context(session)
+        # All at the same time: one that hangs takes a while to end.
+        stack.callback(in_parallel, {index: session.close for index, session in sessions.items()})
         yield sessions, {index: str(each) for index, each in started.items() if isinstance(each, Exception)}
 
 
@@ -178,9 +178,11 @@ class _Visit:
         if folder is None or not nodes:
             return
         writer, others = nodes[0], nodes[1:]
-        path = f"{folder}/.crosszone-{secrets.token_hex(8)}"
-        written = self._everyone("write", {writer: {"path": path}})
-        problem = written.get(writer, "it did not answer in time")
+        asked = {"folder": folder, "name": f".crosszone-{secrets.token_hex(8)}"}
+        written = self._everyone("write", {writer: asked}).get(writer)
+        if written is None:
+            return
+        path, problem = written["path"], written["problem"]
         saw = self._everyone("sees", {index: {"path": path} for index in others}) if not problem else {}
         missed = tuple(index for index in others if saw.get(index) is False)
         self.folder = FolderSeen(writer=writer, problem=problem, missed_by=missed)

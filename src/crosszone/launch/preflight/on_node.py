@@ -82,17 +82,19 @@ class Node:
         rate: float | None = found.get("bytes_per_second")
         return rate
 
-    def write(self, path: str) -> str | None:
-        """Make a small file in a folder, which is made too; why not, or None."""
+    def write(self, folder: str, name: str) -> dict[str, Any]:
+        """Make a small file in a folder, or in the nearest above it that is there: where it is, or why it is not."""
+        while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+            folder = os.path.dirname(folder)
+        path = os.path.join(folder, name)
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="ascii") as file:
                 file.write(self.token)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            return error.strerror or str(error)
-        return None
+            return {"path": path, "problem": error.strerror or str(error)}
+        return {"path": path, "problem": None}
 
     def sees(self, path: str) -> bool:
         """Whether the file that another made is here."""

@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from crosszone.core.preflight import ProbedNode
 
@@ -54,14 +53,6 @@ class NodeSession:
         threading.Thread(target=self._read, daemon=True).start()
         program = node_program()
         self._send(b"%d\n%s%s\n" % (len(program), program, json.dumps({"node": node.index, "token": token}).encode()))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def call(self, what: str, *, limit_seconds: float, **arguments: Any) -> Any:
         """What the node answers. Errors: NodeLost, NodeFailed."""
