@@ -4,6 +4,7 @@ The models take wrong types and missing keys for what they are, but let unknown 
 through them is unknown.
 """
 
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -160,3 +161,19 @@ def test_every_pod_starts_an_agent_of_its_own() -> None:
     name = job_set["metadata"]["name"]
     assert master == f"{name}-part-0-0-0.{name}"
     assert f"--master-addr={master}" in bundle.text("launch/zone-1/agent-2.sh")
+
+
+def test_what_the_trainer_injects_does_not_change_our_ranks(monkeypatch) -> None:
+    """kubeflow/trainer v2.3.0, pkg/runtime/framework/plugins/torch/torch.go sets these in every pod; torchrun reads
+    them where an option is not given."""
+    run = pytest.importorskip("torch.distributed.run")
+    names = {"NNODES": "7", "NPROC_PER_NODE": "auto", "NODE_RANK": "6", "MASTER_ADDR": "elsewhere", "MASTER_PORT": "1"}
+    for name, value in names.items():
+        monkeypatch.setenv(f"PET_{name}", value)
+    bundle = rendered("one zone")
+    for agent in bundle.launch.agents:
+        text = bundle.text(f"launch/zone-0/agent-{agent.index}.sh")
+        (words,) = (shlex.split(line)[4:] for line in text.splitlines() if line.startswith("exec "))
+        options = run.get_args_parser().parse_args(words)
+        assert (options.nnodes, options.nproc_per_node, options.node_rank) == ("2", "2", agent.index)
+        assert (options.master_addr, options.master_port) == (bundle.launch.agents[0].address, 29500)
