@@ -8,7 +8,6 @@ runtime/utils.py: `clip_grad_norm_` counts the first stage alone, but for parame
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,22 +73,11 @@ class ZeroPipelineEngine(ZeroEngine):
         nothing = torch.zeros((), device=self.world.device)
         if not is_last:
             return nothing
-        schedule = importlib.import_module("deepspeed.runtime.pipe.schedule")
-
-        class Passes(schedule.TrainSchedule):  # type: ignore[misc]
-            """Forward and backward passes and the sum of gradients, without the update."""
-
-            def steps(self) -> Iterator[list[Any]]:
-                for commands in super().steps():
-                    yield [each for each in commands if not isinstance(each, schedule.OptimizerStep)]
-
         engine = self._engine
         engine.module.train()
         engine.total_loss, engine._compute_loss = None, True
         engine.set_dataiterator(iter(self._microbatches))
-        engine._exec_schedule(
-            Passes(micro_batches=engine.micro_batches, stages=engine.num_stages, stage_id=engine.stage_id)
-        )
+        engine._exec_schedule(_Passes(engine._train_schedule()))
         self._microbatches = []
         return nothing if engine.total_loss is None else engine.total_loss.detach() / self._factor(scale)
 
@@ -111,6 +99,20 @@ class ZeroPipelineEngine(ZeroEngine):
                 total += parameter.grad.double().square().sum()
         distributed.all_reduce(total, group=self.world.stages)
         return math.sqrt(float(total))
+
+
+class _Passes:
+    """A schedule of DeepSpeed's without the update: forward and backward passes, and the sum of gradients."""
+
+    def __init__(self, schedule: Any) -> None:
+        self._schedule = schedule
+
+    def num_pipe_buffers(self) -> int:
+        return int(self._schedule.num_pipe_buffers())
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for commands in self._schedule.steps():
+            yield [each for each in commands if type(each).__name__ != "OptimizerStep"]
 
 
 def _specs(pipe: Any, cut: Cut) -> list[Any]:
