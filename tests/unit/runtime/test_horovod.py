@@ -1,0 +1,139 @@
+"""What our trainer asks of Horovod; a stand-in for one rank. The real one: tests/e2e/test_horovod.py."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from crosszone.core.codec import to_json
+from crosszone.core.model import Model
+from crosszone.core.timeouts import timeouts
+from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer
+from crosszone.core.workload import standard_dtypes
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from crosszone.runtime.horovod import take_ranks  # noqa: E402 - needs torch
+from crosszone.runtime.train import main  # noqa: E402 - needs torch
+
+CONFIG = TrainConfig(
+    framework="horovod",
+    device="cpu",
+    backend="gloo",
+    model=Model(
+        name="tiny",
+        num_layers=1,
+        hidden_size=16,
+        ffn_size=32,
+        num_heads=2,
+        num_kv_heads=2,
+        head_size=8,
+        vocab_size=32,
+    ),
+    num_steps=2,
+    sequence_length=8,
+    microbatch_size=1,
+    rank_microbatches=(3,),
+    dtypes=standard_dtypes("fp32"),
+    optimizer=TrainOptimizer(learning_rate=1e-2),
+    data=TrainData(path=None, num_samples=100),
+    timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
+)
+
+
+class Horovod:
+    """One rank of three, or one alone; notes what is called."""
+
+    def __init__(self, size: int = 1) -> None:
+        self.calls: list[str] = []
+        self.passes: list[int] = []
+        self.Compression = SimpleNamespace(fp16="fp16", none="none")
+        self._size = size
+
+    def init(self) -> None:
+        self.calls.append("init")
+
+    def rank(self) -> int:
+        return self._size - 1
+
+    def size(self) -> int:
+        return self._size
+
+    def local_rank(self) -> int:
+        return 0
+
+    def broadcast_parameters(self, state: dict[str, Any], root_rank: int) -> None:
+        assert root_rank == 0
+        self.calls.append(f"broadcast {len(state) > 0}")
+
+    def DistributedOptimizer(
+        self, optimizer: Any, *, named_parameters: Any, compression: str, backward_passes_per_step: int
+    ) -> Any:
+        assert {id(tensor) for _, tensor in named_parameters} == {
+            id(tensor) for group in optimizer.param_groups for tensor in group["params"]
+        }
+        self.passes.append(backward_passes_per_step)
+        step = optimizer.step
+
+        @contextlib.contextmanager
+        def skip_synchronize() -> Iterator[None]:
+            self.calls.append("skip")
+            yield
+
+        def counted(*arguments: Any, **keywords: Any) -> Any:
+            self.calls.append("step")
+            return step(*arguments, **keywords)
+
+        optimizer.synchronize = lambda: self.calls.append("synchronize")
+        optimizer.skip_synchronize = skip_synchronize
+        optimizer.step = counted
+        return optimizer
+
+
+@pytest.fixture
+def horovod(monkeypatch) -> Horovod:
+    stand_in = Horovod()
+    monkeypatch.setitem(sys.modules, "horovod", SimpleNamespace(torch=stand_in))
+    monkeypatch.setitem(sys.modules, "horovod.torch", stand_in)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "GLOO_SOCKET_IFNAME", "HOROVOD_GLOO_IFACE"):
+        monkeypatch.setenv(name, "")  # so that it is as before after the test
+        monkeypatch.delenv(name)
+    return stand_in
+
+
+def test_gradients_are_waited_for_before_they_are_clipped_and_applied(horovod, tmp_path) -> None:
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(to_json(CONFIG)))
+    assert main([str(path)]) == 0
+    assert horovod.passes == [3]
+    assert horovod.calls == ["init", "broadcast True", *(2 * ["synchronize", "skip", "step"])]
+
+
+def test_torch_gets_the_ranks_and_the_device_of_horovod(horovod, monkeypatch) -> None:
+    horovod._size = 3
+    monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
+    monkeypatch.setenv("HOROVOD_GLOO_IFACE", "eth1")
+    take_ranks()
+    assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")] == ["2", "3", "0"]
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "eth1"
+
+
+def test_ranks_of_another_launcher_stay(horovod, monkeypatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
+    monkeypatch.setenv("RANK", "7")
+    take_ranks()
+    assert os.environ["RANK"] == "7"
+
+
+def test_horovod_that_is_not_there_is_said(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "horovod", None)
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(to_json(CONFIG)))
+    assert main([str(path)]) == 4
+    assert "framework horovod is not installed here" in capsys.readouterr().err
