@@ -151,11 +151,12 @@ def test_a_plan_that_does_not_fit_is_refused_on_gpus_only(job, deployed) -> None
     assert deployed(job, backend="local", device="cpu", checkpoints=None).files
 
 
-@pytest.mark.parametrize(("name", "known"), [("megatron", True), ("slurm", True), ("ddq", False)])
-def test_names_without_a_renderer(job, deployed, name, known) -> None:
-    kind = InfeasiblePlan if known else UnknownName
-    with pytest.raises(kind, match=f"no renderer for {name} yet" if known else "unknown framework"):
-        deployed(job, "ddp" if name == "slurm" else name, backend="slurm" if name == "slurm" else "bare")
+@pytest.mark.parametrize(
+    ("framework", "backend", "kind"), [("ddq", "bare", "unknown framework"), ("ddp", "slurn", "unknown backend")]
+)
+def test_names_without_a_renderer(job, deployed, framework, backend, kind) -> None:
+    with pytest.raises(UnknownName, match=kind):
+        deployed(job, framework, backend=backend)
 
 
 def test_a_saved_plan_is_taken_as_it_is_and_held_to_its_framework(job) -> None:
