@@ -4,43 +4,38 @@ What is rendered is held against the programs that read it: bash, shellcheck, to
 reader.
 """
 
-import itertools
+import importlib.util
 import json
 import re
 import shlex
 import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from crosszone import service
-from crosszone.core.bundle import Bundle
 from crosszone.core.train import train_config
 from crosszone.deploy.backends import LATER, backend, backend_names
 from crosszone.deploy.frameworks import framework_renderer, rendered_frameworks
 from crosszone.errors import InfeasiblePlan
 
-A100, V100 = "a100-sxm4-80gb", "v100-sxm2-16gb"
+ROOT = Path(__file__).parents[2]
 
 
-def group(zone: int, index: int, count: int, gpus_per_node: int, gpu: str = A100) -> dict[str, Any]:
-    addresses = [f"10.{zone}.{index}.{node + 1}" for node in range(count)]
-    sizes = {"count": count, "gpus_per_node": gpus_per_node}
-    return {**sizes, "gpu": gpu, "network": "100 Gbit/s", "addresses": addresses}
+def _cells() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bundle_cells", ROOT / "benchmarks/bundles/cells.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-THREE = [[group(zone, 0, 1, 2)] for zone in range(3)]
-UNEVEN = [[group(0, 0, 1, 1)], [group(1, 0, 1, 2)], [group(2, 0, 1, 3)]]
-KINDS: dict[str, tuple[list[list[dict[str, Any]]], dict[str, Any]]] = {
-    "one zone": ([[group(0, 0, 2, 2)]], {"dp": 4}),
-    "three zones dp": (THREE, {"dp": 6}),
-    "three zones pp": (THREE, {"pp": 3, "dp": 2}),
-    "uneven nodes": (UNEVEN, {"dp": 6}),
-    "mixed GPUs": ([[group(0, 0, 1, 2), group(0, 1, 1, 2, V100)]], {"dp": 4}),
-}
+CELLS_PAGE = _cells()
+KINDS, CELLS, rendered, refusal = CELLS_PAGE.KINDS, CELLS_PAGE.CELLS, CELLS_PAGE.rendered, CELLS_PAGE.refusal
 CANNOT = {
     ("ddp", "three zones pp"),
     ("fsdp", "three zones pp"),
@@ -53,51 +48,9 @@ NO_HOROVODRUN = ("bare", "kubernetes", "skypilot", "slurm")
 MODULES = {"torchtitan": "torchtitan.train", "megatron": "pretrain_gpt"}
 """What ranks run, where it is not our trainer."""
 GPUS_ONLY = ("torchtitan", "megatron")
-"""With these `local`, which is tried on CPUs here, says that it cannot; one machine's GPUs are in their own tests."""
+"""`local` cannot try several nodes of these on one machine's CPUs."""
 NO_TORCHRUN = ("mpi",)
 """Backends that start ranks themselves; tests/e2e/test_mpi.py runs them."""
-PLACE = {"region": "gcp:us-central1"}
-"""Where skypilot rents."""
-CELLS = list(itertools.product(rendered_frameworks(), backend_names(), KINDS))
-
-
-def job(kind: str, framework: str) -> dict[str, Any]:
-    zones, plan = KINDS[kind]
-    found: dict[str, Any] = {
-        "model": {
-            "num_layers": 6,
-            "hidden_size": 64,
-            "ffn_size": 128,
-            "num_heads": 4,
-            "num_kv_heads": 2,
-            "vocab_size": 512,
-        },
-        "workload": {"sequence_length": 32, "global_batch_size": 24, "precision": "fp32"},
-        "cluster": {"zones": [{"name": f"zone{index}", **PLACE, "nodes": nodes} for index, nodes in enumerate(zones)]},
-        "plan": {"microbatch_size": 1, **plan},
-    }
-    if len(zones) > 1:
-        found["cluster"]["default_link"] = {"bandwidth": "1 Gbit/s", "rtt": "30 ms"}
-    if framework == "fsdp" and "pp" not in plan:
-        found["plan"] |= {"shard": "parameters", "dp_shard": 2 if kind == "mixed GPUs" else plan["dp"]}
-    if framework == "torchtitan" and "pp" in plan:
-        found["plan"] |= {"shard": "parameters", "dp_shard": plan["dp"]}
-    if framework == "megatron":  # fuses attention in 16 bits only
-        found["workload"]["precision"] = "fp16"
-    return found
-
-
-@cache
-def rendered(framework: str, name: str, kind: str) -> Bundle:
-    is_local = name == "local"
-    return service.deploy(
-        service.read(job(kind, framework)),
-        framework=framework,
-        backend=name,
-        device="cpu" if is_local else "cuda",
-        num_steps=10,
-        checkpoints="none",
-    )
 
 
 def cells_that_render() -> list[Any]:
@@ -107,7 +60,7 @@ def cells_that_render() -> list[Any]:
 def cannot(framework: str, name: str, kind: str) -> bool:
     if framework == "horovod" and name in NO_HOROVODRUN:
         return True
-    return (framework, kind) in CANNOT or (framework in GPUS_ONLY and name == "local")
+    return (framework, kind) in CANNOT or (framework in GPUS_ONLY and name == "local" and kind != "one node")
 
 
 @pytest.mark.parametrize(("framework", "name", "kind"), [cell for cell in CELLS if cannot(*cell)])
@@ -187,6 +140,17 @@ def test_a_framework_says_what_it_runs_and_needs(name: str) -> None:
     assert module.__doc__
     assert callable(module.program)
     assert all(re.fullmatch(r"[a-z0-9-]+(==|>=)[0-9.]+", line) for line in module.REQUIREMENTS)
+
+
+@pytest.mark.generated
+def test_the_page_of_cells_is_what_is_rendered_today() -> None:
+    assert CELLS_PAGE.PAGE.read_text(encoding="utf-8") == CELLS_PAGE.page(), "benchmarks/bundles/cells.py --write"
+
+
+def test_every_framework_and_backend_was_proved_by_a_test_that_exists() -> None:
+    assert CELLS_PAGE.PROVED.keys() == {*rendered_frameworks(), *backend_names()}
+    tests = {test for proofs in CELLS_PAGE.PROVED.values() for _, test in proofs}
+    assert not [test for test in tests if not (ROOT / test).is_file()]
 
 
 def world_size(kind: str) -> int:

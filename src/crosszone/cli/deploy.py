@@ -21,8 +21,24 @@ Arguments = Annotated[
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of the bundle.", show_default=False)
 ]
-FrameworkName = Annotated[str, typer.Option("--framework", metavar="NAME", help="ddp or fsdp.", show_default=False)]
-BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help="local, bare or ssh.", show_default=False)]
+FrameworkName = Annotated[
+    str,
+    typer.Option(
+        "--framework",
+        metavar="NAME",
+        help="ddp, fsdp, deepspeed, megatron, torchtitan or horovod.",
+        show_default=False,
+    ),
+]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="local, bare, ssh, mpi, slurm, kubernetes or skypilot.",
+        show_default=False,
+    ),
+]
 SavedPlan = Annotated[
     str | None,
     typer.Option(metavar="PLANS.json#N", help="Plan N of what `crosszone plan -o` wrote; the job's own if left out."),
