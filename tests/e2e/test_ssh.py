@@ -104,6 +104,8 @@ def nodes(tmp_path) -> Iterator[Nodes]:
             until(lambda address=address: answers(address, port), f"sshd on {address}")
         yield Nodes(folder=folder, config=config)
     finally:
+        for logs in tmp_path.glob("bundle/logs/*Z-*"):  # each run has a folder of its name
+            kill_marked(logs.name)
         for rank in ranks_at_work(folder):
             os.kill(rank, signal.SIGKILL)
         for each in servers:
