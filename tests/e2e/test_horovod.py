@@ -58,7 +58,7 @@ def python(bundle, tmp_path_factory) -> str:
     program = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "around.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    run([str(bundle / "scripts/setup_horovod.sh")], str(program), limit_seconds=1800)
+    run([str(bundle / "scripts/setup_horovod.sh")], str(program), limit_seconds=5400)
     return str(program)
 
 

@@ -26,7 +26,7 @@ class ZeroEngine:
     """A model in a DeepSpeed engine that `ds_config.json` describes."""
 
     def __init__(self, config: TrainConfig, world: World, *, folder: Path) -> None:
-        deepspeed = import_deepspeed()
+        deepspeed = import_deepspeed(config.device)
         assert config.deepspeed_config is not None, "train_problems holds that deepspeed has one"
         keys = read_deepspeed_config(folder / config.deepspeed_config, config, num_ranks=world.num_ranks)
         self.config, self.world = config, world
@@ -130,8 +130,8 @@ def read_deepspeed_config(path: Path, config: TrainConfig, *, num_ranks: int) ->
     return keys
 
 
-def import_deepspeed() -> Any:
-    """The package. Errors: PreflightFailed where it is not installed."""
+def import_deepspeed(device: str) -> Any:
+    """The package, for cpu or cuda. Errors: PreflightFailed where it is not installed."""
     import importlib
 
     try:
@@ -143,6 +143,6 @@ def import_deepspeed() -> Any:
             hint="Install deepspeed on every node, or take fsdp, which shards as much.",
             code="no_deepspeed",
         ) from None
-    # On CPUs it would compile its own operations over shared memory first, which only inference uses.
-    deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPS] = False
+    if device == "cpu":  # else it would compile operations over shared memory first, which only inference uses
+        deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPS] = False
     return deepspeed

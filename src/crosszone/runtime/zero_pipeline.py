@@ -30,7 +30,7 @@ class ZeroPipelineEngine(ZeroEngine):
     """One stage of a model in DeepSpeed's pipeline engine."""
 
     def __init__(self, config: TrainConfig, world: World, *, folder: Path) -> None:
-        deepspeed = import_deepspeed()
+        deepspeed = import_deepspeed(config.device)
         assert config.deepspeed_config is not None, "train_problems holds that deepspeed has one"
         keys = read_deepspeed_config(folder / config.deepspeed_config, config, num_ranks=world.num_replicas)
         self.config, self.world = config, world
