@@ -18,7 +18,7 @@ from crosszone.core.framework import Framework
 from crosszone.core.plan import Plan, Sync
 from crosszone.core.tables import Bools, Ints, PlanTable
 from crosszone.errors import UnknownName
-from crosszone.frameworks.rules import plan_expressed, table_expressed
+from crosszone.frameworks.rules import Expressed, plan_expressed, table_expressed
 
 SHARED = "rules"
 """The one file of the folder that is no framework."""
@@ -70,15 +70,25 @@ def expressible(
 
     Errors: UnknownName with the nearest names.
     """
-    columns = table_expressed(
-        table,
-        num_layers=num_layers,
-        num_microbatches=num_microbatches,
-        num_like_replicas=num_like_replicas,
-        fewest_replicas=fewest_replicas,
-        sync=sync,
+    return expressed_by(
+        name,
+        table_expressed(
+            table,
+            num_layers=num_layers,
+            num_microbatches=num_microbatches,
+            num_like_replicas=num_like_replicas,
+            fewest_replicas=fewest_replicas,
+            sync=sync,
+        ),
     )
-    can = np.ones(len(table), dtype=np.bool_)
+
+
+def expressed_by(name: str, columns: Expressed) -> Bools:
+    """Rows that the framework can express.
+
+    Errors: UnknownName with the nearest names.
+    """
+    can = np.ones(len(columns), dtype=np.bool_)
     for rule in _module(name).RULES:
         can &= ~rule.violated(columns)
     return can

@@ -54,11 +54,14 @@ def exact_shares(num_microbatches: Ints, num_replicas: Ints, shares: Ints) -> In
     `shares` are those of one replica, rounded up. The first chains give back first, one microbatch of each replica in
     turn as long as each keeps one.
     """
-    totals = num_replicas * shares
+    totals: Ints = num_replicas * shares
     excess = totals.sum(axis=1) - num_microbatches
-    while (excess > 0).any():
-        given = np.minimum(num_replicas, totals - num_replicas)
-        given = np.clip(excess[:, None] - (np.cumsum(given, axis=1) - given), 0, given)
-        assert given[excess > 0].any(axis=1).all(), "there are fewer microbatches than replicas"
-        totals, excess = totals - given, excess - given.sum(axis=1)
-    return np.asarray(totals)
+    rows = np.flatnonzero(excess > 0)
+    while len(rows):
+        given = np.minimum(num_replicas[rows], totals[rows] - num_replicas[rows])
+        given = np.clip(excess[rows, None] - (np.cumsum(given, axis=1) - given), 0, given)
+        assert given.any(axis=1).all(), "there are fewer microbatches than replicas"
+        totals[rows] -= given
+        excess[rows] -= given.sum(axis=1)
+        rows = rows[excess[rows] > 0]
+    return totals

@@ -9,9 +9,11 @@ import numpy as np
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable
-from crosszone.frameworks import expressible
+from crosszone.frameworks import expressed_by
+from crosszone.frameworks.rules import table_expressed
 from crosszone.planner.bounds import (
     Cutoffs,
+    LayoutClass,
     Paces,
     distinct_chains,
     layout_class,
@@ -32,9 +34,12 @@ from crosszone.timeline.zone_agreement import fastest_algorithm
 
 CHUNK = 3072
 """Plans evaluated at once: their columns stay in the processor's cache."""
-FIRST_BATCH = 256
+FIRST_BATCH = 512
 """Candidates of a space that are timed first, so that the others have something to be held against."""
 BATCH_GROWTH = 4
+LIKELY_RATIO = 2.0
+"""Step of a good plan / the least that its GPUs take: for what checkpoints and failures add, which hardly depends on
+it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ class Scan:
 
     scored: tuple[Scored, ...]
     misses: tuple[Miss, ...]
-    """Nearest first."""
+    """Nearest first; none where something fits."""
     num_candidates: int
     """Timed by the full cost model: expressible, fitting, not dominated."""
     num_pruned: int
@@ -121,27 +126,27 @@ class _Run:
     memory_fraction: float
     contest: Contest | None
     cutoffs: Cutoffs
-    gpu_seconds: Floats | None
-    """As in `least_gpu_seconds`, in a contest."""
+    gpu_seconds: Floats
+    """As in `least_gpu_seconds`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Candidates that are left to try."""
+    """Candidates of one space that are left to try."""
 
     rows: Rows
     keys: Keyed
     can: Bools
-    """[recomputes, rows]"""
-    position: Ints
-    """Among all of the space."""
+    """[recomputes, rows]: what can be expressed."""
+    bounds: Floats
+    """[recomputes, rows]: the least that each may cost; none outside a contest."""
 
     def take(self, index: Ints | Bools | slice) -> "_Asked":
         return _Asked(
             rows=self.rows.take(index),
             keys=self.keys.take(index),
             can=self.can[:, index],
-            position=self.position[index],
+            bounds=self.bounds[:, index],
         )
 
 
@@ -175,7 +180,7 @@ def scan(
         memory_fraction=memory_fraction,
         contest=contest,
         cutoffs=Cutoffs(most=contest.most if contest else 0),
-        gpu_seconds=least_gpu_seconds(inputs, options) if contest else None,
+        gpu_seconds=least_gpu_seconds(inputs, options),
     )
     if contest is not None:
         layouts = distinct(inputs, layouts)
@@ -193,9 +198,10 @@ def scan(
         for sync in tried:
             spread = replace(space, settings=replace(space.settings, sync=sync))
             num_rows += len(space.plans) * len(options.recompute) * len(inputs.frameworks)
-            found, missed = _scan_space(run, spread)
-            scored[index] += found
-            misses += missed
+            asked = _asked(run, spread)
+            if asked is not None:
+                scored[index] += _scored_fitting(run, asked)
+                misses = [] if any(scored) else [*misses, *_misses(run, asked)]
     listed = tuple(part for parts in scored for part in parts)
     num_candidates = sum(len(part.rows) for part in listed)
     return Scan(
@@ -222,7 +228,6 @@ def _is_hopeless(run: _Run, layout: Layout, sync: Sync) -> bool:
     cutoff = run.cutoffs.cutoff(layout_class(layout, sync.method))
     if not np.isfinite(cutoff):
         return False
-    assert run.gpu_seconds is not None
     least = np.array([least_step_seconds(run.inputs, run.gpu_seconds, layout)])
     return bool(_least_values(run, layout, least)[0] > cutoff)
 
@@ -234,68 +239,131 @@ def _least_values(run: _Run, layout: Layout, step_seconds: Floats) -> Floats:
     return run.contest.values(step_seconds, dollars, np.zeros_like(step_seconds), 1.0)
 
 
-def _scan_space(run: _Run, space: Space) -> tuple[list[Scored], list[Miss]]:
-    """Timed candidates of one space, batch by batch; what fits with some recomputation tries no more of it."""
-    recomputes = np.sort(run.options.recompute).tolist()
-    can = _expressible(run.inputs, space, recomputes) | run.options.any_framework
+def _asked(run: _Run, space: Space) -> _Asked | None:
+    """Candidates that can be expressed and may count, the least bound first; None where none can be."""
+    inputs, recomputes = run.inputs, _recomputes(run)
+    can = _expressible(inputs, space, recomputes) | run.options.any_framework
     if not can.any():
-        return [], []
-    asked, bounds = _asked(run, space, can, recomputes)
-    kind = layout_class(space.layout, space.settings.sync.method)
-    timed: list[list[_Timed]] = [[] for _ in recomputes]
-    misses: list[Miss] = []
-    ratio: float | None = None
-    start, size = 0, CHUNK if run.contest is None else FIRST_BATCH
-    while start < len(asked.rows):
-        left = asked.take(slice(start, start + size))
-        start, size = start + size, min(BATCH_GROWTH * size, CHUNK)
-        for index, recompute in enumerate(recomputes):
-            if run.contest is not None:
-                left = left.take(bounds[index][left.position] <= run.cutoffs.cutoff(kind))
-            found, left, miss = _fitting(run, replace(left, rows=replace(left.rows, recompute=recompute)), index)
-            misses += miss
-            if found is None:
-                continue
-            timed[index].append(found)
-            if ratio is None:
-                ratio = layout_wall_ratio(run.inputs, space.layout, float(found.step_seconds.min()))
-            if run.contest is not None:
-                values = run.contest.values(found.step_seconds, found.dollars, found.egress_dollars, ratio)
-                run.cutoffs.add(kind, values)
-    scored = [_scored(parts, ratio or 1.0) for parts in timed if parts]
-    return scored, [] if scored else misses
-
-
-def _asked(run: _Run, space: Space, can: Bools, recomputes: list[int]) -> tuple[_Asked, list[Floats]]:
-    """Candidates that can be expressed and may count, the most hopeful first; and their bounds by recomputation."""
-    inputs = run.inputs
+        return None
     code, first = _paced_alike(inputs, space)
     framework, row = np.nonzero(can.any(axis=0))
     alike, paced = np.unique(framework * len(first) + code[row], return_inverse=True)
     models = Rows(space=space, row=first[alike % len(first)], framework=alike // len(first), recompute=recomputes[0])
     keys = keyed(inputs, models.plans(), space.pools)
-    bounds: list[Floats] = []
-    if run.contest is not None:
-        chain = distinct_chains(inputs, space.layout, space.shapes)
-        few = replace(models, space=_of_chains(space, np.unique(chain)))
-        share = _most_microbatches(space, chain)[row]
-        cutoff = run.cutoffs.cutoff(layout_class(space.layout, space.settings.sync.method))
-        for each in _paces_by_recompute(inputs, few, keys, recomputes):
-            bounds.append(_least_values(run, space.layout, each.step_seconds(paced, share)))
-            if len(bounds) == 1:  # the least recomputation costs least
-                may = bounds[0] <= cutoff
-                framework, row, paced = framework[may], row[may], paced[may]
-                share, bounds = share[may], [bounds[0][may]]
-        order = np.argsort(bounds[-1], kind="stable")
-        framework, row, paced = framework[order], row[order], paced[order]
-        bounds = [each[order] for each in bounds]
     asked = _Asked(
         rows=Rows(space=space, row=row, framework=framework, recompute=recomputes[0]),
         keys=keys.take(paced),
         can=can[:, framework, row],
-        position=np.arange(len(row)),
+        bounds=np.zeros((0, len(row))),
     )
-    return asked, bounds
+    if run.contest is None:
+        return asked
+    chain = distinct_chains(inputs, space.layout, space.shapes)
+    few = replace(models, space=_of_chains(space, np.unique(chain)))
+    share = _most_microbatches(space, chain)[row]
+    bounds: list[Floats] = []
+    for each in _paces_by_recompute(inputs, few, keys, recomputes):
+        bounds.append(_least_values(run, space.layout, each.step_seconds(paced, share)))
+        if len(bounds) == 1:  # the least recomputation costs least
+            may = np.flatnonzero(bounds[0] <= run.cutoffs.cutoff(_kind(space)))
+            asked, paced, share, bounds = asked.take(may), paced[may], share[may], [bounds[0][may]]
+    order = np.argsort(bounds[-1], kind="stable")
+    return replace(asked, bounds=np.stack(bounds)).take(order)
+
+
+def _recomputes(run: _Run) -> list[int]:
+    """The least first."""
+    return list(np.sort(run.options.recompute).tolist())
+
+
+def _kind(space: Space) -> LayoutClass:
+    return layout_class(space.layout, space.settings.sync.method)
+
+
+def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
+    """Candidates of one space that fit, timed, by recomputation; what fits with some of it tries no more."""
+    layout, scored = asked.rows.layout, []
+    likely = LIKELY_RATIO * least_step_seconds(run.inputs, run.gpu_seconds, layout)
+    wall_ratio, first_stages = layout_wall_ratio(run.inputs, layout, likely), _first_stages(run, asked.rows.space)
+    for index, recompute in enumerate(_recomputes(run)):
+        asked = replace(asked, rows=replace(asked.rows, recompute=recompute))
+        fits = np.zeros(len(asked.rows), dtype=np.bool_)
+        timed = []
+        for batch in _batches(run, asked, index, first_stages):
+            found = batch[_margin(run, asked.take(batch)) >= 0.0]
+            if not len(found):
+                continue
+            fits[found] = True
+            timed.append(_timed(run, asked.take(found)))
+            if run.contest is not None:
+                one = timed[-1]
+                values = run.contest.values(one.step_seconds, one.dollars, one.egress_dollars, wall_ratio)
+                run.cutoffs.add(_kind(asked.rows.space), values)
+        if timed:
+            scored.append(_scored(timed, wall_ratio))
+            asked = asked.take(~fits)
+    return scored
+
+
+def _batches(run: _Run, asked: _Asked, index: int, first_stages: Space | None) -> Iterator[Ints]:
+    """Candidates that may fit and may count, with the recomputation of this index, some at a time."""
+    kind = _kind(asked.rows.space)
+
+    def may_count(rows: Ints) -> Ints:
+        return rows if run.contest is None else rows[asked.bounds[index, rows] <= run.cutoffs.cutoff(kind)]
+
+    left = may_count(np.flatnonzero(asked.can[index]))
+    if first_stages is not None:
+        left = left[_margin(run, asked.take(left), first_stages) >= 0.0]
+    size = CHUNK if run.contest is None else FIRST_BATCH
+    while len(left):
+        yield left[:size]
+        left, size = may_count(left[size:]), min(BATCH_GROWTH * size, CHUNK)
+
+
+def _first_stages(run: _Run, space: Space) -> Space | None:
+    """The same plans with the first stage of each kind of chain alone: where that does not fit, no more need be asked.
+
+    None where what a rank holds depends on other stages: what codecs left out, shared by the ranks of a zone.
+    """
+    if space.settings.sync.codecs:
+        return None
+    chain = space.shapes.chain
+    is_first = np.concatenate([[True], chain[1:] != chain[:-1]])
+    return _of_runs(space, is_first & np.isin(chain, distinct_chains(run.inputs, space.layout, space.shapes)))
+
+
+def _margin(run: _Run, asked: _Asked, space: Space | None = None) -> Floats:
+    """Bytes that the fullest rank of each has left, of the share that it may use; with `space`, of its ranks alone."""
+    rows = asked.rows if space is None else replace(asked.rows, space=space)
+    parts = [slice(first, first + CHUNK) for first in range(0, len(rows), CHUNK)]
+    return np.concatenate([
+        np.zeros(0),
+        *(memory_margin(run.inputs, rows.take(part).tables(), asked.keys.take(part), run.memory_fraction)
+          for part in parts),
+    ])  # fmt: skip
+
+
+def _timed(run: _Run, asked: _Asked) -> _Timed:
+    """Candidates through the full cost model."""
+    found = evaluate(run.inputs, asked.rows.tables(), asked.keys)
+    rent = _rent_dollars_per_second(run.inputs, asked.rows.layout)
+    return _Timed(
+        rows=asked.rows,
+        step_seconds=found.step_seconds,
+        dollars=rent * found.step_seconds + found.egress_dollars,
+        egress_dollars=found.egress_dollars,
+    )
+
+
+def _misses(run: _Run, asked: _Asked) -> Iterator[Miss]:
+    """Of each way to recompute the candidate that lacks least memory."""
+    for index, recompute in enumerate(_recomputes(run)):
+        tried = replace(asked, rows=replace(asked.rows, recompute=recompute)).take(asked.can[index])
+        if len(tried.rows):
+            margin = _margin(run, tried)
+            nearest = tried.rows.take(np.array([int(np.argmax(margin))]))
+            yield Miss(tables=nearest.tables(), lacking_bytes=-float(margin.max()))
 
 
 def _paced_alike(inputs: Inputs, space: Space) -> tuple[Ints, Ints]:
@@ -315,8 +383,12 @@ def _paced_alike(inputs: Inputs, space: Space) -> tuple[Ints, Ints]:
 
 def _of_chains(space: Space, chains: Ints) -> Space:
     """The same plans with these chains alone: enough for what a microbatch takes in each."""
+    return _of_runs(space, np.isin(space.shapes.chain, chains))
+
+
+def _of_runs(space: Space, runs: Bools) -> Space:
     shapes = space.shapes
-    runs = np.isin(shapes.chain, chains)
+    chains = np.unique(shapes.chain[runs])
     columns: dict[str, Any] = {
         name: getattr(shapes, name)[:, runs] for name in ("num_stages", "run_layers", "stage", "first_layer")
     }
@@ -345,32 +417,6 @@ def _paces_by_recompute(inputs: Inputs, rows: Rows, keys: Keyed, recomputes: lis
     return paces(inputs, replace(tables, plans=plain), keys, recomputes)
 
 
-def _fitting(run: _Run, asked: _Asked, index: int) -> tuple[_Timed | None, _Asked, list[Miss]]:
-    """(those that fit, timed; those that do not; the one that lacks least where none fits)."""
-    here = np.flatnonzero(asked.can[index])
-    if not len(here):
-        return None, asked, []
-    ready = asked.take(here)
-    tables = ready.rows.tables()
-    margin = memory_margin(run.inputs, tables, ready.keys, run.memory_fraction)
-    fits = margin >= 0.0
-    if not fits.any():
-        nearest = ready.rows.take(np.array([int(np.argmax(margin))]))
-        return None, asked, [Miss(tables=nearest.tables(), lacking_bytes=-float(margin.max()))]
-    chosen = ready if fits.all() else ready.take(fits)
-    found = evaluate(run.inputs, tables if fits.all() else chosen.rows.tables(), chosen.keys)
-    rent = _rent_dollars_per_second(run.inputs, asked.rows.layout)
-    remains = np.ones(len(asked.rows), dtype=np.bool_)
-    remains[here[fits]] = False
-    timed = _Timed(
-        rows=chosen.rows,
-        step_seconds=found.step_seconds,
-        dollars=rent * found.step_seconds + found.egress_dollars,
-        egress_dollars=found.egress_dollars,
-    )
-    return timed, asked.take(remains), []
-
-
 def _scored(parts: list[_Timed], wall_ratio: float) -> Scored:
     """All of one space and way to recompute, by framework and row."""
     row, framework = (np.concatenate([getattr(part.rows, name) for part in parts]) for name in ("row", "framework"))
@@ -394,20 +440,17 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
     if not num_rows:
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
     alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
-    tables = [replace(space.plans, recompute=np.full(num_rows, recompute)) for recompute in recomputes]
-    num_layers, sync = inputs.problem.model.num_layers, space.settings.sync
-    spans = len(space.layout.ring) > 1
+    asked = table_expressed(
+        space.plans,
+        num_layers=inputs.problem.model.num_layers,
+        num_microbatches=fewest,
+        num_like_replicas=alike,
+        fewest_replicas=space.num_replicas.min(axis=1) if len(space.layout.ring) > 1 else None,
+        sync=space.settings.sync,
+    )
     found = [
-        expressible(
-            framework.name,
-            plans,
-            num_layers=num_layers,
-            num_microbatches=fewest,
-            num_like_replicas=alike,
-            fewest_replicas=space.num_replicas.min(axis=1) if spans else None,
-            sync=sync,
-        )
-        for plans in tables
+        expressed_by(framework.name, replace(asked, recompute=np.full(num_rows, recompute)))
+        for recompute in recomputes
         for framework in inputs.frameworks
     ]
     return np.stack(found).reshape(len(recomputes), len(inputs.frameworks), num_rows)
