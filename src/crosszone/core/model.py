@@ -1,5 +1,6 @@
 """The shape of a transformer: every number that parameters, FLOP and memory follow from."""
 
+import functools
 from dataclasses import dataclass
 
 
@@ -102,7 +103,7 @@ class Model:
 
     def layer_kinds(self) -> tuple[LayerKind, ...]:
         """Kind of each layer, first to last (`num_layers` of them)."""
-        return tuple(self.layer_kind(layer) for layer in range(self.num_layers))
+        return _layer_kinds(self)
 
     def _has_experts(self, layer: int) -> bool:
         if self.moe_layers is not None:
@@ -114,3 +115,9 @@ class Model:
         if self.global_layers is not None:
             return layer in self.global_layers
         return self.global_every > 0 and (layer + 1) % self.global_every == 0
+
+
+@functools.lru_cache(maxsize=16)
+def _layer_kinds(model: Model) -> tuple[LayerKind, ...]:
+    """Kept, as a search asks for it with every table of plans."""
+    return tuple(model.layer_kind(layer) for layer in range(model.num_layers))

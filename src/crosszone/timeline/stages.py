@@ -83,10 +83,10 @@ class StageView:
 
     def fact(self, name: str) -> Floats:
         """A number of each row's framework."""
-        values = np.array([getattr(framework, name) for framework in self.inputs.frameworks])
-        if (values == values[0]).all():
+        values = [getattr(framework, name) for framework in self.inputs.frameworks]
+        if all(value == values[0] for value in values):
             return np.full(len(self.plans), values[0])
-        return values[self.plans.framework]
+        return np.array(values)[self.plans.framework]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

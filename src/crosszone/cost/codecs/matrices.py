@@ -1,11 +1,13 @@
 """The matrices of a model, which codecs of low rank take one by one."""
 
+import functools
 from collections import Counter
 
 from crosszone.core.model import LayerKind, Model
 from crosszone.cost.parameters import token_table_parameters
 
 
+@functools.lru_cache(maxsize=16)
 def model_matrices(model: Model) -> tuple[tuple[float, float, float], ...]:
     """(rows, columns, how many); the columns are what tensor parallelism divides. Biases and norms are not in it.
 
