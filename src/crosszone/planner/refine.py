@@ -7,7 +7,7 @@ import numpy as np
 from crosszone.core.plan import SHARDS, Plan
 from crosszone.core.tables import Floats
 from crosszone.cost.memory import TIGHT_FRACTION
-from crosszone.planner.limits import objective
+from crosszone.planner.limits import TIMED, objective
 from crosszone.planner.options import MOST_VIRTUAL_STAGES, Options
 from crosszone.planner.seeds import seeds
 from crosszone.planner.structure import Moves, Structure, structure_of
@@ -75,6 +75,8 @@ def refined(
     budget = Budget(inputs)
     everywhere = _pools(inputs, None)
     for value, plan in starts:
+        if budget.is_spent:
+            break
         climb = _Climb(inputs, options, everywhere if len(plan.zones) > 1 else _pools(inputs, plan.zones), plan, budget)
         found += _gaining(climb.top(structure_of(inputs, plan), plan, known), value)
     if starts:
@@ -190,7 +192,8 @@ class _Climb:
             if self._budget.is_spent:
                 break
             self._budget.spend(found.num_actions(index))
-            seconds = found.step_seconds(self._inputs, index)
+            most = value if self._inputs.problem.objective.minimize in TIMED else np.inf
+            seconds = found.steps.seconds(self._inputs, index, most_seconds=most)
             new = float(self._values(found, np.full(len(bounds), seconds))[index])
             if new < value * BETTER:
                 value, best, seconds_of_best = new, index, seconds

@@ -33,7 +33,10 @@ from crosszone.planner.ways import gentleness, refuse_without_consent
 from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.keys import keyed
-from crosszone.timeline.predict import plan_step_seconds, predict_plan
+from crosszone.timeline.predict import predict_plan
+from crosszone.timeline.rows import Settings
+from crosszone.timeline.steps import Steps, stacked
+from crosszone.timeline.tabulate import tabulate
 
 PER_CLASS = 16
 """Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so
@@ -318,18 +321,30 @@ def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Pla
         return []
     found: list[tuple[float, Plan]] = []
     best = float("inf")
-    rows = [candidate.scored.rows.take(np.array([candidate.index])) for candidate in listed]
-    keys = keyed(inputs, PlanTable.stack([row.plans() for row in rows]), range(len(inputs.pools)))
-    for index, candidate in enumerate(listed):
+    for candidate, (plan, steps, place) in zip(listed, _placed(inputs, listed), strict=True):
         if candidate.value > ESTIMATE_MARGIN * best:
             break
-        plan = to_plan(inputs, rows[index].tables(), 0)
-        seconds = plan_step_seconds(inputs, plan, keys.take(np.array([index])))
-        value = _simulated_value(inputs, candidate, plan, seconds)
+        value = _simulated_value(inputs, candidate, plan, steps.seconds(inputs, place))
         if np.isfinite(value):
             found.append((value, plan))
             best = min(best, value)
     return found
+
+
+def _placed(inputs: Inputs, listed: list[Candidate]) -> list[tuple[Plan, Steps, int]]:
+    """Each candidate as a plan, and its place in a table of all that have the same settings."""
+    rows = [candidate.scored.rows.take(np.array([candidate.index])) for candidate in listed]
+    plans = [to_plan(inputs, row.tables(), 0) for row in rows]
+    keys = keyed(inputs, PlanTable.stack([row.plans() for row in rows]), range(len(inputs.pools)))
+    alike: dict[Settings, list[int]] = {}
+    for index, row in enumerate(rows):
+        alike.setdefault(row.space.settings, []).append(index)
+    found: dict[int, tuple[Plan, Steps, int]] = {}
+    for places in alike.values():
+        tables = stacked([tabulate(inputs, plans[index]) for index in places])
+        steps = Steps.of(inputs, tables, keys.take(np.array(places)))
+        found |= {index: (plans[index], steps, place) for place, index in enumerate(places)}
+    return [found[index] for index in range(len(rows))]
 
 
 def _simulated_value(inputs: Inputs, candidate: Candidate, plan: Plan, seconds: float) -> float:

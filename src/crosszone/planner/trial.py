@@ -14,12 +14,11 @@ from crosszone.planner.general import placed_stages
 from crosszone.planner.options import divisors
 from crosszone.planner.shares import Shares, fastest_shares
 from crosszone.planner.structure import Structure
-from crosszone.timeline.chain import chain_pipeline
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory_margin
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.rows import Settings, Tables
-from crosszone.timeline.simulate import makespan_seconds
+from crosszone.timeline.steps import Steps
 
 ONE_F_ONE_B, INTERLEAVED = SCHEDULES.index("1f1b"), SCHEDULES.index("interleaved_1f1b")
 
@@ -81,17 +80,18 @@ class Timed:
     """Trials that can be expressed and fit, with what bounds their simulated step from below."""
 
     trials: Trials
-    tables: Tables
-    evaluation: Evaluation
+    steps: Steps
     bound_seconds: Floats
-    rest_seconds: Floats
-    """All of the step but the pipeline."""
 
-    def step_seconds(self, inputs: Inputs, index: int) -> float:
-        """The simulated step of one trial."""
-        first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
-        pipelines = {chain_pipeline(inputs, self.tables, self.evaluation, group) for group in range(first, last)}
-        return max(makespan_seconds(pipeline) for pipeline in pipelines) + float(self.rest_seconds[index])
+    @property
+    def tables(self) -> Tables:
+        """A row per stage."""
+        return self.steps.tables
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """By the cost model."""
+        return self.steps.evaluation
 
     def num_actions(self, index: int) -> int:
         """Forwards and backwards that simulating one trial plays."""
@@ -143,13 +143,9 @@ def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]
     if not len(found):
         return None
     tables = tables_of(inputs, found, fixed)
-    evaluation = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
-    rest = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds
-    rest = rest + evaluation.late_seconds + evaluation.tie_seconds + evaluation.optimizer_seconds
-    return Timed(
-        trials=found, tables=tables, evaluation=evaluation, rest_seconds=rest,
-        bound_seconds=pipeline_bound(tables, evaluation) + rest,
-    )  # fmt: skip
+    steps = Steps.of(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
+    bound = pipeline_bound(tables, steps.evaluation)
+    return Timed(trials=found, steps=steps, bound_seconds=bound + steps.rest_seconds(bound))
 
 
 def pipeline_bound(tables: Tables, evaluation: Evaluation) -> Floats:

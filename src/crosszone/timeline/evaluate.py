@@ -103,8 +103,13 @@ def evaluate(inputs: Inputs, tables: Tables, keys: Keyed) -> Evaluation:
 
 
 def with_pipeline(tables: Tables, evaluation: Evaluation, pipeline_seconds: Numeric) -> Evaluation:
-    """The same for pipelines that were simulated: exchanges that run beside whole steps have as long as it takes."""
-    if not (evaluation.zone_agreement.seconds > 0.0).any():
+    """The same for pipelines that were simulated: exchanges that run beside whole steps have as long as it takes.
+
+    Those of the mathematics of one cluster run beside the backward alone.
+    """
+    settings = tables.settings
+    is_in_step = sync_method(settings.sync.method).ALLOWS is None and settings.overlap_fraction is None
+    if is_in_step or not (evaluation.zone_agreement.seconds > 0.0).any():
         return evaluation
     own = evaluation
     inside = pipeline_seconds + own.pool_exposed_seconds + own.late_seconds + own.tie_seconds + own.optimizer_seconds

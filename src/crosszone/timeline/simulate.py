@@ -4,14 +4,14 @@ import functools
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from crosszone.core.schedules import rank_orders, schedule, traits
 from crosszone.core.schedules.action import KINDS, Action
 from crosszone.core.schedules.placement import position_of, rank_of
 from crosszone.core.schedules.work import Orders, Work
-from crosszone.timeline.steady import State, Steady
+from crosszone.timeline.steady import State, Steady, TooLong
 
 EXACT_EVENTS = 500
 """Actions up to which every microbatch is simulated; beyond, what only repeats itself is left out."""
@@ -23,6 +23,8 @@ ROOM_RATIO = 16.0
 """Of the grid on which times lie, over all work (see `_on_a_grid`)."""
 FEWEST_ROUNDS = 6
 """Of p microbatches: how many are simulated first to find what repeats itself."""
+MORE_ROUNDS = 4
+"""As many microbatches in the next attempt; beyond the last one, all are simulated from the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,22 +113,34 @@ class Played:
     makespan_seconds: float
 
 
-def makespan_seconds(pipeline: Pipeline) -> float:
-    """Time from the first forward to the end of the last action.
+def makespan_seconds(pipeline: Pipeline, *, most_seconds: float = math.inf) -> float:
+    """Time from the first forward to the end of the last action; infinite once it is known to exceed `most_seconds`.
 
     A long pipeline repeats itself. Past `EXACT_EVENTS` actions, repetitions are left out (see `steady.Steady`), which
     changes nothing: what never quite repeats itself is simulated from first to last.
     """
-    return _makespan_seconds(pipeline) if pipeline.orders is not None else _kept_makespan_seconds(pipeline)
+    try:
+        asked = _Asked(pipeline, most_seconds)
+        return _makespan_seconds(asked) if pipeline.orders is not None else _kept_makespan_seconds(asked)
+    except TooLong:  # no makespan, and so none is kept
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    pipeline: Pipeline
+    most_seconds: float = field(default=math.inf, compare=False)
+    """Not compared: what is known of a pipeline holds whatever limit it is asked with."""
 
 
 @functools.lru_cache(maxsize=256)
-def _kept_makespan_seconds(pipeline: Pipeline) -> float:
+def _kept_makespan_seconds(asked: _Asked) -> float:
     """Kept, as a search comes by its best plans several times: ranked, refined and predicted."""
-    return _makespan_seconds(pipeline)
+    return _makespan_seconds(asked)
 
 
-def _makespan_seconds(pipeline: Pipeline) -> float:
+def _makespan_seconds(asked: _Asked) -> float:
+    pipeline = asked.pipeline
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
@@ -134,12 +148,12 @@ def _makespan_seconds(pipeline: Pipeline) -> float:
         return _last_end(_played(pipeline, _nodes(pipeline)))
     if pipeline.schedule in REGULAR and pipeline.orders is None:
         count = FEWEST_ROUNDS * p
-        while 2 * count <= m:
+        while MORE_ROUNDS * count <= m:
             seconds = _extended_seconds(pipeline, count)
             if seconds is not None:
                 return seconds
-            count *= 4
-    return _last_end(_played(pipeline, _nodes(pipeline), steady=Steady()))
+            count *= MORE_ROUNDS
+    return _last_end(_played(pipeline, _nodes(pipeline), steady=Steady(asked.most_seconds)))
 
 
 def simulate(pipeline: Pipeline) -> list[Event]:

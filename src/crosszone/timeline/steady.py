@@ -1,5 +1,7 @@
 """When a long pipeline repeats itself, and how to leave out what it would only repeat."""
 
+import itertools
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,10 @@ class State:
     """When each link is."""
 
 
+class TooLong(Exception):
+    """A simulation cannot end in time."""
+
+
 class Steady:
     """Looks at a simulation whenever a microbatch is done, until it is where it was some microbatches before.
 
@@ -31,9 +37,11 @@ class Steady:
     so on up to where an order ends or changes: k such turns are left out by moving every task by k s and every time by
     k T. What lies in the past binds nobody: a link that is free, or a message that is there, counts as so from now.
     Times must add up without rounding (see `simulate._on_a_grid`): then equal means equal, and nothing is approximate.
+    Where some rank has more work left than `most_seconds` leave time for, it raises TooLong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_seconds: float = math.inf) -> None:
+        self._most_seconds = most_seconds
         self.turn: tuple[int, float] | None = None
         """s and T, where they were found while all ranks still do all that a microbatch needs."""
         self._seen: dict[_Look, _Seen] = {}
@@ -44,6 +52,7 @@ class Steady:
         Those are the backwards of the first position, with which a microbatch is done.
         """
         self._state, self._tasks, self._seconds, self._num_units = state, tasks, seconds, num_units
+        self._after = _work_after(tasks, seconds) if math.isfinite(self._most_seconds) else []
         num_tasks = len(seconds) // len(KINDS)
         return range(num_tasks, num_tasks + num_units)
 
@@ -59,6 +68,9 @@ class Steady:
                 for own, left in zip(self._tasks, self._state.upcoming, strict=True)
             ],
         )
+        left = map(operator.length_hint, self._state.upcoming)
+        if any(now + work[num_tasks] > self._most_seconds for work, num_tasks in zip(self._after, left, strict=False)):
+            raise TooLong
         before = self._seen.setdefault(self._looks_like(now, unit), seen)
         if before is seen:
             return True
@@ -116,6 +128,11 @@ class Steady:
                 break
             alike += 1
         return max(alike - 1, 0) // length
+
+
+def _work_after(tasks: Sequence[tuple[int, ...]], seconds: Sequence[float]) -> list[list[float]]:
+    """Of each rank the time of its last n tasks, for every n."""
+    return [list(itertools.accumulate((seconds[task] for task in reversed(own)), initial=0.0)) for own in tasks]
 
 
 _Look = tuple[tuple[int, ...], tuple[float, ...]]

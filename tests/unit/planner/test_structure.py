@@ -79,8 +79,8 @@ def test_a_trial_is_timed_and_placed_like_the_plan_it_becomes(prepared: Any) -> 
     assert len(found.trials) > 8
     for index in range(len(found.trials)):
         plan = plan_of(inputs, found.trials, index, FIXED)
-        assert plan_step_seconds(inputs, plan) == found.step_seconds(inputs, index)
-        assert found.bound_seconds[index] <= found.step_seconds(inputs, index) * (1 + 1e-9)
+        assert plan_step_seconds(inputs, plan) == found.steps.seconds(inputs, index)
+        assert found.bound_seconds[index] <= found.steps.seconds(inputs, index) * (1 + 1e-9)
         done = sum(one.num_replicas * one.num_microbatches for one in plan.replicas) * plan.microbatch_size
         assert done == inputs.problem.workload.global_batch_size
         own = tabulate(inputs, plan)

@@ -144,6 +144,26 @@ def test_virtual_stages_of_one_rank_hand_over_in_place() -> None:
     assert last_end(simulate(alone)) == pytest.approx(3 * STAGE) == makespan_seconds(alone)
 
 
+# A limit.
+
+
+@pytest.mark.parametrize("name", ["gpipe", "1f1b", "interleaved_1f1b"])
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.0, 1.5])
+def test_a_simulation_that_is_given_up_would_have_taken_longer(name: str, share: float) -> None:
+    asked = pipeline(name, 4, 96, 2 if name == "interleaved_1f1b" else 1, slow={1: over_link(0.3, 3.7)})
+    most_seconds = share * last_end(simulate(asked))
+    seconds = makespan_seconds(asked, most_seconds=most_seconds)  # first, so that nothing of it is known yet
+    exact = makespan_seconds(asked)
+    assert exact == pytest.approx(last_end(simulate(asked)))
+    assert seconds == exact if share >= 1.0 else seconds in (exact, math.inf)
+    assert makespan_seconds(asked, most_seconds=most_seconds) in (exact, math.inf)
+
+
+def test_a_simulation_is_given_up_once_it_must_take_longer() -> None:
+    assert makespan_seconds(pipeline("gpipe", 4, 100), most_seconds=150 * STAGE / 2) == math.inf
+    assert makespan_seconds(pipeline("gpipe", 4, 100), most_seconds=103 * STAGE) == 103 * STAGE
+
+
 # Links that are shared.
 
 
