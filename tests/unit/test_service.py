@@ -104,6 +104,15 @@ def test_unknown_frameworks_are_told_all_at_once_with_the_nearest() -> None:
     assert raised.value.exit_code == 2
 
 
+def test_unknown_frameworks_are_told_together_with_whatever_else_is_wrong() -> None:
+    job = JOB.replace("global_batch_size: 32", "global_batch_size: 32 tokens")
+    with pytest.raises(SpecError) as raised:
+        service.read_text(job + "framework: {name: megatorn}\nconstraints: {frameworks: [fsdp, 7, dppp]}\n")
+    places = [finding.where for finding in raised.value.findings]
+    assert "workload.global_batch_size" in places
+    assert places[-2:] == ["framework.name", "constraints.frameworks[2]"]
+
+
 def test_known_frameworks_pass() -> None:
     assert service.read_text(JOB + "framework: {name: fsdp}\n").framework == "fsdp"
 

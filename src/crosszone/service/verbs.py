@@ -37,12 +37,10 @@ def read(source: str | Path | dict[str, Any]) -> Problem:
 
     SpecError, with everything that is wrong in it.
     """
-    from crosszone.planner.names import check_framework_names
-    from crosszone.spec import read_job
+    from crosszone.planner.names import read_named
+    from crosszone.spec import open_job
 
-    problem = read_job(source)
-    check_framework_names(problem)
-    return problem
+    return read_named(open_job(source))
 
 
 def read_text(text: str, *, base: Path | None = None) -> Problem:
@@ -50,12 +48,10 @@ def read_text(text: str, *, base: Path | None = None) -> Problem:
 
     A model's path in it is relative to `base`; where that is None, as for text from elsewhere, it may name no files.
     """
-    from crosszone.planner.names import check_framework_names
-    from crosszone.spec import read_job_text
+    from crosszone.planner.names import read_named
+    from crosszone.spec import open_job_text
 
-    problem = read_job_text(text, base)
-    check_framework_names(problem)
-    return problem
+    return read_named(open_job_text(text, base))
 
 
 def predict(problem: Problem, *, is_hypothetical: bool = False) -> RankedPlan:
@@ -393,8 +389,7 @@ def read_plan(reference: str | Path) -> Plan:
 
 
 def _read_opened(job: JobFile, calibrations: Sequence[Calibration]) -> Problem:
-    from crosszone.planner.names import check_framework_names
+    from crosszone.planner.names import read_named
 
-    problem = job.problem()
-    check_framework_names(problem)
+    problem = read_named(job)
     return calibrated(problem, calibrations) if calibrations else problem

@@ -40,6 +40,15 @@ class JobFile:
         """The problem that it states. SpecError with everything that is wrong."""
         return _read(self.source, self.base)
 
+    def written_frameworks(self) -> list[tuple[str, str]]:
+        """(place, name) of every framework that it names, whatever else is wrong with it."""
+        framework, constraints = self.source.value.get("framework"), self.source.value.get("constraints")
+        name = framework.get("name") if isinstance(framework, dict) else None
+        names = constraints.get("frameworks") if isinstance(constraints, dict) else None
+        listed = enumerate(names) if isinstance(names, list) else ()
+        found = [("framework.name", name), *((f"constraints.frameworks[{index}]", each) for index, each in listed)]
+        return [(where, each) for where, each in found if isinstance(each, str)]
+
     def with_settings(self, settings: Sequence[str]) -> tuple[JobFile, tuple[Place, ...]]:
         """The same with values set as `override` has it, and the places that were set.
 
