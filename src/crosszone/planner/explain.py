@@ -139,9 +139,11 @@ def _choice(problem: Problem, best: RankedPlan, baseline: RankedPlan | None, bot
     alone = units.format_seconds(baseline.prediction.step_seconds)
     gain = baseline.prediction.step_seconds / best.prediction.step_seconds
     is_tie = is_timed and gain < TIE_RATIO
-    lead = "A tie within the model's error, so stay in one zone unless it is busy" if is_tie else "Span zones"
     zone = f"the best zone alone ({baseline.plan.zones[0]}, {baseline.plan.world_size} GPUs) {alone}"
-    return f"{lead}: {together}, {zone}: {gain:.2f} times as fast{_for_money(best, baseline)}."
+    text = f"{together}, {zone}: {gain:.{3 if is_tie else 2}f} times as fast{_for_money(best, baseline)}."
+    if not is_tie:
+        return f"Span zones: {text}"
+    return f"Span zones, if only just: {text} So small a gain is within the model's error: one zone does as well."
 
 
 def _that_is_allowed(problem: Problem) -> str:

@@ -39,7 +39,7 @@ def _same_zone_first(case: Case) -> Judgement | None:
     if gain < 1.0:
         return failed(text, f"Stay in {zone}.", setting)
     if gain < TIE_RATIO:
-        return warned(text, f"Stay in {zone} unless it is busy.", setting)
+        return warned(text, f"A gain within the model's error; {zone} alone does as well.", setting)
     return passed(text)
 
 
