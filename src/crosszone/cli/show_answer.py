@@ -39,8 +39,8 @@ def answer_view(
         if top is not None and len(answer.plans) < top:
             yield paragraph(_all_line(answer))
         yield from _best_view(answer)
-    if shows_front and answer.pareto:
-        yield from front_view(answer.pareto, answer.notes)
+    if shows_front:
+        yield from front_view(answer.pareto or (), answer.notes)
     if answer.sensitivity:
         yield from sensitivity_view(answer.sensitivity)
     if answer.baseline is not None:

@@ -16,11 +16,17 @@ from crosszone.core.why import Why
 
 NUM_TERMS = 6
 """Terms of a difference shown before `--verbose` is needed."""
+ALONE = "No plan is better than this one in any of the three, by what is known of them."
+NO_FRONT = "There are no plans to choose from: the job file writes the plan out, or nothing fits."
 
 
 def front_view(front: tuple[ParetoPlan, ...], notes: tuple[str, ...]) -> Iterator[RenderableType]:
-    """Plans that nothing beats in time, cost and risk."""
+    """Plans that nothing beats in time, cost and risk; a line where they are not several."""
     yield heading("Time, cost and risk")
+    if len(front) < 2:
+        yield paragraph(ALONE if front else NO_FRONT)
+    if not front:
+        return
     columns = [
         Column(name="#"),
         Column(name="plan"),

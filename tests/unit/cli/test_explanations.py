@@ -21,6 +21,12 @@ cluster:
   default_link: {bandwidth: 10 Gbit/s, rtt: 2 ms, egress_price: 0.01 USD/GB}
 """
 
+ALONE = """
+model: gpt2-small
+workload: {sequence_length: 1024, global_batch_size: 8}
+cluster: {zones: [{name: a, nodes: [{count: 1, gpu: a100-sxm4-80gb, gpus_per_node: 1}]}]}
+"""
+
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -63,6 +69,16 @@ def test_the_front_is_in_the_json_and_on_the_screen_if_asked(run: Any, job: str)
     assert "Time, cost and risk" in text
     assert "done, P90" in text
     assert "Fastest" in text
+
+
+def test_a_front_of_one_plan_or_none_is_said_to_be_one(run: Any, tmp_path: Path) -> None:
+    path, framework = tmp_path / "job.yaml", "framework: {name: ddp}\n"
+    path.write_text(ALONE + framework, encoding="utf-8")
+    text = told(run("plan", str(path), "--pareto").out)
+    assert "No plan is better than this one in any of the three" in text
+    assert "Fastest" in text
+    path.write_text(ALONE.replace("gpt2-small", "llama-2-70b") + framework, encoding="utf-8")
+    assert "There are no plans to choose from" in told(run("plan", str(path), "--pareto").out)
 
 
 def test_sensitivity_is_searched_when_asked(run: Any, job: str) -> None:
