@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crosszone.core.prediction import Prediction
     from crosszone.core.problem import Problem
     from crosszone.core.whatif import WhatIf
+    from crosszone.core.why import Why
     from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan, SpecError
     from crosszone.service import (
         answer_json,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         read_text,
         replan,
         replan_json,
+        sensitivity,
         simulate,
         starter_job,
         sweep,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
         whatif,
         whatif_base,
         whatif_json,
+        why,
+        why_json,
     )
 
     __version__: str
@@ -50,6 +54,8 @@ __all__ = [
     "read_text",
     "predict",
     "plan",
+    "sensitivity",
+    "why",
     "whatif",
     "whatif_base",
     "simulate",
@@ -65,6 +71,7 @@ __all__ = [
     "sweep_json",
     "replan_json",
     "whatif_json",
+    "why_json",
     "job_schema",
     "starter_job",
     # what they take and give
@@ -74,6 +81,7 @@ __all__ = [
     "RankedPlan",
     "Answer",
     "WhatIf",
+    "Why",
     # what they raise
     "CrossZoneError",
     "SpecError",
@@ -89,6 +97,7 @@ _HOMES = {
     "Prediction": "crosszone.core.prediction",
     "Problem": "crosszone.core.problem",
     "WhatIf": "crosszone.core.whatif",
+    "Why": "crosszone.core.why",
     "CrossZoneError": "crosszone.errors",
     "SpecError": "crosszone.errors",
     "InfeasiblePlan": "crosszone.errors",
