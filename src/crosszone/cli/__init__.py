@@ -1,5 +1,6 @@
 """The command line. `main` is the program: it runs a verb and turns whatever happens into output and an exit code."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 EXIT_BROKEN_PIPE = 141
 """128 + SIGPIPE: the reader of our output went away."""
+FEWEST_NEW_OBJECTS = 50_000
+"""Before garbage is looked for: what a verb makes lives until it ends, and Python's own 700 keep looking."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    gc.set_threshold(FEWEST_NEW_OBJECTS)
     # Imported here, so that Ctrl-C during the imports is quiet too.
     import typer
 
