@@ -370,6 +370,23 @@ def test_the_search_is_never_worse_than_brute_force_for_long(seed: int) -> None:
     check(drawn(seed))
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_shown_does_not_change_what_is_best(seed: int) -> None:
+    problem = drawn(seed)
+    try:
+        alone = search(problem, top=1)
+    except InfeasiblePlan:
+        with pytest.raises(InfeasiblePlan):
+            search(problem, top=10, in_full=True, with_front=True)
+        return
+    full = search(problem, top=10, in_full=True, with_front=True)
+    assert [one.plan for one in alone.plans] == [one.plan for one in full.plans[:1]]
+    assert alone.verdict == full.verdict
+    for plan in (one.plan for one in full.plans):  # the first chunk may hold the embedding alone, the last the head
+        slimmest = min(stage.num_layers + (index in (0, plan.pp - 1)) for index, stage in enumerate(plan.stages))
+        assert plan.num_virtual_stages == 1 or plan.num_virtual_stages <= slimmest
+
+
 def test_replicas_far_slower_than_others_still_share_the_whole_batch(problem: Any) -> None:
     # Eight slow replicas take one microbatch each, more than their share: the fast ones give back several.
     for sequences in (16, 32, 64):
