@@ -147,7 +147,7 @@ def switched() -> Iterator[dict[str, str]]:
 
 def slow_down(space: str, rate: str) -> None:
     """Hold what leaves a node to a rate."""
-    words = f"qdisc add dev net0 root tbf rate {rate} burst 64kb latency 50ms"
+    words = f"qdisc add dev net0 root tbf rate {rate} burst 500kb latency 50ms"
     subprocess.run(["tc", "-n", space, *words.split()], check=True, capture_output=True)
 
 
@@ -160,9 +160,9 @@ def test_it_names_the_pair_the_cause_and_the_fix_of_faults_put_there(tmp_path) -
         run_ip("-n", spaces["s1"], "route", "add", "blackhole", f"{NODES['n1']}/32")
         run_ip("-n", spaces["n1"], "link", "set", "net0", "mtu", "1300")
         for name in NODES:
-            slow_down(spaces[name], "100mbit" if name == "s0" else "400mbit")
+            slow_down(spaces[name], "40mbit" if name == "s0" else "400mbit")
         zones = {"north": [NODES[name] for name in ("n0", "n1", "n2")], "south": [NODES["s0"], NODES["s1"]]}
-        value = job(zones, "300 Mbit/s", "1 ms")
+        value = job(zones, "300 Mbit/s", "20 ms")
         code, found = doctor(tmp_path, value, {NODES[name]: spaces[name] for name in NODES})
     assert code == 4
     named = findings(found)
@@ -179,13 +179,13 @@ def test_it_names_the_pair_the_cause_and_the_fix_of_faults_put_there(tmp_path) -
     slow = named.pop(("slower_than_job", "south -> north"))
     assert "job file says" in slow["message"]
     assert ("slower_than_job", "north -> south") not in named
-    assert set(named) == {("slow_pair", f"{NODES['s0']} -> {NODES['s1']}")}, named
+    assert set(named) == {("slow_pair", f"{NODES['s0']} -> {NODES['s1']}")}, [path["rates"] for path in found["paths"]]
     assert slow["cause"].endswith("narrower, or others use it.") or "sent again" in slow["cause"]
     rates = {(link["from_zone"], link["to_zone"]): link["bytes_per_second"] for link in found["measured_links"]}
-    assert rates["south", "north"] >= 12.5e6 * (1 - WITHIN)
+    assert rates["south", "north"] >= 5e6 * (1 - WITHIN)
     (s0,) = [node["index"] for node in found["nodes"] if node["address"] == NODES["s0"]]
     for path in found["paths"]:
         for rate in path["rates"] if path["from_node"] == s0 else ():
-            assert rate["bytes_per_second"] == pytest.approx(12.5e6, rel=WITHIN)
+            assert rate["bytes_per_second"] == pytest.approx(5e6, rel=WITHIN)
     assert found["elapsed_seconds"] < 60
     assert found["not_measured"]

@@ -63,3 +63,15 @@ def test_the_ranks_of_a_bundle_meet_add_up_and_step_as_one(tmp_path, monkeypatch
     assert report.step.largest_difference <= report.step.tolerance < report.step.least_change
     assert {(pair.from_rank, pair.to_rank) for pair in report.pairs} == {(0, 1), (0, 2), (1, 2)}
     assert all(pair.rtt_seconds > 0 and pair.bytes_per_second > 1e6 for pair in report.pairs)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_a_step_of_each_zero_stage_is_that_of_one_process(stage, monkeypatch) -> None:
+    pytest.importorskip("deepspeed")
+    from crosszone.launch.preflight.ranks import run_ranks
+
+    monkeypatch.setenv("PYTHON", sys.executable)
+    report = run_ranks(num_ranks=2, device="cpu", framework="deepspeed", zero_stage=stage)
+    assert report.is_ready, report.problem or report.verdict
+    assert report.step.how == f"deepspeed ZeRO {stage}"

@@ -169,13 +169,13 @@ def slow_pairs(
     """(pair, median of the other pairs of its zone) for those that are below `SLOW_FRACTION` of it."""
     zone = {node.index: node.zone for node in request.nodes}
     rates = {
-        pair: rate.bytes_per_second
-        for pair in ring_pairs(request.nodes)
-        if pair in paths and (rate := paths[pair].rate) is not None and not rate.is_rising
+        pair: rate for pair in ring_pairs(request.nodes) if pair in paths and (rate := paths[pair].rate) is not None
     }
     for pair, own in rates.items():
-        peers = [other for each, other in rates.items() if each != pair and zone[each[0]] == zone[pair[0]]]
-        if peers and own < SLOW_FRACTION * statistics.median(peers):
+        peers = [
+            other.bytes_per_second for each, other in rates.items() if each != pair and zone[each[0]] == zone[pair[0]]
+        ]
+        if peers and own.bytes_per_second < SLOW_FRACTION * statistics.median(peers):
             yield pair, statistics.median(peers)
 
 
