@@ -1,7 +1,7 @@
 """Torchtitan bundles train: torchtitan's own trainer on CPUs over Gloo, told by a bundle's files.
 
-`torchtitan_on_cpu.py` stands in for `-m torchtitan.train`; layers are not compiled. Nothing else differs from what a
-GPU node runs.
+`torchtitan_on_cpu.py` stands in for `-m torchtitan.train`; layers are not compiled, or only into graphs of operations.
+Nothing else differs from what a GPU node runs.
 """
 
 import importlib.util
@@ -31,6 +31,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "pp and fsdp": {"pp": 2, "dp": 2, "dp_shard": 2, **FSDP},
     "interleaved": {"pp": 2, "schedule": "interleaved_1f1b", "num_virtual_stages": 3},
     "zbv": {"pp": 3, "schedule": "zbv", "num_virtual_stages": 2},
+    "zbv, layers recomputed": {"pp": 3, "schedule": "zbv", "num_virtual_stages": 2, "recompute": "full"},
 }
 
 
@@ -46,14 +47,16 @@ def job(plan: dict[str, Any], precision: str = "fp32") -> dict[str, Any]:
     }
 
 
-def trained(folder: Path, value: dict[str, Any], *more: str, num_steps: int = NUM_STEPS) -> list[dict[str, Any]]:
+def trained(
+    folder: Path, value: dict[str, Any], *more: str, compiles: bool = False, num_steps: int = NUM_STEPS
+) -> list[dict[str, Any]]:
     """What rank 0 wrote of a run of the bundle of `value` in `folder`."""
     bundle = service.deploy(service.read(value), framework="torchtitan", backend="local", num_steps=num_steps)
     service.write_bundle(bundle, folder)
     program = Path(__file__).with_name("torchtitan_on_cpu.py")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={bundle.launch.world_size}", str(program), *bundle.launch.argv[2:]]
-    command += ["--compile.no-enable", *more]
+    command += ["--compile.backend", "aot_eager", *more] if compiles else ["--compile.no-enable", *more]
     environment = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
@@ -101,3 +104,15 @@ def test_every_way_to_split_trains_alike(tmp_path: Path) -> None:
         for record, like in zip(found[one], found[other], strict=True):
             assert record["loss"] == pytest.approx(like["loss"], rel=1e-4)
             assert record["gradient_norm"] == pytest.approx(like["gradient_norm"], rel=1e-4)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["ddp", "hsdp", "tp", "pp and fsdp", "interleaved"])
+def test_compiled_layers_train_alike(name: str, tmp_path: Path) -> None:
+    """torch.compile takes every layer and the loss whole, beside recomputation and what splits them."""
+    value = job(PLANS[name], "bf16")
+    plain = steps(trained(tmp_path / "plain", value, num_steps=3))
+    compiled = steps(trained(tmp_path / "compiled", value, compiles=True, num_steps=3))
+    for one, other in zip(plain, compiled, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-2)
+        assert other["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=2e-2)
