@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crosszone import service
+from crosszone.deploy.shipped import SCRIPTS
 from crosszone.errors import SpecError
 
 
@@ -30,7 +31,7 @@ def test_every_file_is_in_the_manifest_with_its_hash(job, deployed, folder) -> N
 
 def test_programs_may_be_executed_and_nothing_else(folder) -> None:
     executable = {path for path in all_files(folder) if (folder / path).stat().st_mode & stat.S_IXUSR}
-    assert executable == {"launch/zone-0/agent-0.sh", "launch/zone-1/agent-1.sh"}
+    assert executable == {"launch/zone-0/agent-0.sh", "launch/zone-1/agent-1.sh", *SCRIPTS}
 
 
 def test_the_same_job_gives_the_same_bytes(job, deployed, folder) -> None:
