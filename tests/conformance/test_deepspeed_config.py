@@ -14,6 +14,7 @@ import pytest
 
 from crosszone import service
 from crosszone.core.deepspeed_config import TOP_LEVEL_KEYS
+from crosszone.deploy.ranks import rank_grid
 
 pytest.importorskip("torch")
 if importlib.util.find_spec("deepspeed") is None:
@@ -142,3 +143,29 @@ def test_our_list_of_keys_is_deepspeeds(config_class) -> None:
     keys = Watched({key: value for key, value in rendered("none", "fp32").items() if key != "bf16"})
     config_class(keys)  # without it, DeepSpeed looks for "bfloat16" too
     assert keys.asked - REMOVED == TOP_LEVEL_KEYS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pp", "dp"), [(2, 3), (3, 2), (6, 1)])
+def test_deepspeed_numbers_ranks_as_the_plan_does(pp: int, dp: int) -> None:
+    """Stages outermost: runtime/pipe/topology.py, PipeDataParallelTopology, which PipelineModule takes by itself."""
+    from deepspeed.runtime.pipe.topology import PipeDataParallelTopology
+
+    zones = [
+        {"name": f"zone{stage}", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": dp}]}
+        for stage in range(pp)
+    ]
+    job = {
+        "model": "opt-350m",
+        "workload": {"sequence_length": 2048, "global_batch_size": 48, "precision": "bf16"},
+        "cluster": {"zones": zones, "default_link": {"bandwidth": "10 Gbit/s", "rtt": "5 ms"}},
+        "plan": {"pp": pp, "dp": dp, "microbatch_size": 1, "shard": "optimizer"},
+        "framework": {"name": "deepspeed"},
+    }
+    problem = service.read(job)
+    answer = service.predict(problem)
+    topology = PipeDataParallelTopology(num_pp=pp, num_dp=dp)
+    for place in rank_grid(answer.plan, problem.cluster):
+        coordinates = topology.get_coord(place.rank)
+        assert (coordinates.pipe, coordinates.data) == (place.pp, place.dp)
+        assert place.zone == answer.plan.replicas[0].zones[place.pp]

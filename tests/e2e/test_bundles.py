@@ -68,11 +68,11 @@ def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plan", [SHARDED, {"pp": 2, "dp": 1, "shard": "optimizer"}], ids=["zero 3", "pipeline"])
+@pytest.mark.parametrize("plan", [SHARDED, {"pp": 3, "dp": 1, "shard": "optimizer"}], ids=["zero 3", "pipeline"])
 def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path, plan) -> None:
     """Six steps, a checkpoint, and four more: losses are those of ten steps without a stop, to the last bit."""
     pytest.importorskip("deepspeed")
-    problem = service.read({**JOB, "plan": {**JOB["plan"], **plan}})
+    problem = service.read({**JOB, "model": {**JOB["model"], "num_layers": 3}, "plan": {**JOB["plan"], **plan}})
     bundle = service.deploy(problem, framework="deepspeed", backend="local", device="cpu", num_steps=10)
     losses = []
     for name, stops in (("whole", [10]), ("halves", [6, 10])):

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from crosszone.core.train import TrainConfig
@@ -41,6 +42,21 @@ class HorovodEngine(NativeEngine):
         optimizer.synchronize()
         with optimizer.skip_synchronize():
             return super().update(learning_rate)
+
+    def load(self, folder: Path, extra: dict[str, Any]) -> dict[str, Any]:
+        """As `NativeEngine.load`, into moments that are made here: torch makes them by calls that Horovod lacks."""
+        optimizer: Any = self.optimizer
+        rates = [group["lr"] for group in optimizer.param_groups]
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        with optimizer.skip_synchronize():
+            optimizer.step()
+        optimizer.zero_grad()
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return super().load(folder, extra)
 
     def _replicated(self) -> nn.Module:
         initialise(self.model, seed=self.config.seed, device=self.world.device)

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from crosszone.core.codec import to_json
 from crosszone.core.model import Model
 from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer
+from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer
 from crosszone.core.workload import standard_dtypes
 
 torch = pytest.importorskip("torch")
@@ -79,7 +80,7 @@ class Horovod:
             id(tensor) for group in optimizer.param_groups for tensor in group["params"]
         }
         self.passes.append(backward_passes_per_step)
-        step = optimizer.step
+        step, zero_grad = optimizer.step, optimizer.zero_grad
 
         @contextlib.contextmanager
         def skip_synchronize() -> Iterator[None]:
@@ -93,6 +94,7 @@ class Horovod:
         optimizer.synchronize = lambda: self.calls.append("synchronize")
         optimizer.skip_synchronize = skip_synchronize
         optimizer.step = counted
+        optimizer.zero_grad = lambda: zero_grad()  # Horovod's takes no arguments
         return optimizer
 
 
@@ -113,6 +115,20 @@ def test_gradients_are_waited_for_before_they_are_clipped_and_applied(horovod, t
     assert main([str(path)]) == 0
     assert horovod.passes == [3]
     assert horovod.calls == ["init", "broadcast True", *(2 * ["synchronize", "skip", "step"])]
+
+
+def test_a_run_goes_on_from_its_checkpoint(horovod, tmp_path) -> None:
+    losses = []
+    for name, stops in (("whole", [3]), ("halves", [1, 3])):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "train.json"
+        for stop in stops:
+            config = replace(CONFIG, num_steps=stop, checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=1))
+            path.write_text(json.dumps(to_json(config)))
+            assert main([str(path)]) == 0
+        lines = (tmp_path / name / "logs/rank-0.jsonl").read_text().splitlines()
+        losses.append([record["loss"] for record in map(json.loads, lines) if record["event"] == "step"])
+    assert losses[0] == losses[1]
 
 
 def test_torch_gets_the_ranks_and_the_device_of_horovod(horovod, monkeypatch) -> None:
