@@ -23,7 +23,7 @@ pytest.importorskip("transformers")
 pytestmark = pytest.mark.soak
 
 RELATIVE = 1e-5
-"""fp32 sums are added up in another order by another ring."""
+"""fp32 sums are added up in another order: by another ring, and, in Horovod, as gradients happen to be ready."""
 JOB: dict[str, Any] = {
     "model": {
         "num_layers": 2,
@@ -92,4 +92,4 @@ def test_horovod_goes_on_from_its_checkpoint(bundle, python, tmp_path) -> None:
     for stop in (6, 10):
         path.write_text(json.dumps(json.loads(text) | {"num_steps": stop}))
         run([str(folder / "run_training.sh")], python)
-    assert losses(folder) == losses(bundle)
+    assert losses(folder) == pytest.approx(losses(bundle), rel=RELATIVE)
