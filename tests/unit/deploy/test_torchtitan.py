@@ -119,7 +119,17 @@ def test_layers_are_compiled_but_where_torch_refuses_it(deployed, job) -> None:
     zbv = {"schedule": "zbv", "num_virtual_stages": 2}
     job["plan"] = {"microbatch_size": 1, "pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2, **zbv}
     bundle = deployed(job, "torchtitan", "local")
-    assert config(bundle)["compile"]["enable"] is False
+    assert config(bundle)["compile"] == {"enable": False}
+    assert [warning for warning in bundle.warnings if "not compiled" in warning]
+
+
+@pytest.mark.parametrize("recompute", ["selective", "full"])
+def test_recomputed_layers_that_tp_splits_are_not_compiled(deployed, job, recompute: str) -> None:
+    job["plan"] = {"microbatch_size": 1, "tp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2, "recompute": "none"}
+    assert config(deployed(job, "torchtitan", "local"))["compile"]["components"] == ["model", "loss"]
+    job["plan"]["recompute"] = recompute
+    bundle = deployed(job, "torchtitan", "local")
+    assert config(bundle)["compile"] == {"enable": True, "components": ["loss"]}
     assert [warning for warning in bundle.warnings if "not compiled" in warning]
 
 

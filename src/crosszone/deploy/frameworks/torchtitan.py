@@ -45,7 +45,8 @@ ASSUMED = (
     "Weight decay is of norms too: torchtitan's optimizer takes all parameters alike.",
 )
 NOT_COMPILED = (
-    "Layers are not compiled, as ZBVZeroBubble asks, but the prediction is of compiled ones: steps may take longer."
+    "Layers are not compiled, as torch cannot with this schedule, or with tp and recompute, but the prediction is of "
+    "compiled ones: steps may take longer."
 )
 LOG_FOLDER = "logs"
 CHECKPOINTS_FROM_LOGS = "../checkpoints"
@@ -66,7 +67,7 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         requirements=(FLOAT8_REQUIREMENT,) if _is_float8(problem) else (),
         packages=PACKAGES,
         assumed=() if is_own else ASSUMED,
-        warnings=() if is_own or _is_compiled(plan) else (NOT_COMPILED,),
+        warnings=() if is_own or "model" in _compiled(plan) else (NOT_COMPILED,),
     )
 
 
@@ -89,8 +90,14 @@ def _is_float8(problem: Problem) -> bool:
     return problem.workload.dtypes.compute == "fp8"
 
 
-def _is_compiled(plan: Plan) -> bool:
-    return plan.pp == 1 or plan.schedule not in SPLIT_BACKWARD
+def _compiled(plan: Plan) -> list[str]:
+    """What torch 2.13.0 can compile: no layers that zero bubbles go back through twice, and none that tp splits and
+    that are recomputed (its compiled forward pass then refuses to keep their mesh: runtime_wrappers.py,
+    `save_from_forward`; seen on CPUs).
+    """
+    if plan.pp > 1 and plan.schedule in SPLIT_BACKWARD:
+        return []
+    return ["loss"] if plan.tp > 1 and plan.recompute != "none" else ["model", "loss"]
 
 
 def _run_tables(problem: Problem, plan: Plan, settings: RunSettings, limits: Timeouts) -> dict[str, dict[str, Any]]:
@@ -132,7 +139,7 @@ def _run_tables(problem: Problem, plan: Plan, settings: RunSettings, limits: Tim
             "min_lr_factor": optimizer.final_learning_rate_fraction,
         },
         "activation_checkpoint": _recompute(plan),
-        "compile": {"enable": _is_compiled(plan), "components": ["model", "loss"]},
+        "compile": {"enable": bool(_compiled(plan)), "components": _compiled(plan) or None},
         "checkpoint": _checkpoint(problem, settings),
         "comm": {
             "init_timeout_seconds": math.ceil(max(limits.rendezvous_seconds, limits.first_step_seconds)),
