@@ -12,7 +12,7 @@ from crosszone.errors import Finding, SpecError, nearest_hint
 
 Noun = TypeVar("Noun")
 
-PAIRED_FIELDS = frozenset({"peak_flop_per_second", "codecs", "environment", "package_versions"})
+PAIRED_FIELDS = frozenset({"peak_flop_per_second", "codecs", "environment", "log_sizes", "package_versions"})
 """Fields that hold (key, value) pairs, because a frozen noun holds no dict; in JSON they are objects."""
 
 

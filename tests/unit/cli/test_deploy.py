@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from crosszone.deploy.shipped import SCRIPTS
+
 JOB = """
 model: {num_layers: 2, hidden_size: 64, ffn_size: 128, num_heads: 4, num_kv_heads: 2, vocab_size: 512}
 workload: {sequence_length: 32, global_batch_size: 12, precision: bf16, train_tokens: 1M}
@@ -59,6 +61,7 @@ def test_json_has_files_ranks_and_changes(run, job, tmp_path) -> None:
     assert {file["path"] for file in value["files"] if file["is_executable"]} == {
         "launch/zone-0/agent-0.sh",
         "launch/zone-1/agent-1.sh",
+        *SCRIPTS,
     }
 
 
@@ -84,8 +87,7 @@ def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--framework", "ddp", "--backend", "slurm"), 3, "no renderer for slurm yet"),
-        (("--framework", "horovod", "--backend", "bare"), 3, "no renderer for horovod yet"),
+        (("--framework", "horovod", "--backend", "bare"), 3, "horovodrun starts the ranks of all from one"),
         (("--framework", "ddp", "--backend", "local"), 3, "3 ranks on the GPUs of 2 nodes"),
         (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
         (("--framework", "ddp", "--backend", "bear"), 2, 'unknown backend "bear"'),
