@@ -125,7 +125,8 @@ def memory(inputs: Inputs, tables: Tables, keys: Keyed) -> StageBytes:
 
 def memory_margin(inputs: Inputs, tables: Tables, keys: Keyed, memory_fraction: float = 1.0) -> Floats:
     """Per plan: bytes that the fullest rank or node has left of this share of its memory; negative: it does not fit."""
-    hardware, pool, bytes_ = inputs.hardware, tables.stages.pool, memory(inputs, tables, keys)
+    hardware, pool = inputs.hardware, tables.stages.pool
+    bytes_ = stage_bytes(stage_view(inputs, tables, keys), with_cached=False)
     over = bytes_.total - memory_fraction * hardware.memory_bytes[pool]
     host_over = bytes_.host * hardware.gpus_per_node[pool] - memory_fraction * hardware.node_memory_bytes[pool]
     return -tables.most(np.maximum(over, np.where(bytes_.host > 0.0, host_over, -np.inf)))

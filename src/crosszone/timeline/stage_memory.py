@@ -75,8 +75,8 @@ class StageBytes:
         return self.allocated + self.overhead
 
 
-def stage_bytes(view: StageView) -> StageBytes:
-    """Peak memory of one rank of each stage row."""
+def stage_bytes(view: StageView, *, with_cached: bool = True) -> StageBytes:
+    """Peak memory of one rank of each stage row; `cached`, which no plan needs, only where asked for."""
     workload, plans = view.inputs.problem.workload, view.plans
     copies = state_bytes(workload, weights_are_master=False)
     master = state_bytes(workload, weights_are_master=True)
@@ -95,7 +95,10 @@ def stage_bytes(view: StageView) -> StageBytes:
     tensors = weight + gradient + states - host + activation + buffer
     fragmentation = view.fact("fragmentation_fraction") * tensors
     context = view.fact("context_bytes") + view.fact("communicator_bytes") * _num_communicators(view)
-    room = view.inputs.hardware.memory_bytes[view.stages.pool] - tensors - fragmentation - context
+    cached = np.zeros(len(view.plans))
+    if with_cached:
+        room = view.inputs.hardware.memory_bytes[view.stages.pool] - tensors - fragmentation - context
+        cached = np.clip(_free_blocks(view, activation + buffer), 0.0, np.maximum(room, 0.0))
     return StageBytes(
         weight=weight,
         gradient=gradient,
@@ -104,7 +107,7 @@ def stage_bytes(view: StageView) -> StageBytes:
         buffer=buffer,
         fragmentation=fragmentation,
         context=context,
-        cached=np.clip(_free_blocks(view, activation + buffer), 0.0, np.maximum(room, 0.0)),
+        cached=cached,
         host=host + agreeing.host,
     )
 
