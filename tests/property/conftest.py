@@ -3,14 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import hypothesis
 import pytest
 
 from crosszone.core.problem import Problem
 from crosszone.spec import read_job
-
-hypothesis.settings.register_profile("crosszone", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("crosszone")
 
 
 @pytest.fixture(scope="session")

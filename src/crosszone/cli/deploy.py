@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from crosszone.core.bundle import Bundle, FileChange
 
-
+RUN_PROGRAM = "run_training.sh"
+"""In bundles that one command starts."""
 Arguments = Annotated[
     list[str] | None, typer.Argument(metavar="-- ARGUMENT", help="Passed on to --entry.", show_default=False)
 ]
@@ -139,4 +141,6 @@ def _summary(bundle: Bundle, changes: Sequence[FileChange], output: Path) -> str
         f"{written} in {output}: {launch.world_size} ranks on {launch.num_nodes} node(s).",
         f"Next: {output}/README.md says what to run where.",
     ]
+    if any(file.path == RUN_PROGRAM for file in bundle.files):
+        lines.append(f"Or: crosszone run {shlex.quote(str(output))}")
     return "".join(f"{line}\n" for line in lines)

@@ -1,6 +1,7 @@
 """How long each layer of a running job waits before it gives up: an inner layer always before the one around it."""
 
 import itertools
+import math
 from dataclasses import dataclass, fields
 
 from crosszone.errors import Finding
@@ -48,6 +49,11 @@ class Timeouts:
     """Until all ranks have met."""
     first_step_seconds: float = FIRST_STEP_SECONDS
     """The first step after a start, in place of `collective_seconds` and `step_deadline_seconds`."""
+
+    @property
+    def grace_seconds(self) -> int:
+        """That ranks which are asked to end get for their step and a checkpoint: three slow steps hold both."""
+        return math.ceil(self.collective_seconds)
 
 
 def timeouts(*, rtt_seconds: float, p99_step_seconds: float, checkpoint_stall_seconds: float) -> Timeouts:

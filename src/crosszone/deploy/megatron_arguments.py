@@ -26,7 +26,7 @@ from crosszone.core.timeouts import Timeouts
 from crosszone.core.train import TrainCheckpoint, TrainOptimizer
 from crosszone.core.workload import DTYPE_BYTES, Dtypes, Workload
 from crosszone.deploy.megatron_model import model_options
-from crosszone.deploy.titan_limits import part_layers
+from crosszone.deploy.pipeline_parts import part_layers
 from crosszone.deploy.trainer import RunSettings, ladder, run_settings
 
 SEED = 1234

@@ -55,6 +55,8 @@ def environment_text(launch: Launch) -> str:
         "# Variables of every rank; sourced by the launch files, in the folder of the bundle.",
         'export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"',
         *([assignment(OWN_STORE, "1")] if len(launch.agents) == 1 else []),
+        "# Ranks that torchrun is asked to end may save first.",
+        f'export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${{TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-{launch.timeouts.grace_seconds}}}"',
         *(assignment(name, value) for name, value in launch.environment),
         *_meeting_point(launch),
     ]

@@ -10,8 +10,8 @@ from crosszone.core.bundle import DeployRequest
 from crosszone.core.model import Model
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
-from crosszone.core.schedules.placement import position_of
 from crosszone.core.workload import Dtypes, standard_dtypes
+from crosszone.deploy.pipeline_parts import part_layers
 from crosszone.errors import Finding
 
 NARROW_DTYPES = Dtypes(
@@ -25,7 +25,6 @@ NARROW_DTYPES = Dtypes(
 )
 """`training.dtype = "bfloat16"`: weights, gradients and optimizer states alike."""
 DTYPES = (*(standard_dtypes(precision) for precision in ("fp32", "bf16", "fp8")), NARROW_DTYPES)
-V_SCHEDULES = ("zbv",)
 
 
 def titan_problems(problem: Problem, plan: Plan, request: DeployRequest) -> Iterator[Finding]:
@@ -46,22 +45,6 @@ def titan_problems(problem: Problem, plan: Plan, request: DeployRequest) -> Iter
     if any(count == 0 for count in part_layers(plan)[1:-1]):
         message = f"{sum(stage.num_layers for stage in plan.stages)} layers leave a part of the pipeline without one."
         yield _finding("plan.num_virtual_stages", f"torchtitan: {message}", "Lower pp or num_virtual_stages.")
-
-
-def part_layers(plan: Plan) -> tuple[int, ...]:
-    """Layers of each part of the pipeline, in order of a microbatch's way; a rank's layers are dealt to its parts.
-
-    Where they do not come out even, the first rank's first part and the other ranks' last parts have one less: they
-    may hold the embedding or the LM head alone.
-    """
-    counts = [0] * (plan.pp * plan.num_virtual_stages)
-    placement = "v" if plan.schedule in V_SCHEDULES else "loop"
-    for rank, stage in enumerate(plan.stages):
-        each, more = divmod(stage.num_layers, plan.num_virtual_stages)
-        for virtual_stage in range(plan.num_virtual_stages):
-            turn = plan.num_virtual_stages - 1 - virtual_stage if rank == 0 else virtual_stage
-            counts[position_of(rank, virtual_stage, plan.pp, placement)] = each + (turn < more)
-    return tuple(counts)
 
 
 def _model(model: Model) -> Iterator[Finding]:

@@ -120,7 +120,8 @@ def test_the_trainer_is_told_to_save_before_the_time_is_up(job, deployed, tmp_pa
     text = deployed(job, backend="slurm").text(slurm.JOB_PATH)
     told = int(re.findall(r"--signal=TERM@(\d+)", text)[0])
     assert told >= seconds + 60  # Slurm's own inaccuracy
-    assert f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT={seconds:.0f}" in text
+    environment = deployed(job, backend="slurm").text("environment.sh")
+    assert f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-{seconds:.0f}}}" in environment
     entry = tmp_path / "mine.py"
     entry.write_text("")
     assert "--signal" not in deployed(job, backend="slurm", entry=str(entry)).text(slurm.JOB_PATH)

@@ -6,7 +6,6 @@ srun(1) of Slurm 22.05, whose programs the tests run, and SchedMD/slurm, doc/htm
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -89,7 +88,7 @@ def render(launch: Launch) -> dict[str, str]:
     """The job, what it runs on every node, and the programs that submit and stop it."""
     here = (*STRICT, 'cd -- "$(dirname -- "${BASH_SOURCE[0]}")"', f"# shellcheck source={NODES_PATH}")
     source = f"source ./{NODES_PATH}"
-    seconds = math.ceil(launch.timeouts.collective_seconds) + SIGNAL_MARGIN_SECONDS
+    seconds = launch.timeouts.grace_seconds + SIGNAL_MARGIN_SECONDS
     # node.sh says which GPUs, from those that Slurm gave
     agents = {agent_path(agent): agent_text(launch, replace(agent, has_whole_node=True)) for agent in launch.started}
     return {
@@ -109,7 +108,7 @@ def render(launch: Launch) -> dict[str, str]:
 def _job(launch: Launch) -> list[str]:
     """What sbatch reads and runs, on the first node of the first component."""
     parts = components(launch)
-    seconds = math.ceil(launch.timeouts.collective_seconds)
+    seconds = launch.timeouts.grace_seconds
     lines = [
         "# The job. ./run_training.sh submits it, in the folder of the bundle.",
         f"#SBATCH --job-name=crosszone-{fingerprint(launch)[:12]}",
@@ -133,7 +132,6 @@ def _job(launch: Launch) -> list[str]:
         'CROSSZONE_NODES="$(tr "\\n" " " <<<"$names")"',
         "export CROSSZONE_NODES",
         *_meeting_point(launch),
-        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={seconds}  # ranks that are stopped save first",
         "code=0",
         f"srun {groups}--ntasks-per-node=1 --mpi=none --cpu-bind=none --kill-on-bad-exit=1 --export=ALL \\",
         f"    {NODE_PATH} || code=$?",

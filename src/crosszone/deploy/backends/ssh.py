@@ -8,7 +8,6 @@ ended may be another's by now.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from crosszone.core.bundle import Launch
@@ -201,7 +200,6 @@ def _detach_lines(launch: Launch) -> tuple[str, ...]:
         'export CROSSZONE_AGENT="$PWD/$2"',
         "# Options of torchrun: what each rank says goes into a file of its own, and on.",
         'export PET_LOG_DIR="$PWD/logs/$2" PET_TEE=3',
-        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={_grace_seconds(launch)}",
         "# shellcheck disable=SC2016  # expanded by torchrun",
         "export TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE='[rank ${rank}] '",
         "# shellcheck disable=SC2016  # expanded by the inner shell",
@@ -224,7 +222,7 @@ def _end_lines(launch: Launch) -> tuple[str, ...]:
         "# torchrun is asked, and asks its ranks; where it is gone, they are.",
         'if grep -qx -- "$pid" <<<"$pids"; then kill -TERM -- "-$pid" || true',
         'else xargs kill -TERM <<<"$pids" || true; fi',
-        f"for _ in $(seq {_grace_seconds(launch) + END_SECONDS}); do",
+        f"for _ in $(seq {launch.timeouts.grace_seconds + END_SECONDS}); do",
         '    pids="$(marked "$1")"',
         '    if [ -z "$pids" ]; then break; fi',
         "    sleep 1",
@@ -232,11 +230,6 @@ def _end_lines(launch: Launch) -> tuple[str, ...]:
         'if [ -n "$pids" ]; then xargs kill -KILL <<<"$pids" || true; fi',
         'if [ ! -e "logs/$1.code" ]; then echo 143 >"logs/$1.code"; fi',
     )
-
-
-def _grace_seconds(launch: Launch) -> int:
-    """That ranks get to end their step and save: as long as three slow steps and a checkpoint take."""
-    return math.ceil(launch.timeouts.collective_seconds)
 
 
 def _nodes(launch: Launch) -> str:

@@ -16,8 +16,9 @@ from crosszone.core.timeouts import Timeouts
 from crosszone.cost.flop import model_flop
 from crosszone.cost.parameters import num_parameters
 from crosszone.deploy.entry import trainer_files
+from crosszone.deploy.pipeline_parts import part_layers
 from crosszone.deploy.ranks import single_replicas
-from crosszone.deploy.titan_limits import part_layers, titan_problems
+from crosszone.deploy.titan_limits import titan_problems
 from crosszone.deploy.toml_text import toml_text
 from crosszone.deploy.trainer import RunSettings, run_settings
 from crosszone.errors import InfeasiblePlan
