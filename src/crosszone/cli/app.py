@@ -15,6 +15,7 @@ from crosszone.cli.plan import plan
 from crosszone.cli.predict import predict
 from crosszone.cli.replan import replan
 from crosszone.cli.run import run
+from crosszone.cli.serve import serve
 from crosszone.cli.simulate import simulate
 from crosszone.cli.status import status
 from crosszone.cli.stop import stop
@@ -45,6 +46,7 @@ for verb in (
     validate,
     calibrate,
     catalog,
+    serve,
 ):
     app.command()(verb)
 

@@ -75,6 +75,11 @@ def write_text(text: str) -> None:
     sys.stdout.write(text)
 
 
+def flush() -> None:
+    """Let a reader of stdout have what was written so far."""
+    sys.stdout.flush()
+
+
 def check_can_write(path: Path) -> None:
     """Before the work, not after it: `path` can become a file. SpecError."""
     if path.is_dir():

@@ -52,6 +52,13 @@ from crosszone.service.preflight import (
     preflight_json,
     probe_request,
 )
+from crosszone.service.received import (
+    received_calibrations,
+    received_job,
+    received_plan,
+    received_problem,
+    received_why,
+)
 from crosszone.service.runs import (
     follow_run,
     run_json,
@@ -139,6 +146,11 @@ __all__ = [
     "read_calibrations",
     "read_plan",
     "read_text",
+    "received_calibrations",
+    "received_job",
+    "received_plan",
+    "received_problem",
+    "received_why",
     "replan",
     "replan_json",
     "run_json",

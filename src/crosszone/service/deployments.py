@@ -32,6 +32,7 @@ def deploy(
     data: str | None = None,
     checkpoints: str | None = None,
     entry: str | None = None,
+    entry_text: str | None = None,
     arguments: Sequence[str] = (),
     port: int | None = None,
     zone: str | None = None,
@@ -39,8 +40,9 @@ def deploy(
     """The files that train `problem` by `plan` with `framework`, started over `backend`; nothing is written.
 
     `plan` None: the job file's plan, completed, or the best that the framework can express. `entry` is the path of a
-    program of one's own, `arguments` are passed on to it. `zone`: only the piece of that zone. SpecError for what must
-    be known and is not, InfeasiblePlan where the plan does not fit, or the framework or a renderer cannot express it.
+    program of one's own, `entry_text` such a program itself, `arguments` are passed on to it. `zone`: only the piece of
+    that zone. SpecError for what must be known and is not, InfeasiblePlan where the plan does not fit, or the framework
+    or a renderer cannot express it.
     """
     from importlib.metadata import version
 
@@ -54,21 +56,21 @@ def deploy(
 
     framework_renderer(framework)  # before a search is spent on it
     backend_renderer(backend)
-    is_local = backend == LOCAL
+    is_local, has_own = backend == LOCAL, (entry or entry_text) is not None
     request = DeployRequest(
         backend=backend,
         device=device,
         num_steps=num_steps,
         data_path=_absolute(data) if is_local else data,
         checkpoint_folder=_absolute(checkpoints) if is_local and checkpoints != NO_CHECKPOINTS else checkpoints,
-        entry_text=None if entry is None else decoded(read_bytes(entry, "program"), entry, kind="Python"),
+        entry_text=entry_text if entry is None else decoded(read_bytes(entry, "program"), entry, kind="Python"),
         entry_arguments=tuple(arguments),
         port=DEFAULT_PORT if port is None else port,
         zone=zone,
     )
     chosen = _plan_of(problem, framework, plan)
     prediction = predict_plan(problem, chosen, framework_facts(framework))
-    more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and entry is None else {}
+    more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and not has_own else {}
     return bundle(problem, chosen, prediction, request, version=version("crosszone"), more_files=more_files)
 
 

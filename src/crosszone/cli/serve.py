@@ -1,0 +1,78 @@
+"""`crosszone serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crosszone.cli.options import AsJson, IsVerbose, number_from
+
+MOST_PORT = 65535
+
+
+def serve(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", parser=number_from(0, "--port", 8000), help="0: any free one.")
+    ] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Tokens that requests must show, one a line.", show_default=False),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.", show_default=False)
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.", show_default=False)] = None,
+    is_behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy on this machine ends TLS.", show_default=False)
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=number_from(1, "--workers", 2),
+            help="Processes for quick questions, and as many for long ones; left out: one a core.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    is_verbose: IsVerbose = False,
+) -> None:
+    """Answer the verbs over HTTP, under /api/v1.
+
+    Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for --token-file,
+    and for TLS or a proxy. The address is printed; the log is on standard error, with --json as JSON lines. The exit code is 4 where the port
+    is taken.
+    """
+    from crosszone.cli import console
+    from crosszone.errors import PreflightFailed, SpecError
+
+    if port > MOST_PORT:
+        raise SpecError.of(f"there is no port {port}.", where="--port", hint=f"Take one up to {MOST_PORT}.")
+    try:
+        from crosszone.server.options import ServeOptions
+        from crosszone.server.run import serve as serve_until_stopped
+    except ModuleNotFoundError as error:
+        hint = "Install it: pip install 'crosszone[server]'."
+        raise PreflightFailed.of(f"the web server is not installed: {error}.", hint=hint, code="missing") from None
+    options = ServeOptions(
+        host=host,
+        port=port,
+        token_file=token_file,
+        tls_certificate=tls_cert,
+        tls_key=tls_key,
+        is_behind_proxy=is_behind_proxy,
+        num_workers=workers,
+        as_json=as_json,
+    )
+
+    def tell(address: str) -> None:
+        if as_json:
+            console.write_json({"schema_version": 1, "url": address})
+        else:
+            console.write_text(f"CrossZone answers at {address}/api/v1; Ctrl-C stops it.\n")
+        console.flush()
+
+    serve_until_stopped(options, tell)

@@ -1,0 +1,140 @@
+"""OpenAPI 3.1 of the server: what each operation takes, every status that it may answer, and examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+
+from crosszone.server.body import CSV, JSON
+from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
+from crosszone.server.results import result_schemas
+from crosszone.server.schemas import JOB_FILE, job_schemas, reference
+from crosszone.server.verbs import JOB, VERBS, Verb
+from crosszone.server.work import GZIP
+
+API_PATH = "/api/v1"
+DESCRIPTION = """The verbs of the command line over HTTP. An answer has the very JSON that the command prints with
+`--json`: base units, names as in the job file. Errors are RFC 9457, all of them at once."""
+TABLE_EXAMPLE = "id,model,gpu,num_gpus,tp,pp,dp,step_seconds\n"
+_ALWAYS = (401, 421, 500, 503)
+_OF_VERBS = (400, 408, 413, 415, 422)
+_ERRORS = {
+    "catalog": (404, 422),
+    "catalog_entry": (404,),
+    "schema": (),
+    "healthz": (),
+    "readyz": (),
+    "metrics": (),
+}
+_SUMMARIES = {
+    "catalog": "What a job file can name, with sources",
+    "catalog_entry": "All facts of one GPU, model, region or framework",
+    "schema": "JSON Schema of the job file",
+    "healthz": "Whether the server runs",
+    "readyz": "Whether all workers have loaded what they need",
+    "metrics": "Figures for Prometheus",
+}
+
+
+def operation(name: str) -> dict[str, Any]:
+    """What the route `name` is told about itself."""
+    verb = next((verb for verb in VERBS if verb.name == name), None)
+    statuses = _ALWAYS + (_ERRORS[name] if verb is None else _OF_VERBS)
+    found: dict[str, Any] = {
+        "operation_id": name,
+        "name": name,
+        "response_class": Response,
+        "summary": _SUMMARIES[name] if verb is None else verb.summary,
+        "responses": {
+            200: _success(name) if verb is None else _verb_success(verb),
+            **(
+                {304: {"description": "The client has it already."}}
+                if name in ("catalog", "catalog_entry", "schema")
+                else {}
+            ),
+            **{status: _problem(status) for status in sorted(statuses)},
+        },
+    }
+    if verb is not None:
+        found |= {"description": verb.description, "openapi_extra": {"requestBody": _request_body(verb)}}
+    return found
+
+
+def describe(app: FastAPI, job_schema: dict[str, Any]) -> dict[str, Any]:
+    """The document."""
+    found = get_openapi(
+        title=app.title, version=app.version, openapi_version="3.1.0", description=DESCRIPTION, routes=app.routes
+    )
+    components = found.setdefault("components", {})
+    components["schemas"] = {
+        **result_schemas(),
+        **job_schemas(job_schema),
+        **{_request_name(verb): _request_schema(verb) for verb in VERBS},
+        "ProblemDetails": problem_schema(),
+    }
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    found["security"] = [{}, {"token": []}]
+    for path in found["paths"].values():
+        for each in path.values():
+            if "422" in each["responses"]:  # the framework describes its own kind of answer
+                each["responses"]["422"] = _problem(422)
+    return found
+
+
+def _request_body(verb: Verb) -> dict[str, Any]:
+    content: dict[str, Any] = {JSON: {"schema": reference(_request_name(verb)), "example": verb.example}}
+    if verb.name == "validate":
+        content[CSV] = {"schema": {"type": "string"}, "example": TABLE_EXAMPLE}
+    return {"required": True, "content": content}
+
+
+def _request_name(verb: Verb) -> str:
+    return f"{verb.name.capitalize()}Request"
+
+
+def _request_schema(verb: Verb) -> dict[str, Any]:
+    properties = {option.name: option.schema() for option in verb.options}
+    if JOB in verb.options:
+        text = {"type": "string", "description": "Its YAML text."}
+        properties["job"] = {"anyOf": [reference(JOB_FILE), text], "description": JOB.meaning}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [option.name for option in verb.options if option.is_required],
+        "properties": properties,
+    }
+
+
+def _verb_success(verb: Verb) -> dict[str, Any]:
+    content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}}
+    if verb.name == "deploy":
+        content[GZIP] = {"schema": {"type": "string", "contentMediaType": GZIP}}
+    return {"description": "The answer.", "content": content, "headers": _HEADERS}
+
+
+def _success(name: str) -> dict[str, Any]:
+    contents: dict[str, dict[str, Any]] = {
+        "catalog": {JSON: {"schema": reference("Catalog")}},
+        "catalog_entry": {JSON: {"schema": reference("Catalog")}},
+        "schema": {"application/schema+json": {"schema": {"type": "object"}}},
+        "metrics": {"text/plain": {"schema": {"type": "string"}}},
+    }
+    status = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+    return {
+        "description": "The answer.",
+        "content": contents.get(name, {JSON: {"schema": status}}),
+        "headers": _HEADERS,
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    kinds: list[Kind] = [kind for kind in KINDS if kind.status == status]
+    content: dict[str, Any] = {MEDIA_TYPE: {"schema": reference("ProblemDetails")}}
+    if status == 503:  # also what readyz says
+        content[JSON] = {"schema": {"type": "object"}}
+    return {"description": ", or: ".join(kind.english for kind in kinds) + ".", "content": content, "headers": _HEADERS}
+
+
+_HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}

@@ -1,0 +1,28 @@
+"""What `crosszone serve` is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How the server is reached, and what it may use."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    """0: any free one."""
+    token_file: Path | None = None
+    """Tokens, one a line; None: whoever reaches the address may ask."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    is_behind_proxy: bool = False
+    """Whether a proxy on this machine ends TLS."""
+    num_workers: int | None = None
+    """Processes for quick questions, and as many for long ones; None: one a core."""
+    as_json: bool = False
+    """Whether the log is JSON lines."""

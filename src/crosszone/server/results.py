@@ -1,0 +1,92 @@
+"""JSON Schemas of what verbs answer: those of the nouns, with what `service` puts beside their fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crosszone.server.schemas import noun_schemas, reference
+
+
+def result_schemas() -> dict[str, Any]:
+    """The schemas of all answers, by name."""
+    from crosszone.core.answer import Answer
+    from crosszone.core.bundle import Agent
+    from crosszone.core.framework_choice import FrameworkChoice
+    from crosszone.core.prediction import Prediction
+    from crosszone.core.simulation import Simulation
+    from crosszone.core.validation import SkippedRow, ValidatedRow
+    from crosszone.core.whatif import WhatIf
+    from crosszone.core.why import Why
+
+    schemas = noun_schemas(
+        Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow
+    )
+    prediction = schemas["Prediction"]["properties"]
+    prediction |= {"plan": reference("Plan"), "checks": _list(reference("Check"))}
+    schemas["WhatIf"]["properties"] |= {"base": reference("Prediction"), "changed": reference("Prediction")}
+    schemas["Simulation"]["properties"] |= {
+        "fits": {"type": "boolean"},
+        "plan": reference("Plan"),
+        "detail": {"type": "object", "description": "The timeline, where it was asked for."},
+    }
+    schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
+    return {**schemas, "Bundle": _bundle(), "Validation": _validation(), **_catalogs()}
+
+
+def _bundle() -> dict[str, Any]:
+    file = {
+        "type": "object",
+        "required": ["path", "sha256", "is_executable", "text"],
+        "properties": {
+            "path": _TEXT,
+            "sha256": _TEXT,
+            "is_executable": {"type": "boolean"},
+            "text": _TEXT,
+        },
+    }
+    properties = {
+        "schema_version": _WHOLE,
+        "files": _list(file),
+        "world_size": _WHOLE,
+        "agents": _list(reference("Agent")),
+        "changes": {"type": "array", "maxItems": 0, "description": "Of a folder, which the command line writes."},
+        "assumed": _list(_TEXT),
+        "warnings": _list(_TEXT),
+    }
+    return {"type": "object", "description": "All files of a deployment.", "required": list(properties)} | {
+        "properties": properties
+    }
+
+
+def _validation() -> dict[str, Any]:
+    properties = {
+        "schema_version": _WHOLE,
+        "rows": _list(reference("ValidatedRow")),
+        "skipped": _list(reference("SkippedRow")),
+        "warnings": _list(_TEXT),
+        "summary": {"type": "object"},
+    }
+    return {"type": "object", "description": "Predicted against measured.", "required": list(properties)} | {
+        "properties": properties
+    }
+
+
+def _catalogs() -> dict[str, Any]:
+    entry = {"type": "object", "required": ["name"], "properties": {"name": _TEXT}}
+    return {
+        "Catalog": {
+            "type": "object",
+            "description": "Entries under the name of their kind: gpus, models, regions or frameworks.",
+            "required": ["schema_version"],
+            "properties": {"schema_version": _WHOLE},
+            "additionalProperties": _list(entry),
+        }
+    }
+
+
+_TEXT = {"type": "string"}
+_WHOLE = {"type": "integer"}
+
+
+def _list(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": schema}

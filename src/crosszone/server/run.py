@@ -1,0 +1,114 @@
+"""Starts the server and stops it: the socket, the signals, the log."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from crosszone.errors import PreflightFailed, SpecError
+from crosszone.server.access import access
+from crosszone.server.app import application, pools
+from crosszone.server.log import start_log
+from crosszone.server.options import ServeOptions
+
+BACKLOG = 512
+"""Connections that wait to be taken."""
+STOPPING_SECONDS = 10
+"""What requests in flight are given to end."""
+KEEP_ALIVE_SECONDS = 15
+
+
+def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
+    """Answer until SIGTERM or Ctrl-C; `on_start` is told the address as soon as it answers.
+
+    SpecError where it would be reached by others without token and TLS; PreflightFailed where the port is taken.
+    KeyboardInterrupt after Ctrl-C.
+    """
+    allowed = access(options)
+    listening = _listening_socket(options)
+    is_tls = options.tls_certificate is not None
+    workers = pools(options.num_workers)
+    config = uvicorn.Config(
+        application(allowed, workers, is_tls=is_tls),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
+        proxy_headers=options.is_behind_proxy,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOPPING_SECONDS,
+        ws="none",
+        lifespan="on",
+    )
+    start_log(as_json=options.as_json)
+    address = _address(options, listening.getsockname()[1])
+    # The web server ends in peace at both signals, and then raises them again for whoever was there before it.
+    before = signal.signal(signal.SIGTERM, _ignore)
+    try:
+        _Server(config, lambda: on_start(address)).run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self.on_start()
+
+
+def _listening_socket(options: ServeOptions) -> socket.socket:
+    """Bound here, so that a port that is taken is told in our words. PreflightFailed, SpecError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            options.host.strip("[]"), options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        message = f'"{options.host}" is no address of this machine: {error.strerror}.'
+        raise SpecError.of(message, where="--host", hint="Write 127.0.0.1, or an address of this machine.") from None
+    # With the protocol: asyncio turns Nagle's delay off only where it is named, and each answer takes 40 ms more with it.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _cannot_listen(options, error) from None
+    return listening
+
+
+def _cannot_listen(options: ServeOptions, error: OSError) -> PreflightFailed:
+    place = f"{options.host}, port {options.port}"
+    if error.errno == errno.EADDRINUSE:
+        hint = f"Stop what listens there, or take another: --port {options.port + 1}, or --port 0 for any free one."
+        return PreflightFailed.of(f"{place}: another program listens there.", where="--port", hint=hint, code="taken")
+    if error.errno == errno.EACCES:
+        hint = "Take a port from 1024 on, and let a proxy listen at lower ones."
+        return PreflightFailed.of(f"{place}: this user may not listen there.", where="--port", hint=hint)
+    where, hint = "--host", "Write 127.0.0.1, or an address of this machine."
+    return PreflightFailed.of(f"cannot listen at {place}: {error.strerror}.", where=where, hint=hint)
+
+
+def _address(options: ServeOptions, port: int) -> str:
+    scheme = "http" if options.tls_certificate is None else "https"
+    host = f"[{options.host}]" if ":" in options.host.strip("[]") else options.host
+    return f"{scheme}://{host}:{port}"
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """Nothing is left to do: the server has stopped."""

@@ -1,0 +1,216 @@
+"""The verbs that can be asked for, and what each may be told: the options of the command line, by the same names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+MOST_PLANS = 1000
+MOST_SLICES = 20_000
+MOST_TEXTS = 1000
+MOST_CHARACTERS = 2**20
+
+FLAG, WHOLE, TEXT, TEXTS, OBJECT, TEXT_OR_OBJECT = "flag", "whole", "text", "texts", "object", "text_or_object"
+"""Kinds of values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One key of a request."""
+
+    name: str
+    kind: str
+    meaning: str
+    example: Any = None
+    is_required: bool = False
+    most: int | None = None
+    """Of a whole number; the least is 1."""
+    choices: tuple[str, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        text: dict[str, Any] = {"type": "string", "maxLength": MOST_CHARACTERS}
+        schemas: dict[str, dict[str, Any]] = {
+            FLAG: {"type": "boolean"},
+            WHOLE: {"type": "integer", "minimum": 1, **({} if self.most is None else {"maximum": self.most})},
+            TEXT: {**text, **({"enum": list(self.choices)} if self.choices else {})},
+            TEXTS: {"type": "array", "items": text, "maxItems": MOST_TEXTS},
+            OBJECT: {"type": "object"},
+            TEXT_OR_OBJECT: {"anyOf": [text, {"type": "object"}]},
+        }
+        return {**schemas[self.kind], "description": self.meaning}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb."""
+
+    name: str
+    summary: str
+    description: str
+    options: tuple[Option, ...]
+    is_long: bool
+    """Whether it may search or render for seconds, and so waits behind its like."""
+    result: str
+    """Name of the schema of its answer."""
+    example: dict[str, Any]
+    """Of a request."""
+
+
+JOB = Option(
+    name="job",
+    kind=TEXT_OR_OBJECT,
+    meaning="The job file: an object with its keys, or its YAML text. It may name no files.",
+    is_required=True,
+)
+PLAN = Option(
+    name="plan",
+    kind=OBJECT,
+    meaning="A plan, or a prediction that has one, or an answer of plan, whose first is taken; the job's own if left "
+    "out.",
+)
+CALIBRATION = Option(name="calibration", kind=OBJECT, meaning="What `crosszone calibrate` wrote.")
+HYPOTHETICAL = Option(
+    name="hypothetical", kind=FLAG, meaning="Take a plan that its framework cannot express, as an order of work."
+)
+
+EXAMPLE_JOB = {
+    "model": "llama-3-8b",
+    "workload": {"sequence_length": 8192, "global_batch_size": 128, "train_tokens": "100B"},
+    "cluster": {
+        "zones": [
+            {"name": "east", "nodes": [{"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 8}]},
+            {"name": "west", "nodes": [{"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 8}]},
+        ],
+        "links": [{"between": ["east", "west"], "bandwidth": "10 Gbit/s", "rtt": "30 ms"}],
+    },
+    "framework": {"name": "megatron"},
+    "plan": {"tp": 2, "pp": 2, "dp": 4, "microbatch_size": 1, "recompute": "selective"},
+}
+
+VERBS = (
+    Verb(
+        name="predict",
+        summary="Predict time, memory and money of the job's plan",
+        description="A degree that follows from the others may be left out. Where the plan does not fit in memory, the "
+        "prediction is whole all the same: look at `memory.fits`.",
+        options=(JOB, HYPOTHETICAL, CALIBRATION),
+        is_long=False,
+        result="Prediction",
+        example={"job": EXAMPLE_JOB},
+    ),
+    Verb(
+        name="plan",
+        summary="Find the best plans for a job",
+        description="Ranked, with reasons, beside the best plan in one zone alone. Where nothing fits, `plans` is "
+        "empty and `verdict` says why. With `why` or `frameworks` the answer is that of the question.",
+        options=(
+            JOB,
+            Option(name="top", kind=WHOLE, meaning="How many plans to give, at most.", most=MOST_PLANS, example=5),
+            Option(
+                name="sensitivity",
+                kind=FLAG,
+                meaning="Search again with other links, nodes, GPUs and batches; takes some dozen times as long.",
+            ),
+            Option(name="gpu", kind=TEXTS, meaning="GPUs that `sensitivity` tries everywhere."),
+            Option(
+                name="why",
+                kind=TEXT_OR_OBJECT,
+                meaning='Say why not this plan: "tp=8,pp=4,zones=east+west", or a plan.',
+            ),
+            Option(name="frameworks", kind=FLAG, meaning="Say which framework to take."),
+            CALIBRATION,
+        ),
+        is_long=True,
+        result="Answer",
+        example={"job": {key: value for key, value in EXAMPLE_JOB.items() if key != "plan"}, "top": 3},
+    ),
+    Verb(
+        name="whatif",
+        summary="Show what a change of a job does to every number",
+        description="The plan stays as it is, but for what `set` changes of it. Without `set`: what bounds the step, "
+        "and which single changes would save most.",
+        options=(
+            JOB,
+            Option(name="set", kind=TEXTS, meaning='Values that are others, each "KEY=VALUE".'),
+            PLAN,
+            CALIBRATION,
+        ),
+        is_long=False,
+        result="WhatIf",
+        example={"job": EXAMPLE_JOB, "set": ["links.*.bandwidth=20 Gbit/s"]},
+    ),
+    Verb(
+        name="simulate",
+        summary="Play one step of the job's plan",
+        description="Who works, waits and sends when. Without a plan the best is searched.",
+        options=(
+            JOB,
+            PLAN,
+            Option(
+                name="detail",
+                kind=WHOLE,
+                meaning="Also the timeline in at most this many slices, neighbours merged.",
+                most=MOST_SLICES,
+            ),
+            HYPOTHETICAL,
+            CALIBRATION,
+        ),
+        is_long=True,
+        result="Simulation",
+        example={"job": EXAMPLE_JOB, "detail": 200},
+    ),
+    Verb(
+        name="deploy",
+        summary="Give the files that run the job's plan as they are",
+        description="JSON with the texts of all files, or, with `Accept: application/gzip`, a tar.gz of the folder "
+        "`bundle`. Nothing is kept.",
+        options=(
+            JOB,
+            Option(
+                name="framework",
+                kind=TEXT,
+                meaning="ddp, fsdp, deepspeed, megatron, torchtitan or horovod.",
+                is_required=True,
+            ),
+            Option(
+                name="backend",
+                kind=TEXT,
+                meaning="local, bare, ssh, mpi, slurm, kubernetes or skypilot.",
+                is_required=True,
+            ),
+            PLAN,
+            Option(name="entry", kind=TEXT, meaning="Text of a program of your own in place of our trainer."),
+            Option(name="arguments", kind=TEXTS, meaning="Passed on to `entry`."),
+            Option(name="device", kind=TEXT, meaning="cpu: to try a bundle out.", choices=("cuda", "cpu")),
+            Option(name="steps", kind=WHOLE, meaning="In place of train_tokens.", most=10**9),
+            Option(
+                name="data", kind=TEXT, meaning="Tokens, at this absolute path on every node; synthetic if left out."
+            ),
+            Option(
+                name="checkpoints",
+                kind=TEXT,
+                meaning='Folder that all nodes see, an absolute path; "none": no checkpoints.',
+            ),
+            Option(name="port", kind=WHOLE, meaning="Where ranks meet; 29500.", most=65535),
+            Option(name="zone", kind=TEXT, meaning="Only the piece of this zone."),
+            CALIBRATION,
+        ),
+        is_long=True,
+        result="Bundle",
+        example={"job": EXAMPLE_JOB, "framework": "megatron", "backend": "slurm", "steps": 10},
+    ),
+    Verb(
+        name="validate",
+        summary="Compare predictions with measured runs",
+        description="The table is the body itself, as text/csv, or `table` of a JSON body.",
+        options=(
+            Option(name="table", kind=TEXT, meaning="The text of a CSV table of measured runs.", is_required=True),
+            Option(name="all_qualities", kind=FLAG, meaning="Count rows of quality C too."),
+            CALIBRATION,
+        ),
+        is_long=True,
+        result="Validation",
+        example={"table": "id,model,gpu,num_gpus,tp,pp,dp,step_seconds\n"},
+    ),
+)

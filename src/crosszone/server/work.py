@@ -1,0 +1,204 @@
+"""What a worker process does: one verb of a request, as the bytes of its answer."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import gzip
+import io
+import json
+import os
+import signal
+import tarfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from crosszone import service
+from crosszone.errors import CrossZoneError
+
+if TYPE_CHECKING:
+    from crosszone.core.bundle import Bundle
+    from crosszone.core.plan import Plan
+    from crosszone.core.problem import Problem
+
+JSON = "application/json"
+GZIP = "application/gzip"
+NUM_BASES = 32
+"""Jobs that a worker remembers between two what-ifs: finding the plan of one takes much longer than a change."""
+FEWEST_NEW_OBJECTS = 50_000
+"""Before garbage is looked for, as on the command line."""
+
+Request = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The answer of a verb."""
+
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashed:
+    """A mistake of ours: what the log is told."""
+
+    text: str
+
+
+Outcome = Done | CrossZoneError | Crashed
+
+
+def serve_pipe(connection: Connection, niceness: int) -> None:
+    """Answer (verb, request) after (verb, request) until the other end of the pipe is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then stops its workers
+    os.nice(niceness)
+    gc.set_threshold(FEWEST_NEW_OBJECTS)
+    while True:
+        try:
+            verb, request = connection.recv()
+        except EOFError:
+            return
+        connection.send(outcome(verb, request))
+
+
+def outcome(verb: str, request: Request) -> Outcome:
+    """What comes of a request; nothing is raised."""
+    try:
+        answer = VERBS[verb](request)
+    except CrossZoneError as error:
+        return error
+    except Exception:  # noqa: BLE001 - the last stop before the log
+        return Crashed(text=traceback.format_exc())
+    if isinstance(answer, Done):
+        return answer
+    return Done(media_type=JSON, content=json.dumps(answer, ensure_ascii=False, allow_nan=False).encode())
+
+
+def predict(request: Request) -> Any:
+    """Prediction JSON."""
+    ranked = service.predict(_problem(request), is_hypothetical=request.get("hypothetical", False))
+    return service.prediction_json(ranked)
+
+
+def plan(request: Request) -> Any:
+    """Plan JSON; with `why` or `frameworks` the JSON of those."""
+    problem = _problem(request)
+    if "why" in request:
+        return service.why_json(service.received_why(problem, request["why"], where="--why"))
+    if request.get("frameworks"):
+        return service.framework_choice_json(service.frameworks(problem))
+    answer = service.plan(problem, top=request.get("top", service.DEFAULT_TOP))
+    if request.get("sensitivity") or request.get("gpu"):
+        answer = service.sensitivity(answer, gpus=request.get("gpu", ()))
+    return service.answer_json(answer)
+
+
+def whatif(request: Request) -> Any:
+    """Whatif JSON."""
+    base = _base(json.dumps({key: request.get(key) for key in ("job", "plan", "calibration")}, sort_keys=False))
+    return service.whatif_json(service.whatif(base, request.get("set", ())))
+
+
+def simulate(request: Request) -> Any:
+    """Simulate JSON."""
+    timeline = service.simulate(_problem(request), _plan(request), is_hypothetical=request.get("hypothetical", False))
+    return service.simulation_json(timeline, max_slices=request.get("detail"))
+
+
+def deploy(request: Request) -> Any:
+    """Deploy JSON with the texts of the files, or with `archive` all of them in one."""
+    bundle = service.deploy(
+        _problem(request),
+        framework=request["framework"],
+        backend=request["backend"],
+        plan=_plan(request),
+        device=request.get("device", "cuda"),
+        num_steps=request.get("steps"),
+        data=request.get("data"),
+        checkpoints=request.get("checkpoints"),
+        entry_text=request.get("entry"),
+        arguments=request.get("arguments", ()),
+        port=request.get("port"),
+        zone=request.get("zone"),
+    )
+    if request.get("archive"):
+        return Done(media_type=GZIP, content=_archive(bundle))
+    value = service.bundle_json(bundle, ())
+    value["files"] = [{**file, "text": one.text} for file, one in zip(value["files"], bundle.files, strict=True)]
+    return value
+
+
+def validate(request: Request) -> Any:
+    """Validate JSON."""
+    table = request["table"]
+    data = base64.b64decode(request["table_base64"]) if table is None else table.encode()
+    found = service.validate_bytes(
+        data, where="table", all_qualities=request.get("all_qualities", False), calibrations=_calibrations(request)
+    )
+    return service.validation_json(found)
+
+
+def catalog(request: Request) -> Any:
+    """Catalog JSON."""
+    kind = request["kind"]
+    return {"schema_version": 1, kind: service.catalog_json(service.catalog(kind, request.get("name")))}
+
+
+def schema(request: Request) -> Any:
+    """JSON Schema of the job file."""
+    return service.job_schema()
+
+
+def warm(request: Request) -> Any:
+    """Load what verbs need, before somebody waits for it."""
+    service.whatif(service.whatif_base(service.received_job(service.starter_job())))
+    gc.collect()
+    gc.freeze()
+    return None
+
+
+VERBS: dict[str, Callable[[Request], Any]] = {
+    verb.__name__: verb for verb in (predict, plan, whatif, simulate, deploy, validate, catalog, schema, warm)
+}
+
+
+def _problem(request: Request) -> Problem:
+    problem = service.received_problem(request["job"])
+    calibrations = _calibrations(request)
+    return service.calibrated(problem, calibrations) if calibrations else problem
+
+
+def _calibrations(request: Request) -> Any:
+    value = request.get("calibration")
+    return () if value is None else service.received_calibrations(value, where="--calibration")
+
+
+def _plan(request: Request) -> Plan | None:
+    value = request.get("plan")
+    return None if value is None else service.received_plan(value, where="--plan")
+
+
+@lru_cache(maxsize=NUM_BASES)
+def _base(text: str) -> Any:
+    """A job with its plan and prediction. Its text is the key, because a mapping cannot be one."""
+    request = json.loads(text)
+    job = service.received_job(request["job"])
+    return service.whatif_base(job, plan=_plan(request), calibrations=_calibrations(request))
+
+
+def _archive(bundle: Bundle) -> bytes:
+    """A tar.gz whose bytes depend on the files alone."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for file in bundle.files:
+            data = file.text.encode()
+            member = tarfile.TarInfo(f"bundle/{file.path}")
+            member.size = len(data)
+            member.mode = 0o755 if file.is_executable else 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)

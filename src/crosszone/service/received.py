@@ -1,0 +1,55 @@
+"""What came over a network instead of from a file: it names no files, and plans and calibrations are in it whole."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from crosszone.errors import SpecError
+
+if TYPE_CHECKING:
+    from crosszone.core.calibration import Calibration
+    from crosszone.core.plan import Plan
+    from crosszone.core.problem import Problem
+    from crosszone.core.why import Why
+    from crosszone.spec import JobFile
+
+
+def received_job(job: str | dict[str, Any]) -> JobFile:
+    """A job file as text or as a mapping with its keys, for `whatif_base`. SpecError."""
+    from crosszone.spec import open_job, open_job_text
+
+    return open_job_text(job) if isinstance(job, str) else open_job(job)
+
+
+def received_problem(job: str | dict[str, Any]) -> Problem:
+    """The problem that a job file states, as text or as a mapping with its keys. SpecError."""
+    from crosszone.planner.names import read_named
+
+    return read_named(received_job(job))
+
+
+def received_plan(value: dict[str, Any], *, where: str) -> Plan:
+    """The plan in `value`, in what `predict` prints, or the first in what `plan` prints. SpecError."""
+    from crosszone.spec.plan_file import read_plan
+
+    return read_plan(json.dumps(value), where=where)
+
+
+def received_calibrations(value: dict[str, Any], *, where: str) -> tuple[Calibration, ...]:
+    """The calibrations in the content of a calibration file. SpecError, with everything that is wrong in it."""
+    from crosszone.verify.calibration_file import read_calibrations
+
+    return read_calibrations(json.dumps(value), where=where)
+
+
+def received_why(problem: Problem, asked: str | dict[str, Any], *, where: str) -> Why:
+    """`service.why` of degrees, as "tp=8,pp=4", or of a plan. SpecError, InfeasiblePlan."""
+    from crosszone.planner.why import why, why_plan
+
+    if not isinstance(asked, str):
+        return why_plan(problem, received_plan(asked, where=where), "plan")
+    if asked.partition("#")[0].endswith(".json"):
+        hint = 'Send the plan itself, or degrees, as "tp=8,pp=4".'
+        raise SpecError.of(f'"{asked}" is a file, which a request may not name.', where=where, hint=hint)
+    return why(problem, asked)
