@@ -43,8 +43,8 @@ def serve(
     """Answer the verbs over HTTP, under /api/v1.
 
     Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for --token-file,
-    and for TLS or a proxy. The address is printed; the log is on standard error, with --json as JSON lines. The exit code is 4 where the port
-    is taken.
+    and for TLS or a proxy. The address is printed; the log is on standard error, with --json as JSON lines. The exit
+    code is 4 where the port is taken.
     """
     from crosszone.cli import console
     from crosszone.errors import PreflightFailed, SpecError

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crosszone.server.access import Access
+from crosszone.server.app import Pools, application
+from crosszone.server.pool import Pool
+from crosszone.server.work import Crashed, Done, outcome
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class InlinePool(Pool):
+    """Does a worker's work in this process."""
+
+    def __init__(self):
+        super().__init__(num_workers=1, num_waiting=0, limit_seconds=60.0)
+        self.is_ready = True
+
+    async def answer(self, verb, request):
+        found = outcome(verb, request)
+        if isinstance(found, Crashed):
+            raise RuntimeError(found.text)
+        if not isinstance(found, Done):
+            raise found
+        return found
+
+
+def inline_application(access: Access | None = None):
+    pool = InlinePool()
+    return application(access or Access(), Pools(quick=pool, long=pool))
+
+
+@pytest.fixture(scope="session")
+def app():
+    return inline_application()
+
+
+@pytest.fixture(scope="session")
+def ask(app):
+    """Sends one request to the application, or to another one as `to`."""
+
+    def send(method, path, *, to=None, **more):
+        async def exchange():
+            transport = httpx.ASGITransport(app=to or app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request(method, path, **more)
+
+        return asyncio.run(exchange())
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def post(ask):
+    def send(verb, body, **more):
+        return ask("POST", f"/api/v1/{verb}", json=body, **more)
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def example():
+    return (ROOT / "examples/single-zone-llama-3-8b-8xh100.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,234 @@
+"""Every route gives what the command prints."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from crosszone import service
+from crosszone.cli.app import app as command
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples/single-zone-llama-3-8b-8xh100.yaml"
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml"))
+TABLE = "id,model,gpu,num_gpus,gpus_per_node,tp,pp,dp,sequence_length,global_batch_size,microbatch_size,step_seconds\n"
+
+
+def printed(*arguments):
+    """What a command prints with --json."""
+    result = CliRunner().invoke(command, [*map(str, arguments), "--json"])
+    return json.loads(result.stdout)
+
+
+def same(value, other):
+    """Whether two values are the same text as JSON, the clock apart."""
+    for each in (value, other):
+        each.get("search", {}).pop("elapsed_seconds", None)
+    return json.dumps(value) == json.dumps(other)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_predictions_are_those_of_the_command(post, path):
+    text = path.read_text(encoding="utf-8")
+    result = CliRunner().invoke(command, ["predict", str(path), "--json"])
+    response = post("predict", {"job": text})
+    if result.exception is None or isinstance(result.exception, SystemExit):
+        assert response.status_code == 200
+        assert same(response.json(), json.loads(result.stdout))
+    else:  # an error that only `main` turns into JSON
+        assert response.status_code == 422
+        told = [(each["code"], each["message"], each["hint"]) for each in response.json()["errors"]]
+        assert told == [(each.code, each.message, each.hint) for each in result.exception.findings]
+
+
+def test_plans_are_those_of_the_command(post, example):
+    assert same(post("plan", {"job": example, "top": 2}).json(), printed("plan", EXAMPLE, "--top", 2))
+
+
+def test_why_is_that_of_the_command(post, example):
+    asked = "tp=8"
+    assert same(post("plan", {"job": example, "why": asked}).json(), printed("plan", EXAMPLE, "--why", asked))
+
+
+def test_frameworks_are_those_of_the_command(post, example):
+    assert same(post("plan", {"job": example, "frameworks": True}).json(), printed("plan", EXAMPLE, "--frameworks"))
+
+
+def test_changes_are_those_of_the_command(post, example):
+    setting = "workload.sequence_length=4096"
+    assert same(post("whatif", {"job": example, "set": [setting]}).json(), printed("whatif", EXAMPLE, "--set", setting))
+    assert same(post("whatif", {"job": example}).json(), printed("whatif", EXAMPLE))
+
+
+def test_timelines_are_those_of_the_command(post, example):
+    assert same(post("simulate", {"job": example, "detail": 20}).json(), printed("simulate", EXAMPLE, "--detail", 20))
+
+
+def test_saved_plans_are_sent_whole(post, example):
+    answer = post("plan", {"job": example, "top": 2}).json()
+    whole, alone = (post("simulate", {"job": example, "plan": each}).json() for each in (answer, answer["plans"][0]))
+    assert whole == alone == post("simulate", {"job": example, "plan": answer["plans"][0]["plan"]}).json()
+    assert whole["plan"] == answer["plans"][0]["plan"]
+
+
+def test_bundles_are_those_of_the_command(post, example, tmp_path):
+    options = {"framework": "fsdp", "backend": "bare", "steps": 3, "checkpoints": "none"}
+    value = post("deploy", {"job": example, **options}).json()
+    flags = [text for key, each in options.items() for text in (f"--{key}", each)]
+    command_value = printed("deploy", EXAMPLE, "-o", tmp_path / "b", *flags)
+    for file in value["files"]:
+        assert (tmp_path / "b" / file["path"]).read_text(encoding="utf-8") == file.pop("text")
+    assert {**value, "changes": None} == {**command_value, "changes": None}
+
+
+def test_a_bundle_as_an_archive_has_the_same_files_and_bytes(post, example):
+    body = {"job": example, "framework": "fsdp", "backend": "bare", "steps": 3, "checkpoints": "none"}
+    headers = {"Accept": "application/gzip"}
+    response = post("deploy", body, headers=headers)
+    assert response.headers["content-type"] == "application/gzip"
+    assert response.content == post("deploy", body, headers=headers).content
+    files = post("deploy", body).json()["files"]
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(response.content))) as archive:
+        packed = {member.name: member for member in archive.getmembers()}
+        assert packed.keys() == {f"bundle/{file['path']}" for file in files}
+        for file in files:
+            member = packed[f"bundle/{file['path']}"]
+            assert archive.extractfile(member).read().decode() == file["text"]
+            assert bool(member.mode & 0o100) == file["is_executable"]
+
+
+def test_a_program_of_ones_own_is_sent_as_text(post, example):
+    body = {"job": example, "framework": "ddp", "backend": "bare", "entry": "print(1)\n", "arguments": ["--x"]}
+    files = {file["path"]: file["text"] for file in post("deploy", {**body, "framework": "fsdp"}).json()["files"]}
+    assert "print(1)\n" in files.values()
+
+
+def test_tables_are_validated_as_text_and_as_json(ask, post):
+    table = TABLE + "r1,llama-3-8b,h100-sxm5-80gb,8,8,1,1,8,8192,128,1,10.0\n"
+    as_json = post("validate", {"table": table})
+    as_text = ask("POST", "/api/v1/validate", content=table.encode(), headers={"Content-Type": "text/csv"})
+    assert as_json.status_code == as_text.status_code == 200
+    expected = service.validation_json(service.validate_bytes(table.encode(), where="table"))
+    assert as_json.json() == as_text.json() == expected
+    assert as_json.json()["summary"]["num_table_rows"] == 1
+
+
+def test_a_table_that_is_none_is_refused(post, ask):
+    assert post("validate", {"table": "a,b\n1,2\n"}).status_code == 422
+    response = ask("POST", "/api/v1/validate", content=b"\xff", headers={"Content-Type": "text/csv"})
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "malformed")
+
+
+def test_the_schema_is_that_of_the_job_file(ask):
+    response = ask("GET", "/api/v1/schema")
+    assert response.json() == service.job_schema()
+    again = ask("GET", "/api/v1/schema", headers={"If-None-Match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("kind", ["gpus", "models", "regions", "frameworks"])
+def test_catalogs_are_those_of_the_command_whole_and_in_pages(ask, kind):
+    whole = ask("GET", f"/api/v1/catalog/{kind}").json()
+    assert same(dict(whole), printed("catalog", kind))
+    path, entries = f"/api/v1/catalog/{kind}?limit=17", []
+    while path:
+        response = ask("GET", path)
+        assert len(response.json()[kind]) <= 17
+        entries += response.json()[kind]
+        path = response.links.get("next", {}).get("url")
+    assert entries == whole[kind]
+
+
+def test_one_entry_by_name_and_alias(ask):
+    assert ask("GET", "/api/v1/catalog/gpus/a100-sxm4-80gb").json() == printed("catalog", "gpus", "a100-sxm4-80gb")
+    assert ask("GET", "/api/v1/catalog/regions/alibaba").json() == printed("catalog", "regions", "alibaba")
+
+
+@pytest.mark.parametrize("path", ["gpus/h1000", "regions/nowhere:x", "planets", "planets/mars"])
+def test_unknown_names_are_not_found(ask, path):
+    response = ask("GET", f"/api/v1/catalog/{path}")
+    assert response.status_code == 404
+    assert response.json()["type"].endswith(":not-found")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=100000", "cursor=!!", "cursor=eA"])
+def test_pages_that_are_none_are_refused(ask, query):
+    response = ask("GET", f"/api/v1/catalog/gpus?{query}")
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["where"] == query.partition("=")[0]
+
+
+def test_what_is_watched(ask):
+    assert ask("GET", "/healthz").json() == ask("GET", "/readyz").json() == {"status": "ok"}
+    text = ask("GET", "/metrics").text
+    assert 'crosszone_http_requests_total{method="GET",route="/healthz",status="200"}' in text
+    assert 'crosszone_pending_requests{pool="quick"} 0.0' in text
+
+
+def test_a_plan_that_does_not_fit_is_an_answer(post):
+    job = json.loads(json.dumps(SMALL))
+    job["model"], job["plan"] = "llama-3.1-405b", {"tp": 8, "pp": 1, "dp": 1}
+    response = post("predict", {"job": job})
+    assert response.status_code == 200
+    assert response.json()["memory"]["fits"] is False
+
+
+def test_an_infeasible_request_is_422_of_a_type_of_its_own(post):
+    response = post("deploy", {"job": {**SMALL, "model": "llama-3.1-405b"}, "framework": "ddp", "backend": "bare"})
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:crosszone:problem:infeasible"
+
+
+SMALL = {
+    "model": "llama-3-8b",
+    "workload": {"sequence_length": 8192, "global_batch_size": 8},
+    "cluster": {"zones": [{"name": "a", "nodes": [{"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 8}]}]},
+}
+
+
+def test_no_request_names_a_file(post, tmp_path):
+    secret = tmp_path / "config.json"
+    secret.write_text('{"secret": 1}')
+    plans = tmp_path / "PLANS.json"
+    plans.write_text(json.dumps(post("plan", {"job": SMALL}).json()))
+    asked = [
+        ("predict", {"job": {**SMALL, "model": str(secret)}}),
+        ("predict", {"job": str(secret)}),
+        ("predict", {"job": f"model: {secret}\n"}),
+        ("whatif", {"job": SMALL, "set": [f"model={secret}"]}),
+        ("whatif", {"job": SMALL, "plan": str(plans)}),
+        ("plan", {"job": SMALL, "why": str(plans)}),
+        ("plan", {"job": SMALL, "why": f"{plans}#1"}),
+        ("predict", {"job": SMALL, "calibration": str(secret)}),
+        ("deploy", {"job": SMALL, "framework": "fsdp", "backend": "local", "data": "tokens.bin"}),
+        ("deploy", {"job": SMALL, "framework": "fsdp", "backend": "local", "checkpoints": "../x"}),
+        ("validate", {"table": str(secret)}),
+    ]
+    for verb, body in asked:
+        response = post(verb, body)
+        assert response.status_code == 422, (verb, body)
+        assert "secret" not in response.text.replace(str(secret), "")
+
+
+def test_a_program_is_text_and_no_path(post, tmp_path):
+    secret = tmp_path / "secret.py"
+    secret.write_text("PASSWORD = 1\n")
+    body = {"job": SMALL, "framework": "fsdp", "backend": "bare", "entry": str(secret)}
+    assert "PASSWORD" not in post("deploy", body).text
+
+
+def test_a_calibration_is_sent_whole_and_its_errors_have_pointers(post):
+    response = post("predict", {"job": SMALL, "calibration": {"schema_version": 1, "calibrations": [{"gpu": 3}]}})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"].startswith("/calibration/calibrations/0")
+
+
+def test_the_archive_is_not_asked_for_by_a_key(post):
+    response = post("deploy", {"job": SMALL, "framework": "fsdp", "backend": "bare", "archive": True})
+    assert response.status_code == 422
