@@ -11,13 +11,12 @@ from crosszone.server.body import CSV, JSON
 from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
 from crosszone.server.results import result_schemas
 from crosszone.server.schemas import JOB_FILE, job_schemas, reference
-from crosszone.server.verbs import JOB, VERBS, Verb
+from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS, Verb
 from crosszone.server.work import GZIP
 
 API_PATH = "/api/v1"
 DESCRIPTION = """The verbs of the command line over HTTP. An answer has the very JSON that the command prints with
 `--json`: base units, names as in the job file. Errors are RFC 9457, all of them at once."""
-TABLE_EXAMPLE = "id,model,gpu,num_gpus,tp,pp,dp,step_seconds\n"
 _ALWAYS = (401, 421, 500, 503)
 _OF_VERBS = (400, 408, 413, 415, 422)
 _ERRORS = {

@@ -88,6 +88,11 @@ EXAMPLE_JOB = {
     "plan": {"tp": 2, "pp": 2, "dp": 4, "microbatch_size": 1, "recompute": "selective"},
 }
 
+TABLE_EXAMPLE = (
+    "id,model,gpu,n_gpus,gpus_per_node,tp,pp,dp,seq_len,global_batch,micro_batch,step_seconds\n"
+    "r1,llama-3-8b,h100-sxm5-80gb,8,8,1,1,8,8192,128,1,10.0\n"
+)
+
 VERBS = (
     Verb(
         name="predict",
@@ -211,6 +216,6 @@ VERBS = (
         ),
         is_long=True,
         result="Validation",
-        example={"table": "id,model,gpu,num_gpus,tp,pp,dp,step_seconds\n"},
+        example={"table": TABLE_EXAMPLE},
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import gzip
 import io
@@ -135,10 +134,11 @@ def deploy(request: Request) -> Any:
 
 def validate(request: Request) -> Any:
     """Validate JSON."""
-    table = request["table"]
-    data = base64.b64decode(request["table_base64"]) if table is None else table.encode()
     found = service.validate_bytes(
-        data, where="table", all_qualities=request.get("all_qualities", False), calibrations=_calibrations(request)
+        request["table"].encode(),
+        where="table",
+        all_qualities=request.get("all_qualities", False),
+        calibrations=_calibrations(request),
     )
     return service.validation_json(found)
 

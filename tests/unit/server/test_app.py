@@ -17,7 +17,7 @@ from crosszone.cli.app import app as command
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples/single-zone-llama-3-8b-8xh100.yaml"
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml"))
-TABLE = "id,model,gpu,num_gpus,gpus_per_node,tp,pp,dp,sequence_length,global_batch_size,microbatch_size,step_seconds\n"
+TABLE = "id,model,gpu,n_gpus,gpus_per_node,tp,pp,dp,seq_len,global_batch,micro_batch,step_seconds\n"
 
 
 def printed(*arguments):
@@ -104,8 +104,8 @@ def test_a_bundle_as_an_archive_has_the_same_files_and_bytes(post, example):
 
 
 def test_a_program_of_ones_own_is_sent_as_text(post, example):
-    body = {"job": example, "framework": "ddp", "backend": "bare", "entry": "print(1)\n", "arguments": ["--x"]}
-    files = {file["path"]: file["text"] for file in post("deploy", {**body, "framework": "fsdp"}).json()["files"]}
+    body = {"job": example, "framework": "fsdp", "backend": "bare", "entry": "print(1)\n", "arguments": ["--x"]}
+    files = {file["path"]: file["text"] for file in post("deploy", body).json()["files"]}
     assert "print(1)\n" in files.values()
 
 
