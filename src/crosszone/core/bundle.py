@@ -11,6 +11,8 @@ DEFAULT_PORT = 29500
 """torchrun's own."""
 NO_CHECKPOINTS = "none"
 TORCHRUN, HOROVODRUN = "torchrun", "horovodrun"
+MANIFEST_PATH, BUNDLE_KIND = "metadata.json", "crosszone-bundle"
+"""The file that lists all others, and what it says that they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

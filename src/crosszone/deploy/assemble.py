@@ -5,7 +5,18 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from crosszone.core.bundle import DEVICES, NO_CHECKPOINTS, Agent, Bundle, BundleFile, DeployRequest, Launch, Program
+from crosszone.core.bundle import (
+    BUNDLE_KIND,
+    DEVICES,
+    MANIFEST_PATH,
+    NO_CHECKPOINTS,
+    Agent,
+    Bundle,
+    BundleFile,
+    DeployRequest,
+    Launch,
+    Program,
+)
 from crosszone.core.codec import to_json
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
@@ -24,8 +35,6 @@ from crosszone.deploy.topology import cluster_text, hostfile_text
 from crosszone.deploy.trainer import ladder, trainer_assumptions
 from crosszone.errors import Finding, InfeasiblePlan, SpecError, UnknownName
 from crosszone.frameworks import supports
-
-MANIFEST_PATH = "metadata.json"
 
 
 def bundle(
@@ -217,7 +226,7 @@ def _manifest(
     asked = {name: value for name, value in to_json(request).items() if name != "entry_text"}
     value: dict[str, Any] = {
         "schema_version": 1,
-        "kind": "crosszone-bundle",
+        "kind": BUNDLE_KIND,
         "crosszone_version": version,
         "fingerprint": prediction.fingerprint,
         "framework": plan.framework,

@@ -1,14 +1,18 @@
 """A bundle in its folder: what would change, and how it gets there, whole or not at all."""
 
+import contextlib
 import difflib
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from crosszone.core.bundle import Bundle, BundleFile, FileChange
-from crosszone.deploy.assemble import MANIFEST_PATH
+from crosszone.core.bundle import BUNDLE_KIND, MANIFEST_PATH, Bundle, BundleFile, FileChange
 from crosszone.errors import Finding, SpecError
+
+COMPILED = "__pycache__"
+"""What Python makes beside sources that it imports: of no use without them."""
 
 
 def changes(bundle: Bundle, folder: Path) -> tuple[FileChange, ...]:
@@ -29,45 +33,82 @@ def changes(bundle: Bundle, folder: Path) -> tuple[FileChange, ...]:
 
 
 def write_bundle(bundle: Bundle, folder: Path, *, is_forced: bool = False) -> tuple[FileChange, ...]:
-    """Put `bundle` into `folder`, and tell what changed. What a run left there stays.
+    """Put `bundle` into `folder`, and tell what changed. What else is there stays: logs, checkpoints, the run's record.
 
-    Errors: SpecError where the folder holds something else, or files that somebody edited and `is_forced` is not set.
+    Errors: SpecError where the folder holds something else, or files that somebody wrote or edited where the bundle
+    has its own and `is_forced` is not set.
     """
+    folder = folder.resolve()  # a link stays a link, and `.` has a name
     if not folder.parent.is_dir():
         message = f'there is no folder "{folder.parent}".'
         raise SpecError.of(message, where=str(folder), hint="Make it first, or name another one.", code="unwritable")
     found = changes(bundle, folder)
-    edited = _edited(folder)
-    if edited and not is_forced:
-        raise SpecError(*edited)
-    if found:
-        _replace(bundle, folder)
+    touched = (*(() if is_forced else _edited(folder)), *_in_the_way(bundle, folder, is_forced=is_forced))
+    if touched:
+        raise SpecError(*touched)
+    if found and folder.exists():
+        _update(bundle, folder, found)
+    elif found:
+        _create(bundle, folder)
     return found
 
 
-def _replace(bundle: Bundle, folder: Path) -> None:
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+def _create(bundle: Bundle, folder: Path) -> None:
+    made = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         for file in bundle.files:
-            _write(new, file)
-        if not folder.exists():
-            new.rename(folder)
-            return
-        kept = _kept(folder)
-        folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            old.rename(folder)
-            raise
-        for path in kept:
-            if not (folder / path).exists():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (old / path).rename(folder / path)
-        shutil.rmtree(old)
+            _write(made, file)
+        made.rename(folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _update(bundle: Bundle, folder: Path, found: Sequence[FileChange]) -> None:
+    """One file after the other, each at once: who stands in the folder or reads a file of it is not disturbed.
+
+    All new files are written and all old ones copied before the first is touched; a failure takes back what was done.
+    """
+    beside = folder / f".{os.getpid()}.part"  # in the folder, which may be a file system of its own
+    new, old = beside / "new", beside / "old"
+    after = {file.path: file for file in bundle.files}
+    done: list[str] = []
+    try:
+        for change in found:
+            if change.path in after:
+                _write(new, after[change.path])
+            if (folder / change.path).is_file():
+                (old / change.path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(folder / change.path, old / change.path)
+        for path in _manifest_last(found):
+            done.append(path)
+            _put(new, folder, path)
+    except BaseException:
+        for path in done:
+            with contextlib.suppress(OSError):  # the others still
+                _put(old, folder, path)
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _manifest_last(found: Sequence[FileChange]) -> list[str]:
+    return sorted((change.path for change in found), key=lambda path: path == MANIFEST_PATH)
+
+
+def _put(source: Path, folder: Path, path: str) -> None:
+    """The file at `path` as `source` has it, or none."""
+    if (source / path).is_file():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).replace(folder / path)
+        return
+    (folder / path).unlink(missing_ok=True)
+    for parent in (folder / path).relative_to(folder).parents[:-1]:
+        _remove_if_empty(folder / parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and all(each.name == COMPILED for each in folder.iterdir()):
+        shutil.rmtree(folder)
 
 
 def _write(folder: Path, file: BundleFile) -> None:
@@ -86,7 +127,7 @@ def _manifest(folder: Path) -> dict[str, str]:
         files = {str(path): str(facts["sha256"]) for path, facts in value["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise _no_bundle(folder) from None
-    if value.get("kind") != "crosszone-bundle" or any(Path(path).is_absolute() or ".." in path for path in files):
+    if value.get("kind") != BUNDLE_KIND or any(Path(path).is_absolute() or ".." in path for path in files):
         raise _no_bundle(folder)
     return files
 
@@ -105,37 +146,32 @@ def _listed(folder: Path) -> tuple[str, ...]:
     return (*files, MANIFEST_PATH) if files else ()
 
 
-def _edited(folder: Path) -> tuple[Finding, ...]:
+def _edited(folder: Path) -> Iterator[Finding]:
     """Files whose content is not what the bundle brought."""
-    found = []
     for path, sha256 in _manifest(folder).items():
         text = _text(folder / path)
         if text is None or BundleFile(path=path, text=text).sha256 != sha256:
             what = "was removed" if text is None else "was edited"
-            found.append(
-                Finding(
-                    code="edited",
-                    where=str(folder / path),
-                    message=f"it {what} after it was rendered.",
-                    hint="--force renders it again; --diff shows the difference.",
-                )
+            yield Finding(
+                code="edited",
+                where=str(folder / path),
+                message=f"it {what} after it was rendered.",
+                hint="--force renders it again; --diff shows the difference.",
             )
-    return tuple(found)
 
 
-def _kept(folder: Path) -> tuple[str, ...]:
-    """What no bundle brought: whole folders where nothing in them is listed, else files."""
+def _in_the_way(bundle: Bundle, folder: Path, *, is_forced: bool) -> Iterator[Finding]:
+    """What is somebody's own where the bundle has a file; a folder even where `is_forced`."""
     listed = set(_listed(folder))
-    around = {parent.as_posix() for path in listed for parent in Path(path).parents}
-    found, left = [], [folder]
-    while left:
-        for each in left.pop().iterdir():
-            path = each.relative_to(folder).as_posix()
-            if each.is_dir() and not each.is_symlink() and path in around:
-                left.append(each)
-            elif path not in listed and each.name != "__pycache__":
-                found.append(path)
-    return tuple(found)
+    for file in bundle.files:
+        path = folder / file.path
+        if path.is_dir() or (path.exists() and file.path not in listed and not is_forced):
+            yield Finding(
+                code="in_the_way",
+                where=str(path),
+                message="no bundle brought it, but this one has a file there.",
+                hint="Move it away." if path.is_dir() else "Move it away; --force overwrites it.",
+            )
 
 
 def _text(path: Path) -> str | None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crosszone.core.bundle import BUNDLE_KIND, MANIFEST_PATH
 from crosszone.core.run import PredictedRun
 from crosszone.errors import Finding, SpecError
 
-MANIFEST_PATH = "metadata.json"
-KIND = "crosszone-bundle"
 TRAIN_CONFIG_PATH = "configs/train.json"
 REQUIREMENTS_PATH = "requirements.txt"
 RUN_PATH, STOP_PATH, STATUS_PATH, FETCH_PATH = (
@@ -72,7 +71,7 @@ def open_bundle(folder: Path) -> BundleFolder:
         raise SpecError.unreadable("bundle", str(folder), error) from None
     except ValueError:
         raise _no_bundle(folder) from None
-    if not isinstance(value, dict) or value.get("kind") != KIND:
+    if not isinstance(value, dict) or value.get("kind") != BUNDLE_KIND:
         raise _no_bundle(folder)
     try:
         return _read(folder.absolute(), value)

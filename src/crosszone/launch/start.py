@@ -7,6 +7,8 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from crosszone.core.run import RUNNING, STOPPED, Run
@@ -52,6 +54,22 @@ def start(folder: Path, *, python: str | None = None, is_forced: bool = False) -
         if bundle.backend == SSH:
             fetch_logs(bundle)  # of earlier runs: what comes after is this one's
         return _start(bundle, interpreter)
+
+
+@contextmanager
+def kept_idle(folder: Path) -> Iterator[None]:
+    """While it lasts, nothing runs of the bundle in `folder`, and nothing is started; no bundle is always idle.
+
+    Errors: PreflightFailed where a run of it is alive, here or on its nodes.
+    """
+    try:
+        bundle = open_bundle(folder)
+    except SpecError:
+        yield  # whoever means to use it says what is wrong with it
+        return
+    with only_one(bundle.logs):
+        _check_not_alive(bundle)
+        yield
 
 
 def _check_not_alive(bundle: BundleFolder) -> None:

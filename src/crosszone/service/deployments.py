@@ -84,11 +84,17 @@ def bundle_changes(bundle: Bundle, folder: str | Path) -> tuple[FileChange, ...]
 def write_bundle(bundle: Bundle, folder: str | Path, *, is_forced: bool = False) -> tuple[FileChange, ...]:
     """Put `bundle` into `folder`, whole or not at all; what changed. What a run left there stays.
 
-    SpecError where the folder holds something else, or files that somebody edited and `is_forced` is not set.
+    SpecError where the folder holds something else, or files that somebody edited and `is_forced` is not set;
+    PreflightFailed where a run of what it holds is alive and something would change.
     """
+    from crosszone.deploy.folder import changes
     from crosszone.deploy.folder import write_bundle as write
+    from crosszone.launch.start import kept_idle
 
-    return write(bundle, Path(folder), is_forced=is_forced)
+    if not changes(bundle, Path(folder)):
+        return ()
+    with kept_idle(Path(folder)):
+        return write(bundle, Path(folder), is_forced=is_forced)
 
 
 def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from crosszone.core.problem import Problem
     from crosszone.core.ranks import RankReport
 
-MANIFEST = "metadata.json"
 NEEDS = {
     "ddp": ("torch", "transformers"),
     "fsdp": ("torch", "transformers"),
@@ -150,7 +149,7 @@ def _of_problem(problem: Problem) -> ProbeRequest:
 
 
 def _of_bundle(folder: Path) -> ProbeRequest:
-    from crosszone.core.bundle import NO_CHECKPOINTS
+    from crosszone.core.bundle import MANIFEST_PATH, NO_CHECKPOINTS
     from crosszone.core.codec import from_json
     from crosszone.core.preflight import ProbedNode, ProbeRequest
     from crosszone.core.problem import Problem
@@ -158,7 +157,7 @@ def _of_bundle(folder: Path) -> ProbeRequest:
 
     manifest = _manifest(folder)
     asked = manifest["request"]
-    problem, plan = from_json(Problem, manifest["problem"], where=f"{folder}/{MANIFEST}: problem"), _plan(manifest)
+    problem, plan = from_json(Problem, manifest["problem"], where=f"{folder}/{MANIFEST_PATH}: problem"), _plan(manifest)
     found = agents(rank_grid(plan, problem.cluster), problem.cluster)
     by_node = {agent.node_key: agent for agent in reversed(found)}
     ordered = sorted(by_node.values(), key=lambda agent: agent.index)
@@ -192,10 +191,12 @@ def _of_bundle(folder: Path) -> ProbeRequest:
 
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
-    path = folder / MANIFEST
+    from crosszone.core.bundle import BUNDLE_KIND, MANIFEST_PATH
+
+    path = folder / MANIFEST_PATH
     try:
         value = json.loads(decoded(read_bytes(path, "bundle"), str(path), kind="JSON"))
-        if value["kind"] == "crosszone-bundle":
+        if value["kind"] == BUNDLE_KIND:
             return dict(value)
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, SpecError):
@@ -204,10 +205,11 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
 
 
 def _plan(manifest: Mapping[str, Any]) -> Any:
+    from crosszone.core.bundle import MANIFEST_PATH
     from crosszone.core.codec import from_json
     from crosszone.core.plan import Plan
 
-    return from_json(Plan, manifest["plan"], where=f"{MANIFEST}: plan")
+    return from_json(Plan, manifest["plan"], where=f"{MANIFEST_PATH}: plan")
 
 
 def _checkpoint_bytes(manifest: Mapping[str, Any]) -> float | None:

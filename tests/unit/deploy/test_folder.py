@@ -1,5 +1,6 @@
 """A bundle in its folder: whole or not at all, nothing of a person's is lost, and what would change is shown."""
 
+import dataclasses
 import json
 import os
 import stat
@@ -8,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from crosszone import service
+from crosszone.core.run import RUNNING, STOPPED, Run
 from crosszone.deploy.shipped import SCRIPTS
-from crosszone.errors import SpecError
+from crosszone.errors import PreflightFailed, SpecError
+from crosszone.launch.processes import identity
+from crosszone.launch.record import LOCK_FILE, read_run, write_run
 
 
 @pytest.fixture
@@ -18,7 +22,29 @@ def folder(job, written) -> Path:
 
 
 def all_files(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    """By path; the lock beside the logs is nobody's content."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE]
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+def live_run() -> Run:
+    """A run whose supervisor is this very process."""
+    supervisor = identity(os.getpid())
+    assert supervisor is not None
+    return Run(
+        run_id="20261121T000000Z-abc",
+        backend="bare",
+        framework="ddp",
+        world_size=3,
+        num_steps=10,
+        python="python3",
+        log_folder="logs/20261121T000000Z-abc",
+        log_sizes=(),
+        grace_seconds=30.0,
+        supervisor=supervisor,
+        started_seconds=0.0,
+        state=RUNNING,
+    )
 
 
 def test_every_file_is_in_the_manifest_with_its_hash(job, deployed, folder) -> None:
@@ -75,6 +101,82 @@ def test_what_somebody_edited_is_not_overwritten_without_force(job, deployed, fo
     assert (folder / "hostfile").exists()
 
 
+def test_nothing_is_written_under_a_live_run(job, deployed, folder) -> None:
+    (folder / "logs").mkdir()
+    write_run(folder / "logs", live_run())
+    before = all_files(folder)
+    for is_forced in (False, True):
+        with pytest.raises(PreflightFailed, match=f"process {os.getpid()}") as caught:
+            service.write_bundle(deployed(job, num_steps=20), folder, is_forced=is_forced)
+        assert caught.value.findings[0].code == "runs_already"
+    assert all_files(folder) == before
+    assert service.write_bundle(deployed(job), folder) == ()  # nothing would change
+    write_run(folder / "logs", dataclasses.replace(live_run(), state=STOPPED))
+    assert service.write_bundle(deployed(job, num_steps=20), folder)
+    assert read_run(folder / "logs") == dataclasses.replace(live_run(), state=STOPPED)
+
+
+def test_who_stands_in_the_folder_stays_in_it(job, deployed, folder, monkeypatch) -> None:
+    """Ranks that nobody recorded, as of `run_training.sh` by hand: their folder and open files are still the same."""
+    log = (folder / "logs").mkdir() or (folder / "logs/rank-0.log").open("w")
+    monkeypatch.chdir(folder)
+    inode = folder.stat().st_ino
+    service.write_bundle(deployed(job, num_steps=20), folder)
+    log.write("still here")
+    log.close()
+    assert Path("logs/rank-0.log").read_text() == "still here"
+    assert folder.stat().st_ino == Path.cwd().stat().st_ino == inode
+
+
+@pytest.mark.parametrize("name", [".", "./bundle/../../bundle/"])
+def test_a_folder_may_be_named_in_any_way(job, deployed, folder, monkeypatch, name) -> None:
+    (folder / "bundle").mkdir()
+    monkeypatch.chdir(folder)
+    assert service.write_bundle(deployed(job, num_steps=20), name)
+    assert json.loads((folder / "metadata.json").read_text())["request"]["num_steps"] == 20
+
+
+def test_a_link_to_a_folder_stays_a_link(job, deployed, folder, tmp_path) -> None:
+    link, new = tmp_path / "link", tmp_path / "new"
+    link.symlink_to(folder)
+    assert service.write_bundle(deployed(job, num_steps=20), link)
+    assert link.is_symlink()
+    assert json.loads((folder / "metadata.json").read_text())["request"]["num_steps"] == 20
+    new.symlink_to(tmp_path / "made")
+    assert service.write_bundle(deployed(job), new)
+    assert (tmp_path / "made/metadata.json").is_file()
+
+
+def test_what_somebody_put_where_a_file_belongs_is_not_lost(job, deployed, folder) -> None:
+    mine = folder / "run_training.sh"
+    mine.write_text("mine")
+    bundle = deployed(job, backend="local", device="cpu")
+    with pytest.raises(SpecError, match="no bundle brought it") as caught:
+        service.write_bundle(bundle, folder)
+    assert [(finding.code, finding.where) for finding in caught.value.findings] == [("in_the_way", str(mine))]
+    assert mine.read_text() == "mine"
+    service.write_bundle(bundle, folder, is_forced=True)
+    assert mine.read_text() == bundle.text("run_training.sh")
+
+
+def test_a_folder_where_a_file_belongs_is_refused_even_by_force(job, deployed, folder) -> None:
+    (folder / "run_training.sh").mkdir()
+    before = all_files(folder)
+    with pytest.raises(SpecError, match=r"Move it away\.$"):
+        service.write_bundle(deployed(job, backend="local", device="cpu"), folder, is_forced=True)
+    assert all_files(folder) == before
+
+
+def test_what_python_compiled_goes_with_its_sources(job, deployed, folder) -> None:
+    compiled = folder / "launch/zone-0/__pycache__"
+    compiled.mkdir()
+    (compiled / "x.pyc").write_bytes(b"")
+    (folder / "launch/zone-1/mine").touch()
+    service.write_bundle(deployed(job, backend="local", device="cpu"), folder)
+    assert not (folder / "launch/zone-0").exists()
+    assert os.listdir(folder / "launch/zone-1") == ["mine"]
+
+
 def test_what_a_run_left_stays(job, deployed, folder) -> None:
     for path in ("logs/rank-0.jsonl", "checkpoints/step-1/data", "configs/mine.json"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +216,24 @@ def test_a_failure_half_way_leaves_what_was_there(job, deployed, folder, monkeyp
         service.write_bundle(deployed(job, num_steps=20), folder)
     assert all_files(folder) == before
     assert os.listdir(folder.parent) == [folder.name]
+    with pytest.raises(OSError, match="No space left"):
+        service.write_bundle(deployed(job), folder.with_name("other"))
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_a_failure_between_two_files_takes_back_the_first(job, deployed, folder, monkeypatch) -> None:
+    before = all_files(folder)
+    replace = Path.replace
+
+    def failing(self, target):
+        if Path(target) == folder / "metadata.json":
+            raise OSError(5, "Input/output error")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        service.write_bundle(deployed(job, backend="local", device="cpu", num_steps=20), folder)
+    assert all_files(folder) == before
 
 
 def test_an_empty_folder_is_filled_and_a_missing_parent_named(job, deployed, tmp_path) -> None:
