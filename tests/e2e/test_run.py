@@ -199,3 +199,18 @@ def test_a_detached_run_is_followed_and_stopped_with_its_state_saved(deployed) -
     assert stopped["measurement"]["num_steps"] == events[-1]["step"] - 1
     assert not processes_below(folder)
     assert crosszone("stop", str(folder)).returncode == 0
+
+
+def test_a_stop_that_cannot_save_says_so(deployed) -> None:
+    folder = deployed(num_steps=1_000_000)
+    assert crosszone("run", str(folder), "--detach").returncode == 0
+    until(lambda: (service.run_status(folder).step or 0) > 2, "the third step")
+    (folder / "checkpoints").write_text("a file, where checkpoints should be\n")
+    done = crosszone("stop", str(folder), "--json")
+    assert done.returncode == 1
+    stopped = json.loads(done.stdout)
+    assert stopped["state"] == "unsaved"
+    unsaved = stopped["run"]["unsaved"]
+    assert (unsaved["first_step"], unsaved["last_step"], unsaved["rank"]) == (1, stopped["step"], 0)
+    assert unsaved["reason"].startswith("NotADirectoryError: [Errno 20]")
+    assert not processes_below(folder)

@@ -89,9 +89,9 @@ def _followed(folder: Path) -> RunStatus:
             stopped = service.stop_run(folder)
         except KeyboardInterrupt:
             stopped = service.stop_run(folder, is_forced=True)
-        is_sure = stopped.state == "stopped"
-        console.note(f"Stopped at step {stopped.step or 0}; no process is left." if is_sure else stopped.reason)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        is_well = stopped.state == "stopped"
+        console.note(f"Stopped at step {stopped.step or 0}; no process is left." if is_well else stopped.reason)
+        raise typer.Exit(EXIT_INTERRUPTED if is_well else EXIT_FAILED) from None
 
 
 @contextmanager

@@ -22,6 +22,7 @@ STATE_WORDS = {
     "ended": "Ended",
     "failed": "Failed",
     "stopped": "Stopped",
+    "unsaved": "Stopped without saving",
     "submitted": "Submitted",
     "lost": "Lost",
 }

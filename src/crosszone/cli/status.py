@@ -7,15 +7,15 @@ import typer
 from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.run import EXIT_FAILED, BundleFolder
 
-BAD_STATES = ("failed", "lost")
+BAD_STATES = ("failed", "unsaved", "lost")
 
 
 def status(folder: BundleFolder, as_json: AsJson = False, is_verbose: IsVerbose = False) -> None:
     """Show how the newest run of the bundle in DIR stands.
 
-    Its state is `never_started`, `running`, `ended`, `failed`, `stopped`, `submitted` (to a scheduler that is not
-    followed) or `lost` (its processes are gone, or its nodes cannot be seen, and nobody wrote how it ended). The exit
-    code is 1 where it is failed or lost.
+    Its state is `never_started`, `running`, `ended`, `failed`, `stopped`, `unsaved` (stopped, but its checkpoint could
+    not be written), `submitted` (to a scheduler that is not followed) or `lost` (its processes are gone, or its nodes
+    cannot be seen, and nobody wrote how it ended). The exit code is 1 where it is failed, unsaved or lost.
     """
     from crosszone import service
     from crosszone.cli import console

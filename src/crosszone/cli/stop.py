@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from crosszone.cli.options import AsJson, IsVerbose
-from crosszone.cli.run import BundleFolder
+from crosszone.cli.run import EXIT_FAILED, BundleFolder
+
+NOT_WELL = ("unsaved", "lost")
 
 
 def stop(
@@ -19,7 +21,8 @@ def stop(
     """Stop the newest run of the bundle in DIR.
 
     Ranks are asked to end their step and save; what is left after the time that this may take is ended by force.
-    Nothing happens where nothing runs. The exit code is 1 where a process cannot be ended.
+    Nothing happens where nothing runs. The exit code is 1 where a process cannot be ended or seen, or where the ranks
+    could not save.
     """
     from crosszone import service
     from crosszone.cli import console
@@ -31,3 +34,5 @@ def stop(
         from crosszone.cli.show_run import run_view
 
         console.write(*run_view(found))
+    if found.state in NOT_WELL:
+        raise typer.Exit(EXIT_FAILED)

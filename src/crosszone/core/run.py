@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from crosszone.core.measurement import Measurement
 
 NEVER_STARTED, RUNNING, ENDED, FAILED = "never_started", "running", "ended", "failed"
-STOPPED, SUBMITTED, LOST = "stopped", "submitted", "lost"
-RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, SUBMITTED, LOST)
-"""`submitted`: a scheduler has it, and we do not follow; `lost`: nobody wrote how it ended, or it runs unseen."""
+STOPPED, UNSAVED, SUBMITTED, LOST = "stopped", "unsaved", "submitted", "lost"
+RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, UNSAVED, SUBMITTED, LOST)
+"""`unsaved`: stopped, but its checkpoint was not written; `submitted`: a scheduler has it, and we do not follow;
+`lost`: nobody wrote how it ended, or it runs unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,18 @@ class RunFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnsavedSteps:
+    """Steps that a stopped run trained and that are in no checkpoint: the next start trains them again."""
+
+    first_step: int
+    last_step: int
+    rank: int | None
+    """The one that could not save; None where none told."""
+    reason: str
+    """Why they are not saved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What `logs/run.json` holds: the newest run of a bundle."""
 
@@ -60,11 +73,13 @@ class Run:
     started_seconds: float
     """Since 1970, UTC."""
     state: str
-    """running | ended | failed | stopped | submitted | lost"""
+    """running | ended | failed | stopped | unsaved | submitted | lost"""
     ended_seconds: float | None = None
     exit_code: int | None = None
     """Of the program that starts the ranks."""
     failure: RunFailure | None = None
+    unsaved: UnsavedSteps | None = None
+    """None where all was saved, or the trainer does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

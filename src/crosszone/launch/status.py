@@ -7,7 +7,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from crosszone.core.run import ENDED, FAILED, LOST, NEVER_STARTED, RUNNING, STOPPED, SUBMITTED, Run, RunStatus
+from crosszone.core.run import (
+    ENDED,
+    FAILED,
+    LOST,
+    NEVER_STARTED,
+    RUNNING,
+    STOPPED,
+    SUBMITTED,
+    UNSAVED,
+    Run,
+    RunStatus,
+    UnsavedSteps,
+)
 from crosszone.launch.backends import fetch_logs, node_states
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.processes import is_alive, marked
@@ -115,7 +127,16 @@ def _ending(run: Run) -> str:
         return f"run_training.sh has handed it to {run.backend}, which knows the rest; its words are in the log."
     if run.state == LOST:
         return "It was asked to stop, but not everywhere with success; `crosszone logs DIR` shows where it may run on."
-    return "It was asked to stop." if run.state == STOPPED else ""
+    if run.state not in (STOPPED, UNSAVED):
+        return ""
+    return "It was asked to stop." + ("" if run.unsaved is None else _unsaved(run.unsaved))
+
+
+def _unsaved(unsaved: UnsavedSteps) -> str:
+    first, last = unsaved.first_step, unsaved.last_step
+    steps = f"Step {last} is" if first == last else f"Steps {first} to {last} are"
+    who = "" if unsaved.rank is None else f"rank {unsaved.rank}: "
+    return f" {steps} in no checkpoint: {who}{unsaved.reason.rstrip('.')}."
 
 
 def _failed(run: Run) -> str:

@@ -40,6 +40,12 @@ class RankSteps:
     """(step, of it waiting for tokens) by number, each as it was logged last: a restart repeats some."""
     first_steps: set[int] = field(default_factory=set)
     """The first one after each start."""
+    last_step: int = 0
+    """The newest that is done since its newest start."""
+    saved_step: int = 0
+    """The newest that a checkpoint holds, as far as it told since then."""
+    problem: str = ""
+    """Why it could not save."""
 
     def read(self) -> None:
         """Take in the lines that were added; half a line waits for its rest."""
@@ -61,16 +67,24 @@ class RankSteps:
             return
         if not isinstance(record, dict):
             return
-        if record.get("event") == "start":
+        event = record.get("event")
+        if event == "start":
             self.start = record
             self.first_steps.add(record["first_step"])
-        elif record.get("event") == "step":
+            self.last_step = self.saved_step = record["first_step"] - 1
+            self.problem = ""
+        elif event == "step":
             self._take_step(record)
+        elif event == "checkpoint":
+            self.saved_step = record.get("step", self.saved_step)  # a program of one's own may say it otherwise
+        elif event == "unsaved":
+            self.problem = str(record.get("reason", ""))
 
     def _take_step(self, record: dict[str, Any]) -> None:
         step = record["step"]
         self.first = self.first or record
         self.newest = record
+        self.last_step = step
         self.peak_bytes = max(self.peak_bytes, record["memory"]["peak_bytes"])
         self.seconds.pop(step, None)  # so that the order is that of the log
         self.seconds[step] = record["step_seconds"], record["data_seconds"]

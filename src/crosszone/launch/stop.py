@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import time
 from pathlib import Path
 
-from crosszone.core.run import LOST, RUNNING, STOPPED, SUBMITTED, Run, RunStatus
+from crosszone.core.run import LOST, RUNNING, SUBMITTED, Run, RunStatus
 from crosszone.errors import CrossZoneError
-from crosszone.launch.backends import LOCAL, node_states, run_program
+from crosszone.launch.backends import LOCAL, fetch_logs, node_states, run_program
 from crosszone.launch.bundle_folder import STOP_PATH, BundleFolder, open_bundle
+from crosszone.launch.ending import as_stopped
 from crosszone.launch.processes import is_alive, kill_marked, marked, send, wait_unmarked
 from crosszone.launch.record import read_run, write_run
 from crosszone.launch.status import NODE_RUNS, status
+from crosszone.launch.step_log import rank_steps
 from crosszone.launch.supervisor import FORCE
 
 WAIT_SECONDS = 0.1
@@ -69,7 +70,7 @@ def _end_leftovers(bundle: BundleFolder, run: Run, *, is_forced: bool) -> None:
     if newest is not None and newest.run_id == run.run_id and newest.state == RUNNING:
         if bundle.backend != LOCAL and bundle.has(STOP_PATH):
             run_program(bundle, STOP_PATH)
-        write_run(bundle.logs, dataclasses.replace(newest, state=STOPPED, ended_seconds=time.time()))
+        _write_stopped(bundle, newest, is_forced=is_forced)
 
 
 def _end_elsewhere(bundle: BundleFolder, run: Run) -> None:
@@ -78,4 +79,10 @@ def _end_elsewhere(bundle: BundleFolder, run: Run) -> None:
     if is_unsure or NODE_RUNS in (node_states(bundle) or {}).values():
         run_program(bundle, STOP_PATH)
     if is_unsure:
-        write_run(bundle.logs, dataclasses.replace(run, state=STOPPED, ended_seconds=time.time()))
+        _write_stopped(bundle, run)
+
+
+def _write_stopped(bundle: BundleFolder, run: Run, *, is_forced: bool = False) -> None:
+    is_seen = fetch_logs(bundle)
+    ranks = rank_steps(bundle.logs, run.log_sizes)
+    write_run(bundle.logs, as_stopped(run, ranks, is_forced=is_forced, is_seen=is_seen))

@@ -15,10 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from crosszone.core.run import ENDED, FAILED, LOST, STOPPED, SUBMITTED, Run
+from crosszone.core.run import ENDED, FAILED, SUBMITTED, Run
 from crosszone.errors import CrossZoneError
 from crosszone.launch.backends import FOLLOWED, OUTPUT_FILE, RANK_FOLDER, SSH, fetch_logs, launchers
 from crosszone.launch.bundle_folder import RUN_PATH, STOP_PATH, BundleFolder, open_bundle
+from crosszone.launch.ending import as_stopped
 from crosszone.launch.failure import first_failure
 from crosszone.launch.processes import MARK, kill_marked, marked, send, wait_unmarked
 from crosszone.launch.record import read_run, write_measurement, write_run
@@ -117,13 +118,20 @@ class Supervisor:
         self._is_all_stopped = done.returncode == 0
 
     def _finish(self, code: int) -> None:
-        self._fetch()
-        measured = measurement(rank_steps(self.bundle.logs, self.run.log_sizes))
-        write_measurement(self.bundle.logs, measured)
-        failure = None
+        is_fetched = self._fetch()
+        ranks = rank_steps(self.bundle.logs, self.run.log_sizes)
+        write_measurement(self.bundle.logs, measurement(ranks))
         if self._is_stopping:
-            state = STOPPED if self._is_all_stopped else LOST
-        elif code == 0:
+            is_seen = self._is_all_stopped and is_fetched
+            ended = as_stopped(self.run, ranks, is_forced=self._is_forced, is_seen=is_seen, exit_code=code)
+        else:
+            ended = self._ended(code)
+        write_run(self.bundle.logs, ended)
+
+    def _ended(self, code: int) -> Run:
+        """The record of a run that ended by itself."""
+        failure = None
+        if code == 0:
             state = ENDED if self.bundle.backend in FOLLOWED else SUBMITTED
         else:
             state = FAILED
@@ -133,12 +141,13 @@ class Supervisor:
                 folder=self.bundle.folder,
                 exit_code=code,
             )
-        ended = dataclasses.replace(self.run, state=state, ended_seconds=time.time(), exit_code=code, failure=failure)
-        write_run(self.bundle.logs, ended)
+        return dataclasses.replace(self.run, state=state, ended_seconds=time.time(), exit_code=code, failure=failure)
 
-    def _fetch(self) -> None:
-        if not fetch_logs(self.bundle):
+    def _fetch(self) -> bool:
+        is_fetched = fetch_logs(self.bundle)
+        if not is_fetched:
             sys.stderr.write("cannot fetch the logs of all nodes\n")
+        return is_fetched
 
     def _stop(self, number: int, frame: object) -> None:
         self._is_stopping = True

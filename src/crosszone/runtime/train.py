@@ -24,6 +24,7 @@ from crosszone.runtime.checkpoint import (
     Manifest,
     check_continues,
     newest_checkpoint,
+    problem,
     random_state,
     save_checkpoint,
     set_random_state,
@@ -217,13 +218,17 @@ class _Run:
             state_fingerprint=self._state_fingerprint,
             files=(),
         )
-        path = save_checkpoint(
-            self._checkpoints,
-            self.world,
-            manifest,
-            write=lambda aside: self._engine.save(aside, random_state(self.world)),
-            num_kept=self.config.checkpoint.num_kept,
-        )
+        try:
+            path = save_checkpoint(
+                self._checkpoints,
+                self.world,
+                manifest,
+                write=lambda aside: self._engine.save(aside, random_state(self.world)),
+                num_kept=self.config.checkpoint.num_kept,
+            )
+        except BaseException as error:  # torch's CheckpointException is no Exception
+            self.telemetry.event("unsaved", step=num_done, reason=problem(error))
+            raise
         seconds = time.perf_counter() - started
         self.telemetry.event("checkpoint", step=num_done, path=path.name, checkpoint_seconds=seconds)
 
@@ -257,6 +262,7 @@ class _Run:
             num_microbatches=max(world.rank_microbatches),
             global_batch_tokens=config.global_batch_tokens,
             first_step=num_done + 1,
+            saves=self._checkpoints is not None,
             attempt=world.attempt,
             device=torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else "cpu",
             torch_version=torch.__version__,

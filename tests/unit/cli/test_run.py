@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def test_a_detached_run_is_stopped_by_its_folder(run, bundle) -> None:
     assert stopped.code == 0
     assert stopped.out.startswith("Stopped: It was asked to stop.")
     assert run("stop", str(bundle), "--force", "--json").json["state"] == "stopped"
+
+
+UNSAVED = WRITE_STEPS.replace('"first_step": 1,', '"first_step": 1, "saves": true,') + "; touch logs/ready; sleep 600"
+
+
+def test_a_stop_that_could_not_save_exits_with_1(run, bundle) -> None:
+    program(bundle, UNSAVED)
+    assert run("run", str(bundle), "--detach").code == 0
+    while not (bundle / "logs/ready").exists():
+        time.sleep(0.02)
+    stopped = run("stop", str(bundle))
+    assert stopped.code == 1
+    assert stopped.out.startswith("Stopped without saving: It was asked to stop. Steps 1 to 2 are in no checkpoint:")
+    assert run("status", str(bundle)).code == 1
+    assert run("status", str(bundle), "--json").json["run"]["unsaved"]["last_step"] == 2
 
 
 def test_ctrl_c_stops_the_run_and_a_second_one_forces_it(run, bundle, monkeypatch) -> None:

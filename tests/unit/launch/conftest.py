@@ -52,7 +52,7 @@ def _step(number: int, seconds: float, *, rank: int = 0, **more: Any) -> str:
     return json.dumps(record) + "\n"
 
 
-def _start(first_step: int = 1) -> str:
+def _start(first_step: int = 1, **more: Any) -> str:
     """A line as the trainer logs a start."""
     record = {
         "event": "start",
@@ -64,6 +64,7 @@ def _start(first_step: int = 1) -> str:
         "global_batch_tokens": 400,
         "first_step": first_step,
         "device": "cpu",
+        **more,
     }
     return json.dumps(record) + "\n"
 

@@ -1,7 +1,9 @@
 """Start, status, stop, logs: with real processes, in place of ranks a shell program."""
 
 import dataclasses
+import json
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -161,6 +163,23 @@ def test_stopping_asks_first_and_twice_does_no_harm(make) -> None:
     assert (found.state, found.reason) == ("stopped", "It was asked to stop.")
     assert "saved\n" in list(log_text(folder))
     assert marked(run.run_id) == ()
+    assert stop(folder) == found
+
+
+def test_stopping_is_no_success_where_saving_failed(make, start, step) -> None:
+    reason = "OSError: [Errno 28] No space left on device"
+    lines = start(saves=True) + step(1, 0.5) + step(2, 0.5)
+    failed = json.dumps({"event": "unsaved", "step": 2, "reason": reason})
+    folder = make(
+        f"mkdir -p logs; cat >logs/rank-0.jsonl <<'END'\n{lines}END\n"
+        f"failed={shlex.quote(failed)}; trap 'echo \"$failed\" >>logs/rank-0.jsonl; exit 1' TERM\n"
+        "touch logs/ready; sleep 600 & wait"
+    )
+    start_run(folder)
+    ready(folder)
+    found = stop(folder)
+    assert found.state == "unsaved"
+    assert found.reason == f"It was asked to stop. Steps 1 to 2 are in no checkpoint: rank 0: {reason}."
     assert stop(folder) == found
 
 

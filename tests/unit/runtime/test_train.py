@@ -20,6 +20,8 @@ from crosszone.errors import CrossZoneError, SpecError
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from torch.distributed.checkpoint.api import CheckpointException  # noqa: E402 - needs torch
+
 from crosszone.runtime import checkpoint  # noqa: E402 - needs torch
 from crosszone.runtime.checkpoint import MANIFEST, read_manifest, whole_checkpoints  # noqa: E402 - needs torch
 from crosszone.runtime.identity import digest, outliers  # noqa: E402 - needs torch
@@ -180,6 +182,23 @@ def test_a_signal_ends_the_step_saves_and_leaves(whole, tmp_path, monkeypatch) -
     assert [row["step"] for row in lines(tmp_path, "stopped")] == [1]
     assert main([str(path)]) == 0
     assert losses(tmp_path) == losses(whole)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_logged_with_the_reason(whole, tmp_path) -> None:
+    assert [row["saves"] for row in lines(whole, "start")] == [True]
+    (tmp_path / "checkpoints").write_text("in the way")
+    with pytest.raises(FileExistsError):
+        train(CONFIG, folder=tmp_path)
+    (row,) = lines(tmp_path, "unsaved")
+    assert row["step"] == 2
+    assert row["reason"].startswith("FileExistsError: [Errno 17] File exists: ")
+
+
+def test_of_what_torch_gathers_from_ranks_the_first_is_told() -> None:
+    gathered = CheckpointException("write", {1: (OSError(28, "No space left on device"), None)})
+    assert checkpoint.problem(gathered) == "OSError: [Errno 28] No space left on device"
+    assert checkpoint.problem(RuntimeError("first\nsecond")) == "RuntimeError: first"
+    assert checkpoint.problem(TimeoutError()) == "TimeoutError"
 
 
 def test_mistakes_are_told_without_a_traceback(tmp_path, capsys) -> None:
