@@ -1,5 +1,6 @@
 """A bundle from a problem, its plan and its prediction: rendered, never executed."""
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from types import ModuleType
@@ -17,7 +18,7 @@ from crosszone.core.bundle import (
     Launch,
     Program,
 )
-from crosszone.core.codec import to_json
+from crosszone.core.codec import fingerprint, to_json
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
@@ -56,21 +57,19 @@ def bundle(
     _check_plan(plan, prediction, request)
     _check_zone(plan, request)
     program = framework.program(problem, plan, prediction, request)
-    launch = _addressed(_launch(problem, plan, prediction, request, program), chosen)
-    impossible = tuple(chosen.problems(launch))
-    if impossible:
-        raise InfeasiblePlan(*impossible)
-    missing = (*_missing(launch, request, chosen), *_unknown_to(chosen, launch), *text_problems(launch, request))
-    if missing:
-        raise SpecError(*missing)
+    launch = _launch(problem, plan, prediction, request, program)
+    _check_launch(_addressed(launch, chosen), request, chosen)
+
+    def training_files(launch: Launch) -> dict[str, str]:
+        own = framework.files(problem, plan, prediction, request, launch)
+        return {**own, **_common(launch, request, framework, program), **(more_files or {})}
+
+    # Some backends make addresses out of the identity: it is of the files as they are without.
+    identity = fingerprint(request.backend, launch, training_files(launch))
+    launch = _addressed(dataclasses.replace(launch, identity=identity), chosen)
     assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch), *program.assumed)
     warnings = (*prediction.warnings, *environment_warnings(problem, plan, request.device), *program.warnings)
-    files = {
-        **framework.files(problem, plan, prediction, request, launch),
-        **chosen.render(launch),
-        **_common(launch, request, framework, program),
-        **(more_files or {}),
-    }
+    files = {**training_files(launch), **chosen.render(launch)}
     for language, path in (("en", "README.md"), ("zh", "README.zh.md")):
         files[path] = readme_text(
             language,
@@ -98,6 +97,15 @@ def _check_plan(plan: Plan, prediction: Prediction, request: DeployRequest) -> N
             where="plan",
             hint="`crosszone plan JOB` finds one that fits.",
         )
+
+
+def _check_launch(launch: Launch, request: DeployRequest, chosen: ModuleType) -> None:
+    impossible = tuple(chosen.problems(launch))
+    if impossible:
+        raise InfeasiblePlan(*impossible)
+    missing = (*_missing(launch, request, chosen), *_unknown_to(chosen, launch), *text_problems(launch, request))
+    if missing:
+        raise SpecError(*missing)
 
 
 def _check_zone(plan: Plan, request: DeployRequest) -> None:

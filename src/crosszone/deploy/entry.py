@@ -1,6 +1,7 @@
 """The training entry of a bundle: our trainer's own source, so that nodes need torch but no installation of ours."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,10 +27,9 @@ def trainer_files(module: str = TRAINER) -> dict[str, str]:
         in_bundle = f"{SOURCE_FOLDER}/{PACKAGE}/{path.relative_to(root).as_posix()}"
         if in_bundle in files:
             continue
-        text = path.read_text(encoding="utf-8")
-        files[in_bundle] = text
+        files[in_bundle], imported = _source(path)
         if path != root / "__init__.py":  # it offers everything, and loads what is asked for
-            left += _imported(text)
+            left += imported
     assert f"{SOURCE_FOLDER}/{module.replace('.', '/')}.py" in files, "the module is part of the package"
     return files
 
@@ -40,6 +40,13 @@ def _file(root: Path, name: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+@functools.cache
+def _source(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file of this package, and what it imports; every bundle brings much of the same."""
+    text = path.read_text(encoding="utf-8")
+    return text, tuple(dict.fromkeys(_imported(text)))
 
 
 def _imported(text: str) -> Iterator[str]:

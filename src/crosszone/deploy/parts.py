@@ -8,7 +8,6 @@ from itertools import groupby
 
 from crosszone.core.bundle import TORCHRUN, Agent, Launch
 from crosszone.core.cluster import NodeGroup, Zone
-from crosszone.core.codec import fingerprint
 from crosszone.errors import Finding
 
 
@@ -42,10 +41,8 @@ def parts(launch: Launch, agents: Sequence[Agent], *, is_even: bool = True) -> t
 
 
 def job_name(launch: Launch) -> str:
-    """A name for the job, a DNS label (RFC 1035) of ours; the same for the same job, whatever its nodes are called."""
-    nodes = [(*agent.node_key, agent.num_ranks) for agent in launch.agents]
-    facts = (launch.argv, launch.environment, launch.timeouts, launch.zones, launch.only_zone, nodes)
-    return f"cz-{fingerprint(*facts, launch.device, launch.port, launch.data_path, launch.checkpoint_folder)}"
+    """A name for the job, a DNS label (RFC 1035) of ours: no other bundle has it."""
+    return f"cz-{launch.identity}"
 
 
 def unfit_for_parts(launch: Launch, *, backend: str) -> Iterator[Finding]:

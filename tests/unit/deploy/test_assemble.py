@@ -49,6 +49,28 @@ def test_ddp_has_the_ranks_of_every_node(job, deployed) -> None:
     assert [node["ranks"] for node in value["nodes"]] == [[0, 1], [2]]
 
 
+@pytest.mark.parametrize("backend", ["ssh", "slurm", "kubernetes", "skypilot"])
+def test_no_other_bundle_has_its_identity(job, deployed, tmp_path, backend) -> None:
+    """By which nodes know its folder, and schedulers its job: of two that differ in what runs, neither is the other."""
+    for index, zone in enumerate(job["cluster"]["zones"]):
+        zone["region"] = f"aws:us-east-{index + 1}"
+    programs = [tmp_path / name for name in ("one.py", "two.py")]
+    for program in programs:
+        program.write_text(f"print({program.name!r})\n")
+    bundles = [
+        deployed(job, backend=backend),
+        deployed(job, backend=backend, num_steps=20),
+        deployed({**job, "plan": {**job["plan"], "recompute": "full"}}, backend=backend),
+        *(deployed(job, backend=backend, entry=str(program)) for program in programs),
+        deployed(job, backend=backend, entry=str(programs[0]), arguments=("--lr", "1e-4")),
+    ]
+    assert len({bundle.launch.identity for bundle in bundles}) == len(bundles)
+    again = deployed(json.loads(json.dumps(job)), backend=backend)
+    assert again == bundles[0]
+    names = [file.text for file in again.files if f"-{again.launch.identity}" in file.text]
+    assert names
+
+
 def test_the_hostfile_has_uneven_slots(job, deployed) -> None:
     assert deployed(job).text("hostfile") == "10.0.0.1 slots=2\n10.1.0.1 slots=1\n"
 

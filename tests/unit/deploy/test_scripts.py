@@ -234,6 +234,29 @@ def test_ssh_copies_starts_and_follows_every_node(job, written, ssh, recorder, t
     assert len(list((tmp_path / "homes").rglob("configs/train.json"))) == 2
 
 
+def test_ssh_copies_nothing_under_ranks_that_run_nor_to_some_nodes_only(job, written, ssh, recorder, tmp_path) -> None:
+    folder, _ = by_ssh(job, written, ssh, recorder)
+    (copy,) = (tmp_path / "homes/10.0.0.1").glob("crosszone-*")
+    (copy / "README.md").write_text("as it was")
+    path = f"{ssh}:{os.environ['PATH']}"
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "CROSSZONE_AGENT": f"{copy}/agent-0"}) as rank:
+        (tmp_path / "homes" / "10.1.0.1.gone").touch()
+        done = recorder.run(folder / "run_training.sh", PATH=path)
+        rank.kill()
+    assert done.returncode == 4
+    assert "agent-0 on 10.0.0.1 runs already" in done.stderr
+    assert "cannot reach 10.1.0.1" in done.stderr
+    assert (copy / "README.md").read_text() == "as it was"
+
+
+def test_two_bundles_share_no_folder_of_a_node(job, deployed) -> None:
+    def folder_of(num_steps: int) -> str:
+        text = deployed(job, backend="ssh", num_steps=num_steps).text("launch/nodes.sh")
+        return next(line for line in text.splitlines() if line.startswith("folder="))
+
+    assert folder_of(10) == folder_of(10) != folder_of(20)
+
+
 def test_ssh_shows_the_last_lines_of_a_failing_node_and_exits_non_zero(job, written, ssh, recorder) -> None:
     _, done = by_ssh(job, written, ssh, recorder, STUB_CODE="7")
     assert done.returncode == 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crosszone.core.bundle import Launch
-from crosszone.core.codec import fingerprint
 from crosszone.deploy.checked_text import command
 from crosszone.deploy.horovodrun import horovodrun_problems, starters
 from crosszone.deploy.scripts import STRICT, agent_path, agent_text, script
@@ -80,6 +79,18 @@ REMOTE_LINES = (
 )
 COPY_AND_START_LINES = (
     'if [ "${1:-}" != --follow ]; then',
+    "    # Nothing is copied under ranks that run, nor to some nodes only.",
+    "    num_bad=0",
+    '    for index in "${!addresses[@]}"; do',
+    '        case "$(state_of "$index")" in',
+    '            runs) echo "error: ${names[index]} on ${addresses[index]} runs already: --follow follows it,'
+    f' ./{STOP_PATH} stops it." >&2 ;;',
+    '            unseen) echo "error: cannot reach ${addresses[index]} by ssh." >&2 ;;',
+    "            *) continue ;;",
+    "        esac",
+    "        num_bad=$((num_bad + 1))",
+    "    done",
+    '    if [ "$num_bad" != 0 ]; then exit 4; fi',
     '    for address in $(printf "%s\\n" "${copied[@]}" | sort -u); do',
     '        echo "copying to $address"',
     "        tar -cf - --exclude=./logs --exclude=./checkpoints . | \\",
@@ -237,7 +248,7 @@ def _nodes(launch: Launch) -> str:
     lines = [
         "# shellcheck shell=bash disable=SC2034",
         "# The folder on every node (below the home folder), and the nodes with their programs, in the order of ranks.",
-        f"folder=crosszone-{fingerprint(launch)}",
+        f"folder=crosszone-{launch.identity}",
         f"copied=({command(str(agent.address) for agent in launch.started)})",
         f"addresses=({command(str(agent.address) for agent in starters(launch))})",
         f"names=({command(agent.name for agent in starters(launch))})",
