@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from crosszone.core.bundle import TORCHRUN, Launch
-from crosszone.core.codec import fingerprint
 from crosszone.deploy.checked_text import command
 from crosszone.deploy.scripts import INTERFACE_LINES, STRICT, agent_path, agent_text, script
 from crosszone.deploy.slurm_components import Component, components, is_met_at_run_time, unknown_of_components
@@ -98,7 +97,7 @@ def render(launch: Launch) -> dict[str, str]:
         NODE_PATH: script(*_node(launch)),
         RUN_PATH: script("# Submits the job; arguments go to sbatch.", *here, source, *_run(launch)),
         STOP_PATH: script(
-            "# Asks the ranks to save and end; after a while, ends the job.",
+            "# Asks the ranks to end; after a while, ends the job.",
             *here[:2],
             *(line.replace("{seconds}", str(seconds)) for line in STOP_LINES),
         ),
@@ -111,7 +110,7 @@ def _job(launch: Launch) -> list[str]:
     seconds = launch.timeouts.grace_seconds
     lines = [
         "# The job. ./run_training.sh submits it, in the folder of the bundle.",
-        f"#SBATCH --job-name=crosszone-{fingerprint(launch)[:12]}",
+        f"#SBATCH --job-name=crosszone-{launch.identity}",
         "#SBATCH --output=logs/slurm-%j.log --open-mode=append --requeue",
     ]
     if any(word.startswith("crosszone.runtime.") for word in launch.argv):  # which saves when it gets SIGTERM
