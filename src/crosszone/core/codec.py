@@ -1,6 +1,7 @@
 """Nouns to JSON values and back, and the fingerprint that ties a result to its input."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -14,21 +15,25 @@ Noun = TypeVar("Noun")
 
 PAIRED_FIELDS = frozenset({"peak_flop_per_second", "codecs", "environment", "log_sizes", "package_versions"})
 """Fields that hold (key, value) pairs, because a frozen noun holds no dict; in JSON they are objects."""
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""What is in JSON as it is."""
 
 
 def to_json(value: Any) -> Any:
     """JSON value of a noun: dataclasses and `PAIRED_FIELDS` become objects, tuples lists, NaN and infinity null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _field_json(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind in _PLAIN:
+        return value
+    names = _field_names(kind)
+    if names is not None:
+        return {name: _field_json(name, getattr(value, name)) for name in names}
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return to_json(value.item()) if hasattr(value, "item") else value
 
 
 def from_json(kind: type[Noun], value: Any, *, where: str = "") -> Noun:
@@ -50,6 +55,12 @@ def fingerprint(*values: Any) -> str:
     """Sixteen hex digits that change when any of `values` changes."""
     text = json.dumps([to_json(value) for value in values], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a noun's class; None: it is no noun. Remembered: answers hold thousands of nouns of few classes."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 def _field_json(name: str, value: Any) -> Any:

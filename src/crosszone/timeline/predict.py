@@ -49,7 +49,7 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
         bytes=memory(prepared, tables, keys),
         terms=found,
         step_seconds=seconds,
-        ideal_seconds=_one_zone_seconds(problem, plan, framework, seconds),
+        ideal_seconds=_one_zone_seconds(problem, plan, framework, keys, seconds),
     ).prediction()
 
 
@@ -72,15 +72,15 @@ def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> 
     return pipeline + float(agreement[0])
 
 
-def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, known_seconds: float) -> float:
-    """The step if every zone link were as good as the network inside its zones."""
+def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, keys: Keyed, known_seconds: float) -> float:
+    """The step if every zone link were as good as the network inside its zones; `keys` are `plan_keys`."""
     if len(plan.zones) < 2:
         return known_seconds
     cluster = problem.cluster
     links = tuple(_ideal(link, problem) for link in cluster.links)
     zones = tuple(dataclasses.replace(zone, uplink_bytes_per_second=None) for zone in cluster.zones)
     ideal = dataclasses.replace(problem, cluster=dataclasses.replace(cluster, links=links, zones=zones))
-    return plan_step_seconds(inputs(ideal, (framework,)), plan)
+    return plan_step_seconds(inputs(ideal, (framework,)), plan, keys)
 
 
 def _ideal(link: ZoneLink, problem: Problem) -> ZoneLink:
