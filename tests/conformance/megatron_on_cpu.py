@@ -86,6 +86,7 @@ def _answer(case: dict[str, Any]) -> dict[str, Any]:
         "receives_early": config.overlap_p2p_comm,
         "bucket_elements": ddp.bucket_size,
         "sums_in_fp32": ddp.grad_reduce_in_fp32,
+        "saves_at": args.exit_signal.name if args.exit_signal_handler and args.save else None,
         "groups": groups,
         "num_parameters": num_parameters,
     }

@@ -253,6 +253,7 @@ def test_megatron_takes_the_arguments_and_computes_the_plan(name: str, answers: 
     assert "error" not in answer, answer["error"]
     holds(problem, plan, answer)
     assert answer["sums_in_fp32"] == (name not in ("sums in bf16", "fp32"))
+    assert answer["saves_at"] == "SIGTERM"
 
 
 def holds(problem: Problem, plan: Plan, answer: dict[str, Any]) -> None:

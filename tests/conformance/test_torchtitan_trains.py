@@ -7,8 +7,10 @@ Nothing else differs from what a GPU node runs.
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from crosszone import service
 
 if importlib.util.find_spec("torchtitan") is None:
     pytest.skip("torchtitan is not installed", allow_module_level=True)
+
+from torch.distributed.checkpoint import FileSystemReader
 
 NUM_STEPS = 10
 FSDP = {"shard": "parameters"}
@@ -51,18 +55,31 @@ def trained(
     folder: Path, value: dict[str, Any], *more: str, compiles: bool = False, num_steps: int = NUM_STEPS
 ) -> list[dict[str, Any]]:
     """What rank 0 wrote of a run of the bundle of `value` in `folder`."""
+    backend = ["--compile.backend", "aot_eager"] if compiles else ["--compile.no-enable"]
+    with started(folder, value, *backend, *more, num_steps=num_steps) as process:
+        _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-4000:]
+    return written(folder)
+
+
+def started(folder: Path, value: dict[str, Any], *more: str, num_steps: int) -> subprocess.Popen[str]:
+    """The bundle of `value`, written into `folder` and running."""
     bundle = service.deploy(service.read(value), framework="torchtitan", backend="local", num_steps=num_steps)
     service.write_bundle(bundle, folder)
     program = Path(__file__).with_name("torchtitan_on_cpu.py")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={bundle.launch.world_size}", str(program), *bundle.launch.argv[2:]]
-    command += ["--compile.backend", "aot_eager", *more] if compiles else ["--compile.no-enable", *more]
+    command += [f"--nproc-per-node={bundle.launch.world_size}", str(program), *bundle.launch.argv[2:], *more]
     environment = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return [json.loads(line) for line in (folder / "logs" / "rank-0.jsonl").read_text().splitlines()]
+
+
+def written(folder: Path) -> list[dict[str, Any]]:
+    """What rank 0 wrote, the lines that are whole."""
+    path = folder / "logs" / "rank-0.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def steps(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -88,6 +105,27 @@ def test_a_pipeline_trains_ten_steps_and_goes_on(tmp_path: Path) -> None:
     for first, second in zip(steps(lines)[5:], again, strict=True):
         assert second["loss"] == first["loss"]
         assert second["learning_rate"] == first["learning_rate"]
+
+
+@pytest.mark.slow
+def test_a_stopped_rank_has_all_save_all_that_a_restart_needs(tmp_path: Path) -> None:
+    """SIGTERM reaches one rank of two, which is no launcher's doing: they tell each other."""
+    value, folder, many = job(PLANS["fsdp"]), tmp_path / "stopped", 10_000
+    with started(folder, value, "--compile.no-enable", num_steps=many) as process:
+        until = time.monotonic() + 300.0
+        while len(steps(written(folder))) < 3:
+            assert process.poll() is None, "it ended"
+            assert time.monotonic() < until, "it does not train"
+            time.sleep(0.05)
+        (*_, last) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(last), signal.SIGTERM)
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-4000:]
+    *_, step, end = written(folder)
+    assert (end["event"], end["step"]) == ("stopped", step["step"])
+    saved = FileSystemReader(folder / "checkpoints" / f"step-{step['step']}").read_metadata().state_dict_metadata
+    for part in ("output.weight", "optimizer.state.output.weight.exp_avg", "lr_scheduler", "dataloader", "train_state"):
+        assert any(name.startswith(part) for name in saved), part
 
 
 @pytest.mark.soak

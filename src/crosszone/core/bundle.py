@@ -87,6 +87,8 @@ class Program:
     """torchrun | horovodrun: what gives processes their ranks"""
     has_our_trainer: bool = True
     """Whether it runs `crosszone.runtime`, whose source the bundle then carries."""
+    saves_when_stopped: bool = False
+    """Whether each rank that gets SIGTERM ends its step and saves, where checkpoints are saved at all."""
     requirements: tuple[str, ...] = ()
     """Of pip, beyond what the framework always needs."""
     packages: tuple[str, ...] = ()
@@ -119,6 +121,8 @@ class Launch:
     """Of every rank."""
     launcher: str = TORCHRUN
     """torchrun | horovodrun"""
+    saves_when_stopped: bool = False
+    """Whether ranks that get SIGTERM end their step and save a checkpoint."""
     device: str
     """cuda | cpu"""
     port: int

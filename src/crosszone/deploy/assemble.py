@@ -125,6 +125,7 @@ def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         argv=(ENTRY_PATH, *request.entry_arguments) if own else program.argv,
         environment=(*environment(problem, plan, limits, request.device), *program.environment),
         launcher=program.launcher,
+        saves_when_stopped=program.saves_when_stopped and not own and request.checkpoint_folder != NO_CHECKPOINTS,
         device=request.device,
         port=request.port,
         timeouts=limits,

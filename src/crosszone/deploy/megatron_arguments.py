@@ -12,6 +12,8 @@ Read in Megatron-LM core_v0.19.0:
 - core/tensor_parallel/layers.py: fused accumulation of gradients needs Apex, which neither wheels nor images promise.
 - core/optimizer_param_scheduler.py: the decay's steps count from the first step, with the warm-up.
 - training/checkpointing.py: `--load` without a checkpoint starts anew.
+- training/training.py, `checkpoint_and_decide_exit`: with `--exit-signal-handler`, ranks tell each other after every
+  step whether one of them got SIGTERM (`--exit-signal`), and then all save and end with 0.
 """
 
 import math
@@ -204,6 +206,7 @@ def _checkpoint(checkpoint: TrainCheckpoint | None, workload: Workload, request:
         "--load": folder,
         "--save-interval": checkpoint.every_steps,
         "--ckpt-format": "torch_dist",
+        "--exit-signal-handler": True,
         "--async-save": is_async,
         "--use-persistent-ckpt-worker": is_async,
         "--async-strategy": "mcore" if is_async else None,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-from crosszone.core.bundle import Launch
+from crosszone.core.bundle import NO_CHECKPOINTS, Launch
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.deploy.checked_text import shown
+from crosszone.deploy.entry import ENTRY_PATH
 from crosszone.deploy.scripts import agent_path
 from crosszone.units import format_bytes, format_seconds
 
@@ -32,7 +33,12 @@ WORDS = {
         "collective": "one collective operation",
         "step": "one step",
         "watchdog": "between steps, and while a checkpoint is saved",
-        "resume": "Started again, a run goes on from its last checkpoint.",
+        "saves": "Ranks that are asked to end (SIGTERM) finish their step and save. Started again, a run goes on from "
+        "its last checkpoint.",
+        "resumes": "Ranks that are stopped do not save: started again, a run goes on from the last checkpoint that was "
+        "due.",
+        "starts_over": "Nothing is saved: started again, a run begins anew.",
+        "own": "What is saved, and whether a run that is started again goes on from there, is up to your program.",
         "assumed": "Assumed",
         "warnings": "Warnings",
         "files": "`metadata.json` has the job, the plan, the prediction, and the hash of every file.",
@@ -55,7 +61,10 @@ WORDS = {
         "collective": "一次集合通信",
         "step": "一步",
         "watchdog": "步与步之间,以及保存检查点期间",
-        "resume": "再次启动时,训练从最近的检查点继续。",
+        "saves": "被要求退出(SIGTERM)的 rank 会完成当前步并保存。再次启动时,训练从最近的检查点继续。",
+        "resumes": "被停止的 rank 不会保存:再次启动时,训练从最近一次定期保存的检查点继续。",
+        "starts_over": "不保存任何内容:再次启动时,训练从头开始。",
+        "own": "保存什么,以及再次启动时是否从保存处继续,取决于您自己的程序。",
         "assumed": "假设",
         "warnings": "警告",
         "files": "`metadata.json` 含任务、计划、预测以及每个文件的哈希值。",
@@ -89,7 +98,7 @@ def readme_text(
         "\n".join(f"{number}. {step}" for number, step in enumerate(backend.STEPS[language], start=1)),
         words["python"],
         *([words["setup"].format(programs=", ".join(f"`./{path}`" for path in launch.setup))] if launch.setup else []),
-        words["resume"],
+        words[_resuming(launch)],
         f"## {words['where']}",
         _table(launch, words["head"]),
         *([words["ports"].format(port=launch.port)] if launch.num_nodes > 1 else []),
@@ -104,6 +113,15 @@ def readme_text(
 
 def _title(framework: str, words: dict[str, str]) -> str:
     return words["legacy"].format(framework=framework) if framework in LEGACY else framework
+
+
+def _resuming(launch: Launch) -> str:
+    """The key of what a stopped run leaves behind."""
+    if launch.argv[0] == ENTRY_PATH:
+        return "own"
+    if launch.checkpoint_folder == NO_CHECKPOINTS:
+        return "starts_over"
+    return "saves" if launch.saves_when_stopped else "resumes"
 
 
 def _table(launch: Launch, head: str) -> str:

@@ -17,7 +17,7 @@ from crosszone.deploy.ranks import single_replicas
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 
 CONFIG_PATH = "configs/train.json"
-TRAINER_PROGRAM = Program(argv=("-m", "crosszone.runtime.train", CONFIG_PATH))
+TRAINER_PROGRAM = Program(argv=("-m", "crosszone.runtime.train", CONFIG_PATH), saves_when_stopped=True)
 RENDERED_SYNC = ("flat", "hierarchical")
 LEARNING_RATES = (
     (125e6, 6e-4), (350e6, 3e-4), (760e6, 2.5e-4), (1.3e9, 2e-4),

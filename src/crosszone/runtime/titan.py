@@ -4,6 +4,9 @@ torchtitan 0.2.2 reads this module twice: `job.custom_config_module` adds the se
 configuration, `experimental.custom_import` makes the model known under the name "crosszone". `python -m
 torchtitan.train --job.config_file configs/torchtitan.toml` then needs neither a tokenizer nor a download.
 
+torchtitan catches no signal. `Records`, which it calls after every step, does: after SIGTERM to any rank the step that
+has ended becomes the last of all, and torchtitan saves the last.
+
 Two errors of its gradients are put right in the loss, which it lets a model bring: a pipeline does not divide by the
 tokens of the step (its issue 2972), DistributedDataParallel divides by the number of ranks once more (its pull request
 2323). Both would scale the gradients before they are clipped.
@@ -11,6 +14,8 @@ tokens of the step (its issue 2972), DistributedDataParallel divides by the numb
 
 import math
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -156,7 +161,10 @@ class Records(MetricsProcessor):  # type: ignore[misc]
         self._device = torch.device(device_type, int(os.environ["LOCAL_RANK"]))
         self._telemetry = Telemetry(Path(job_config.job.dump_folder), rank=distributed.get_rank())
         self._num_done: int | None = None
+        self._num_steps = job_config.training.steps
         self._started_seconds = time.time()
+        self._is_stopping = False
+        signal.signal(signal.SIGTERM, self._stop)
 
     def log(
         self,
@@ -194,12 +202,23 @@ class Records(MetricsProcessor):  # type: ignore[misc]
                 memory=memory,
             )
         )
+        if self._is_stopped_anywhere():
+            training.steps = step
 
     def close(self) -> None:
-        """Say that the run has ended, where it has."""
-        if self._num_done == self.job_config.training.steps:
-            self._telemetry.event("end", step=self._num_done)
+        """Say how the run has ended, unless it failed: torchtitan then closes while it handles the exception."""
+        if sys.exc_info()[0] is None and self._num_done == self.job_config.training.steps:
+            self._telemetry.event("end" if self._num_done == self._num_steps else "stopped", step=self._num_done)
         super().close()
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._is_stopping = True
+
+    def _is_stopped_anywhere(self) -> bool:
+        """Whether any rank was asked to stop: all learn of it after the same step."""
+        told = torch.tensor(self._is_stopping, dtype=torch.int32, device=self._device)
+        distributed.all_reduce(told, op=distributed.ReduceOp.MAX)
+        return bool(told.item())
 
     def _start(self, *, first_step: int) -> None:
         config = self.job_config

@@ -117,14 +117,15 @@ def test_other_schedulers_are_refused_by_name(job, deployed, scheduler) -> None:
 
 def test_the_trainer_is_told_to_save_before_the_time_is_up(job, deployed, tmp_path) -> None:
     seconds = deployed(job, backend="slurm").launch.timeouts.collective_seconds
-    text = deployed(job, backend="slurm").text(slurm.JOB_PATH)
+    text = deployed(job, backend="slurm", checkpoints="/shared/run").text(slurm.JOB_PATH)
     told = int(re.findall(r"--signal=TERM@(\d+)", text)[0])
     assert told >= seconds + 60  # Slurm's own inaccuracy
     environment = deployed(job, backend="slurm").text("environment.sh")
     assert f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-{seconds:.0f}}}" in environment
     entry = tmp_path / "mine.py"
     entry.write_text("")
-    assert "--signal" not in deployed(job, backend="slurm", entry=str(entry)).text(slurm.JOB_PATH)
+    options = {"entry": str(entry), "checkpoints": "/shared/run"}
+    assert "--signal" not in deployed(job, backend="slurm", **options).text(slurm.JOB_PATH)
 
 
 def test_horovodrun_is_refused(job, deployed) -> None:

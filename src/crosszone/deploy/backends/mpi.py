@@ -9,6 +9,7 @@ docs/man-openmpi/man1/mpirun.1.rst; run in the tests: 4.1.4 of Debian and 5.0.11
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crosszone.core.bundle import HOROVODRUN, Agent, Launch
 from crosszone.deploy.checked_text import assignment, command
@@ -68,6 +69,11 @@ def missing(launch: Launch) -> Iterator[Finding]:
                 message=f"mpirun takes what follows a colon for a number of slots, but {agent.address} has colons.",
                 hint="Write the name of the node, or its IPv4 address.",
             )
+
+
+def addressed(launch: Launch) -> Launch:
+    """mpirun kills its ranks a second after it asks them to end (`odls_base_sigkill_timeout`): no time to save."""
+    return replace(launch, saves_when_stopped=False)
 
 
 def render(launch: Launch) -> dict[str, str]:

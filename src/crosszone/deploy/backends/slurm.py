@@ -40,9 +40,10 @@ STEPS = {
         "Put this folder where all nodes of the job see it at the same path, a shared file system.",
         f"On a login node, in this folder: `./{RUN_PATH}`. What follows it is passed to sbatch: `--wait` ends with the "
         "job and its exit code, `--test-only` submits nothing; `SBATCH_PARTITION=name` before it holds for all nodes.",
-        "`logs/slurm-JOB.log` tells of the job, `logs/agent-N.log` of the ranks of a node. Before its time is up, the "
-        "trainer is asked to save and end; a job that Slurm puts back into its queue goes on from the last checkpoint.",
-        f"`./{STOP_PATH}` stops the run: it is asked to save and end, then forced to.",
+        "`logs/slurm-JOB.log` tells of the job, `logs/agent-N.log` of the ranks of a node. A job that Slurm puts back "
+        "into its queue starts again.",
+        f"`./{STOP_PATH}` stops the run: it is asked to end, then forced to. Ranks that save when they are asked to "
+        "are also asked before the job's time is up.",
         "Where each zone has its own Slurm and so its own bundle: start all of them. Jobs that start first hold their "
         "nodes and wait for the others, as long as said below; start the zone with the longest queue first.",
     ),
@@ -50,9 +51,8 @@ STEPS = {
         "将本目录放到作业的所有节点都能以相同路径看到的共享文件系统上。",
         f"在登录节点上,于本目录运行:`./{RUN_PATH}`。其后的参数传给 sbatch:`--wait` 等到作业结束并返回其退出码,"
         "`--test-only` 不提交;`SBATCH_PARTITION` 等变量对所有组件有效。",
-        "`logs/slurm-JOB.log` 记录作业,`logs/agent-N.log` 记录各节点的 rank。时限将到时,训练程序会被要求保存并退出;"
-        "被 Slurm 重新排队的作业从最近的检查点继续。",
-        f"`./{STOP_PATH}` 停止训练:先要求其保存并退出,再强制结束。",
+        "`logs/slurm-JOB.log` 记录作业,`logs/agent-N.log` 记录各节点的 rank。被 Slurm 重新排队的作业会再次启动。",
+        f"`./{STOP_PATH}` 停止训练:先要求其退出,再强制结束。若训练程序在被要求退出时会保存,则时限将到时也会收到要求。",
         "若每个 zone 各有自己的 Slurm(因而各有自己的 bundle):请全部启动。先开始的作业占住节点等待其他作业,时限见下文;"
         "请先启动排队最久的 zone。",
     ),
@@ -113,7 +113,7 @@ def _job(launch: Launch) -> list[str]:
         f"#SBATCH --job-name=crosszone-{launch.identity}",
         "#SBATCH --output=logs/slurm-%j.log --open-mode=append --requeue",
     ]
-    if any(word.startswith("crosszone.runtime.") for word in launch.argv):  # which saves when it gets SIGTERM
+    if launch.saves_when_stopped:
         early_seconds = min(seconds + SIGNAL_MARGIN_SECONDS, MOST_SIGNAL_SECONDS)
         lines.append(f"#SBATCH --signal=TERM@{early_seconds}")
     for index, part in enumerate(parts):

@@ -14,6 +14,7 @@ Read in DeepSpeed 0.19.8:
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from crosszone.core.bundle import DeployRequest, Launch, Program
@@ -50,7 +51,7 @@ LOSS_SCALE = {
 
 def program(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> Program:
     """What each rank runs: our trainer, on the accelerator that DeepSpeed would otherwise guess."""
-    return Program(argv=TRAINER_PROGRAM.argv, environment=(("DS_ACCELERATOR", request.device),))
+    return replace(TRAINER_PROGRAM, environment=(("DS_ACCELERATOR", request.device),))
 
 
 def files(

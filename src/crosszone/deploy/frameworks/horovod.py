@@ -2,7 +2,8 @@
 
 Horovod 0.28.1 of June 2023 is its last release. DistributedDataParallel does the same sum, and needs nothing that nodes
 do not have. Read in 0.28.1: horovod/common/common.h and utils/env_parser.cc for the variables; setup.py for the build
-flags; CMakeLists.txt and horovod/torch/CMakeLists.txt set C++14, but the headers of torch 2.1 and later need C++17
+flags; runner/common/util/safe_shell_exec.py: a stopped horovodrun kills its ranks after 5 s, a number in its source;
+CMakeLists.txt and horovod/torch/CMakeLists.txt set C++14, but the headers of torch 2.1 and later need C++17
 (horovod/horovod issue 3996).
 """
 

@@ -86,6 +86,7 @@ def _program(
         argv=("-m", MODULE, *arguments),
         environment=environment,
         has_our_trainer=False,
+        saves_when_stopped=True,
         packages=PACKAGES,
         image=IMAGE,
         setup=(SETUP_PATH,),

@@ -65,6 +65,7 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         argv=("-m", "torchtitan.train", "--job.config_file", CONFIG_PATH),
         environment=ENVIRONMENT if request.device == "cuda" else (),
         has_our_trainer=False,
+        saves_when_stopped=True,  # torchtitan itself catches no signal; OWN_MODULE does
         requirements=(FLOAT8_REQUIREMENT,) if _is_float8(problem) else (),
         packages=PACKAGES,
         assumed=() if is_own else ASSUMED,
