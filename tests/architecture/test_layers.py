@@ -13,6 +13,7 @@ STEPS = (
     ("errors",),
     ("units",),
     ("core",),
+    ("processes",),
     ("catalog", "cost", "trace"),
     ("frameworks", "spec", "timeline"),
     ("planner", "deploy", "launch", "runtime", "verify", "store"),
@@ -29,6 +30,7 @@ THIRD_PARTY = {
     "errors": set(),
     "units": set(),
     "core": set(),
+    "processes": set(),
     "core/tables.py": {"numpy"},
     "core/schedules": {"numpy"},  # in-flight counts of whole columns of plans
     "catalog": {"numpy"},
@@ -54,7 +56,7 @@ THIRD_PARTY = {
 USER_INTERFACES = ("cli", "server")
 STARTS_SERVER = Path("cli/serve.py")
 """The verb that starts the server: the one file that reaches from one user interface to the other."""
-BELOW_USER_INTERFACES = {"errors", "units", "core", "service"}
+BELOW_USER_INTERFACES = {"errors", "units", "core", "processes", "service"}
 
 
 def imported_modules(tree: ast.AST) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from crosszone import service
-from crosszone.launch.processes import kill_marked
+from crosszone.processes import kill_marked
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")

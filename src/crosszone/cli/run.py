@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,16 +10,12 @@ import typer
 from crosszone.cli.options import AsJson, IsVerbose
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from crosszone.core.run import RunStatus
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 GOOD_STATES = ("running", "ended", "submitted")
 """Of a run that nobody asked to stop."""
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-"""Besides Ctrl-C: a terminal that closes, a service that is stopped."""
 
 BundleFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the bundle.")]
 
@@ -51,8 +44,9 @@ def run(
     """
     from crosszone import service
     from crosszone.cli import console
+    from crosszone.processes import signals_interrupt
 
-    with _ended_by_signals():
+    with signals_interrupt():
         started = service.start_run(folder, python=python, is_forced=is_forced)
         console.note(f"Started {started.world_size} ranks ({started.run_id}); their words go to {folder / 'logs'}.")
         found = service.run_status(folder) if is_detached else _followed(folder)
@@ -92,18 +86,3 @@ def _followed(folder: Path) -> RunStatus:
         is_well = stopped.state == "stopped"
         console.note(f"Stopped at step {stopped.step or 0}; no process is left." if is_well else stopped.reason)
         raise typer.Exit(EXIT_INTERRUPTED if is_well else EXIT_FAILED) from None
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let these signals do what Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in ENDING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,9 +16,9 @@ from crosszone.errors import CrossZoneError, PreflightFailed, SpecError
 from crosszone.launch.backends import LOCAL, OUTPUT_FILE, SSH, check_can_run, fetch_logs, node_states
 from crosszone.launch.bundle_folder import LOG_FOLDER, BundleFolder, edited_files, open_bundle
 from crosszone.launch.interpreter import check_python, chosen_python
-from crosszone.launch.processes import check_can_see_processes, identity, is_alive, kill_marked, marked
 from crosszone.launch.record import only_one, read_run, write_measurement, write_run
 from crosszone.launch.step_log import log_sizes
+from crosszone.processes import check_can_see_processes, identity, is_alive, kill_marked, marked
 
 SUPERVISOR = "crosszone.launch.supervisor"
 NODE_PYTHON = "python3"

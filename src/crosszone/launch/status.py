@@ -22,9 +22,9 @@ from crosszone.core.run import (
 )
 from crosszone.launch.backends import fetch_logs, node_states
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
-from crosszone.launch.processes import is_alive, marked
 from crosszone.launch.record import read_measurement, read_run
 from crosszone.launch.step_log import RankSteps, recent_steps
+from crosszone.processes import is_alive, marked
 
 POLL_SECONDS = 0.5
 NODE_RUNS, NODE_UNSEEN = "runs", "unseen"

@@ -11,11 +11,11 @@ from crosszone.errors import CrossZoneError
 from crosszone.launch.backends import LOCAL, fetch_logs, node_states, run_program
 from crosszone.launch.bundle_folder import STOP_PATH, BundleFolder, open_bundle
 from crosszone.launch.ending import as_stopped
-from crosszone.launch.processes import is_alive, kill_marked, marked, send, wait_unmarked
 from crosszone.launch.record import read_run, write_run
 from crosszone.launch.status import NODE_RUNS, status
 from crosszone.launch.step_log import rank_steps
 from crosszone.launch.supervisor import FORCE
+from crosszone.processes import is_alive, kill_marked, marked, send, wait_unmarked
 
 WAIT_SECONDS = 0.1
 LATE_SECONDS = 30.0

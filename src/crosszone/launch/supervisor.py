@@ -21,9 +21,9 @@ from crosszone.launch.backends import FOLLOWED, OUTPUT_FILE, RANK_FOLDER, SSH, f
 from crosszone.launch.bundle_folder import RUN_PATH, STOP_PATH, BundleFolder, open_bundle
 from crosszone.launch.ending import as_stopped
 from crosszone.launch.failure import first_failure
-from crosszone.launch.processes import MARK, kill_marked, marked, send, wait_unmarked
 from crosszone.launch.record import read_run, write_measurement, write_run
 from crosszone.launch.step_log import measurement, rank_steps
+from crosszone.processes import MARK, kill_marked, marked, send, wait_unmarked
 
 FORCE = signal.SIGUSR1
 """Asks to end everything at once."""

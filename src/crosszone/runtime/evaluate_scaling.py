@@ -8,14 +8,12 @@ scaling.csv, scaling.json with every step, and scaling.svg.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import dataclasses
 import json
 import math
 import os
 import platform
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +25,7 @@ from crosszone.core.codec import to_json
 from crosszone.core.scaling import LEVEL, MODES, ScalingPoint, ScalingRun, default_sizes, scaling_points
 from crosszone.core.train import TrainConfig, train_config
 from crosszone.errors import CrossZoneError, SpecError
+from crosszone.processes import whole_program
 from crosszone.runtime.scaling_plot import scaling_svg
 
 FRAMEWORKS = ("ddp", "fsdp", "deepspeed")
@@ -35,11 +34,13 @@ CONFIG_PATH = "configs/train.json"
 SCALING_PATH = "configs/scaling.json"
 """Predictions that came with the bundle."""
 TABLE, RECORD, PLOT = "scaling.csv", "scaling.json", "scaling.svg"
-LAST_LINES = 5
+GRACE_SECONDS = 10.0
+"""Chosen: ranks that are measured have nothing to save."""
+INTERRUPTED_EXIT_CODE = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write, tell; the exit code: 0, 1 where no number of ranks ran, 2 for wrong words."""
+    """Measure, write, tell; the exit code: 0, 1 where no number of ranks ran, 2 for wrong words, 130 where stopped."""
     parser = argparse.ArgumentParser(prog="evaluate_scaling.py", description=__doc__)
     parser.add_argument("--num_gpus_list", type=int, nargs="+", help="powers of two up to the bundle's ranks")
     parser.add_argument("--results_dir", type=Path, default=Path("results/scaling_analysis"))
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CrossZoneError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped: no rank is left, and nothing was written.\n")
+        return INTERRUPTED_EXIT_CODE
 
 
 def evaluate(asked: argparse.Namespace) -> int:
@@ -206,21 +210,13 @@ def _train(bundle: Path, folder: Path, num_gpus: int) -> str | None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_gpus}"]
     program = [*torchrun, "-m", "crosszone.runtime.train", str(folder / "train.json")]
     in_bundle = 'cd -- "$1" && shift && . ./environment.sh && exec "$@"'
-    with (folder / "output.log").open("wb") as output:
-        process = subprocess.Popen(
-            ["bash", "-c", in_bundle, "bash", str(bundle), *program],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait()
-        except BaseException:  # Ctrl-C must not leave ranks behind
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+    command = ["bash", "-c", in_bundle, "bash", str(bundle), *program]
+    options: dict[str, Any] = {"stderr": subprocess.STDOUT, "environment": os.environ, "grace_seconds": GRACE_SECONDS}
+    with (
+        (folder / "output.log").open("wb") as output,
+        whole_program(command, stdout=output, **options) as process,
+    ):
+        code = process.wait()
     if code == 0:
         return None
     lines = (folder / "output.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()

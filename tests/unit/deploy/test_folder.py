@@ -12,8 +12,8 @@ from crosszone import service
 from crosszone.core.run import RUNNING, STOPPED, Run
 from crosszone.deploy.shipped import SCRIPTS
 from crosszone.errors import PreflightFailed, SpecError
-from crosszone.launch.processes import identity
 from crosszone.launch.record import LOCK_FILE, read_run, write_run
+from crosszone.processes import identity
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crosszone.launch.processes import kill_marked
+from crosszone.processes import kill_marked
 
 PYTHON = """#!/bin/sh
 echo '{"version": "3.11.7", "missing": [], "num_gpus": 0, "fault": ""}'

@@ -15,11 +15,11 @@ import pytest
 from crosszone.core.run import Run, RunStatus
 from crosszone.errors import CrossZoneError, InfeasiblePlan, PreflightFailed, SpecError
 from crosszone.launch.logs import log_text
-from crosszone.launch.processes import is_alive, marked
 from crosszone.launch.record import read_measurement, read_run, write_run
 from crosszone.launch.start import start as start_run
 from crosszone.launch.status import follow, status
 from crosszone.launch.stop import stop
+from crosszone.processes import is_alive, marked
 
 SLEEP = "mkdir -p logs; touch logs/ready; sleep 600"
 LIMIT_SECONDS = 60.0

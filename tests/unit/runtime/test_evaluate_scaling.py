@@ -1,14 +1,21 @@
 import json
+import os
+import signal
+import sys
+import threading
+import time
 from xml.etree import ElementTree
 
 import pytest
 
+from crosszone.core.codec import to_json
 from crosszone.core.model import Model
 from crosszone.core.scaling import ScalingRun, default_sizes, scaling_points
 from crosszone.core.timeouts import timeouts
 from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer, train_problems
 from crosszone.core.workload import standard_dtypes
 from crosszone.errors import SpecError
+from crosszone.processes import identity
 from crosszone.runtime.evaluate_scaling import main, predictions, sized_config, table
 from crosszone.runtime.scaling_plot import predicted_speedup, scaling_svg
 
@@ -107,6 +114,37 @@ def test_the_bundles_prediction_is_for_its_own_number_of_ranks(tmp_path) -> None
 def test_a_folder_that_is_no_bundle_is_a_users_mistake(tmp_path, capsys) -> None:
     assert main(["--bundle", str(tmp_path)]) == 2
     assert "cannot read the training configuration" in capsys.readouterr().err
+
+
+LAUNCHER = """#!/usr/bin/env bash
+setsid sleep 600 &
+echo $! >pid.part
+mv pid.part pid
+wait
+"""
+"""In the place of torchrun: it leaves what it started when it is ended, in a session of its own."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_rank_behind(tmp_path, capsys, monkeypatch, number) -> None:
+    python, pid = tmp_path / "python", tmp_path / "pid"
+    python.write_text(LAUNCHER)
+    python.chmod(0o755)
+    (tmp_path / "environment.sh").touch()
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/train.json").write_text(json.dumps(to_json(config())))
+    monkeypatch.setattr(sys, "executable", str(python))
+
+    def interrupt() -> None:
+        while not pid.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert main(["--bundle", str(tmp_path), "--results_dir", str(tmp_path / "results")]) == 130
+    assert "no rank is left" in capsys.readouterr().err
+    assert identity(int(pid.read_text())) is None
+    assert not (tmp_path / "results/scaling.json").exists()
 
 
 def points(predicted):

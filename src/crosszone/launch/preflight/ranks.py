@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,14 @@ from typing import Any
 from crosszone.core.codec import from_json
 from crosszone.core.ranks import RankReport
 from crosszone.launch.interpreter import chosen_python
+from crosszone.processes import whole_program
 
 PROGRAM = Path(__file__).parents[2] / "runtime" / "probe.py"
 """Run by its path: it needs torch and nothing of this package, which the ranks' Python may not have."""
 LIMIT_SECONDS = 300.0
 """DeepSpeed compiles two extensions at its first start, which takes minutes."""
+GRACE_SECONDS = 5.0
+"""Chosen: ranks of a look have nothing to save."""
 FRAMEWORKS = {"ddp": "ddp", "fsdp": "fsdp", "deepspeed": "deepspeed"}
 OTHER = "fsdp"
 """What takes the step where the framework's own has no short form: torch's sharding."""
@@ -67,32 +69,15 @@ def judged(found: dict[str, Any]) -> RankReport:
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[int | None, str, str]:
     """(exit code, output, errors) of a program and all that it starts; None: it was ended, for time was up."""
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        output, errors = process.communicate(timeout=LIMIT_SECONDS)
-        return process.returncode, output, errors
-    except subprocess.TimeoutExpired:
-        _end(process)
-        output, errors = process.communicate()
-        return None, output, errors
-    except BaseException:  # Ctrl-C must not leave ranks behind
-        _end(process)
-        process.communicate()
-        raise
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+    with whole_program(command, environment=environment, grace_seconds=GRACE_SECONDS, **options) as process:
+        try:
+            output, errors = process.communicate(timeout=LIMIT_SECONDS)
+            return process.returncode, output, errors
+        except subprocess.TimeoutExpired:
+            pass
+    output, errors = process.communicate()  # all that wrote into it is gone
+    return None, output, errors
 
 
 def _found(output: str) -> dict[str, Any] | None:

@@ -72,7 +72,7 @@ def test_ranks_that_fail_are_not_ready_and_say_why(python) -> None:
 
 def test_ranks_that_hang_are_ended_with_all_that_they_started(python, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(ranks, "LIMIT_SECONDS", 0.5)
-    python(f"sleep 60 & echo $! > {tmp_path}/pid; wait")
+    python(f"setsid sleep 60 & echo $! > {tmp_path}/pid; wait")  # as torchrun starts its ranks
     started = time.monotonic()
     report = ranks.run_ranks(num_ranks=2, device="cpu", framework="fsdp")
     assert time.monotonic() - started < 10

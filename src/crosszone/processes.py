@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
+import subprocess
+import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from crosszone.core.run import ProcessIdentity
 from crosszone.errors import PreflightFailed
@@ -22,6 +28,8 @@ MARK = "CROSSZONE_RUN"
 DEAD_STATES = "ZXx"
 """Zombies and processes that are being removed."""
 POLL_SECONDS = 0.05
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""Besides Ctrl-C: a service that is stopped, a terminal that closes."""
 
 
 def check_can_see_processes() -> None:
@@ -55,7 +63,7 @@ def marked(run_id: str) -> tuple[int, ...]:
     """Ids of all processes that a run started, and of those which they started."""
     wanted = f"{MARK}={run_id}".encode()
     found = []
-    for entry in PROC.iterdir():
+    for entry in PROC.iterdir() if PROC.is_dir() else ():
         if not entry.name.isdigit():
             continue
         try:
@@ -91,6 +99,59 @@ def send(pid: int, number: signal.Signals) -> None:
     """A signal to a process that may have ended meanwhile."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
+
+
+@contextlib.contextmanager
+def whole_program(
+    command: Sequence[str], *, environment: Mapping[str, str], grace_seconds: float, **options: Any
+) -> Iterator[subprocess.Popen[Any]]:
+    """A program; when the block is left, in whatever way, nothing that it started is alive.
+
+    What is alive then is asked to end (the program first, for torchrun ends its ranks), and forced to after
+    `grace_seconds`. SIGTERM and SIGHUP to this process leave the block as Ctrl-C does. `options` are those of Popen.
+    """
+    mark = secrets.token_hex(8)
+    with signals_interrupt():
+        process = subprocess.Popen(
+            command, env={**environment, MARK: mark}, stdin=subprocess.DEVNULL, start_new_session=True, **options
+        )
+        try:
+            yield process
+        finally:
+            _end_whole(process, mark, grace_seconds)
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Let `ENDING_SIGNALS` do what Ctrl-C does; nothing changes outside the main thread, which no signal reaches."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_whole(process: subprocess.Popen[Any], mark: str, grace_seconds: float) -> None:
+    """A second signal meanwhile ends the waiting, not the ending."""
+    try:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace_seconds)
+    finally:
+        kill_marked(mark)
+        with contextlib.suppress(ProcessLookupError):  # where nothing tells which processes there are
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _boot_id() -> str:

@@ -1,17 +1,20 @@
 """Processes are known by more than their number, and found wherever they went."""
 
+import contextlib
 import dataclasses
 import os
 import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from crosszone.launch import processes
-from crosszone.launch.processes import identity, is_alive, kill_marked, marked, wait_unmarked
+from crosszone import processes
+from crosszone.processes import identity, is_alive, kill_marked, marked, wait_unmarked, whole_program
 
 SLEEP = "import time; time.sleep(600)"
 FAMILY = """
@@ -68,6 +71,75 @@ def test_another_run_is_left_alone(run_id) -> None:
     assert kill_marked(run_id[:-1]) == ()
     assert kill_marked(f"{run_id}0") == ()
     assert process.poll() is None
+
+
+TORCHRUN = """
+import signal, subprocess, sys, time
+rank = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+def end(number, frame):
+    print("asked", flush=True)
+    sys.exit(1)  # and leaves its rank, which is in a session of its own
+signal.signal(signal.SIGTERM, end)
+print(rank.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def is_gone(pid: int) -> bool:
+    return identity(pid) is None
+
+
+@contextlib.contextmanager
+def rank_of_torchrun() -> Iterator[int]:
+    """The id of a process that a program started, which is left like torchrun's ranks when that is killed."""
+    options = {"stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", TORCHRUN]
+    with whole_program(command, environment=os.environ, grace_seconds=10.0, **options) as process:
+        yield int(process.stdout.readline())
+    assert process.returncode == 1
+    assert process.stdout.read() == "asked\n", "before it was forced"
+
+
+def test_nothing_of_a_program_is_left_after_its_block() -> None:
+    with rank_of_torchrun() as rank:
+        assert not is_gone(rank)
+    assert is_gone(rank)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_this_process_ends_all_of_it(number) -> None:
+    before = {each: signal.getsignal(each) for each in processes.ENDING_SIGNALS}
+    ranks = []
+
+    def interrupted() -> None:
+        with rank_of_torchrun() as rank:
+            ranks.append(rank)
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert is_gone(*ranks)
+    assert {each: signal.getsignal(each) for each in processes.ENDING_SIGNALS} == before
+
+
+def test_what_does_not_hear_is_forced_after_its_grace() -> None:
+    options = {"environment": os.environ, "grace_seconds": 0.2, "stdout": subprocess.PIPE, "text": True}
+    with whole_program([sys.executable, "-c", FAMILY], **options) as process:
+        child = int(process.stdout.readline())
+    assert process.returncode == -signal.SIGKILL
+    assert is_gone(child)
+
+
+def test_outside_the_main_thread_signals_stay_as_they_are() -> None:
+    options = {"environment": os.environ, "grace_seconds": 1.0}
+
+    def run() -> int:
+        with whole_program(["sh", "-c", "exit 3"], **options) as process:
+            return process.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run).result() == 3
 
 
 def test_no_process_is_no_news(run_id) -> None:
