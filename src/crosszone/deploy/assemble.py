@@ -68,7 +68,7 @@ def bundle(
     identity = fingerprint(request.backend, launch, training_files(launch))
     launch = _addressed(dataclasses.replace(launch, identity=identity), chosen)
     assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch), *program.assumed)
-    warnings = (*prediction.warnings, *environment_warnings(problem, plan, request.device), *program.warnings)
+    warnings = (*prediction.warnings, *environment_warnings(problem, plan, launch), *program.warnings)
     files = {**training_files(launch), **chosen.render(launch)}
     for language, path in (("en", "README.md"), ("zh", "README.zh.md")):
         files[path] = readme_text(

@@ -2,6 +2,7 @@
 
 import math
 
+from crosszone.core.bundle import Launch
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts
@@ -11,6 +12,11 @@ MOST_THREADS = 16
 """Of NCCL_SOCKET_NTHREADS * NCCL_NSOCKS_PERTHREAD, and of the first: NVIDIA, NCCL User Guide, environment variables."""
 USUAL_THREADS = 4
 """Chosen: NCCL's own default on Google Cloud; more threads take CPUs from the trainer."""
+
+SOCKETS_ONLY = (("NCCL_NET", "Socket"), ("NCCL_IB_DISABLE", "1"))
+"""Between zones there is TCP. Each process takes for a communicator the first network that its own node has: a
+plug-in's (of EFA or HPC-X), InfiniBand, then sockets (NVIDIA/nccl, src/plugin/net.cc, ncclNetInit), and ranks that took
+different ones wait for ever (NVIDIA/nccl#234). NCCL_NET names one for all; NCCL_IB_DISABLE alone leaves plug-ins on."""
 
 
 def environment(problem: Problem, plan: Plan, limits: Timeouts, device: str) -> tuple[tuple[str, str], ...]:
@@ -22,8 +28,7 @@ def environment(problem: Problem, plan: Plan, limits: Timeouts, device: str) -> 
         return ()
     found = [("TORCH_NCCL_HEARTBEAT_TIMEOUT_SEC", str(math.ceil(limits.watchdog_seconds)))]
     if len(plan.zones) > 1:
-        # One communicator spans the zones, and InfiniBand does not reach from one to another.
-        found.append(("NCCL_IB_DISABLE", "1"))
+        found += SOCKETS_ONLY
         streams = link_streams(problem, plan)
         if streams is not None and streams > 1:
             threads = min(streams, USUAL_THREADS)
@@ -45,11 +50,18 @@ def link_streams(problem: Problem, plan: Plan) -> int | None:
     return max(counts, default=None)
 
 
-def environment_warnings(problem: Problem, plan: Plan, device: str) -> tuple[str, ...]:
+def environment_warnings(problem: Problem, plan: Plan, launch: Launch) -> tuple[str, ...]:
     """What a person should know of these variables."""
-    if device == "cpu" or len(plan.zones) == 1:
+    if launch.device == "cpu" or len(plan.zones) == 1:
         return ()
-    found = ["InfiniBand is off in NCCL (NCCL_IB_DISABLE=1) inside zones too: one communicator spans zones, over TCP."]
+    found = []
+    wide = [zone for zone in plan.zones if len({one.node_key for one in launch.agents if one.zone == zone}) > 1]
+    if wide:
+        found.append(
+            f"NCCL uses sockets (NCCL_NET=Socket) between the nodes of {' and '.join(wide)} too, and no InfiniBand, "
+            "which the prediction takes where the job file has it: NCCL's variables hold for all communicators of a "
+            "process, and some span zones, over TCP."
+        )
     if plan.sync.method == "hierarchical" and plan.dp_shard in (1, plan.dp):
         found.append(
             "The plan agrees once per zone (hierarchical), but this framework sums over all ranks with NCCL's own "

@@ -198,11 +198,26 @@ def test_fsdp_shards_as_the_plan_says(job, deployed) -> None:
     assert (config["framework"], config["shard"], config["dp_shard"], config["prefetch"]) == ("fsdp", "gradients", 2, 2)
 
 
-def test_infiniband_off_and_flat_sums_are_said(job, deployed) -> None:
+def test_zones_whose_nodes_lose_infiniband_are_named(job, deployed) -> None:
+    job["cluster"]["zones"][0]["nodes"][0] |= {"count": 2, "gpus_per_node": 1, "addresses": ["10.0.0.1", "10.0.0.2"]}
+    (told,) = [text for text in deployed(job).warnings if "NCCL_NET=Socket" in text]
+    assert "between the nodes of zone0 too" in told
+    assert not [text for text in deployed(job, backend="local", device="cpu").warnings if "NCCL" in text]
+
+
+def test_flat_sums_are_said_and_one_zone_needs_no_word(job, deployed) -> None:
     told = " ".join(deployed(job).warnings)
-    assert "NCCL_IB_DISABLE=1" in told
+    assert "NCCL_NET" not in told  # one node in each zone: nothing is lost
     assert "plan.sync.method=flat" in told
     assert not [text for text in deployed(one_zone(job)).warnings if "NCCL" in text]
+
+
+def test_all_ranks_take_one_network_where_zones_are_crossed(job, deployed) -> None:
+    """Each would take what its own node has, a plug-in before InfiniBand before sockets, and hang."""
+    text = deployed(job).text("environment.sh")
+    assert "export NCCL_NET=Socket\n" in text
+    assert "export NCCL_IB_DISABLE=1\n" in text
+    assert "NCCL_NET" not in deployed(one_zone(job)).text("environment.sh")
 
 
 def test_readmes_name_every_launch_file_and_what_was_assumed(job, deployed) -> None:
