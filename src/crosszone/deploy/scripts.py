@@ -1,7 +1,7 @@
 """The pieces that shell scripts are made of. A person's text enters them through `checked_text` only."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from crosszone.core.bundle import TORCHRUN, Agent, Launch
 from crosszone.deploy.checked_text import assignment, command
@@ -118,6 +118,16 @@ def _master(launch: Launch) -> list[str]:
     return [] if address is None else [f"--master-addr={address}"]
 
 
+def route_peer(agent: Agent, others: Sequence[Agent]) -> str | None:
+    """The address to which the device of a node must lead: one in another zone where there is one; None: none is known.
+
+    A node may reach its neighbours by a device that leads nowhere else, and all of its traffic takes one.
+    """
+    known = [other for other in others if other.address is not None]
+    elsewhere = [other for other in known if other.zone != agent.zone]
+    return next((other.address for other in (*elsewhere, *known)), None)
+
+
 def python(words: Iterable[str]) -> str:
     """A command that takes the place of the shell."""
     return f'exec "${{PYTHON:-python3}}" {command(words)}'
@@ -138,5 +148,5 @@ def _interface(launch: Launch, agent: Agent) -> list[str]:
             assignment("NCCL_SOCKET_IFNAME", f"={agent.interface}"),
             assignment("GLOO_SOCKET_IFNAME", agent.interface),
         ]
-    peer = next((other.address for other in others if other.address is not None), None)
+    peer = route_peer(agent, others)
     return [] if peer is None else [f"peer={command([peer])}", *INTERFACE_LINES]

@@ -83,6 +83,15 @@ def test_the_interface_is_that_of_the_route_to_the_peer(job, written, recorder) 
     assert recorder.calls()[0]["environment"]["NCCL_SOCKET_IFNAME"] == "=lo"
 
 
+def test_the_route_that_counts_is_the_one_to_another_zone(job, deployed) -> None:
+    """A node may reach its neighbours by a device that leads nowhere else, as InfiniBand's."""
+    job["cluster"]["zones"][0]["nodes"][0] |= {"count": 2, "gpus_per_node": 1, "addresses": ["10.0.0.1", "10.0.0.2"]}
+    bundle = deployed(job)
+    texts = [bundle.text(f"launch/zone-{zone}/agent-{index}.sh") for index, zone in enumerate((0, 0, 1))]
+    peers = [line for text in texts for line in text.splitlines() if line.startswith("peer=")]
+    assert peers == ["peer=10.1.0.1", "peer=10.1.0.1", "peer=10.0.0.1"]
+
+
 def test_a_peer_that_cannot_be_resolved_is_named(job, written, recorder) -> None:
     job["cluster"]["zones"][1]["nodes"][0]["addresses"] = ["nowhere.invalid"]
     done = recorder.run(written(job) / "launch/zone-0/agent-0.sh")

@@ -237,6 +237,18 @@ class TestOnANode:
         assert message in done.stderr
         assert not recorded(tmp_path)
 
+    @pytest.mark.parametrize(("node", "code"), [("n1", 0), ("n2", 0), ("n3", 4)])
+    def test_the_device_is_that_of_the_route_to_another_zone(self, job, written, run, tmp_path, node, code) -> None:
+        without_addresses(job)["cluster"]["zones"][0]["nodes"][0] |= {"count": 2, "gpus_per_node": 1}
+        folder = written(job, backend="slurm")
+        (folder / "logs").mkdir()
+        assert 'CROSSZONE_SECOND="$(slurm_address "$(sed -n 3p' in (folder / slurm.JOB_PATH).read_text()
+        places = {"CROSSZONE_NODES": "n1 n2 n3", "CROSSZONE_FIRST": "nowhere.invalid", "CROSSZONE_SECOND": "127.0.0.1"}
+        done = run(folder / slurm.NODE_PATH, **on_node(folder, node, "0", **places))
+        assert done.returncode == code, done.stderr
+        assert recorded(tmp_path) == ([] if code else ["0 lo"])
+        assert ("cannot resolve nowhere.invalid" in done.stderr) == bool(code)
+
     def test_a_failing_rank_shows_its_last_lines_and_its_code(self, folder, run) -> None:
         done = run(folder / slurm.NODE_PATH, **on_node(folder, "n1", "0,1", CODE="9"))
         assert done.returncode == 9

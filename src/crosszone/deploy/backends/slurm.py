@@ -151,7 +151,7 @@ def _meeting_point(launch: Launch) -> list[str]:
         return []
     return [
         'CROSSZONE_FIRST="$(slurm_address "$(sed -n 1p <<<"$names")")"',
-        'CROSSZONE_SECOND="$(slurm_address "$(sed -n 2p <<<"$names")")"',
+        f'CROSSZONE_SECOND="$(slurm_address "$(sed -n {_second(launch) + 1}p <<<"$names")")"',
         "export CROSSZONE_FIRST CROSSZONE_SECOND",
         *(['export PET_MASTER_ADDR="$CROSSZONE_FIRST"'] if launch.agents[0].address is None else []),
     ]
@@ -180,11 +180,26 @@ def _device_of_the_route(launch: Launch) -> list[str]:
     """For nodes whose device the job file does not name; launch files that know better say so."""
     if not is_met_at_run_time(launch):
         return []
+    zones = _zones_of_nodes(launch)
+    is_single = len(set(zones)) == 1
+    away = [index for index, zone in enumerate(zones) if (index == 0 if is_single else zone == zones[0])]
     return [
         'peer="$CROSSZONE_FIRST"',
-        'if [ "$index" = 0 ]; then peer="$CROSSZONE_SECOND"; fi',
+        "# Nodes of the first zone look for the way to another one, as all others look for the way to the first.",
+        f'case "$index" in {" | ".join(map(str, away))}) peer="$CROSSZONE_SECOND" ;; esac',
         *INTERFACE_LINES,
     ]
+
+
+def _second(launch: Launch) -> int:
+    """The number of the node that those of the first zone look for: the first of another zone, or the second of all."""
+    zones = _zones_of_nodes(launch)
+    return next((index for index, zone in enumerate(zones) if zone != zones[0]), 1)
+
+
+def _zones_of_nodes(launch: Launch) -> list[str]:
+    """By number, as `node_names` has them."""
+    return [key[0] for part in components(launch) for key in part.node_keys]
 
 
 def _run(launch: Launch) -> list[str]:
