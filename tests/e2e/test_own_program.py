@@ -34,12 +34,15 @@ from utils.distributed_utils import joined, seed_all
 with joined(device="cpu") as ranks:
     seed_all(7, rank=ranks.rank)  # different weights and different data on each
     model = torch.nn.Linear(4, 1)
+    model.odd = torch.nn.Linear(4, 1, bias=False)  # only ranks with an odd number use it
     broadcast_model(model)
     check_replicas(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     count, total = ranks.rank + 1, sum(range(1, ranks.num_ranks + 1))  # a rank with twice the data
     inputs = torch.randn(count, 4)
     loss = model(inputs).square().sum()
+    if ranks.rank % 2:
+        loss = loss + model.odd(inputs).sum()
     (loss / total).backward()
     sum_gradients(model)
     optimizer.step()

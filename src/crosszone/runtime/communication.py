@@ -5,7 +5,7 @@ A bundle offers it as `utils/communication.py`. Every function here is called by
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import distributed, nn
@@ -13,6 +13,9 @@ from torch import distributed, nn
 from crosszone.runtime.identity import ReplicasDiffer, digest, outliers
 
 __all__ = ["broadcast_model", "check_replicas", "mean_over_ranks", "sum_gradients"]
+
+BUCKET_BYTES = 25 * 2**20
+"""Of gradients that are summed together; DDP's own default (torch 2.13, nn/parallel/distributed.py, bucket_cap_mb)."""
 
 
 def mean_over_ranks(total: torch.Tensor | float, count: float, *, device: torch.device | None = None) -> float:
@@ -32,13 +35,18 @@ def sum_gradients(model: nn.Module, *, scale: float = 1.0) -> None:
     """Add up the gradients of all ranks, times `scale`, without DDP.
 
     Where every rank has divided its loss by the tokens of the whole step, `scale` is 1 and the sum is the gradient of
-    the step's mean, however many tokens each rank had.
+    the step's mean, however many tokens each rank had. A rank whose loss did not use a parameter adds zeros; one that
+    no rank used keeps its gradient None, as in one process.
     """
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    for gradient in gradients:
-        distributed.all_reduce(gradient)
+    for bucket in _buckets(_used_anywhere(model)):
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in bucket]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        distributed.all_reduce(flat)
         if scale != 1.0:
-            gradient.mul_(scale)
+            flat.mul_(scale)
+        parts = flat.split([each.numel() for each in bucket])
+        for parameter, gradient, part in zip(bucket, gradients, parts, strict=True):
+            parameter.grad = gradient.copy_(part.view_as(gradient))
 
 
 def broadcast_model(model: nn.Module, *, source: int = 0) -> None:
@@ -60,6 +68,32 @@ def check_replicas(model: nn.Module) -> None:
             where="model",
             hint="Every rank must start from the same weights, and gradients be summed before each update.",
         )
+
+
+def _used_anywhere(model: nn.Module) -> list[nn.Parameter]:
+    """Parameters with a gradient on any rank: the same list on all, so that all take part in the same sums."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        return []
+    has_gradient = torch.tensor([float(each.grad is not None) for each in parameters], device=parameters[0].device)
+    distributed.all_reduce(has_gradient)
+    return [parameter for parameter, used in zip(parameters, has_gradient.tolist(), strict=True) if used]
+
+
+def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Neighbours of one type and device, whose gradients travel as one message of about `BUCKET_BYTES`."""
+    bucket: list[nn.Parameter] = []
+    num_bytes = 0
+    for parameter in parameters:
+        own_bytes = parameter.numel() * parameter.element_size()
+        is_alike = bucket and (bucket[0].dtype, bucket[0].device) == (parameter.dtype, parameter.device)
+        if bucket and (not is_alike or num_bytes + own_bytes > BUCKET_BYTES):
+            yield bucket
+            bucket, num_bytes = [], 0
+        bucket.append(parameter)
+        num_bytes += own_bytes
+    if bucket:
+        yield bucket
 
 
 def _tensors(model: nn.Module) -> Iterable[torch.Tensor]:
