@@ -28,7 +28,7 @@ from crosszone.deploy.container import base_image, container_text, requirements_
 from crosszone.deploy.entry import ENTRY_PATH, trainer_files
 from crosszone.deploy.environment import environment, environment_warnings
 from crosszone.deploy.frameworks import framework_renderer
-from crosszone.deploy.ranks import agents, rank_grid
+from crosszone.deploy.ranks import agents, rank_grid, shared_addresses
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
 from crosszone.deploy.shipped import shipped_files
@@ -36,6 +36,7 @@ from crosszone.deploy.topology import cluster_text, hostfile_text
 from crosszone.deploy.trainer import ladder, trainer_assumptions
 from crosszone.errors import Finding, InfeasiblePlan, SpecError, UnknownName
 from crosszone.frameworks import supports
+from crosszone.units import format_bytes
 
 
 def bundle(
@@ -89,21 +90,39 @@ def _check_plan(plan: Plan, prediction: Prediction, request: DeployRequest) -> N
     reasons = supports(plan.framework, plan)
     if reasons:
         raise InfeasiblePlan(*(Finding(code="not_expressible", where="plan", message=reason) for reason in reasons))
+    if not prediction.memory.fits and request.device == "cuda":
+        raise InfeasiblePlan(_no_room(prediction))
+
+
+def _no_room(prediction: Prediction) -> Finding:
     memory = prediction.memory
-    if not memory.fits and request.device == "cuda":
-        raise InfeasiblePlan.of(
-            f"the plan needs {memory.peak_bytes:.4g} bytes on its fullest rank, but the GPU has "
-            f"{memory.capacity_bytes:.4g}.",
-            where="plan",
-            hint="`crosszone plan JOB` finds one that fits.",
-        )
+    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    host = format_bytes(prediction.host_memory_bytes)
+    lacking = (
+        f"stage {fullest.stage} in {fullest.zone} needs {format_bytes(fullest.total_bytes)} on its fullest rank, but "
+        f"its GPU ({fullest.gpu}) has {format_bytes(fullest.capacity_bytes)}."
+        if fullest.total_bytes > fullest.capacity_bytes
+        else f"what the plan offloads takes {host} of a node's own memory, and a node has less."
+    )
+    return Finding(
+        code="no_memory",
+        where="plan",
+        message=lacking,
+        hint="`crosszone plan JOB --frameworks` shows what fits with each framework; what the job file leaves out of "
+        "plan is searched.",
+    )
 
 
 def _check_launch(launch: Launch, request: DeployRequest, chosen: ModuleType) -> None:
     impossible = tuple(chosen.problems(launch))
     if impossible:
         raise InfeasiblePlan(*impossible)
-    missing = (*_missing(launch, request, chosen), *_unknown_to(chosen, launch), *text_problems(launch, request))
+    missing = (
+        *_missing(launch, request, chosen),
+        *_unknown_to(chosen, launch),
+        *text_problems(launch, request),
+        *shared_addresses(launch),
+    )
     if missing:
         raise SpecError(*missing)
 

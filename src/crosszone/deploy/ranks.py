@@ -6,12 +6,13 @@ each hold them. Replicas that pass through the same zones stand beside each othe
 replicas (dp_shard) stay in a zone wherever the numbers allow.
 """
 
+from collections.abc import Iterator
 from itertools import groupby
 
-from crosszone.core.bundle import Agent, RankPlace
+from crosszone.core.bundle import Agent, Launch, RankPlace
 from crosszone.core.cluster import Cluster, NodeGroup
 from crosszone.core.plan import Plan, Replica
-from crosszone.errors import InfeasiblePlan
+from crosszone.errors import Finding, InfeasiblePlan
 
 Pool = tuple[str, int]
 """Zone, and node group in it."""
@@ -73,6 +74,26 @@ def agents(places: tuple[RankPlace, ...], cluster: Cluster) -> tuple[Agent, ...]
         )
         found.append(agent)
     return tuple(found)
+
+
+def shared_addresses(launch: Launch) -> Iterator[Finding]:
+    """Nodes under the address of another one, among those that a bundle starts and the one where ranks meet."""
+    first: dict[str, Agent] = {}
+    for agent in (launch.agents[0], *launch.started):
+        if agent.address is None:
+            continue
+        other = first.setdefault(agent.address.casefold(), agent)
+        if other.node_key != agent.node_key:
+            yield Finding(
+                code="shared_address",
+                where=_place_of_address(agent),
+                message=f"{agent.address} is the address of another node too, at {_place_of_address(other)}.",
+                hint="Write for each node where it alone answers.",
+            )
+
+
+def _place_of_address(agent: Agent) -> str:
+    return f"cluster.zones[{agent.zone_index}].nodes[{agent.node_group}].addresses[{agent.node}]"
 
 
 def _coordinates(plan: Plan, rank: int) -> dict[str, int]:

@@ -130,6 +130,27 @@ def test_every_missing_address_is_named(job, deployed, backend) -> None:
     ]
 
 
+@pytest.mark.parametrize("backend", ["bare", "ssh", "slurm"])
+def test_two_nodes_under_one_address_are_refused_with_both_places(job, deployed, backend) -> None:
+    for zone, address in zip(job["cluster"]["zones"], ("Node-1", "node-1"), strict=True):
+        zone["nodes"][0]["addresses"] = [address]
+    with pytest.raises(SpecError) as caught:
+        deployed(job, backend=backend)
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("shared_address", "cluster.zones[1].nodes[0].addresses[0]")
+    assert "node-1 is the address of another node too, at cluster.zones[0].nodes[0].addresses[0]." in finding.message
+
+
+def test_zones_with_schedulers_of_their_own_may_use_a_name_twice(job, deployed) -> None:
+    node = {"count": 2, "gpus_per_node": 1}
+    job["cluster"]["zones"][0]["nodes"][0] |= {**node, "addresses": ["login-a", "n2"]}
+    job["cluster"]["zones"][1]["nodes"][0] |= {**node, "addresses": ["n1", "n2"]}
+    job["plan"]["dp"] = 4
+    assert deployed(job, backend="slurm", zone="zone1").files
+    with pytest.raises(SpecError, match="n2 is the address of another node too"):
+        deployed(job, backend="slurm")
+
+
 def test_one_node_needs_an_address_only_to_be_reached(job, deployed) -> None:
     del one_zone(job)["cluster"]["zones"][0]["nodes"][0]["addresses"]
     assert deployed(job, checkpoints=None).launch.world_size == 2
@@ -168,9 +189,16 @@ def test_an_optimizer_that_the_trainer_lacks_is_refused(job, deployed) -> None:
 def test_a_plan_that_does_not_fit_is_refused_on_gpus_only(job, deployed) -> None:
     job["cluster"]["zones"][0]["nodes"][0]["gpu"] = job["cluster"]["zones"][1]["nodes"][0]["gpu"] = "v100-sxm2-16gb"
     job["model"] = "llama-2-7b"
-    with pytest.raises(InfeasiblePlan, match="the plan needs"):
+    with pytest.raises(InfeasiblePlan, match=r"stage 0 in zone0 needs 1\d\d GB .*\(v100-sxm2-16gb\) has 1\d.* GB"):
         deployed(job)
     assert deployed(job, backend="local", device="cpu", checkpoints=None).files
+
+
+def test_nodes_without_room_for_what_is_offloaded_are_refused_by_that(job, deployed) -> None:
+    job["cluster"]["zones"][0]["nodes"][0]["memory"] = "1 MB"
+    one_zone(job)["plan"] |= {"shard": "optimizer", "offload": "optimizer"}
+    with pytest.raises(InfeasiblePlan, match=r"offloads takes .* of a node's own memory"):
+        deployed(job, "deepspeed")
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ def test_each_node_starts_its_ranks(job, written, recorder) -> None:
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="the route is read with ip, of iproute2")
 def test_the_interface_is_that_of_the_route_to_the_peer(job, written, recorder) -> None:
-    for zone in job["cluster"]["zones"]:
-        zone["nodes"][0]["addresses"] = ["127.0.0.1"]
+    for zone, address in zip(job["cluster"]["zones"], ("127.0.0.1", "127.0.0.2"), strict=True):
+        zone["nodes"][0]["addresses"] = [address]
     folder = written(job)
     done = recorder.run(folder / "launch/zone-1/agent-1.sh")
     assert done.returncode == 0, done.stderr
