@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -16,75 +14,28 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from crosszone.errors import CrossZoneError, Finding
+from crosszone.errors import Finding
 from crosszone.server import metrics as figures
 from crosszone.server.access import Access
-from crosszone.server.body import CSV, JSON, body_bytes, csv_request, media_type, verb_request
+from crosszone.server.body import JSON
 from crosszone.server.catalogs import Catalogs
-from crosszone.server.etag import etag_response
 from crosszone.server.guard import Guard
 from crosszone.server.metrics import Metrics
 from crosszone.server.openapi import API_PATH, describe, operation
-from crosszone.server.pool import Pool
-from crosszone.server.problems import (
-    INVALID,
-    NOT_FOUND,
-    WRONG_METHOD,
-    Refused,
-    mistake,
-    problem_response,
-    refused,
-)
-from crosszone.server.verbs import VERBS, Verb
-from crosszone.server.work import GZIP, Done
+from crosszone.server.operation_routes import add_operation_routes
+from crosszone.server.operations import Operations
+from crosszone.server.pools import Pools
+from crosszone.server.problems import INVALID, NOT_FOUND, WRONG_METHOD, Refused, mistake, problem_response
+from crosszone.server.responses import etag_response
+from crosszone.server.verb_routes import add_verb_routes
 
 logger = logging.getLogger(__name__)
 
-QUICK_SECONDS, LONG_SECONDS = 30.0, 120.0
-"""Most that an answer may take to compute."""
-QUICK_WAITING, LONG_WAITING = 64, 8
-"""Most requests before each worker."""
-LONG_NICENESS = 10
-"""Long questions give way to quick ones."""
 SCHEMA_JSON = "application/schema+json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pools:
-    """Who computes: quick questions do not wait behind long ones."""
-
-    quick: Pool
-    long: Pool
-
-    async def answer(self, verb: Verb, request: dict[str, Any]) -> Done:
-        """The answer of a verb. Refused."""
-        try:
-            return await (self.long if verb.is_long else self.quick).answer(verb.name, request)
-        except CrossZoneError as error:
-            raise refused(error, request) from None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether all workers have loaded what they need."""
-        return self.quick.is_ready and self.long.is_ready
-
-
-def pools(num_workers: int | None = None) -> Pools:
-    """The workers of a server; not started yet."""
-    number = num_workers or os.cpu_count() or 1
-    return Pools(
-        quick=Pool(num_workers=number, num_waiting=QUICK_WAITING * number, limit_seconds=QUICK_SECONDS),
-        long=Pool(
-            num_workers=number,
-            num_waiting=LONG_WAITING * number,
-            limit_seconds=LONG_SECONDS,
-            niceness=LONG_NICENESS,
-        ),
-    )
-
-
-def application(access: Access, workers: Pools, *, is_tls: bool = False) -> Guard:
-    """The whole application, guarded. Its workers start and end with it."""
+def application(access: Access, workers: Pools, operations: Operations | None = None, *, is_tls: bool = False) -> Guard:
+    """The whole application, guarded. Its workers start and end with it, and so do its operations."""
     metrics = Metrics(version("crosszone"))
     app = FastAPI(
         title="CrossZone",
@@ -97,10 +48,9 @@ def application(access: Access, workers: Pools, *, is_tls: bool = False) -> Guar
     )
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    for verb in VERBS:
-        app.add_api_route(
-            f"{API_PATH}/{verb.name}", _verb_route(verb, workers), methods=["POST"], **operation(verb.name)
-        )
+    operations = operations or Operations(workers)
+    add_verb_routes(app, workers, operations)
+    add_operation_routes(app, operations)
     Catalogs(workers.quick).add_routes(app)
     _add_schema_routes(app, workers)
     _add_watching_routes(app, workers, metrics)
@@ -127,34 +77,6 @@ async def _load(workers: Pools) -> None:
     except Exception:
         logger.exception("the workers do not start")
         raise
-
-
-def _verb_route(verb: Verb, workers: Pools) -> Callable[..., Awaitable[Response]]:
-    if verb.name == "validate":
-        return _validate_route(verb, workers)
-
-    async def route(request: Request) -> Response:
-        media_type(request, JSON)
-        asked = verb_request(await body_bytes(request), verb)
-        if verb.name == "deploy" and GZIP in request.headers.get("accept", ""):
-            asked["archive"] = True
-        done = await workers.answer(verb, asked)
-        is_archive = done.media_type == GZIP
-        headers = {"Content-Disposition": 'attachment; filename="bundle.tar.gz"'} if is_archive else None
-        return Response(done.content, media_type=done.media_type, headers=headers)
-
-    return route
-
-
-def _validate_route(verb: Verb, workers: Pools) -> Callable[..., Awaitable[Response]]:
-    async def route(request: Request, all_qualities: bool = False) -> Response:
-        is_table = media_type(request, JSON, CSV) == CSV
-        data = await body_bytes(request)
-        asked = csv_request(data, all_qualities=all_qualities) if is_table else verb_request(data, verb)
-        done = await workers.answer(verb, asked)
-        return Response(done.content, media_type=done.media_type)
-
-    return route
 
 
 def _add_schema_routes(app: FastAPI, workers: Pools) -> None:

@@ -12,10 +12,10 @@ from fastapi import FastAPI, Query, Request, Response
 
 from crosszone.errors import UnknownName
 from crosszone.server.body import JSON
-from crosszone.server.etag import etag_response
 from crosszone.server.openapi import API_PATH, operation
 from crosszone.server.pool import Pool
 from crosszone.server.problems import INVALID, NOT_FOUND, Refused
+from crosszone.server.responses import etag_response
 
 MOST_ENTRIES = 1000
 """Of one page."""

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from crosszone.server.body import CSV, JSON
 from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
 from crosszone.server.results import result_schemas
+from crosszone.server.routes import IDEMPOTENCY_KEY, PREFER, ROUTES, Told
 from crosszone.server.schemas import JOB_FILE, job_schemas, reference
 from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS, Verb
 from crosszone.server.work import GZIP
@@ -19,46 +20,15 @@ DESCRIPTION = """The verbs of the command line over HTTP. An answer has the very
 `--json`: base units, names as in the job file. Errors are RFC 9457, all of them at once."""
 _ALWAYS = (401, 421, 500, 503)
 _OF_VERBS = (400, 408, 413, 415, 422)
-_ERRORS = {
-    "catalog": (404, 422),
-    "catalog_entry": (404,),
-    "schema": (),
-    "healthz": (),
-    "readyz": (),
-    "metrics": (),
-}
-_SUMMARIES = {
-    "catalog": "What a job file can name, with sources",
-    "catalog_entry": "All facts of one GPU, model, region or framework",
-    "schema": "JSON Schema of the job file",
-    "healthz": "Whether the server runs",
-    "readyz": "Whether all workers have loaded what they need",
-    "metrics": "Figures for Prometheus",
-}
+_HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}
+_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the operation."}}
 
 
 def operation(name: str) -> dict[str, Any]:
     """What the route `name` is told about itself."""
     verb = next((verb for verb in VERBS if verb.name == name), None)
-    statuses = _ALWAYS + (_ERRORS[name] if verb is None else _OF_VERBS)
-    found: dict[str, Any] = {
-        "operation_id": name,
-        "name": name,
-        "response_class": Response,
-        "summary": _SUMMARIES[name] if verb is None else verb.summary,
-        "responses": {
-            200: _success(name) if verb is None else _verb_success(verb),
-            **(
-                {304: {"description": "The client has it already."}}
-                if name in ("catalog", "catalog_entry", "schema")
-                else {}
-            ),
-            **{status: _problem(status) for status in sorted(statuses)},
-        },
-    }
-    if verb is not None:
-        found |= {"description": verb.description, "openapi_extra": {"requestBody": _request_body(verb)}}
-    return found
+    found = _route(ROUTES[name]) if verb is None else _verb(verb)
+    return {"operation_id": name, "name": name, "response_class": Response, **found}
 
 
 def describe(app: FastAPI, job_schema: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +50,39 @@ def describe(app: FastAPI, job_schema: dict[str, Any]) -> dict[str, Any]:
             if "422" in each["responses"]:  # the framework describes its own kind of answer
                 each["responses"]["422"] = _problem(422)
     return found
+
+
+def _route(told: Told) -> dict[str, Any]:
+    success = {"description": "The answer.", "headers": _HEADERS}
+    contents = {media: {"schema": schema} for media, schema in told.contents.items()}
+    return {
+        "summary": told.summary,
+        "description": told.description or None,
+        "responses": {
+            200: {**success, "content": contents},
+            **{status: {"description": meaning, "headers": _HEADERS} for status, meaning in told.others.items()},
+            **_problems(told.errors),
+        },
+        **({"openapi_extra": {"parameters": list(told.parameters)}} if told.parameters else {}),
+    }
+
+
+def _verb(verb: Verb) -> dict[str, Any]:
+    content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}}
+    if verb.name == "deploy":
+        content[GZIP] = {"schema": {"type": "string", "contentMediaType": GZIP}}
+    responses: dict[int, Any] = {200: {"description": "The answer.", "content": content, "headers": _HEADERS}}
+    extra: dict[str, Any] = {"requestBody": _request_body(verb)}
+    if verb.is_long:
+        begun = {JSON: {"schema": reference("Operation")}}
+        responses[202] = {"description": "It has begun.", "content": begun, "headers": {**_HEADERS, **_LOCATION}}
+        extra["parameters"] = [PREFER, IDEMPOTENCY_KEY]
+    return {
+        "summary": verb.summary,
+        "description": verb.description,
+        "responses": {**responses, **_problems(_OF_VERBS)},
+        "openapi_extra": extra,
+    }
 
 
 def _request_body(verb: Verb) -> dict[str, Any]:
@@ -106,26 +109,8 @@ def _request_schema(verb: Verb) -> dict[str, Any]:
     }
 
 
-def _verb_success(verb: Verb) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}}
-    if verb.name == "deploy":
-        content[GZIP] = {"schema": {"type": "string", "contentMediaType": GZIP}}
-    return {"description": "The answer.", "content": content, "headers": _HEADERS}
-
-
-def _success(name: str) -> dict[str, Any]:
-    contents: dict[str, dict[str, Any]] = {
-        "catalog": {JSON: {"schema": reference("Catalog")}},
-        "catalog_entry": {JSON: {"schema": reference("Catalog")}},
-        "schema": {"application/schema+json": {"schema": {"type": "object"}}},
-        "metrics": {"text/plain": {"schema": {"type": "string"}}},
-    }
-    status = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
-    return {
-        "description": "The answer.",
-        "content": contents.get(name, {JSON: {"schema": status}}),
-        "headers": _HEADERS,
-    }
+def _problems(statuses: tuple[int, ...]) -> dict[int, Any]:
+    return {status: _problem(status) for status in sorted({*_ALWAYS, *statuses})}
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -134,6 +119,3 @@ def _problem(status: int) -> dict[str, Any]:
     if status == 503:  # also what readyz says
         content[JSON] = {"schema": {"type": "object"}}
     return {"description": ", or: ".join(kind.english for kind in kinds) + ".", "content": content, "headers": _HEADERS}
-
-
-_HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}

@@ -10,13 +10,15 @@ import asyncio
 import logging
 import multiprocessing
 import queue
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from threading import Lock
 from typing import Any
 
 from crosszone.server.problems import BUSY, TOO_LONG, Refused
-from crosszone.server.work import Crashed, Done, Outcome, serve_pipe
+from crosszone.server.work import Crashed, Done, OnProgress, Outcome, Progress, serve_pipe
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,55 @@ RETRY_SECONDS = 2
 """What a client that was sent away is told to wait."""
 STARTING_SECONDS = 120.0
 """Most that loading may take."""
+
+
+def ignore_progress(fraction: float) -> None:
+    """For who does not want to know."""
+
+
+class Call:
+    """One request on its way through a pool: it can be given up."""
+
+    def __init__(self, on_start: Callable[[], None], on_progress: OnProgress) -> None:
+        self.on_start = on_start
+        self.on_progress = on_progress
+        self.found: asyncio.Future[Outcome]
+        """What comes of it; the pool sets it before anybody sees the call."""
+        self._lock = Lock()
+        self._worker: _Worker | None = None
+        self._is_given_up = False
+        self._has_ended_worker = False
+
+    async def answer(self) -> Done:
+        """What came of it. CrossZoneError as the verb raises it, Refused; CancelledError where it was given up."""
+        found = await self.found
+        if isinstance(found, Crashed):
+            raise RuntimeError(found.text)
+        if not isinstance(found, Done):
+            raise found
+        return found
+
+    def give_up(self) -> None:
+        """Let no worker begin it, and end the one that is at it."""
+        with self._lock:
+            self._is_given_up = True
+            if self._worker is not None:
+                self._worker.end()
+                self._has_ended_worker = True
+        self.found.cancel()
+
+    def begin(self, worker: _Worker) -> bool:
+        """Whether `worker` may begin; not where it was given up."""
+        with self._lock:
+            if not self._is_given_up:
+                self._worker = worker
+        return not self._is_given_up
+
+    def leave(self) -> bool:
+        """From here on the worker may be at something else; whether it was ended because the call was given up."""
+        with self._lock:
+            self._worker = None
+        return self._has_ended_worker
 
 
 class Pool:
@@ -53,20 +104,35 @@ class Pool:
 
     async def answer(self, verb: str, request: dict[str, Any]) -> Done:
         """The answer of a verb. CrossZoneError as the verb raises it; Refused where too many wait, or it takes long."""
+        return await self.call(verb, request).answer()
+
+    def call(
+        self,
+        verb: str,
+        request: dict[str, Any],
+        *,
+        limit_seconds: float | None = None,
+        on_start: Callable[[], None] = lambda: None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Call:
+        """Put a request into the queue. `on_start` and `on_progress` are told in the event loop.
+
+        Refused where too many wait already.
+        """
         if self.num_pending >= self.num_workers + self.num_waiting:
             message = f"{self.num_pending} requests wait or are computed, and no more are taken."
             hint = f"Ask again in {RETRY_SECONDS} s."
             raise Refused.of(BUSY, message, hint=hint, headers={"Retry-After": str(RETRY_SECONDS)})
+        loop = asyncio.get_running_loop()
+        call = Call(
+            lambda: _tell(loop, on_start),
+            lambda fraction: _tell(loop, on_progress, fraction),
+        )
+        limit = self.limit_seconds if limit_seconds is None else limit_seconds
         self.num_pending += 1
-        try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._outcome, verb, request)
-        finally:
-            self.num_pending -= 1
-        if isinstance(found, Crashed):
-            raise RuntimeError(found.text)
-        if not isinstance(found, Done):
-            raise found
-        return found
+        call.found = loop.run_in_executor(self._threads, self._outcome, call, verb, request, limit)
+        call.found.add_done_callback(self._count_down)
+        return call
 
     def close(self) -> None:
         """Stop all workers, whatever they are at."""
@@ -77,29 +143,36 @@ class Pool:
             worker.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
+    def _count_down(self, found: asyncio.Future[Outcome]) -> None:
+        self.num_pending -= 1
+
     def _start_one(self) -> None:
         worker = self._new_worker()
         worker.send("warm", {})
-        worker.receive(STARTING_SECONDS)
+        worker.receive(STARTING_SECONDS, ignore_progress)
         self._idle.put(worker)
 
-    def _outcome(self, verb: str, request: dict[str, Any]) -> Outcome:
+    def _outcome(self, call: Call, verb: str, request: dict[str, Any], limit_seconds: float) -> Outcome:
         worker = self._idle.get()
+        if not worker.is_alive():  # killed while it had nothing to do
+            worker = self._replacement(worker)
+        is_usable = True
         try:
-            if not worker.is_alive():  # killed while it had nothing to do
-                worker = self._replacement(worker)
+            if not call.begin(worker):
+                return Crashed(text="given up before it began")
+            call.on_start()
             worker.send(verb, request)
-            return worker.receive(self.limit_seconds)
+            return worker.receive(limit_seconds, call.on_progress)
         except TimeoutError:
-            worker = self._replacement(worker)
+            is_usable = False
             hint = "Ask for less at once, or use the command line, which has no limit."
-            raise Refused.of(TOO_LONG, f"it took more than {self.limit_seconds:g} s.", hint=hint) from None
+            raise Refused.of(TOO_LONG, f"it took more than {limit_seconds:g} s.", hint=hint) from None
         except (EOFError, OSError) as error:
-            code = worker.exit_code()
-            worker = self._replacement(worker)
-            return Crashed(text=f"a worker ended at {verb!r} with exit code {code}: {type(error).__name__}")
+            is_usable = False
+            return Crashed(text=f"a worker ended at {verb!r} with {worker.exit_code()}: {type(error).__name__}")
         finally:
-            self._idle.put(worker)
+            was_ended = call.leave()
+            self._idle.put(worker if is_usable and not was_ended else self._replacement(worker))
 
     def _replacement(self, worker: _Worker) -> _Worker:
         """A new worker in place of one that is of no more use. It loads what it needs with its first request."""
@@ -132,12 +205,15 @@ class _Worker:
     def send(self, verb: str, request: dict[str, Any]) -> None:
         self._pipe.send((verb, request))
 
-    def receive(self, limit_seconds: float) -> Outcome:
-        """What comes next. TimeoutError; EOFError where the process ended."""
-        if not self._pipe.poll(limit_seconds):
-            raise TimeoutError
-        found: Outcome = self._pipe.recv()
-        return found
+    def receive(self, limit_seconds: float, on_progress: OnProgress) -> Outcome:
+        """What comes of the request. TimeoutError; EOFError where the process ended."""
+        end_seconds = time.monotonic() + limit_seconds
+        while self._pipe.poll(max(end_seconds - time.monotonic(), 0.0)):
+            found: Outcome | Progress = self._pipe.recv()
+            if not isinstance(found, Progress):
+                return found
+            on_progress(found.fraction)
+        raise TimeoutError
 
     def is_alive(self) -> bool:
         return self._process.is_alive()
@@ -146,9 +222,20 @@ class _Worker:
         self._process.join(1.0)
         return self._process.exitcode
 
+    def end(self) -> None:
+        """End the process; who waits for its answer is told."""
+        self._process.kill()
+
     def kill(self) -> None:
+        """End the process, and wait until it has ended."""
         self._process.kill()
         self._process.join()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, told: Callable[..., None], *values: Any) -> None:
+    """From a thread. Where the loop has ended, nobody wants to know."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(told, *values)
 
 
 def _close(connection: Connection) -> None:

@@ -35,6 +35,7 @@ MALFORMED = Kind(name="malformed", status=400, english="The request cannot be re
 NO_TOKEN = Kind(name="no-token", status=401, english="A token is needed", chinese="需要访问令牌")
 NOT_FOUND = Kind(name="not-found", status=404, english="There is no such thing here", chinese="找不到所请求的内容")
 WRONG_METHOD = Kind(name="wrong-method", status=405, english="Not with this method", chinese="不支持该请求方法")
+UNFINISHED = Kind(name="unfinished", status=409, english="It has not come to an end", chinese="操作尚未完成")
 TOO_SLOW = Kind(name="too-slow", status=408, english="The request took too long to arrive", chinese="请求接收超时")
 TOO_LARGE = Kind(name="too-large", status=413, english="The request is too large", chinese="请求过大")
 WRONG_TYPE = Kind(name="wrong-type", status=415, english="Not in this format", chinese="不支持该请求格式")
@@ -48,7 +49,8 @@ BUSY = Kind(name="busy", status=503, english="Too much to do at the moment", chi
 TOO_LONG = Kind(name="too-long", status=503, english="It would take too long", chinese="计算时间过长")
 
 KINDS = (
-    *(MALFORMED, NO_TOKEN, NOT_FOUND, WRONG_METHOD, TOO_SLOW, TOO_LARGE, WRONG_TYPE, WRONG_HOST),
+    *(MALFORMED, NO_TOKEN, NOT_FOUND, WRONG_METHOD, TOO_SLOW, UNFINISHED, TOO_LARGE),
+    *(WRONG_TYPE, WRONG_HOST),
     *(INVALID, INFEASIBLE, INTERNAL, BUSY, TOO_LONG),
 )
 _BY_EXIT_CODE = {2: INVALID, 3: INFEASIBLE}

@@ -17,10 +17,12 @@ def result_schemas() -> dict[str, Any]:
     from crosszone.core.validation import SkippedRow, ValidatedRow
     from crosszone.core.whatif import WhatIf
     from crosszone.core.why import Why
+    from crosszone.server.operations import STATES, Operation
 
     schemas = noun_schemas(
-        Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow
+        *(Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow, Operation)
     )
+    schemas["Operation"]["properties"]["state"]["enum"] = list(STATES)
     prediction = schemas["Prediction"]["properties"]
     prediction |= {"plan": reference("Plan"), "checks": _list(reference("Check"))}
     schemas["WhatIf"]["properties"] |= {"base": reference("Prediction"), "changed": reference("Prediction")}

@@ -12,9 +12,11 @@ import uvicorn
 
 from crosszone.errors import PreflightFailed, SpecError
 from crosszone.server.access import access
-from crosszone.server.app import application, pools
+from crosszone.server.app import application
 from crosszone.server.log import start_log
+from crosszone.server.operations import Operations
 from crosszone.server.options import ServeOptions
+from crosszone.server.pools import pools
 
 BACKLOG = 512
 """Connections that wait to be taken."""
@@ -33,8 +35,9 @@ def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
     listening = _listening_socket(options)
     is_tls = options.tls_certificate is not None
     workers = pools(options.num_workers)
+    operations = Operations(workers)
     config = uvicorn.Config(
-        application(allowed, workers, is_tls=is_tls),
+        application(allowed, workers, operations, is_tls=is_tls),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -51,24 +54,30 @@ def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
     # The web server ends in peace at both signals, and then raises them again for whoever was there before it.
     before = signal.signal(signal.SIGTERM, _ignore)
     try:
-        _Server(config, lambda: on_start(address)).run(sockets=[listening])
+        _Server(config, lambda: on_start(address), operations.close).run(sockets=[listening])
     finally:
         signal.signal(signal.SIGTERM, before)
         listening.close()
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and when it is about to stop."""
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self.on_start = on_start
+        self.on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer."""
         await super().startup(sockets=sockets)
         if self.started:
             self.on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to answer. Streams of events end first: as long as one is open, the web server waits for it."""
+        self.on_stop()
+        await super().shutdown(sockets=sockets)
 
 
 def _listening_socket(options: ServeOptions) -> socket.socket:

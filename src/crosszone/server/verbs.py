@@ -127,7 +127,7 @@ VERBS = (
             CALIBRATION,
         ),
         is_long=True,
-        result="Answer",
+        result="Planned",
         example={"job": {key: value for key, value in EXAMPLE_JOB.items() if key != "plan"}, "top": 3},
     ),
     Verb(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 GZIP = "application/gzip"
-NUM_BASES = 32
+NUM_BASES = 128
 """Jobs that a worker remembers between two what-ifs: finding the plan of one takes much longer than a change."""
 FEWEST_NEW_OBJECTS = 50_000
 """Before garbage is looked for, as on the command line."""
@@ -49,7 +49,15 @@ class Crashed:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How much of a request is done, told before its outcome."""
+
+    fraction: float
+
+
 Outcome = Done | CrossZoneError | Crashed
+OnProgress = Callable[[float], None]
 
 
 def serve_pipe(connection: Connection, niceness: int) -> None:
@@ -62,13 +70,13 @@ def serve_pipe(connection: Connection, niceness: int) -> None:
             verb, request = connection.recv()
         except EOFError:
             return
-        connection.send(outcome(verb, request))
+        connection.send(outcome(verb, request, lambda fraction: connection.send(Progress(fraction=fraction))))
 
 
-def outcome(verb: str, request: Request) -> Outcome:
-    """What comes of a request; nothing is raised."""
+def outcome(verb: str, request: Request, on_progress: OnProgress) -> Outcome:
+    """What comes of a request; nothing is raised. `on_progress` is told the fraction that is done, if known."""
     try:
-        answer = VERBS[verb](request)
+        answer = VERBS[verb](request, on_progress)
     except CrossZoneError as error:
         return error
     except Exception:  # noqa: BLE001 - the last stop before the log
@@ -78,38 +86,38 @@ def outcome(verb: str, request: Request) -> Outcome:
     return Done(media_type=JSON, content=json.dumps(answer, ensure_ascii=False, allow_nan=False).encode())
 
 
-def predict(request: Request) -> Any:
+def predict(request: Request, on_progress: OnProgress) -> Any:
     """Prediction JSON."""
     ranked = service.predict(_problem(request), is_hypothetical=request.get("hypothetical", False))
     return service.prediction_json(ranked)
 
 
-def plan(request: Request) -> Any:
+def plan(request: Request, on_progress: OnProgress) -> Any:
     """Plan JSON; with `why` or `frameworks` the JSON of those."""
     problem = _problem(request)
     if "why" in request:
         return service.why_json(service.received_why(problem, request["why"], where="--why"))
     if request.get("frameworks"):
-        return service.framework_choice_json(service.frameworks(problem))
+        return service.framework_choice_json(service.frameworks(problem, on_progress=on_progress))
     answer = service.plan(problem, top=request.get("top", service.DEFAULT_TOP))
     if request.get("sensitivity") or request.get("gpu"):
-        answer = service.sensitivity(answer, gpus=request.get("gpu", ()))
+        answer = service.sensitivity(answer, gpus=request.get("gpu", ()), on_progress=on_progress)
     return service.answer_json(answer)
 
 
-def whatif(request: Request) -> Any:
+def whatif(request: Request, on_progress: OnProgress) -> Any:
     """Whatif JSON."""
     base = _base(json.dumps({key: request.get(key) for key in ("job", "plan", "calibration")}, sort_keys=False))
     return service.whatif_json(service.whatif(base, request.get("set", ())))
 
 
-def simulate(request: Request) -> Any:
+def simulate(request: Request, on_progress: OnProgress) -> Any:
     """Simulate JSON."""
     timeline = service.simulate(_problem(request), _plan(request), is_hypothetical=request.get("hypothetical", False))
     return service.simulation_json(timeline, max_slices=request.get("detail"))
 
 
-def deploy(request: Request) -> Any:
+def deploy(request: Request, on_progress: OnProgress) -> Any:
     """Deploy JSON with the texts of the files, or with `archive` all of them in one."""
     bundle = service.deploy(
         _problem(request),
@@ -132,29 +140,30 @@ def deploy(request: Request) -> Any:
     return value
 
 
-def validate(request: Request) -> Any:
+def validate(request: Request, on_progress: OnProgress) -> Any:
     """Validate JSON."""
     found = service.validate_bytes(
         request["table"].encode(),
         where="table",
         all_qualities=request.get("all_qualities", False),
         calibrations=_calibrations(request),
+        on_progress=on_progress,
     )
     return service.validation_json(found)
 
 
-def catalog(request: Request) -> Any:
+def catalog(request: Request, on_progress: OnProgress) -> Any:
     """Catalog JSON."""
     kind = request["kind"]
     return {"schema_version": 1, kind: service.catalog_json(service.catalog(kind, request.get("name")))}
 
 
-def schema(request: Request) -> Any:
+def schema(request: Request, on_progress: OnProgress) -> Any:
     """JSON Schema of the job file."""
     return service.job_schema()
 
 
-def warm(request: Request) -> Any:
+def warm(request: Request, on_progress: OnProgress) -> Any:
     """Load what verbs need, before somebody waits for it."""
     service.whatif(service.whatif_base(service.received_job(service.starter_job())))
     gc.collect()
@@ -162,7 +171,7 @@ def warm(request: Request) -> Any:
     return None
 
 
-VERBS: dict[str, Callable[[Request], Any]] = {
+VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb for verb in (predict, plan, whatif, simulate, deploy, validate, catalog, schema, warm)
 }
 

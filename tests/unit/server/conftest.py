@@ -7,27 +7,26 @@ import httpx
 import pytest
 
 from crosszone.server.access import Access
-from crosszone.server.app import Pools, application
+from crosszone.server.app import application
 from crosszone.server.pool import Pool
-from crosszone.server.work import Crashed, Done, outcome
+from crosszone.server.pools import Pools
+from crosszone.server.work import outcome
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 class InlinePool(Pool):
-    """Does a worker's work in this process."""
+    """Does a worker's work in a thread of this process."""
 
-    def __init__(self):
-        super().__init__(num_workers=1, num_waiting=0, limit_seconds=60.0)
+    def __init__(self, num_waiting=100):
+        super().__init__(num_workers=1, num_waiting=num_waiting, limit_seconds=60.0)
         self.is_ready = True
 
-    async def answer(self, verb, request):
-        found = outcome(verb, request)
-        if isinstance(found, Crashed):
-            raise RuntimeError(found.text)
-        if not isinstance(found, Done):
-            raise found
-        return found
+    def _outcome(self, call, verb, request, limit_seconds):
+        if not call.begin(None):
+            return None
+        call.on_start()
+        return outcome(verb, request, call.on_progress)
 
 
 def inline_application(access: Access | None = None):

@@ -1,4 +1,4 @@
-"""Answers that a client may have already."""
+"""Answers as HTTP carries them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import hashlib
 from collections.abc import Mapping
 
 from fastapi import Request, Response
+
+from crosszone.server.work import GZIP, Done
+
+
+def done_response(done: Done) -> Response:
+    """The answer of a verb; an archive is a file to save."""
+    headers = {"Content-Disposition": 'attachment; filename="bundle.tar.gz"'} if done.media_type == GZIP else None
+    return Response(done.content, media_type=done.media_type, headers=headers)
 
 
 def etag_response(request: Request, content: bytes, media: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,0 +1,55 @@
+"""Routes of the verbs: read the request, let a worker answer, or begin an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from crosszone.server.body import CSV, JSON, body_bytes, csv_request, media_type, verb_request
+from crosszone.server.openapi import API_PATH, operation
+from crosszone.server.operation_routes import accepted, prefers_async
+from crosszone.server.operations import Operations
+from crosszone.server.pools import Pools
+from crosszone.server.responses import done_response
+from crosszone.server.verbs import VERBS, Verb
+from crosszone.server.work import GZIP
+
+
+def add_verb_routes(app: FastAPI, workers: Pools, operations: Operations) -> None:
+    """Add what answers for the verbs."""
+    for verb in VERBS:
+        make = _table_route if verb.name == "validate" else _route
+        path = f"{API_PATH}/{verb.name}"
+        app.add_api_route(path, make(verb, workers, operations), methods=["POST"], **operation(verb.name))
+
+
+def _route(verb: Verb, workers: Pools, operations: Operations) -> Callable[..., Awaitable[Response]]:
+    async def route(request: Request) -> Response:
+        media_type(request, JSON)
+        asked = verb_request(await body_bytes(request), verb)
+        if verb.name == "deploy" and GZIP in request.headers.get("accept", ""):
+            asked["archive"] = True
+        return await _answer(request, verb, asked, workers, operations)
+
+    return route
+
+
+def _table_route(verb: Verb, workers: Pools, operations: Operations) -> Callable[..., Awaitable[Response]]:
+    async def route(request: Request, all_qualities: bool = False) -> Response:
+        is_table = media_type(request, JSON, CSV) == CSV
+        data = await body_bytes(request)
+        asked = csv_request(data, all_qualities=all_qualities) if is_table else verb_request(data, verb)
+        return await _answer(request, verb, asked, workers, operations)
+
+    return route
+
+
+async def _answer(
+    request: Request, verb: Verb, asked: dict[str, Any], workers: Pools, operations: Operations
+) -> Response:
+    if verb.is_long and prefers_async(request):
+        key = request.headers.get("idempotency-key", "")
+        return accepted(operations.begin(verb, asked, idempotency_key=key))
+    return done_response(await workers.answer(verb, asked))
