@@ -5,7 +5,11 @@
     │   ├── UnknownName                     a name that no catalog, schedule or key has
     │   └── UnitError (ValueError)          a quantity without its unit, or in the wrong one
     ├── InfeasiblePlan             exit 3   legal, but it cannot work: it does not fit, or nothing can express it
-    └── PreflightFailed            exit 4   what the work needs is not on this machine
+    ├── PreflightFailed            exit 4   what the work needs is not on this machine
+    ├── Conflict                   exit 1   what is stored stands against it
+    │   ├── Stale                           it was changed since the asker looked
+    │   └── Busy                            others are at it; the same may work later
+    └── NotThere                   exit 1   nothing is stored under that name
 
 An error carries every problem that was found, one `Finding` each, so that a person mends a file once and not once
 per problem. `to_dict()` is what `--json` prints; `str()` is what a terminal shows.
@@ -120,6 +124,30 @@ class PreflightFailed(CrossZoneError):
 
     exit_code = 4
     default_code = "preflight"
+
+
+class Conflict(CrossZoneError):
+    """What is stored stands against what was asked: a name that is taken, a state that does not follow."""
+
+    default_code = "conflict"
+
+
+class Stale(Conflict):
+    """What was to be changed is no longer what the asker saw."""
+
+    default_code = "stale"
+
+
+class Busy(Conflict):
+    """Others are at it for longer than one waits."""
+
+    default_code = "busy"
+
+
+class NotThere(CrossZoneError):
+    """Nothing is stored under that name."""
+
+    default_code = "not_there"
 
 
 def nearest(name: str, choices: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:

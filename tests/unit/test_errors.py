@@ -9,11 +9,15 @@ import pickle
 import pytest
 
 from crosszone.errors import (
+    Busy,
+    Conflict,
     CrossZoneError,
     Finding,
     InfeasiblePlan,
+    NotThere,
     PreflightFailed,
     SpecError,
+    Stale,
     UnitError,
     UnknownName,
     nearest,
@@ -50,6 +54,10 @@ def test_the_json_has_the_four_keys_of_the_contract():
         (UnitError, 2),
         (InfeasiblePlan, 3),
         (PreflightFailed, 4),
+        (Conflict, 1),
+        (Stale, 1),
+        (Busy, 1),
+        (NotThere, 1),
     ],
 )
 def test_exit_codes_are_those_of_the_contract(kind, exit_code):
@@ -57,7 +65,10 @@ def test_exit_codes_are_those_of_the_contract(kind, exit_code):
     assert issubclass(kind, CrossZoneError)
 
 
-@pytest.mark.parametrize("kind", [CrossZoneError, SpecError, UnknownName, UnitError, InfeasiblePlan, PreflightFailed])
+@pytest.mark.parametrize(
+    "kind",
+    [CrossZoneError, SpecError, UnknownName, UnitError, InfeasiblePlan, PreflightFailed, Conflict, Stale, NotThere],
+)
 @pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_an_error_survives_a_process_boundary(kind, duplicate):
     error = duplicate(kind(FIRST, SECOND))

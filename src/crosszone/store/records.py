@@ -1,0 +1,142 @@
+"""Runs and predictions that were saved, long operations, and the data sets and models that tasks name."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from crosszone.errors import Conflict
+from crosszone.store import rows
+from crosszone.store.pages import Order, Page, order, page
+from crosszone.store.tables import assets, operations, runs
+
+WAITING, WORKING, DONE, FAILED, CANCELLED = "waiting", "working", "done", "failed", "cancelled"
+OVER = (DONE, FAILED, CANCELLED)
+DATASET, MODEL = "dataset", "model"
+RUN_SORTS: dict[str, sa.ColumnElement[Any]] = {"created": runs.c.created_seconds, "name": runs.c.name}
+OPERATION_SORTS: dict[str, sa.ColumnElement[Any]] = {"created": operations.c.created_seconds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedRun:
+    """A prediction, a measurement, or both of one job."""
+
+    id: str
+    name: str
+    kind: str
+    """predicted | measured"""
+    task_id: str | None = None
+    attempt_id: str | None = None
+    fingerprint: str | None = None
+    job: dict[str, Any]
+    plan: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
+    measurement: dict[str, Any] | None = None
+    owner: str = ""
+    created_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Something that takes long: how far it is, and what came of it."""
+
+    id: str
+    kind: str
+    state: str
+    """waiting | working | done | failed | cancelled"""
+    progress_fraction: float | None = None
+    request: dict[str, Any]
+    result: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
+    """Why it failed."""
+    is_cancel_asked: bool = False
+    owner: str = ""
+    created_seconds: float
+    updated_seconds: float
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A version of a data set or of a model that tasks can name."""
+
+    kind: str
+    """dataset | model"""
+    id: str
+    version_id: str = ""
+    name: str
+    zone: str | None = None
+    """That holds it; None: every zone has it."""
+    size_bytes: float | None = None
+    num_tokens: float | None = None
+    model: Any = None
+    """Of a model: what a job file has under `model`."""
+    created_seconds: float
+
+
+def add_run(connection: sa.Connection, run: SavedRun) -> SavedRun:
+    """Keep it."""
+    return rows.add(connection, runs, run)
+
+
+def one_run(connection: sa.Connection, key: str) -> SavedRun:
+    """The run with this id. NotThere."""
+    return rows.one(connection, runs, SavedRun, key, called="run")
+
+
+def listed_runs(
+    connection: sa.Connection, *, sort: str = "-created", limit: int = 100, cursor: str | None = None
+) -> Page[SavedRun]:
+    """A page of all runs. SpecError of the sort, the limit or the cursor."""
+    by: Order = order(sort, RUN_SORTS)
+    return page(connection, runs, SavedRun, where=sa.true(), by=by, limit=limit, cursor=cursor)
+
+
+def add_operation(connection: sa.Connection, operation: Operation) -> Operation:
+    """Keep it."""
+    return rows.add(connection, operations, operation)
+
+
+def one_operation(connection: sa.Connection, key: str) -> Operation:
+    """The operation with this id. NotThere."""
+    return rows.one(connection, operations, Operation, key, called="operation")
+
+
+def listed_operations(
+    connection: sa.Connection, *, sort: str = "-created", limit: int = 100, cursor: str | None = None
+) -> Page[Operation]:
+    """A page of all operations. SpecError of the sort, the limit or the cursor."""
+    by: Order = order(sort, OPERATION_SORTS)
+    return page(connection, operations, Operation, where=sa.true(), by=by, limit=limit, cursor=cursor)
+
+
+def change_operation(connection: sa.Connection, operation: Operation, **changed: Any) -> Operation:
+    """Keep `operation` with other values. Stale; Conflict where it was over already."""
+    if one_operation(connection, operation.id).state in OVER:
+        raise Conflict.of("it is over already.", where=operation.id, code="over")
+    return rows.replace(connection, operations, dataclasses.replace(operation, **changed))
+
+
+def keep_asset(connection: sa.Connection, asset: Asset) -> Asset:
+    """Keep it, in place of the same version of the same."""
+    connection.execute(sa.delete(assets).where(_is(asset.kind, asset.id, asset.version_id)))
+    return rows.add(connection, assets, asset)
+
+
+def find_asset(connection: sa.Connection, kind: str, key: str, version_id: str = "") -> Asset | None:
+    """That version of it; None where nobody ever told of it."""
+    row = connection.execute(sa.select(assets).where(_is(kind, key, version_id))).one_or_none()
+    return None if row is None else rows.noun(Asset, row)
+
+
+def all_assets(connection: sa.Connection, kind: str) -> tuple[Asset, ...]:
+    """All versions of all data sets, or of all models."""
+    wanted = sa.select(assets).where(assets.c.kind == kind).order_by(assets.c.id, assets.c.version_id)
+    return tuple(rows.noun(Asset, row) for row in connection.execute(wanted))
+
+
+def _is(kind: str, key: str, version_id: str) -> sa.ColumnElement[bool]:
+    return (assets.c.kind == kind) & (assets.c.id == key) & (assets.c.version_id == version_id)
