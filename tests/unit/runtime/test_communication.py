@@ -1,4 +1,4 @@
-"""Gradients are summed alike on all ranks, whatever each of them used. Ranks are threads here, and meet in every sum."""
+"""Gradients are summed alike on all ranks, whatever each used. Ranks are threads here, and meet in every sum."""
 
 import threading
 from collections.abc import Callable
