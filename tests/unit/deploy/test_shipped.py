@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from crosszone.runtime import setup_cluster
+
 SEEDED = ("scripts/setup_cluster.py", "utils/distributed_utils.py", "utils/communication.py")
 
 
@@ -82,8 +84,33 @@ class TestSetupCluster:
     def test_everything_that_keeps_ranks_apart_is_told_at_once(self, job, written) -> None:
         given = ["--master_addr", "nowhere.invalid", "--master_port", "0", "--world_size", "2", "--node_rank", "2"]
         done = self.run(written(job), *given)
-        assert done.returncode == 4
-        assert all(name in done.stderr for name in ("--master_addr", "--master_port", "--node_rank"))
+        assert done.returncode == 2, "options are wrong, whatever else is"
+        places = [line.split(": ")[:2] for line in done.stderr.splitlines()]
+        assert places == [["error", "--master_port"], ["error", "--node_rank"], ["error", "--master_addr"]]
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--world_size", "-3"), "--world_size: -3 processes cannot train. Count the processes of all nodes"),
+            (("--world_size", "0"), "--world_size: 0 processes cannot train."),
+            (("--world_size", "many"), '--world_size: "many" is no whole number.'),
+            (("--node_rank", "-1"), "--node_rank: -1 is below 0."),
+            (("--master_port", "65536"), "--master_port: 65536 is no port. Take one from 1 to 65535."),
+            (("--output", "."), "--output: . is a folder. Name a file in it."),
+            (("--output", "no/such/cluster.env"), "--output: there is no folder no/such."),
+            (("--output", "/proc/cluster.env"), "--output: "),  # even where all may be written, not this
+        ],
+    )
+    def test_what_cannot_be_is_a_wrong_word(self, capsys, words, said) -> None:
+        given = ("--master_addr", "127.0.0.1", "--world_size", "2", "--node_rank", "1", "--output", "/dev/null")
+        assert setup_cluster.main([*given, *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {said}")
+
+    def test_a_name_that_does_not_resolve_is_no_wrong_word(self, capsys) -> None:
+        given = ("--master_addr", "nowhere.invalid", "--world_size", "2", "--node_rank", "1", "--output", "/dev/null")
+        assert setup_cluster.main(given) == 4
+        assert "nowhere.invalid does not resolve" in capsys.readouterr().err
 
     def test_a_port_that_is_taken_is_named(self, job, written) -> None:
         folder = written(job)
@@ -107,10 +134,11 @@ def test_the_shipped_trainer_takes_other_numbers(job, written) -> None:
     command = ["scripts/distributed_train.py", "--num_steps", "2", "--gradient_accumulation_steps", "1"]
     around = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE")}
     subprocess.run([sys.executable, *command], cwd=folder, env=around, check=True, timeout=120, capture_output=True)
-    events = [json.loads(line) for line in (folder / "logs" / "rank-0.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (folder / "logs/distributed_train/rank-0.jsonl").read_text().splitlines()]
     steps = [event for event in events if event["event"] == "step"]
     assert [event["step"] for event in steps] == [1, 2]
     assert steps[-1]["consumed_tokens"] == 2 * 2 * 32
+    assert not (folder / "logs/rank-0.jsonl").exists(), "that is the bundle's own training"
 
 
 def test_scripts_say_what_they_are(job, written, capsys, monkeypatch) -> None:
