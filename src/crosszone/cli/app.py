@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from crosszone.cli.backup import backup
 from crosszone.cli.calibrate import calibrate
 from crosszone.cli.catalog import catalog
 from crosszone.cli.deploy import deploy
@@ -14,6 +15,7 @@ from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.plan import plan
 from crosszone.cli.predict import predict
 from crosszone.cli.replan import replan
+from crosszone.cli.restore import restore
 from crosszone.cli.run import run
 from crosszone.cli.serve import serve
 from crosszone.cli.simulate import simulate
@@ -47,6 +49,8 @@ for verb in (
     calibrate,
     catalog,
     serve,
+    backup,
+    restore,
 ):
     app.command()(verb)
 

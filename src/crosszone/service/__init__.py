@@ -22,6 +22,7 @@ from crosszone.service.as_json import (
     whatif_json,
     why_json,
 )
+from crosszone.service.backups import backup, backup_json, restore
 from crosszone.service.catalogs import (
     CATALOGS,
     CatalogEntry,
@@ -105,6 +106,8 @@ __all__ = [
     "activity",
     "advice",
     "answer_json",
+    "backup",
+    "backup_json",
     "bundle_changes",
     "bundle_json",
     "calibrate",
@@ -153,6 +156,7 @@ __all__ = [
     "received_why",
     "replan",
     "replan_json",
+    "restore",
     "run_json",
     "run_log",
     "run_status",

@@ -206,7 +206,8 @@ parts = _table(
     _of("attempt_id", "attempts.id"),
     _text("level"),
     _text("name"),
-    _of("parent_id", "parts.id", is_optional=True),
+    # Deferred, so that a backup may be restored in any order.
+    sa.Column("parent_id", TEXT, sa.ForeignKey("parts.id", deferrable=True, initially="DEFERRED"), nullable=True),
     _text("state"),
     _maybe("seen_seconds", NUMBER),
     _json("details"),

@@ -394,7 +394,9 @@ def _create_parts() -> None:
         sa.Column("details", JSON, nullable=False),
         sa.Column("version", WHOLE, nullable=False),
         sa.ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name=op.f("fk_parts_attempt_id")),
-        sa.ForeignKeyConstraint(["parent_id"], ["parts.id"], name=op.f("fk_parts_parent_id")),
+        sa.ForeignKeyConstraint(
+            ["parent_id"], ["parts.id"], name=op.f("fk_parts_parent_id"), initially="DEFERRED", deferrable=True
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parts")),
         sa.UniqueConstraint("attempt_id", "level", "name", name=op.f("uq_parts_attempt_id")),
     )

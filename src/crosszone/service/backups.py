@@ -1,0 +1,51 @@
+"""Backups of what a server keeps."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crosszone.store.backup import Backup
+
+
+def backup(path: str | Path, *, database: str | None = None) -> Backup:
+    """Write all that a server keeps, as of now, to the file `path`; the server may go on meanwhile.
+
+    `database`: its address, or None for this user's own. Errors: SpecError where the file cannot be written;
+    PreflightFailed where the database is not reached.
+    """
+    from crosszone.store import backup as backups
+    from crosszone.store.opened import open_store
+
+    store = open_store(database)
+    try:
+        return backups.backup(store, Path(path), program=version("crosszone"), now_seconds=time.time())
+    finally:
+        store.close()
+
+
+def restore(path: str | Path, *, database: str | None = None) -> Backup:
+    """Fill an empty database with the backup in the file `path`, whichever kind of database it was made of.
+
+    Errors: SpecError where the file is no backup, is damaged or a newer program's; Conflict where there are data;
+    PreflightFailed where the database is not reached.
+    """
+    from crosszone.store import backup as backups
+    from crosszone.store.opened import open_store
+
+    store = open_store(database, is_upgraded=False)
+    try:
+        return backups.restore(store, Path(path))
+    finally:
+        store.close()
+
+
+def backup_json(found: Backup) -> dict[str, Any]:
+    """Backup JSON: what a backup says of itself."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(found)
+    return {**value, "num_rows": found.num_rows}
