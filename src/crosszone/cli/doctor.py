@@ -72,8 +72,7 @@ def doctor(
     from crosszone.cli.progress import progress
     from crosszone.cli.show_doctor import doctor_view, ranks_view
 
-    bundle = _bundle(target) if is_ranks else ""
-    request = _request(target, port, seconds)
+    request = _request(target, port, seconds, has_ranks=is_ranks)
     with progress("Looking at the nodes") as on_progress:
         report = service.preflight(request, reach=reach, on_progress=on_progress)
     ranks = None
@@ -81,7 +80,7 @@ def doctor(
         console.note("ranks are not started: something stands in their way.")
     elif is_ranks:
         with progress("Starting ranks"):
-            ranks = service.check_ranks(bundle)
+            ranks = service.check_ranks(str(target))
     if as_json:
         console.write_json(service.preflight_json(report, ranks))
     else:
@@ -93,19 +92,10 @@ def doctor(
         raise typer.Exit(EXIT_NOT_READY)
 
 
-def _request(target: str | None, port: int | None, seconds: float | None) -> ProbeRequest:
+def _request(target: str | None, port: int | None, seconds: float | None, *, has_ranks: bool) -> ProbeRequest:
     from crosszone import service
     from crosszone.cli import console
 
     is_job = target is not None and not Path(target).is_dir()
     what = console.read_job(str(target)) if is_job else target
-    return service.probe_request(what, port=port, window_seconds=seconds)
-
-
-def _bundle(target: str | None) -> str:
-    from crosszone.errors import SpecError
-
-    if target is None or not Path(target).is_dir():
-        hint = "crosszone doctor DIR --ranks, with what `crosszone deploy --backend local` wrote."
-        raise SpecError.of("ranks are started from a bundle.", where="--ranks", hint=hint, code="usage")
-    return target
+    return service.probe_request(what, port=port, window_seconds=seconds, has_ranks=has_ranks)

@@ -25,6 +25,7 @@ STATE_WORDS = {
     "unsaved": "Stopped without saving",
     "submitted": "Submitted",
     "lost": "Lost",
+    "unfollowed": "Not followed",
 }
 UNKNOWN = "unknown"
 SHOWN_PER_SECOND = 4

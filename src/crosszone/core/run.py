@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from crosszone.core.measurement import Measurement
 
 NEVER_STARTED, RUNNING, ENDED, FAILED = "never_started", "running", "ended", "failed"
-STOPPED, UNSAVED, SUBMITTED, LOST = "stopped", "unsaved", "submitted", "lost"
-RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, UNSAVED, SUBMITTED, LOST)
+STOPPED, UNSAVED, SUBMITTED, LOST, UNFOLLOWED = "stopped", "unsaved", "submitted", "lost", "unfollowed"
+RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, UNSAVED, SUBMITTED, LOST, UNFOLLOWED)
 """`unsaved`: stopped, but its checkpoint was not written; `submitted`: a scheduler has it, and we do not follow;
-`lost`: nobody wrote how it ended, or it runs unseen."""
+`lost`: nobody wrote how it ended, or it runs unseen; `unfollowed`: its nodes are started by hand, and not seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,14 @@ NODES_SECONDS = 600.0
 """For a program that speaks to all nodes. Chosen: a node that is away costs its connection's time-out."""
 
 
+def can_run(bundle: BundleFolder) -> bool:
+    """Whether one program starts all of it, and not a person on each node."""
+    return bundle.has(RUN_PATH)
+
+
 def check_can_run(bundle: BundleFolder) -> None:
     """InfeasiblePlan where the bundle is one to be started by hand."""
-    if not bundle.has(RUN_PATH):
+    if not can_run(bundle):
         raise InfeasiblePlan.of(
             f"a bundle of the backend {bundle.backend} has a program per node, and none that starts them all.",
             where=str(bundle.folder),

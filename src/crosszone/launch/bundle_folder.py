@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from crosszone.core.bundle import BUNDLE_KIND, MANIFEST_PATH
 from crosszone.core.run import PredictedRun
+from crosszone.core.timeouts import timeouts
 from crosszone.errors import Finding, SpecError
 
 TRAIN_CONFIG_PATH = "configs/train.json"
@@ -23,10 +23,6 @@ RUN_PATH, STOP_PATH, STATUS_PATH, FETCH_PATH = (
 LOG_FOLDER = "logs"
 LEVEL = 0.9
 """Of the interval that is shown."""
-LEAST_GRACE_SECONDS = 30.0
-"""torchrun's own (torch 2.13, distributed/launcher/api.py, TORCH_ELASTIC_SHUTDOWN_TIMEOUT)."""
-GRACE_FACTOR = 2.0
-"""Chosen: a rank ends its step and saves, each of which may take twice as long as predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +123,15 @@ def _num_steps(folder: Path, value: dict[str, Any]) -> int | None:
 
 
 def _grace_seconds(prediction: dict[str, Any]) -> float:
+    """That of the bundle's own ladder of time-outs, in which round trips below 5 s play no part."""
     reliability = prediction.get("reliability") or {}
     slowest = max((each["high_seconds"] for each in prediction["intervals"]), default=prediction["step_seconds"])
-    needed = slowest + (reliability.get("checkpoint_write_seconds") or 0.0)
-    return float(math.ceil(max(LEAST_GRACE_SECONDS, GRACE_FACTOR * needed)))
+    limits = timeouts(
+        rtt_seconds=0.0,
+        p99_step_seconds=slowest,
+        checkpoint_stall_seconds=reliability.get("checkpoint_seconds") or 0.0,
+    )
+    return float(limits.grace_seconds)
 
 
 def _predicted(prediction: dict[str, Any]) -> PredictedRun:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from crosszone.core.run import RUNNING, Run
 from crosszone.errors import SpecError
-from crosszone.launch.backends import OUTPUT_FILE, SSH, fetch_logs, launchers
+from crosszone.launch.backends import OUTPUT_FILE, SSH, can_run, fetch_logs, launchers
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.failure import rank_folder
 from crosszone.launch.record import read_run
-from crosszone.launch.status import status
+from crosszone.launch.status import UNFOLLOWED_REASON, status
 
 POLL_SECONDS = 0.3
 STREAMS = ("stdout.log", "stderr.log")
@@ -25,6 +25,9 @@ def log_text(folder: Path, *, rank: int | None = None, is_following: bool = Fals
     """
     bundle = open_bundle(folder)
     run = read_run(bundle.logs)
+    if run is None and not can_run(bundle):
+        reason = UNFOLLOWED_REASON.format(backend=bundle.backend)
+        raise SpecError.of(reason, where=str(folder), hint="Look there.", code="unfollowed")
     if run is None:
         hint = "`crosszone run DIR` starts it."
         raise SpecError.of("it has not been started.", where=str(folder), hint=hint, code="never_started")

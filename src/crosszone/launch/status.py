@@ -15,12 +15,13 @@ from crosszone.core.run import (
     RUNNING,
     STOPPED,
     SUBMITTED,
+    UNFOLLOWED,
     UNSAVED,
     Run,
     RunStatus,
     UnsavedSteps,
 )
-from crosszone.launch.backends import fetch_logs, node_states
+from crosszone.launch.backends import can_run, fetch_logs, node_states
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.record import read_measurement, read_run
 from crosszone.launch.step_log import RankSteps, recent_steps
@@ -28,6 +29,10 @@ from crosszone.processes import is_alive, marked
 
 POLL_SECONDS = 0.5
 NODE_RUNS, NODE_UNSEEN = "runs", "unseen"
+UNFOLLOWED_REASON = (
+    "A {backend} bundle is started node by node, and cannot be followed from here: each node's ranks log their steps "
+    "in its own logs/rank-N.jsonl, and say the rest in the terminal that started them."
+)
 
 
 def status(folder: Path) -> RunStatus:
@@ -36,7 +41,10 @@ def status(folder: Path) -> RunStatus:
     run = _newest_run(bundle)
     if run is not None and run.state == RUNNING and not is_alive(run.supervisor):
         fetch_logs(bundle)  # nobody else does any more
-    return _status(bundle, run, None if run is None else recent_steps(bundle.logs, run.log_sizes))
+    steps = None
+    if run is not None or not can_run(bundle):
+        steps = recent_steps(bundle.logs, () if run is None else run.log_sizes)
+    return _status(bundle, run, steps)
 
 
 def follow(folder: Path, *, every_seconds: float = POLL_SECONDS) -> Iterator[RunStatus]:
@@ -92,6 +100,8 @@ def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None, *, i
 
 def _state(bundle: BundleFolder, run: Run | None, *, is_counting: bool) -> tuple[str, str, int | None]:
     """(state, why, processes on this machine); these are counted where `is_counting`, or where they tell the state."""
+    if run is None and not can_run(bundle):
+        return UNFOLLOWED, UNFOLLOWED_REASON.format(backend=bundle.backend), None
     if run is None:
         return NEVER_STARTED, "`crosszone run DIR` starts it.", 0
     if run.state != RUNNING:

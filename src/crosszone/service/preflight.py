@@ -31,17 +31,24 @@ CHECKPOINTS_ON_DISK = 3
 
 
 def probe_request(
-    target: Problem | str | Path | None = None, *, port: int | None = None, window_seconds: float | None = None
+    target: Problem | str | Path | None = None,
+    *,
+    port: int | None = None,
+    window_seconds: float | None = None,
+    has_ranks: bool = False,
 ) -> ProbeRequest:
     """What to look at: the nodes of a problem, of the bundle in a folder, or where None, this machine.
 
-    SpecError where nodes have no addresses, or the folder is no bundle's.
+    SpecError where nodes have no addresses, the folder is no bundle's, or `has_ranks`, for `check_ranks` afterwards,
+    and there is no bundle of the local backend.
     """
     from dataclasses import replace
 
     from crosszone.core.preflight import ProbedNode, ProbeRequest
     from crosszone.core.problem import Problem
 
+    if has_ranks:
+        _check_is_local(target)
     if target is None:
         here = ProbedNode(index=0, zone="", node_group=0, node=0, address=None)
         request = ProbeRequest(nodes=(here,), port=_default_port())
@@ -105,21 +112,28 @@ def check_ranks(folder: str | Path, *, num_ranks: int | None = None) -> RankRepo
     from crosszone.core.plan import SHARDS
     from crosszone.launch.preflight.ranks import run_ranks
 
+    _check_is_local(folder)
     manifest = _manifest(Path(folder))
-    asked = manifest["request"]
-    if asked["backend"] != "local":
-        raise SpecError.of(
-            f"the bundle is for the backend {asked['backend']}; --ranks starts ranks on this machine only.",
-            where=str(folder),
-            hint="Render one with --backend local, here or on the node in question.",
-        )
-    plan = _plan(manifest)
+    asked, plan = manifest["request"], _plan(manifest)
     return run_ranks(
         num_ranks=num_ranks or plan.world_size,
         device=asked["device"],
         framework=manifest["framework"],
         zero_stage=SHARDS.index(plan.shard),
     )
+
+
+def _check_is_local(target: Problem | str | Path | None) -> None:
+    if not isinstance(target, str | Path):
+        hint = "crosszone doctor DIR --ranks, with what `crosszone deploy --backend local` wrote."
+        raise SpecError.of("ranks are started from a bundle.", where="--ranks", hint=hint, code="usage")
+    backend = _manifest(Path(target))["request"]["backend"]
+    if backend != "local":
+        raise SpecError.of(
+            f"the bundle is for the backend {backend}; --ranks starts ranks on this machine only.",
+            where=str(target),
+            hint="Render one with --backend local, here or on the node in question.",
+        )
 
 
 def _of_problem(problem: Problem) -> ProbeRequest:

@@ -215,6 +215,7 @@ def test_a_bundle_says_where_ranks_meet_and_what_they_need(run, job, looked, tmp
     refused = run("doctor", str(bundle), "--ranks")
     assert refused.code == 2
     assert "--ranks starts ranks on this machine only" in refused.err
+    assert len(asked) == 1, "before any node was looked at"
 
 
 def test_a_folder_that_is_no_bundle(run, tmp_path) -> None:
@@ -252,7 +253,7 @@ def ranks(**changes) -> RankReport:
 
 def test_ranks_that_met(run, looked, tmp_path, monkeypatch) -> None:
     looked(report())
-    monkeypatch.setattr(service, "probe_request", lambda target, port, window_seconds: None)
+    monkeypatch.setattr(service, "probe_request", lambda target, **options: None)
     monkeypatch.setattr(service, "check_ranks", lambda folder: ranks())
     result = run("doctor", str(tmp_path), "--ranks")
     assert result.code == 0

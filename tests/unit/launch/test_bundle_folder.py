@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crosszone import service
+from crosszone.core.train import train_config
 from crosszone.errors import SpecError
 from crosszone.launch.bundle_folder import edited_files, open_bundle
 
-JOB = {
+JOB: dict[str, Any] = {
     "model": {"num_layers": 2, "hidden_size": 64, "ffn_size": 128, "num_heads": 4, "vocab_size": 512},
     "workload": {"sequence_length": 32, "global_batch_size": 4, "precision": "fp32", "train_tokens": "1280"},
     "cluster": {"zones": [{"name": "north", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 2}]}]},
@@ -36,6 +38,16 @@ def test_what_deploy_wrote_is_what_is_read(tmp_path) -> None:
     assert not list(edited_files(found))
 
 
+def test_ranks_get_the_time_that_the_bundle_itself_gives_them(tmp_path) -> None:
+    job = {**JOB, "workload": {**JOB["workload"], "sequence_length": 65536, "global_batch_size": 4096}}
+    bundle = service.deploy(service.read(job), framework="ddp", backend="local", device="cpu", num_steps=5)
+    service.write_bundle(bundle, tmp_path / "bundle")
+    limits = train_config(json.loads(bundle.text("configs/train.json"))).timeouts
+    assert limits.grace_seconds > 60
+    assert open_bundle(tmp_path / "bundle").grace_seconds == limits.grace_seconds
+    assert f"-{limits.grace_seconds}}}" in bundle.text("environment.sh")
+
+
 def test_what_is_predicted_is_of_the_fullest_rank_and_the_interval_of_nine_in_ten(make) -> None:
     predicted = open_bundle(make()).predicted
     assert predicted.peak_bytes == 7e9  # tensors, as torch counts them in a run
@@ -57,14 +69,14 @@ def test_every_edited_and_missing_file_is_named(make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checkpoint_write_seconds", "high_seconds", "grace_seconds"), [(0.0, 0.7, 30.0), (100.0, 20.5, 241.0)]
+    ("checkpoint_seconds", "high_seconds", "grace_seconds"), [(None, 0.7, 60.0), (100.0, 20.5, 162.0)]
 )
-def test_ranks_get_time_for_two_slow_steps_and_checkpoints(
-    make, checkpoint_write_seconds, high_seconds, grace_seconds
+def test_ranks_get_time_for_three_slow_steps_and_a_checkpoint(
+    make, checkpoint_seconds, high_seconds, grace_seconds
 ) -> None:
     prediction = {
         "intervals": [{"level": 0.9, "low_seconds": 0.1, "high_seconds": high_seconds}],
-        "reliability": {"checkpoint_write_seconds": checkpoint_write_seconds},
+        "reliability": {"checkpoint_seconds": checkpoint_seconds},
     }
     assert open_bundle(make(prediction=prediction)).grace_seconds == grace_seconds
 

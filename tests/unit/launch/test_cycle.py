@@ -65,7 +65,7 @@ def test_the_program_gets_what_keeps_the_words_of_ranks_apart(make) -> None:
     assert environment["CROSSZONE_RUN"] == run.run_id
     assert environment["PYTHON"] == run.python == os.environ["PYTHON"]
     assert environment["PET_LOG_DIR"] == f"{folder}/{run.log_folder}/ranks"
-    assert (environment["PET_TEE"], environment["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]) == ("3", "30")
+    assert (environment["PET_TEE"], environment["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]) == ("3", "60")
 
 
 def test_no_character_of_the_folder_is_code(make) -> None:
@@ -184,7 +184,7 @@ def test_stopping_is_no_success_where_saving_failed(make, start, step) -> None:
 
 
 def test_what_does_not_hear_is_ended_by_force(make) -> None:
-    """Asked, ranks would get thirty seconds; by force it takes none."""
+    """Asked, ranks would get a minute; by force it takes none."""
     folder = make("mkdir -p logs; trap '' TERM; touch logs/ready; setsid sleep 600")
     run = start_run(folder)
     ready(folder)
@@ -296,6 +296,22 @@ def test_a_damaged_record_is_told_with_what_to_do(make) -> None:
 
 
 # Other backends
+
+
+def test_what_was_started_node_by_node_is_not_followed_and_not_never_started(make, start, step) -> None:
+    folder = make(None, backend="bare")
+    found = status(folder)
+    assert (found.state, found.step, found.run) == ("unfollowed", None, None)
+    assert found.reason == (
+        "A bare bundle is started node by node, and cannot be followed from here: each node's ranks log their steps in "
+        "its own logs/rank-N.jsonl, and say the rest in the terminal that started them."
+    )
+    (folder / "logs").mkdir()
+    (folder / "logs/rank-3.jsonl").write_text(start() + step(1, 9.0) + step(2, 0.5))
+    assert (status(folder).step, status(folder).step_seconds) == (2, 0.5), "this node's own, or a shared folder"
+    assert stop(folder).state == "unfollowed"
+    with pytest.raises(SpecError, match="cannot be followed from here"):
+        log_text(folder)
 
 
 def test_a_bundle_to_be_started_by_hand_is_not_started(make) -> None:
