@@ -12,7 +12,6 @@ from crosszone.spec.yaml_source import Path, place
 DEPLOYMENT = "It will shape the deployment; no predicted number depends on it."
 LATER = {
     "cluster.zones[].nodes[].cpus": DEPLOYMENT,
-    "cluster.zones[].nodes[].disk": DEPLOYMENT,
     "plan.rank_order": "The framework's own order is predicted.",
 }
 """Why each of them has no effect, by place; `[]` is any index."""
