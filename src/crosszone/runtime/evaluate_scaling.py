@@ -24,7 +24,7 @@ from typing import Any
 from crosszone.core.codec import to_json
 from crosszone.core.scaling import LEVEL, MODES, ScalingPoint, ScalingRun, default_sizes, scaling_points
 from crosszone.core.train import TrainConfig, train_config
-from crosszone.errors import CrossZoneError, SpecError
+from crosszone.errors import CrossZoneError, Finding, SpecError
 from crosszone.processes import whole_program
 from crosszone.runtime.scaling_plot import scaling_svg
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return evaluate(asked)
     except CrossZoneError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write("".join(f"error: {finding}\n" for finding in error.findings))
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("stopped: no rank is left, and nothing was written.\n")
@@ -65,8 +65,9 @@ def evaluate(asked: argparse.Namespace) -> int:
     """As `main`, with what was asked. Errors: SpecError."""
     config = bundle_config(asked.bundle)
     sizes = asked.num_gpus_list or default_sizes(len(config.rank_microbatches))
-    if min(sizes) < 1 or asked.steps <= asked.warmup or asked.warmup < 0 or asked.repeats < 1:
-        raise SpecError.of("numbers of GPUs and repeats start at 1, and steps go beyond the warm-up.", code="usage")
+    wrong = tuple(_wrong_words(asked, sizes))
+    if wrong:
+        raise SpecError(*wrong)
     predicted = predictions(asked.bundle, config, asked.predictions)
     asked.results_dir.mkdir(parents=True, exist_ok=True)
     runs: list[ScalingRun] = []
@@ -87,6 +88,9 @@ def evaluate(asked: argparse.Namespace) -> int:
     points = scaling_points(runs, predicted)
     _write(asked, config, runs, points, skipped)
     sys.stdout.write("".join(f"{line}\n" for line in table(points)))
+    sys.stdout.write("".join(f"{line}\n" for line in above_ideal(points)))
+    if not points:
+        sys.stderr.write(f"error: no number of GPUs could be measured; why is above, and in {asked.results_dir}.\n")
     return 0 if points else 1
 
 
@@ -161,6 +165,41 @@ def table(points: Sequence[ScalingPoint]) -> Iterator[str]:
         yield (
             f"{point.mode:8}{point.num_gpus:5}{point.step_seconds:12.4g}{half:>11}{point.speedup:10.3f}"
             f"{point.efficiency_fraction:12.3f}{predicted:>13}"
+        )
+
+
+def above_ideal(points: Sequence[ScalingPoint]) -> Iterator[str]:
+    """What to make of an efficiency above 1, as it is shown: the fewest GPUs have 1, and more rarely beat that."""
+    for point in points:
+        if round(point.efficiency_fraction, 3) <= 1.0:
+            continue
+        base = min(each.num_gpus for each in points if each.mode == point.mode)
+        if point.speedup_low is None:
+            why = "One start of each does not tell chance from cause: take more --repeats."
+        elif point.speedup_low <= point.num_gpus:
+            why = "Its interval holds 1, so that chance is enough."
+        else:
+            why = (
+                "That is more than chance: a rank's share may fit caches or free memory, or something else slowed the "
+                "fewest ranks down."
+            )
+        yield (
+            f"{point.mode} {point.num_gpus}: efficiency {point.efficiency_fraction:.3f} is above 1: its GPUs are "
+            f"faster, each, than those of {base}, from which it is counted. {why}"
+        )
+
+
+def _wrong_words(asked: argparse.Namespace, sizes: Sequence[int]) -> Iterator[Finding]:
+    least = {"--num_gpus_list": (min(sizes), 1), "--repeats": (asked.repeats, 1), "--warmup": (asked.warmup, 0)}
+    for where, (value, lowest) in least.items():
+        if value < lowest:
+            yield Finding(code="usage", where=where, message=f"{value} is below {lowest}.")
+    if asked.steps <= asked.warmup:
+        yield Finding(
+            code="usage",
+            where="--steps",
+            message=f"of {asked.steps} steps, {asked.warmup} are warm-up: none is left to measure.",
+            hint=f"Take {max(asked.warmup, 0) + 1} or more.",
         )
 
 
@@ -250,7 +289,7 @@ def _write(
         "points": to_json(tuple(points)),
         "runs": to_json(tuple(runs)),
         "skipped": skipped,
-        "notes": list(_notes(config)),
+        "notes": [*_notes(config), *above_ideal(points)],
     }
     (asked.results_dir / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     title = f"{record['model'] or 'model'}, {config.framework}, {config.device}, {record['measured'][:10]}"

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -16,7 +17,7 @@ from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer, train_p
 from crosszone.core.workload import standard_dtypes
 from crosszone.errors import SpecError
 from crosszone.processes import identity
-from crosszone.runtime.evaluate_scaling import main, predictions, sized_config, table
+from crosszone.runtime.evaluate_scaling import above_ideal, main, predictions, sized_config, table
 from crosszone.runtime.scaling_plot import predicted_speedup, scaling_svg
 
 MODEL = Model(
@@ -116,6 +117,53 @@ def test_a_folder_that_is_no_bundle_is_a_users_mistake(tmp_path, capsys) -> None
     assert "cannot read the training configuration" in capsys.readouterr().err
 
 
+def bundle(folder: Path, **changes: object) -> list[str]:
+    """Words of the script for a bundle that is written here."""
+    (folder / "environment.sh").touch()
+    (folder / "configs").mkdir()
+    (folder / "configs/train.json").write_text(json.dumps(to_json(config(**changes))))
+    return ["--bundle", str(folder), "--results_dir", str(folder / "results")]
+
+
+def test_wrong_numbers_are_told_by_option_all_at_once(tmp_path, capsys) -> None:
+    words = ["--num_gpus_list", "2", "0", "--repeats", "0", "--steps", "4", "--warmup", "4"]
+    assert main([*bundle(tmp_path), *words]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: --num_gpus_list: 0 is below 1.",
+        "error: --repeats: 0 is below 1.",
+        "error: --steps: of 4 steps, 4 are warm-up: none is left to measure. Take 5 or more.",
+    ]
+    assert not (tmp_path / "results").exists()
+
+
+def test_nothing_measured_is_said_with_the_reasons(tmp_path, capsys) -> None:
+    words = [*bundle(tmp_path), "--num_gpus_list", "3", "--modes", "strong"]
+    assert main(words) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "strong 3: 8 microbatches of a step cannot be dealt evenly to 3 ranks"
+    assert said[1].startswith("error: no number of GPUs could be measured")
+
+
+def efficient(*starts: tuple[int, float]) -> list[str]:
+    """Remarks on starts of (GPUs, seconds)."""
+    runs = [
+        ScalingRun(mode="strong", num_gpus=num, repeat=index, global_batch_tokens=64, step_seconds=(seconds,))
+        for index, (num, seconds) in enumerate(starts)
+    ]
+    return list(above_ideal(scaling_points(runs, {})))
+
+
+def test_an_efficiency_above_1_is_explained_and_others_are_not() -> None:
+    assert efficient((1, 4.0), (2, 2.1)) == []
+    (alone,) = efficient((1, 4.0), (2, 1.9))
+    assert alone.startswith("strong 2: efficiency 1.053 is above 1: its GPUs are faster, each, than those of 1,")
+    assert "take more --repeats" in alone
+    (chance,) = efficient((1, 4.0), (1, 4.5), (2, 1.9), (2, 2.2))
+    assert "Its interval holds 1" in chance
+    (cause,) = efficient((1, 4.0), (1, 4.001), (1, 4.002), (2, 1.0), (2, 1.001), (2, 1.002))
+    assert "more than chance" in cause
+
+
 LAUNCHER = """#!/usr/bin/env bash
 setsid sleep 600 &
 echo $! >pid.part
@@ -130,9 +178,7 @@ def test_a_signal_leaves_no_rank_behind(tmp_path, capsys, monkeypatch, number) -
     python, pid = tmp_path / "python", tmp_path / "pid"
     python.write_text(LAUNCHER)
     python.chmod(0o755)
-    (tmp_path / "environment.sh").touch()
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/train.json").write_text(json.dumps(to_json(config())))
+    words = bundle(tmp_path)
     monkeypatch.setattr(sys, "executable", str(python))
 
     def interrupt() -> None:
@@ -141,7 +187,7 @@ def test_a_signal_leaves_no_rank_behind(tmp_path, capsys, monkeypatch, number) -
         os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    assert main(["--bundle", str(tmp_path), "--results_dir", str(tmp_path / "results")]) == 130
+    assert main(words) == 130
     assert "no rank is left" in capsys.readouterr().err
     assert identity(int(pid.read_text())) is None
     assert not (tmp_path / "results/scaling.json").exists()
