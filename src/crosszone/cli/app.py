@@ -7,6 +7,7 @@ import typer
 from crosszone.cli.backup import backup
 from crosszone.cli.calibrate import calibrate
 from crosszone.cli.catalog import catalog
+from crosszone.cli.compare import compare
 from crosszone.cli.deploy import deploy
 from crosszone.cli.doctor import doctor
 from crosszone.cli.init import init
@@ -46,6 +47,7 @@ for verb in (
     sweep,
     replan,
     validate,
+    compare,
     calibrate,
     catalog,
     serve,

@@ -9,8 +9,6 @@ import typer
 
 from crosszone.cli.options import AsJson, IsVerbose, number_from
 
-MOST_PORT = 65535
-
 
 def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
@@ -27,6 +25,9 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.", show_default=False)] = None,
     is_behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="A proxy on this machine ends TLS.", show_default=False)
+    ] = False,
+    is_demo: Annotated[
+        bool, typer.Option("--demo", help="Answer anybody, without a token, and keep nothing.", show_default=False)
     ] = False,
     workers: Annotated[
         int | None,
@@ -47,10 +48,8 @@ def serve(
     code is 4 where the port is taken.
     """
     from crosszone.cli import console
-    from crosszone.errors import PreflightFailed, SpecError
+    from crosszone.errors import PreflightFailed
 
-    if port > MOST_PORT:
-        raise SpecError.of(f"there is no port {port}.", where="--port", hint=f"Take one up to {MOST_PORT}.")
     try:
         from crosszone.server.options import ServeOptions
         from crosszone.server.run import serve as serve_until_stopped
@@ -64,6 +63,7 @@ def serve(
         tls_certificate=tls_cert,
         tls_key=tls_key,
         is_behind_proxy=is_behind_proxy,
+        is_demo=is_demo,
         num_workers=workers,
         as_json=as_json,
     )

@@ -125,14 +125,19 @@ def _change_row(change: Change) -> tuple[str | Text, ...]:
     said = "" if change.ratio is None else _ratio_text(change.ratio)
     style = {True: "green", False: "red", None: ""}[change.is_gain]
     name = change.name.replace("_", " ").replace("terms[", "").replace("].", ": ").replace("links[", "link ")
-    return (name, _number(change.name, change.base), _number(change.name, change.changed), Text(said, style=style))
+    return (
+        name,
+        number_text(change.name, change.base),
+        number_text(change.name, change.changed),
+        Text(said, style=style),
+    )
 
 
 def _ratio_text(ratio: float) -> str:
     return f"{ratio:.3g} times" if ratio >= 10.0 else f"{100.0 * (ratio - 1.0):+.1f} %"
 
 
-def _number(name: str, value: float | None) -> str:
+def number_text(name: str, value: float | None) -> str:
     """A value of the prediction by the unit in its name."""
     if value is None:
         return "unknown"

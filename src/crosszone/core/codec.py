@@ -21,7 +21,7 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 
 def to_json(value: Any) -> Any:
     """JSON value of a noun: dataclasses and `PAIRED_FIELDS` become objects, tuples lists, NaN and infinity null."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is float:
         return value if math.isfinite(value) else None
     if kind in _PLAIN:

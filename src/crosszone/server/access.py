@@ -28,13 +28,18 @@ class Access:
     """What the Host header may say; None: anything, because a token is asked for. Without a token, a page that makes
     its own name lead to this machine would otherwise be answered (DNS rebinding)."""
 
+    @property
+    def is_token_needed(self) -> bool:
+        """Whether requests must show one of the tokens."""
+        return bool(self.token_digests)
+
     def has_host(self, header: str) -> bool:
         """Whether a request with this Host header is meant for us."""
         return self.host_names is None or _host_name(header) in self.host_names
 
     def has_token(self, authorization: str) -> bool:
         """Whether an Authorization header shows one of the tokens; every one is compared, in constant time."""
-        if not self.token_digests:
+        if not self.is_token_needed:
             return True
         scheme, _, token = authorization.partition(" ")
         digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
@@ -43,7 +48,10 @@ class Access:
 
 
 def access(options: ServeOptions) -> Access:
-    """What requests must show. SpecError with everything that keeps the server from starting safely."""
+    """What requests must show. SpecError with everything that keeps the server from starting safely.
+
+    A demonstration is for everybody: it keeps nothing, so that it needs no token.
+    """
     findings = [*_exposure_findings(options), *_tls_findings(options)]
     digests: tuple[bytes, ...] = ()
     if options.token_file is not None:
@@ -53,7 +61,8 @@ def access(options: ServeOptions) -> Access:
             findings += error.findings
     if findings:
         raise SpecError(*findings)
-    return Access(token_digests=digests, host_names=None if digests else LOCAL_NAMES | {options.host.lower()})
+    is_open = bool(digests) or options.is_demo
+    return Access(token_digests=digests, host_names=None if is_open else LOCAL_NAMES | {options.host.lower()})
 
 
 def is_loopback(host: str) -> bool:
@@ -72,7 +81,7 @@ def _exposure_findings(options: ServeOptions) -> list[Finding]:
         return []
     reach = "a proxy passes on what others send" if is_loopback(options.host) else "other machines reach that address"
     findings = []
-    if options.token_file is None:
+    if options.token_file is None and not options.is_demo:
         message = f"--host is {options.host} and {reach}, but no token is asked for."
         hint = f"Give --token-file FILE; make one: {HOW_TO_MAKE_ONE}"
         findings.append(Finding(code="no_token", message=message, where="--token-file", hint=hint))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,26 +14,31 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from crosszone.errors import Finding
-from crosszone.server import metrics as figures
 from crosszone.server.access import Access
-from crosszone.server.body import JSON
 from crosszone.server.catalogs import Catalogs
+from crosszone.server.configuration import Configuration, add_configuration_route
+from crosszone.server.documents import add_document_routes
 from crosszone.server.guard import Guard
 from crosszone.server.metrics import Metrics
-from crosszone.server.openapi import API_PATH, describe, operation
+from crosszone.server.openapi import API_PATH
 from crosszone.server.operation_routes import add_operation_routes
 from crosszone.server.operations import Operations
 from crosszone.server.pools import Pools
 from crosszone.server.problems import INVALID, NOT_FOUND, WRONG_METHOD, Refused, mistake, problem_response
-from crosszone.server.responses import etag_response
 from crosszone.server.verb_routes import add_verb_routes
+from crosszone.server.watching import add_watching_routes
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_JSON = "application/schema+json"
 
-
-def application(access: Access, workers: Pools, operations: Operations | None = None, *, is_tls: bool = False) -> Guard:
+def application(
+    access: Access,
+    workers: Pools,
+    operations: Operations | None = None,
+    *,
+    is_tls: bool = False,
+    is_demo: bool = False,
+) -> Guard:
     """The whole application, guarded. Its workers start and end with it, and so do its operations."""
     metrics = Metrics(version("crosszone"))
     app = FastAPI(
@@ -52,8 +56,12 @@ def application(access: Access, workers: Pools, operations: Operations | None = 
     add_verb_routes(app, workers, operations)
     add_operation_routes(app, operations)
     Catalogs(workers.quick).add_routes(app)
-    _add_schema_routes(app, workers)
-    _add_watching_routes(app, workers, metrics)
+    add_document_routes(app, workers)
+    add_watching_routes(app, workers, metrics)
+    configuration = Configuration(
+        version=version("crosszone"), api_path=API_PATH, is_token_needed=access.is_token_needed, is_demo=is_demo
+    )
+    add_configuration_route(app, configuration)
     return Guard(app, access=access, metrics=metrics, is_tls=is_tls)
 
 
@@ -77,41 +85,6 @@ async def _load(workers: Pools) -> None:
     except Exception:
         logger.exception("the workers do not start")
         raise
-
-
-def _add_schema_routes(app: FastAPI, workers: Pools) -> None:
-    kept: dict[str, bytes] = {}
-
-    async def schema(request: Request) -> Response:
-        if "job" not in kept:
-            kept["job"] = (await workers.quick.answer("schema", {})).content
-        return etag_response(request, kept["job"], SCHEMA_JSON)
-
-    async def openapi(request: Request) -> Response:
-        if "api" not in kept:
-            job = (await workers.quick.answer("schema", {})).content
-            kept["api"] = json.dumps(describe(app, json.loads(job)), ensure_ascii=False).encode()
-        return etag_response(request, kept["api"], JSON)
-
-    app.add_api_route(f"{API_PATH}/schema", schema, methods=["GET"], **operation("schema"))
-    app.add_api_route(f"{API_PATH}/openapi.json", openapi, methods=["GET"], include_in_schema=False)
-
-
-def _add_watching_routes(app: FastAPI, workers: Pools, metrics: Metrics) -> None:
-    async def alive() -> Response:
-        return Response(b'{"status": "ok"}', media_type=JSON)
-
-    async def ready() -> Response:
-        if not workers.is_ready:
-            return Response(b'{"status": "loading"}', status_code=503, media_type=JSON, headers={"Retry-After": "1"})
-        return Response(b'{"status": "ok"}', media_type=JSON)
-
-    async def all_figures() -> Response:
-        num_pending = {"quick": workers.quick.num_pending, "long": workers.long.num_pending}
-        return Response(metrics.text(num_pending), media_type=figures.MEDIA_TYPE)
-
-    for path, route in (("/healthz", alive), ("/readyz", ready), ("/metrics", all_figures)):
-        app.add_api_route(path, route, methods=["GET"], **operation(path.removeprefix("/")))
 
 
 async def _refusal(request: Request, error: Exception) -> Response:

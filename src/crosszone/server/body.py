@@ -16,6 +16,7 @@ from crosszone.server.verbs import (
     MOST_CHARACTERS,
     MOST_TEXTS,
     OBJECT,
+    OBJECTS,
     TEXT,
     TEXT_OR_OBJECT,
     TEXTS,
@@ -36,6 +37,7 @@ _CALLED = {
     TEXT: "text",
     TEXTS: "a list of texts",
     OBJECT: "an object",
+    OBJECTS: "a list of objects",
     TEXT_OR_OBJECT: "an object or text",
 }
 
@@ -142,7 +144,7 @@ def _value_findings(option: Option, value: Any) -> list[Finding]:
     if option.choices and value not in option.choices:
         message = f"{option.name} is {_shown(value)}."
         return [Finding(code="unknown_name", message=message, where=where, hint=nearest_hint(value, option.choices))]
-    if option.kind == TEXTS and len(value) > MOST_TEXTS:
+    if option.kind in (TEXTS, OBJECTS) and len(value) > MOST_TEXTS:
         message = f"{option.name} has {len(value)} entries; at most {MOST_TEXTS} are taken."
         return [Finding(code="too_large", message=message, where=where)]
     longest = max(
@@ -157,8 +159,9 @@ def _value_findings(option: Option, value: Any) -> list[Finding]:
 def _has_kind(kind: str, value: Any) -> bool:
     if kind == WHOLE:
         return isinstance(value, int) and not isinstance(value, bool)
-    if kind == TEXTS:
-        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if kind in (TEXTS, OBJECTS):
+        item = str if kind == TEXTS else dict
+        return isinstance(value, list) and all(isinstance(each, item) for each in value)
     types: dict[str, type | tuple[type, ...]] = {FLAG: bool, TEXT: str, OBJECT: dict, TEXT_OR_OBJECT: (str, dict)}
     return isinstance(value, types[kind])
 
@@ -173,6 +176,9 @@ def _meaning_findings(value: dict[str, Any], verb: Verb) -> list[Finding]:
             findings.append(
                 Finding(code="relative", message=message, where=f"--{name}", hint="Write the path from / on.")
             )
+    if verb.name == "compare" and len(value.get("names", value["results"])) != len(value["results"]):
+        message = f"{len(value['names'])} names are given for {len(value['results'])} results."
+        findings.append(Finding(code="wrong_sum", message=message, where="--names", hint="Give one each, or none."))
     if verb.name == "plan":
         asked = [name for name in ("why", "frameworks") if value.get(name)]
         beside = [name for name in ("sensitivity", "gpu") if value.get(name)]

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 MOST_REQUESTS = 256
 """At the same time: each may hold a body in memory."""
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""For what watches the server, which has no token."""
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/api/v1/configuration"})
+"""For what watches the server, and for a user interface that nobody has given a token yet."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+MOST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class ServeOptions:
     tls_key: Path | None = None
     is_behind_proxy: bool = False
     """Whether a proxy on this machine ends TLS."""
+    is_demo: bool = False
+    """Whether anybody may ask, and nothing is kept."""
     num_workers: int | None = None
     """Processes for quick questions, and as many for long ones; None: one a core."""
     as_json: bool = False

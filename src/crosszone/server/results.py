@@ -13,14 +13,18 @@ def result_schemas() -> dict[str, Any]:
     from crosszone.core.bundle import Agent
     from crosszone.core.framework_choice import FrameworkChoice
     from crosszone.core.prediction import Prediction
+    from crosszone.core.preflight import PreflightReport
+    from crosszone.core.side_by_side import SideBySide
     from crosszone.core.simulation import Simulation
     from crosszone.core.validation import SkippedRow, ValidatedRow
     from crosszone.core.whatif import WhatIf
     from crosszone.core.why import Why
+    from crosszone.server.configuration import Configuration
     from crosszone.server.operations import STATES, Operation
 
     schemas = noun_schemas(
-        *(Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow, Operation)
+        *(Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow, Operation),
+        *(SideBySide, PreflightReport, Configuration),
     )
     schemas["Operation"]["properties"]["state"]["enum"] = list(STATES)
     prediction = schemas["Prediction"]["properties"]
@@ -75,6 +79,8 @@ def _validation() -> dict[str, Any]:
 
 def _catalogs() -> dict[str, Any]:
     entry = {"type": "object", "required": ["name"], "properties": {"name": _TEXT}}
+    parts = {"name": _TEXT, "title": _TEXT, "text": {**_TEXT, "description": "The job file."}}
+    template = {"type": "object", "required": list(parts), "properties": parts}
     return {
         "Catalog": {
             "type": "object",
@@ -82,7 +88,12 @@ def _catalogs() -> dict[str, Any]:
             "required": ["schema_version"],
             "properties": {"schema_version": _WHOLE},
             "additionalProperties": _list(entry),
-        }
+        },
+        "Templates": {
+            "type": "object",
+            "required": ["schema_version", "templates"],
+            "properties": {"schema_version": _WHOLE, "templates": _list(template)},
+        },
     }
 
 

@@ -60,6 +60,21 @@ ROUTES = {
         contents={"application/schema+json": {"type": "object"}},
         others=_HAS_IT,
     ),
+    "templates": Told(
+        summary="First job files, by scenario",
+        contents={JSON: reference("Templates")},
+        others=_HAS_IT,
+    ),
+    "configuration": Told(
+        summary="What a user interface must know first",
+        description="Asks for no token.",
+        contents={JSON: reference("Configuration")},
+    ),
+    "doctor": Told(
+        summary="What this machine, on which the server runs, is fit for",
+        description="Other machines are not looked at for a request: `crosszone doctor` does that.",
+        contents={JSON: reference("PreflightReport")},
+    ),
     "operation": Told(summary="How an operation stands", contents=_OPERATION, errors=(404,)),
     "operation_result": Told(
         summary="What came of an operation",

@@ -15,7 +15,7 @@ from crosszone.server.access import access
 from crosszone.server.app import application
 from crosszone.server.log import start_log
 from crosszone.server.operations import Operations
-from crosszone.server.options import ServeOptions
+from crosszone.server.options import MOST_PORT, ServeOptions
 from crosszone.server.pools import pools
 
 BACKLOG = 512
@@ -37,7 +37,7 @@ def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
     workers = pools(options.num_workers)
     operations = Operations(workers)
     config = uvicorn.Config(
-        application(allowed, workers, operations, is_tls=is_tls),
+        application(allowed, workers, operations, is_tls=is_tls, is_demo=options.is_demo),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -82,6 +82,8 @@ class _Server(uvicorn.Server):
 
 def _listening_socket(options: ServeOptions) -> socket.socket:
     """Bound here, so that a port that is taken is told in our words. PreflightFailed, SpecError."""
+    if options.port > MOST_PORT:
+        raise SpecError.of(f"there is no port {options.port}.", where="--port", hint=f"Take one up to {MOST_PORT}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(
             options.host.strip("[]"), options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

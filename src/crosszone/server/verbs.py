@@ -10,7 +10,8 @@ MOST_SLICES = 20_000
 MOST_TEXTS = 1000
 MOST_CHARACTERS = 2**20
 
-FLAG, WHOLE, TEXT, TEXTS, OBJECT, TEXT_OR_OBJECT = "flag", "whole", "text", "texts", "object", "text_or_object"
+FLAG, WHOLE, TEXT, TEXTS = "flag", "whole", "text", "texts"
+OBJECT, OBJECTS, TEXT_OR_OBJECT = "object", "objects", "text_or_object"
 """Kinds of values."""
 
 
@@ -36,6 +37,7 @@ class Option:
             TEXT: {**text, **({"enum": list(self.choices)} if self.choices else {})},
             TEXTS: {"type": "array", "items": text, "maxItems": MOST_TEXTS},
             OBJECT: {"type": "object"},
+            OBJECTS: {"type": "array", "items": {"type": "object"}, "maxItems": MOST_TEXTS},
             TEXT_OR_OBJECT: {"anyOf": [text, {"type": "object"}]},
         }
         return {**schemas[self.kind], "description": self.meaning}
@@ -217,5 +219,22 @@ VERBS = (
         is_long=True,
         result="Validation",
         example={"table": TABLE_EXAMPLE},
+    ),
+    Verb(
+        name="compare",
+        summary="Put saved predictions, plans and runs side by side",
+        description="Every value of each, row by row. Of an answer of `plan` the first plan counts.",
+        options=(
+            Option(
+                name="results",
+                kind=OBJECTS,
+                meaning="Two to twenty predictions, plans with their predictions, or answers of plan.",
+                is_required=True,
+            ),
+            Option(name="names", kind=TEXTS, meaning="What to call them, in the same order; their places if left out."),
+        ),
+        is_long=False,
+        result="SideBySide",
+        example={"results": [{"step_seconds": 2.0}, {"step_seconds": 1.5}], "names": ["before", "after"]},
     ),
 )

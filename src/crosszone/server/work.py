@@ -152,6 +152,27 @@ def validate(request: Request, on_progress: OnProgress) -> Any:
     return service.validation_json(found)
 
 
+def compare(request: Request, on_progress: OnProgress) -> Any:
+    """Compare JSON."""
+    results = request["results"]
+    names = request.get("names") or [f"results[{index}]" for index in range(len(results))]
+    return service.compare_json(service.compare(list(zip(names, results, strict=True))))
+
+
+def templates(request: Request, on_progress: OnProgress) -> Any:
+    """First job files, for who has none."""
+    found = service.job_templates()
+    return {
+        "schema_version": 1,
+        "templates": [{"name": each.name, "title": each.title, "text": each.text} for each in found],
+    }
+
+
+def doctor(request: Request, on_progress: OnProgress) -> Any:
+    """Doctor JSON of this machine."""
+    return service.preflight_json(service.preflight(service.probe_request(), on_progress=on_progress))
+
+
 def catalog(request: Request, on_progress: OnProgress) -> Any:
     """Catalog JSON."""
     kind = request["kind"]
@@ -172,7 +193,11 @@ def warm(request: Request, on_progress: OnProgress) -> Any:
 
 
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
-    verb.__name__: verb for verb in (predict, plan, whatif, simulate, deploy, validate, catalog, schema, warm)
+    verb.__name__: verb
+    for verb in (
+        *(predict, plan, whatif, simulate, deploy, validate, compare),
+        *(doctor, catalog, templates, schema, warm),
+    )
 }
 
 

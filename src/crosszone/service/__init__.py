@@ -29,6 +29,11 @@ from crosszone.service.catalogs import (
     catalog,
     catalog_json,
 )
+from crosszone.service.comparison import (
+    compare,
+    compare_json,
+    saved_result,
+)
 from crosszone.service.deployments import (
     bundle_changes,
     bundle_json,
@@ -118,8 +123,10 @@ __all__ = [
     "calibrations_json",
     "catalog",
     "catalog_json",
-    "check_ranks",
     "changed_problem",
+    "check_ranks",
+    "compare",
+    "compare_json",
     "deploy",
     "detail_json",
     "fit_gpu",
@@ -160,6 +167,7 @@ __all__ = [
     "run_json",
     "run_log",
     "run_status",
+    "saved_result",
     "sensitivity",
     "simulate",
     "simulation_json",

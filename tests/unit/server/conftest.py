@@ -29,14 +29,20 @@ class InlinePool(Pool):
         return outcome(verb, request, call.on_progress)
 
 
-def inline_application(access: Access | None = None):
-    pool = InlinePool()
-    return application(access or Access(), Pools(quick=pool, long=pool))
+@pytest.fixture(scope="session")
+def new_application():
+    """Makes an application whose workers are in this process."""
+
+    def make(access: Access | None = None, **more):
+        pool = InlinePool()
+        return application(access or Access(), Pools(quick=pool, long=pool), **more)
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def app():
-    return inline_application()
+def app(new_application):
+    return new_application()
 
 
 @pytest.fixture(scope="session")

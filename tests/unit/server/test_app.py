@@ -180,7 +180,9 @@ def test_a_plan_that_does_not_fit_is_an_answer(post):
 
 
 def test_an_infeasible_request_is_422_of_a_type_of_its_own(post):
-    response = post("deploy", {"job": {**SMALL, "model": "llama-3.1-405b"}, "framework": "ddp", "backend": "bare"})
+    response = post(
+        "deploy", {"job": {**SMALL, "model": "llama-3.1-405b"}, "framework": "ddp", "backend": "bare", "steps": 3}
+    )
     assert response.status_code == 422
     assert response.json()["type"] == "urn:crosszone:problem:infeasible"
 

@@ -1,0 +1,137 @@
+"""Puts saved predictions and runs side by side. They are read as JSON, so that those of other versions count too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from crosszone.core.side_by_side import SECTIONS, ComparedRow, ComparedSide, SideBySide, Value
+from crosszone.errors import Finding, SpecError
+
+MOST_SIDES = 20
+MOST_DEPTH = 12
+"""Of JSON that we write; what is nested deeper is not ours."""
+LABELS = (
+    *(("from_zone", "to_zone"), ("group",), ("name",), ("stage", "zone")),
+    *(("first_layer",), ("level",), ("rank",)),
+)
+"""What items of a list are known by: the first of these that an item has all of."""
+LEFT_OUT = frozenset(
+    {"schema_version", "source", "sources", "formula", "inputs", "assumed", "warnings", "checks", "reasons", "verdict"}
+)
+"""Words about values, and what went into terms."""
+OF_SIDE = frozenset({"framework", "fingerprint"})
+"""Told of the side itself."""
+INPUTS = ("model", "workload", "cluster")
+SECTION_OF = {
+    **dict.fromkeys(("memory", "host_memory_bytes"), "memory"),
+    **dict.fromkeys(("gpu_dollars", "egress_dollars", "energy_joules", "costs"), "cost"),
+    **{name: name for name in ("plan", "terms", "links")},
+}
+"""By the first key of a prediction; what is not named here is of `time`."""
+
+
+def side_by_side(named: Sequence[tuple[str, dict[str, Any]]]) -> SideBySide:
+    """Every value of two or more (name, JSON): a prediction, with its problem where it was saved, or a run.
+
+    SpecError with everything that cannot be compared.
+    """
+    if not 2 <= len(named) <= MOST_SIDES:
+        message = f"{len(named)} are given; 2 to {MOST_SIDES} are compared."
+        raise SpecError.of(message, hint="Name saved predictions, plans or bundles.")
+    findings: list[Finding] = []
+    found = [dict(_values(name, value, findings)) for name, value in named]
+    if findings:
+        raise SpecError(*findings)
+    keys = sorted(dict.fromkeys(key for values in found for key in values), key=lambda key: SECTIONS.index(key[0]))
+    return SideBySide(
+        sides=tuple(_side(name, value) for name, value in named),
+        rows=tuple(_row(section, name, tuple(each.get((section, name)) for each in found)) for section, name in keys),
+    )
+
+
+def _side(name: str, value: dict[str, Any]) -> ComparedSide:
+    def text(key: str) -> str | None:
+        return value[key] if isinstance(value.get(key), str) else None
+
+    is_run = isinstance(value.get("measurement"), dict)
+    return ComparedSide(
+        name=name,
+        kind="run" if is_run else "prediction",
+        framework=text("framework"),
+        fingerprint=text("fingerprint"),
+    )
+
+
+def _values(name: str, value: dict[str, Any], findings: list[Finding]) -> Iterator[tuple[tuple[str, str], Value]]:
+    """((section, place), value) of one side."""
+    if not isinstance(value.get("step_seconds"), int | float) and not isinstance(value.get("measurement"), dict):
+        hint = "Give what `predict --json`, `plan -o` or `status --json` wrote, or a bundle's folder."
+        message = "there is no step_seconds in it: it is no prediction and no run."
+        findings.append(Finding(code="no_prediction", message=message, where=name, hint=hint))
+        return
+    for key, item in value.items():
+        if key in OF_SIDE or key in LEFT_OUT:
+            continue
+        if key == "problem":
+            parts = [(part, "inputs", item[part]) for part in INPUTS if isinstance(item, dict) and part in item]
+        elif key == "measurement":
+            parts = [(key, "measured", item)]
+        else:
+            parts = [(key, SECTION_OF.get(key, "time"), item)]
+        for place, section, part in parts:
+            try:
+                yield from (((section, where), each) for where, each in _leaves(part, place, 0))
+            except _TooDeep:
+                message = f"{key} is nested more than {MOST_DEPTH} deep."
+                findings.append(Finding(code="no_prediction", message=message, where=name))
+
+
+class _TooDeep(Exception):
+    """JSON that we did not write."""
+
+
+def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, Value]]:
+    if depth > MOST_DEPTH:
+        raise _TooDeep
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key not in LEFT_OUT:
+                yield from _leaves(item, f"{place}.{key}", depth + 1)
+    elif isinstance(value, list):
+        if all(isinstance(item, str | int | float) for item in value):
+            yield place, ", ".join(map(str, value))
+            return
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{place}[{_label(item, index)}]", depth + 1)
+    else:
+        yield place, value
+
+
+def _label(item: Any, index: int) -> str:
+    for keys in LABELS:
+        if isinstance(item, dict) and all(isinstance(item.get(key), str | int | float) for key in keys):
+            return ",".join(str(item[key]) for key in keys)
+    return str(index)
+
+
+def _row(section: str, name: str, values: tuple[Value, ...]) -> ComparedRow:
+    known = [value for value in values if value is not None]
+    is_number = bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    return ComparedRow(
+        section=section,
+        name=name,
+        values=values,
+        ratios=tuple(_ratio(value, values[0]) for value in values) if is_number else None,
+        is_different=any(value != values[0] for value in values),
+    )
+
+
+def _ratio(value: Value, first: Value) -> float | None:
+    if isinstance(value, int | float) and isinstance(first, int | float) and first:
+        try:
+            ratio = value / first
+        except OverflowError:  # whole numbers of JSON have no largest
+            return None
+        return ratio if ratio - ratio == 0.0 else None
+    return None
