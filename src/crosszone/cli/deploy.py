@@ -104,22 +104,24 @@ def deploy(
     """
     from crosszone import service
     from crosszone.cli import console
+    from crosszone.cli.progress import progress
 
     problem = console.read_job(job, calibration)
-    bundle = service.deploy(
-        problem,
-        framework=framework,
-        backend=backend,
-        plan=None if plan is None else service.read_plan(plan),
-        device=device,
-        num_steps=steps,
-        data=data,
-        checkpoints=checkpoints,
-        entry=entry,
-        arguments=arguments or (),
-        port=port,
-        zone=zone,
-    )
+    with progress("Rendering" if plan else "Choosing a plan"):
+        bundle = service.deploy(
+            problem,
+            framework=framework,
+            backend=backend,
+            plan=None if plan is None else service.read_plan(plan),
+            device=device,
+            num_steps=steps,
+            data=data,
+            checkpoints=checkpoints,
+            entry=entry,
+            arguments=arguments or (),
+            port=port,
+            zone=zone,
+        )
     if is_diff:
         changes = service.bundle_changes(bundle, output)
     else:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[float], None]]:
-    """The bar; it is told the fraction that is done."""
+    """The bar; it is told the fraction that is done, and until then only moves."""
     if not sys.stderr.isatty():
         yield lambda fraction: None
         return
@@ -17,5 +17,5 @@ def progress(title: str) -> Iterator[Callable[[float], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
+        task = bar.add_task(title, total=None)
+        yield lambda fraction: bar.update(task, total=1.0, completed=fraction)

@@ -110,11 +110,11 @@ class Launch:
 
     agents: tuple[Agent, ...]
     """All of the job, in the order of their ranks."""
-    only_zone: str | None = None
-    """The zone whose agents this bundle starts; others start theirs. None: all."""
     identity: str = "0" * 16
     """Hex digits of all that runs and of where: another bundle has others, the same bundle the same. Zeros while its
     files are not known."""
+    only_zone: str | None = None
+    """The zone whose agents this bundle starts; others start theirs. None: all."""
     argv: tuple[str, ...]
     """What each rank runs, after `python`: ("-m", module, argument ...) or (script, argument ...)."""
     environment: tuple[tuple[str, str], ...]

@@ -8,7 +8,6 @@ from typing import Any
 
 from crosszone.core.bundle import (
     BUNDLE_KIND,
-    DEVICES,
     MANIFEST_PATH,
     NO_CHECKPOINTS,
     Agent,
@@ -28,6 +27,7 @@ from crosszone.deploy.container import base_image, container_text, requirements_
 from crosszone.deploy.entry import ENTRY_PATH, trainer_files
 from crosszone.deploy.environment import environment, environment_warnings
 from crosszone.deploy.frameworks import framework_renderer
+from crosszone.deploy.idle import idle_warnings
 from crosszone.deploy.ranks import agents, rank_grid, shared_addresses
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
@@ -69,7 +69,12 @@ def bundle(
     identity = fingerprint(request.backend, launch, training_files(launch))
     launch = _addressed(dataclasses.replace(launch, identity=identity), chosen)
     assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch), *program.assumed)
-    warnings = (*prediction.warnings, *environment_warnings(problem, plan, launch), *program.warnings)
+    warnings = (
+        *prediction.warnings,
+        *idle_warnings(launch),
+        *environment_warnings(problem, plan, launch),
+        *program.warnings,
+    )
     files = {**training_files(launch), **chosen.render(launch)}
     for language, path in (("en", "README.md"), ("zh", "README.zh.md")):
         files[path] = readme_text(
@@ -114,12 +119,12 @@ def _no_room(prediction: Prediction) -> Finding:
 
 
 def _check_launch(launch: Launch, request: DeployRequest, chosen: ModuleType) -> None:
-    impossible = tuple(chosen.problems(launch))
+    impossible = tuple(chosen.problems(launch)) if hasattr(chosen, "problems") else ()
     if impossible:
         raise InfeasiblePlan(*impossible)
     missing = (
         *_missing(launch, request, chosen),
-        *_unknown_to(chosen, launch),
+        *(chosen.missing(launch) if hasattr(chosen, "missing") else ()),
         *text_problems(launch, request),
         *shared_addresses(launch),
     )
@@ -181,40 +186,23 @@ def _on_one_machine(found: tuple[Agent, ...]) -> Agent:
 
 
 def _missing(launch: Launch, request: DeployRequest, chosen: ModuleType) -> Iterator[Finding]:
-    """Fields that must be known, and are not, or cannot be."""
-    several = launch.num_nodes > 1
-    if request.device not in DEVICES:
-        yield _finding("--device", f'"{request.device}" is none of {", ".join(DEVICES)}.', "Take cuda.")
-    if not 1 <= request.port <= 65535:
-        yield _finding("--port", f"{request.port} is no port.", "Take one from 1 to 65535.")
+    """What must be known of a launch over several nodes, and is not."""
     groups = {(agent.zone_index, agent.node_group) for agent in launch.agents if agent.address is None}
     if chosen.ADDRESSES_FROM is not None and launch.num_nodes >= chosen.ADDRESSES_FROM:
         for zone, group in sorted(groups):
-            yield _finding(
-                f"cluster.zones[{zone}].nodes[{group}].addresses",
-                f"{request.backend} needs the address of every node of the group.",
-                "Write addresses: [host, ...], one per node, in order.",
+            yield Finding(
+                code="missing",
+                where=f"cluster.zones[{zone}].nodes[{group}].addresses",
+                message=f"{request.backend} needs the address of every node of the group.",
+                hint="Write addresses: [host, ...], one per node, in order.",
             )
-    if several and request.checkpoint_folder is None and request.entry_text is None:
-        yield _finding(
-            "--checkpoints",
-            f"{launch.num_nodes} nodes save checkpoints, but no folder that all of them see is named.",
-            "Give its absolute path, or none.",
+    if launch.num_nodes > 1 and request.checkpoint_folder is None and request.entry_text is None:
+        yield Finding(
+            code="missing",
+            where="--checkpoints",
+            message=f"{launch.num_nodes} nodes save checkpoints, but no folder that all of them see is named.",
+            hint="Give its absolute path, or none.",
         )
-    for where, path in (("--data", request.data_path), ("--checkpoints", request.checkpoint_folder)):
-        if path is not None and path != NO_CHECKPOINTS and not path.startswith("/"):
-            yield _finding(where, "the path is relative, but nodes start elsewhere.", "Give an absolute path.")
-    if request.entry_text is None and request.entry_arguments:
-        yield _finding("--entry", "arguments are for a program of your own, and none is named.", "Name it.")
-
-
-def _unknown_to(chosen: ModuleType, launch: Launch) -> Iterator[Finding]:
-    if hasattr(chosen, "missing"):
-        yield from chosen.missing(launch)
-
-
-def _finding(where: str, message: str, hint: str) -> Finding:
-    return Finding(code="missing" if "need" in message else "invalid", where=where, message=message, hint=hint)
 
 
 def _common(launch: Launch, request: DeployRequest, framework: ModuleType, program: Program) -> dict[str, str]:

@@ -67,12 +67,5 @@ def horovodrun_problems(launch: Launch) -> Iterator[Finding]:
         yield _finding("interfaces", "cluster.zones", message, "Leave interface out, so that it looks for one.")
 
 
-def no_horovodrun(launch: Launch, title: str) -> Iterator[Finding]:
-    """Why a backend that starts each node by itself cannot start Horovod; nothing for other launchers."""
-    if launch.launcher == HOROVODRUN:
-        message = f"{title} starts each node by itself, but horovodrun starts the ranks of all from one."
-        yield _finding("no_launcher", "--backend", message, "Take local or mpi, or ddp as the framework.")
-
-
 def _finding(code: str, where: str, message: str, hint: str) -> Finding:
     return Finding(code=code, where=where, message=f"horovod: {message}", hint=hint)

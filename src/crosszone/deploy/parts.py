@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from crosszone.core.bundle import TORCHRUN, Agent, Launch
+from crosszone.core.bundle import Agent, Launch
 from crosszone.core.cluster import NodeGroup, Zone
 from crosszone.errors import Finding
 
@@ -47,13 +47,6 @@ def job_name(launch: Launch) -> str:
 
 def unfit_for_parts(launch: Launch, *, backend: str) -> Iterator[Finding]:
     """Why a scheduler that starts one torchrun on each node cannot start `launch`."""
-    if launch.launcher != TORCHRUN:
-        yield Finding(
-            code="launcher",
-            where="--framework",
-            message=f"{backend} starts ranks with torchrun here, but the framework needs {launch.launcher}.",
-            hint="Take mpi or ssh.",
-        )
     if len(launch.agents) > launch.num_nodes:
         yield Finding(
             code="several_agents",

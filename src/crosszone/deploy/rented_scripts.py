@@ -206,8 +206,6 @@ def node_text(launch: Launch) -> str:
         "# Starts the ranks of one node: its place among the nodes of its part, from the part's first agent ($1) on.",
         *STRICT,
         'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."',
-        "# SkyPilot lists the nodes of a part with their private addresses, the head node first.",
-        'own_address="$(sed -n "$((SKYPILOT_NODE_RANK + 1))p" <<<"$SKYPILOT_NODE_IPS")"',
         *(_meet(launch) if len(launch.agents) > 1 else ()),
         f'if [ -x "{PYTHON}/bin/python" ]; then export PYTHON="{PYTHON}/bin/python"; fi',
         'exec bash launch/zone-*/agent-"$(($1 + SKYPILOT_NODE_RANK))".sh',
@@ -219,6 +217,8 @@ def _meet(launch: Launch) -> tuple[str, ...]:
     at_head = 'head_address="$(sed -n 1p <<<"$SKYPILOT_NODE_IPS")"'
     address = _wait(launch) if spans else (at_head, f'export {MASTER_VARIABLE}="$head_address"')
     return (
+        "# SkyPilot lists the nodes of a part with their private addresses, the head node first.",
+        'own_address="$(sed -n "$((SKYPILOT_NODE_RANK + 1))p" <<<"$SKYPILOT_NODE_IPS")"',
         *address,
         'interface="$(ip -o addr show to "$own_address" | awk \'NR == 1 { print $2 }\')"',
         'if [ -z "$interface" ]; then',

@@ -14,7 +14,7 @@ from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts, timeouts
 from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer, train_problems
 from crosszone.deploy.ranks import single_replicas
-from crosszone.errors import Finding, InfeasiblePlan, SpecError
+from crosszone.errors import Finding, InfeasiblePlan
 
 CONFIG_PATH = "configs/train.json"
 TRAINER_PROGRAM = Program(argv=("-m", "crosszone.runtime.train", CONFIG_PATH), saves_when_stopped=True)
@@ -96,7 +96,7 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
 def run_settings(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> RunSettings:
     """What a run is told whatever trains it.
 
-    Errors: InfeasiblePlan for what no renderer writes yet, SpecError where it is not known how long to train.
+    Errors: InfeasiblePlan for what no renderer writes yet.
     """
     beyond = tuple(_beyond_renderers(problem, plan))
     if beyond:
@@ -175,13 +175,7 @@ def _num_steps(problem: Problem, request: DeployRequest) -> int:
     if request.num_steps is not None:
         return request.num_steps
     tokens = problem.workload.train_tokens
-    if tokens is None:
-        raise SpecError.of(
-            "how long to train is not known.",
-            where="workload.train_tokens",
-            hint="Write train_tokens, or give --steps.",
-            code="missing",
-        )
+    assert tokens is not None, "check_request saw to it"
     return math.ceil(tokens / problem.workload.global_batch_tokens)
 
 

@@ -48,14 +48,11 @@ def deploy(
 
     from crosszone.core.bundle import DEFAULT_PORT, NO_CHECKPOINTS, DeployRequest
     from crosszone.deploy.assemble import bundle
-    from crosszone.deploy.backends import backend as backend_renderer
-    from crosszone.deploy.frameworks import framework_renderer
+    from crosszone.deploy.request import check_request
     from crosszone.frameworks import framework_facts
     from crosszone.service.scaling import scaling_files
     from crosszone.timeline.predict import predict_plan
 
-    framework_renderer(framework)  # before a search is spent on it
-    backend_renderer(backend)
     is_local, has_own = backend == LOCAL, (entry or entry_text) is not None
     request = DeployRequest(
         backend=backend,
@@ -68,6 +65,7 @@ def deploy(
         port=DEFAULT_PORT if port is None else port,
         zone=zone,
     )
+    check_request(problem, framework, request, is_planned=plan is not None)  # before a search is spent on it
     chosen = _plan_of(problem, framework, plan)
     prediction = predict_plan(problem, chosen, framework_facts(framework))
     more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and not has_own else {}

@@ -101,21 +101,10 @@ def test_the_number_of_steps_follows_from_the_tokens(job, deployed) -> None:
     assert config["optimizer"]["num_warmup_steps"] + config["optimizer"]["num_decay_steps"] == 27
 
 
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
-        ({"num_steps": None}, ["workload.train_tokens"]),
-        ({"checkpoints": None}, ["--checkpoints"]),
-        ({"arguments": ("x",)}, ["--entry"]),
-        ({"port": 70000}, ["--port"]),
-        ({"device": "tpu"}, ["--device"]),
-        ({"entry": "nowhere.py"}, ["nowhere.py"]),
-    ],
-)
-def test_what_must_be_known_and_is_not_is_named(job, deployed, options, where) -> None:
+def test_what_all_nodes_must_see_is_named(job, deployed) -> None:
     with pytest.raises(SpecError) as caught:
-        deployed(job, **options)
-    assert [finding.where for finding in caught.value.findings] == where
+        deployed(job, checkpoints=None)
+    assert [(finding.code, finding.where) for finding in caught.value.findings] == [("missing", "--checkpoints")]
 
 
 @pytest.mark.parametrize("backend", ["bare", "ssh"])
@@ -159,8 +148,12 @@ def test_one_node_needs_an_address_only_to_be_reached(job, deployed) -> None:
 
 
 def test_local_is_one_machine_and_a_cpu_holds_any_number_of_ranks(job, deployed) -> None:
-    with pytest.raises(InfeasiblePlan, match="3 ranks on the GPUs of 2 nodes"):
+    with pytest.raises(InfeasiblePlan, match="the job file has 3 on 2 nodes"):
         deployed(job, backend="local")
+    problem = service.read(job | {"framework": {"name": "ddp"}})
+    plan = service.predict(problem).plan
+    with pytest.raises(InfeasiblePlan, match="the plan puts 3 ranks on those of 2 nodes"):
+        service.deploy(problem, framework="ddp", backend="local", plan=plan, num_steps=10, checkpoints="none")
     bundle = deployed(job, backend="local", device="cpu", checkpoints=None)
     assert "--nproc-per-node=3" in bundle.text("run_training.sh")
     assert json.loads(bundle.text("configs/train.json"))["backend"] == "gloo"
@@ -199,6 +192,20 @@ def test_nodes_without_room_for_what_is_offloaded_are_refused_by_that(job, deplo
     one_zone(job)["plan"] |= {"shard": "optimizer", "offload": "optimizer"}
     with pytest.raises(InfeasiblePlan, match=r"offloads takes .* of a node's own memory"):
         deployed(job, "deepspeed")
+
+
+def test_gpus_that_the_plan_leaves_alone_are_named(job, deployed) -> None:
+    job["cluster"]["zones"][0]["nodes"] = [
+        {**job["cluster"]["zones"][0]["nodes"][0], "count": 2, "addresses": ["10.0.0.1", "10.0.0.2"]},
+        {**job["cluster"]["zones"][0]["nodes"][0], "addresses": ["10.0.1.1"]},
+    ]
+    idle = [{"zone": "zone0", "node_group": 0, "num_gpus": 3}, {"zone": "zone1", "node_group": 0, "num_gpus": 1}]
+    job["plan"]["idle_gpus"] = idle
+    bundle = deployed(job)
+    told = "The plan leaves 4 of 7 GPUs idle: 3 of 4 in zone0, node group 0 (1 of 2 nodes whole); 1 of 1 in zone1."
+    assert told in bundle.warnings
+    assert told in bundle.text("README.md")
+    assert not [text for text in deployed(job, backend="local", device="cpu").warnings if "idle" in text]
 
 
 @pytest.mark.parametrize(

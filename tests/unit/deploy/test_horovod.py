@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from crosszone.core.bundle import HOROVODRUN
 from crosszone.core.train import train_config
+from crosszone.deploy.backends import backend, backend_names
 from crosszone.errors import InfeasiblePlan
 
 
@@ -96,9 +98,11 @@ def test_zones_are_not_started_apart(horovod) -> None:
         horovod(zone="zone0")
 
 
-def test_a_backend_that_starts_each_node_cannot(horovod) -> None:
-    with pytest.raises(InfeasiblePlan, match="bare starts each node by itself, but horovodrun"):
-        horovod("bare")
+@pytest.mark.parametrize("name", [name for name in backend_names() if HOROVODRUN not in backend(name).LAUNCHERS])
+def test_a_backend_that_starts_each_node_cannot(horovod, name) -> None:
+    with pytest.raises(InfeasiblePlan, match=f"^--backend: {name} starts each node by itself, but horovod") as caught:
+        horovod(name)
+    assert [finding.code for finding in caught.value.findings] == ["no_launcher"]
 
 
 def test_gradients_travel_in_fp32_or_fp16(job, horovod) -> None:

@@ -257,11 +257,6 @@ def test_what_a_framework_needs_is_installed_before_the_ranks_start(job, kuberne
     assert "nvcr.io/nvidia/pytorch:1" in files["kubernetes/1-job-set.yaml"]
 
 
-def test_ranks_that_are_not_started_by_torchrun_are_refused(job, kubernetes) -> None:
-    launch = dataclasses.replace(kubernetes(job).launch, launcher="horovodrun")
-    assert [finding.code for finding in backend("kubernetes").problems(launch)] == ["launcher"]
-
-
 def test_several_launchers_on_one_node_are_refused(job, kubernetes) -> None:
     launch = kubernetes(job).launch
     agents = (*launch.agents, dataclasses.replace(launch.agents[0], index=2, first_rank=3))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from crosszone.core.bundle import HOROVODRUN
 from crosszone.deploy.backends import slurm
 from crosszone.errors import SpecError
 
@@ -126,14 +125,6 @@ def test_the_trainer_is_told_to_save_before_the_time_is_up(job, deployed, tmp_pa
     entry.write_text("")
     options = {"entry": str(entry), "checkpoints": "/shared/run"}
     assert "--signal" not in deployed(job, backend="slurm", **options).text(slurm.JOB_PATH)
-
-
-def test_horovodrun_is_refused(job, deployed) -> None:
-    launch = deployed(job, backend="slurm").launch
-    assert not list(slurm.problems(launch))
-    (finding,) = slurm.problems(replace(launch, launcher=HOROVODRUN))
-    assert "horovodrun" in finding.message
-    assert "mpi" in finding.hint
 
 
 class TestPieces:

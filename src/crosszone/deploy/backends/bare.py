@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from crosszone.core.bundle import Launch
-from crosszone.deploy.horovodrun import no_horovodrun
+from crosszone.core.bundle import TORCHRUN, Launch
 from crosszone.deploy.scripts import agent_path, agent_text
-from crosszone.errors import Finding
 
 TITLE = "a script per node"
+LAUNCHERS = (TORCHRUN,)
 ADDRESSES_FROM = 2
 STEPS = {
     "en": (
@@ -23,11 +20,6 @@ STEPS = {
         "在任一节点按 Ctrl-C 即停止全部:其他节点发现后会自行结束。",
     ),
 }
-
-
-def problems(launch: Launch) -> Iterator[Finding]:
-    """Every launch can be started by hand but horovodrun's."""
-    return no_horovodrun(launch, "bare")
 
 
 def render(launch: Launch) -> dict[str, str]:

@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from crosszone.core.bundle import NO_CHECKPOINTS, Launch
+from crosszone.core.bundle import NO_CHECKPOINTS, TORCHRUN, Launch
 from crosszone.deploy.entry import ENTRY_PATH
 from crosszone.deploy.gpu_names import kubernetes_products
 from crosszone.deploy.parts import unfit_for_parts
@@ -30,6 +30,7 @@ from crosszone.deploy.yaml_text import yaml_text
 from crosszone.errors import Finding
 
 TITLE = "Kubernetes"
+LAUNCHERS = (TORCHRUN,)
 ADDRESSES_FROM = None
 RUN_PATH, STOP_PATH = "run_training.sh", "stop_training.sh"
 POD_INTERFACE = "eth0"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crosszone.core.bundle import HOROVODRUN, Launch
+from crosszone.core.bundle import HOROVODRUN, TORCHRUN, DeployRequest, Launch
+from crosszone.core.problem import Problem
 from crosszone.deploy.horovodrun import horovodrun
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
 from crosszone.errors import Finding
 
 TITLE = "local processes"
+LAUNCHERS = (TORCHRUN, HOROVODRUN)
 ADDRESSES_FROM = None
 RUN_PATH = "run_training.sh"
 STEPS = {
@@ -26,16 +28,23 @@ STEPS = {
 }
 
 
+def unfit(problem: Problem, request: DeployRequest) -> Iterator[Finding]:
+    """Several machines: a search is over all GPUs that the job file does not leave out."""
+    request_of_plan = problem.plan
+    if request.device == "cpu" or request_of_plan.stages or request_of_plan.replicas:
+        return
+    zones = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
+    groups = [group for zone in zones for group in zone.node_groups]
+    num_idle = sum(idle.num_gpus for idle in request_of_plan.idle_gpus or ())
+    num_gpus = sum(group.num_gpus for group in groups) - num_idle
+    if num_gpus > max((group.gpus_per_node for group in groups), default=0):
+        yield _several_nodes(f"the job file has {num_gpus} on {sum(group.num_nodes for group in groups)} nodes")
+
+
 def problems(launch: Launch) -> Iterator[Finding]:
     """Ranks on the GPUs of several nodes, or of a node in several runs, are not one machine's."""
     if launch.device == "cuda" and len(launch.agents) > 1:
-        yield Finding(
-            code="several_nodes",
-            where="--backend",
-            message=f"local starts one machine's ranks, but the plan puts {launch.world_size} ranks on the GPUs of "
-            f"{launch.num_nodes} nodes.",
-            hint="Take ssh or bare; --device cpu tries all ranks out on one machine.",
-        )
+        yield _several_nodes(f"the plan puts {launch.world_size} ranks on those of {launch.num_nodes} nodes")
 
 
 def render(launch: Launch) -> dict[str, str]:
@@ -52,6 +61,15 @@ def render(launch: Launch) -> dict[str, str]:
             horovodrun(launch) if launch.launcher == HOROVODRUN else torchrun(launch, agent),
         )
     }
+
+
+def _several_nodes(what: str) -> Finding:
+    return Finding(
+        code="several_nodes",
+        where="--backend",
+        message=f"local starts ranks on one machine's GPUs, but {what}.",
+        hint="Take ssh or bare; --device cpu tries all ranks out on one machine.",
+    )
 
 
 def _first_gpus(launch: Launch) -> str:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from crosszone.core.bundle import HOROVODRUN, Agent, Launch
+from crosszone.core.bundle import HOROVODRUN, TORCHRUN, Agent, Launch
 from crosszone.deploy.checked_text import assignment, command
 from crosszone.deploy.scripts import STRICT, agent_path, node_lines, python, script
 from crosszone.errors import Finding
 
 TITLE = "mpirun (Open MPI)"
+LAUNCHERS = (TORCHRUN, HOROVODRUN)
+"""In place of either."""
 ADDRESSES_FROM = 2
 RUN_PATH = "run_training.sh"
 STEPS = {

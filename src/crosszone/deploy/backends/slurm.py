@@ -26,6 +26,7 @@ from crosszone.deploy.slurm_scripts import (
 from crosszone.errors import Finding
 
 TITLE = "Slurm"
+LAUNCHERS = (TORCHRUN,)
 ADDRESSES_FROM = None
 RUN_PATH, STOP_PATH = "run_training.sh", "stop_training.sh"
 JOB_PATH, NODE_PATH, NODES_PATH = "launch/slurm/job.sh", "launch/slurm/node.sh", "launch/slurm/nodes.sh"
@@ -64,18 +65,6 @@ def addressed(launch: Launch) -> Launch:
     if launch.only_zone is None:
         return launch
     return replace(launch, timeouts=replace(launch.timeouts, rendezvous_seconds=QUEUE_SECONDS))
-
-
-def problems(launch: Launch) -> Iterator[Finding]:
-    """srun starts no horovodrun."""
-    if launch.launcher != TORCHRUN:
-        yield Finding(
-            code="no_launcher",
-            where="--backend",
-            message=f"slurm starts torchrun on each node, but this framework needs {launch.launcher}, which starts all "
-            "ranks by itself.",
-            hint="Take mpi.",
-        )
 
 
 def missing(launch: Launch) -> Iterator[Finding]:

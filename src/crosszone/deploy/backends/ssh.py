@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crosszone.core.bundle import Launch
+from crosszone.core.bundle import HOROVODRUN, TORCHRUN, Launch
 from crosszone.deploy.checked_text import command
 from crosszone.deploy.horovodrun import horovodrun_problems, starters
 from crosszone.deploy.scripts import STRICT, agent_path, agent_text, script
 from crosszone.errors import Finding
 
 TITLE = "ssh"
+LAUNCHERS = (TORCHRUN, HOROVODRUN)
 ADDRESSES_FROM = 1
 RUN_PATH, STOP_PATH, STATUS_PATH, FETCH_PATH = (
     "run_training.sh", "stop_training.sh", "status_training.sh", "fetch_logs.sh",

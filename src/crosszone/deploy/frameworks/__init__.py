@@ -2,8 +2,9 @@
 
 A file holds `program(problem, plan, prediction, request) -> Program` (what each rank runs), `files(problem, plan,
 prediction, request, launch) -> {path: text}` and `REQUIREMENTS`; its name is that of the framework's facts in
-`crosszone.frameworks`. What it needs beyond pip's list is in its `Program`: Debian's `packages`, an `image` to start
-from, programs among its files that `setup` a node once; so is what a person should know: `assumed`, `warnings`.
+`crosszone.frameworks`. It may hold `LAUNCHER`, where that is not torchrun. What it needs beyond pip's list is in its
+`Program`: Debian's `packages`, an `image` to start from, programs among its files that `setup` a node once; so is what
+a person should know: `assumed`, `warnings`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from crosszone.frameworks import framework_facts
 
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0", "cloudpickle>=2.0", "psutil>=5.9", "pyyaml>=6.0")
 """And Horovod itself, by `SETUP_PATH`."""
+LAUNCHER = HOROVODRUN
 SETUP_PATH = "scripts/setup_horovod.sh"
 VERSION = "0.28.1"
 SOURCE_SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
@@ -43,7 +44,7 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
     shutdown_seconds = max(math.ceil(limits.step_deadline_seconds), STALL_WARNING_SECONDS + 1)
     return Program(
         argv=TRAINER_PROGRAM.argv,
-        launcher=HOROVODRUN,
+        launcher=LAUNCHER,
         environment=(
             ("HOROVOD_FUSION_THRESHOLD", str(round(bucket_bytes))),
             ("HOROVOD_GLOO_TIMEOUT_SECONDS", str(math.ceil(limits.collective_seconds))),
