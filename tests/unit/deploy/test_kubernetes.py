@@ -51,7 +51,7 @@ def cluster(tmp_path, monkeypatch) -> Path:
     (programs / "kubectl").chmod(0o755)
     (answers / "api-resources").write_text("jobsets.jobset.x-k8s.io\n")
     (answers / "nodes").write_text("node/a\nnode/b\n")
-    (answers / "state").write_text("StartupPolicyCompleted Completed")
+    (answers / "state").write_text("cz-1 StartupPolicyCompleted Completed")
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("ANSWERS", str(answers))
     monkeypatch.setenv("CALLS", str(answers / "calls"))
@@ -214,10 +214,31 @@ def test_a_run_is_created_followed_and_removed(job, written, cluster) -> None:
 
 
 def test_a_failed_run_shows_its_last_lines(job, written, cluster) -> None:
-    (cluster / "state").write_text("Failed")
+    (cluster / "state").write_text("cz-1 Failed")
     done = run(written(job, "ddp", "kubernetes") / "run_training.sh")
     assert done.returncode == 1
     assert "CUDA out of memory" in done.stderr
+
+
+def test_following_ends_when_the_job_was_removed(job, written, cluster) -> None:
+    folder = written(job, "ddp", "kubernetes")
+    (cluster / "state").write_text("")
+    done = run(folder / "run_training.sh", "--follow")
+    assert done.returncode == 1
+    assert "is not there: it was stopped and removed, or never created" in done.stderr
+    assert "get jobset cz-" in (cluster / "calls").read_text()
+    assert "--ignore-not-found" in (cluster / "calls").read_text()
+
+
+@pytest.mark.parametrize("state", [None, "cz-1 "])
+def test_what_is_out_of_reach_or_only_begins_is_followed_on(job, written, cluster, state) -> None:
+    folder = written(job, "ddp", "kubernetes")
+    (cluster / "state").unlink()
+    if state is not None:
+        (cluster / "state").write_text(state)
+    done = run(Path("/usr/bin/timeout"), "2", str(folder / "run_training.sh"), "--follow")
+    assert done.returncode == 124
+    assert ("the run may go on" in done.stderr) == (state is None)
 
 
 @pytest.mark.parametrize(

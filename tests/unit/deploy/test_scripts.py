@@ -190,6 +190,22 @@ def test_what_cannot_be_quoted_everywhere_is_refused_by_name(job, deployed, key,
     assert [finding.where for finding in caught.value.findings] == [place]
 
 
+def test_what_holds_for_a_node_group_is_refused_once(job, deployed) -> None:
+    group = job["cluster"]["zones"][0]["nodes"][0]
+    group |= {
+        "count": 3,
+        "gpus_per_node": 1,
+        "addresses": ["10.0.0.1", "a b", "10.0.0.3"],
+        "interface": "eth0123456789012",
+    }
+    job["plan"]["dp"] = 4
+    with pytest.raises(SpecError) as caught:
+        deployed(job)
+    places = ["cluster.zones[0].nodes[0].addresses[1]", "cluster.zones[0].nodes[0].interface"]
+    assert [finding.where for finding in caught.value.findings] == places
+    assert "at most 15" in caught.value.findings[1].message
+
+
 @pytest.mark.parametrize("name", HOSTILE[:5] + HOSTILE[9:])
 def test_names_of_zones_are_in_no_path_and_no_program(job, deployed, name) -> None:
     job["cluster"]["zones"][0]["name"] = name
