@@ -123,6 +123,56 @@ distributed.destroy_process_group()
 
 
 @pytest.mark.slow
+HELD = """
+import json, sys
+from pathlib import Path
+import deepspeed
+from crosszone.runtime import zero
+from crosszone.runtime.model import initial_value
+from crosszone.runtime.train import read_config
+from crosszone.runtime.world import open_world
+
+Real, held = deepspeed.zero.Init, []
+
+def init(module, **options):
+    held.append(sum(parameter.numel() for parameter in module.parameters()))
+    return Real(module=module, **options)
+
+deepspeed.zero.Init = init
+path = Path("configs/train.json")
+with open_world(read_config(path)) as world:
+    engine = zero.ZeroEngine(read_config(path), world, folder=path.parent)
+    kinds = {str(parameter.dtype) for parameter in engine._engine.module.parameters()}
+    with deepspeed.zero.GatheredParameters(list(engine._engine.module.parameters())):
+        for name, parameter in engine._engine.module.named_parameters():
+            expected = initial_value(name, parameter.shape, seed=0, device=parameter.device)
+            assert parameter.equal(expected.to(parameter.dtype)), name
+    if world.rank == 0:
+        print(json.dumps({"held": held, "total": engine.num_parameters, "kinds": sorted(kinds)}), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_zero_3_never_holds_the_model_whole(tmp_path) -> None:
+    """Each layer is split over the ranks before the next is made, with the first values of every other framework."""
+    pytest.importorskip("deepspeed")
+    value = {**JOB, "plan": {**JOB["plan"], **SHARDED}, "workload": {**JOB["workload"], "precision": "bf16"}}
+    bundle = service.deploy(service.read(value), framework="deepspeed", backend="local", device="cpu", num_steps=1)
+    service.write_bundle(bundle, tmp_path / "bundle")
+    (tmp_path / "bundle" / "held.py").write_text(HELD)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3", "held.py"]
+    around = {**os.environ, "PYTHONPATH": "src", "DS_ACCELERATOR": "cpu"}
+    done = subprocess.run(
+        launcher, env=around, cwd=tmp_path / "bundle", capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"held"')))
+    layer_size, again, rest = found["held"]
+    assert layer_size == again
+    assert layer_size + again + rest == found["total"]
+    assert found["kinds"] == ["torch.bfloat16"]
+
+
 def test_a_program_of_ones_own_meets_with_the_ranks_of_the_plan(tmp_path) -> None:
     entry = tmp_path / "mine.py"
     entry.write_text(ENTRY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,40 @@ def initialise(model: nn.Module, *, seed: int, device: torch.device, names: Sequ
     tie_weights = getattr(model, "tie_weights", None)
     if tie_weights is not None:
         tie_weights()
-    _fill_buffers(model)
+    _fill_buffers(model, model.modules())
     with torch.no_grad():
         own_names = [name for name, _ in model.named_parameters()]
         for name, parameter in zip(names or own_names, model.parameters(), strict=True):
             fill(parameter, initial_value(name, parameter.shape, seed=seed, device=device))
+
+
+def initialise_by_part(model: nn.Module, *, seed: int, device: torch.device, split: Callable[[nn.Module], Any]) -> None:
+    """`initialise`, one layer after another and then what is left; `split` takes each part's weights before the next.
+
+    So no process ever holds more than one part whole.
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    filled = set[int]()
+    for part in (*decoder_layers(model), model):
+        made = [module for module in part.modules() if _is_without_memory(module)]
+        for module in made:
+            module.to_empty(device=device, recurse=False)
+        if part is model:
+            model.tie_weights()  # type: ignore[operator]
+        _fill_buffers(model, made)
+        with torch.no_grad():
+            for name, parameter in part.named_parameters(prefix=names[id(part)]):
+                if id(parameter) not in filled:
+                    fill(parameter, initial_value(name, parameter.shape, seed=seed, device=device))
+                    filled.add(id(parameter))
+        split(part)
+
+
+def move_buffers(model: nn.Module, device: torch.device) -> None:
+    """Put what is no parameter on `device`, where layers work, beside weights that rest elsewhere."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(device))
 
 
 def initial_value(name: str, shape: torch.Size, *, seed: int, device: torch.device) -> torch.Tensor:
@@ -241,13 +270,18 @@ def _recompute_whole(layer: nn.Module) -> None:
     layer.forward = lambda *inputs, **keywords: checkpoint(forward, *inputs, use_reentrant=False, **keywords)
 
 
-def _fill_buffers(model: nn.Module) -> None:
-    """Compute what is no parameter, as rotary frequencies, by the model's own code.
+def _is_without_memory(module: nn.Module) -> bool:
+    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    return any(tensor.is_meta for tensor in own)
+
+
+def _fill_buffers(model: nn.Module, modules: Iterable[nn.Module]) -> None:
+    """Compute what is no parameter of `modules`, as rotary frequencies, by the model's own code.
 
     A rotary module keeps them in fp32 whatever the parameters are.
     """
     initialise_module: Callable[[nn.Module], None] = getattr(model, "_init_weights")  # noqa: B009 - not in nn.Module
-    for module in _with_buffers(model):
+    for module in [module for module in modules if any(True for _ in module.buffers(recurse=False))]:
         for name, buffer in module.named_buffers(recurse=False):
             if buffer.is_floating_point():
                 setattr(module, name, torch.full_like(buffer, math.nan, dtype=torch.float32))
@@ -259,7 +293,3 @@ def _fill_buffers(model: nn.Module) -> None:
                     where="model",
                     hint="Take another model, or your own script as the entry.",
                 )
-
-
-def _with_buffers(model: nn.Module) -> Iterator[nn.Module]:
-    return (module for module in model.modules() if any(True for _ in module.buffers(recurse=False)))

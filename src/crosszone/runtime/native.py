@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from crosszone.core.train import TrainConfig, TrainOptimizer
-from crosszone.runtime.model import build_model, decoder_layers, initialise
+from crosszone.runtime.model import build_model, decoder_layers, initialise, move_buffers
 from crosszone.runtime.world import World
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -158,10 +158,7 @@ class NativeEngine:
             _prefetch(layers, config.prefetch)
         device = torch.device("cpu") if offloads else self.world.device
         initialise(self.model, seed=config.seed, device=device)
-        if device != self.world.device:
-            for module in self.model.modules():  # buffers work beside the gathered weights
-                for name, buffer in module.named_buffers(recurse=False):
-                    setattr(module, name, buffer.to(self.world.device))
+        move_buffers(self.model, self.world.device)
         return self.model
 
     @contextlib.contextmanager
@@ -196,10 +193,12 @@ class NativeEngine:
 
 
 def parameter_groups(model: nn.Module, optimizer: TrainOptimizer) -> list[dict[str, Any]]:
-    """Matrices, which decay, and vectors, which do not."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    groups = (
+    """Matrices, which decay, and vectors, which do not. DeepSpeed leaves a weight that it split its `ds_shape`."""
+    matrices, vectors = list[nn.Parameter](), list[nn.Parameter]()
+    for parameter in model.parameters():
+        shape = getattr(parameter, "ds_shape", parameter.shape)
+        (matrices if len(shape) >= 2 else vectors).append(parameter)
+    groups: tuple[dict[str, Any], ...] = (
         {"params": matrices, "weight_decay": optimizer.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     )

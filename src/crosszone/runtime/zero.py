@@ -1,4 +1,9 @@
-"""DeepSpeed's ZeRO 0 to 3 behind the same verbs as DDP and FSDP2."""
+"""DeepSpeed's ZeRO 0 to 3 behind the same verbs as DDP and FSDP2.
+
+Read in DeepSpeed 0.19.8: without `deepspeed.zero.Init` an engine of stage 3 moves the whole model to each GPU before it
+splits it (runtime/engine.py, `_configure_distributed_model`). `Init(module=...)` splits weights that exist, skips those
+that it has split, leaves buffers where they are, and casts nothing (runtime/zero/partition_parameters.py).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from crosszone.core.deepspeed_config import key_problems
 from crosszone.core.train import TrainConfig
 from crosszone.errors import Finding, PreflightFailed, SpecError
-from crosszone.runtime.model import build_model, initialise
-from crosszone.runtime.native import parameter_groups, token_loss
+from crosszone.runtime.model import build_model, initialise, initialise_by_part, move_buffers
+from crosszone.runtime.native import DTYPES, parameter_groups, token_loss
 from crosszone.runtime.world import World
 
 TAG = "state"
@@ -32,11 +38,15 @@ class ZeroEngine:
         self.config, self.world = config, world
         self._stage = int(keys.get("zero_optimization", {}).get("stage", 0))
         path = None if config.model_config is None else folder / config.model_config
-        model = build_model(config.model, path, attention=config.attention, recompute=config.recompute)
-        # The whole model has to exist once in each process; a GPU may be too small for it before it is sharded.
-        device = torch.device("cpu") if self._stage == PARAMETERS_SHARDED else world.device
-        initialise(model, seed=config.seed, device=device)
+        is_split = self._stage == PARAMETERS_SHARDED
+        dtype = DTYPES[config.dtypes.compute] if is_split else torch.float32
+        model = build_model(config.model, path, attention=config.attention, recompute=config.recompute, dtype=dtype)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
+        deepspeed.init_distributed(dist_backend=config.backend, auto_mpi_discovery=False)  # takes the groups that exist
+        if is_split:
+            _initialise_split(deepspeed, model, keys, seed=config.seed, device=world.device)
+        else:
+            initialise(model, seed=config.seed, device=world.device)
         self.vocab_size = int(model.config.vocab_size)  # type: ignore[union-attr, arg-type]
         self._num_microbatches = int(keys["gradient_accumulation_steps"])
         self._engine, *_ = deepspeed.initialize(
@@ -96,6 +106,18 @@ class ZeroEngine:
         self._engine.load_checkpoint(str(folder), tag=TAG)
         saved: dict[str, Any] = torch.load(folder / f"rank-{self.world.rank}.pt", weights_only=True)
         return {key: saved[key] for key in extra}
+
+
+def _initialise_split(
+    deepspeed: Any, model: nn.Module, keys: dict[str, Any], *, seed: int, device: torch.device
+) -> None:
+    """First values, drawn on the CPU, of a model that no process ever holds whole: each layer is split at once."""
+
+    def split(part: nn.Module) -> None:
+        deepspeed.zero.Init(module=part, config_dict_or_path=keys)
+
+    initialise_by_part(model, seed=seed, device=torch.device("cpu"), split=split)
+    move_buffers(model, device)
 
 
 def read_deepspeed_config(path: Path, config: TrainConfig, *, num_ranks: int) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from crosszone.errors import InfeasiblePlan, SpecError
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from crosszone.runtime.model import build_model, decoder_layers, initial_value, initialise  # noqa: E402 - needs torch
+from crosszone.runtime.model import (  # noqa: E402 - needs torch
+    build_model,
+    decoder_layers,
+    initial_value,
+    initialise,
+    initialise_by_part,
+)
 
 SMALL = {
     "num_layers": 2,
@@ -96,6 +102,28 @@ def test_nothing_is_left_without_a_value() -> None:
         tensors = [*found.parameters(), *found.buffers()]
         assert not any(each.is_meta for each in tensors)
         assert all(torch.isfinite(each).all() for each in tensors if each.is_floating_point())
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_by_part_weights_and_buffers_are_the_same_and_one_part_is_whole_at_a_time(name: str) -> None:
+    found, whole = build_model(SHAPES[name], None, attention="flash", recompute="none"), built(SHAPES[name])
+    kept, held = dict[int, torch.Tensor](), list[int]()
+
+    def split(part: torch.nn.Module) -> None:
+        held.append(sum(parameter.numel() for parameter in found.parameters() if not parameter.is_meta))
+        for parameter in part.parameters():
+            kept.setdefault(id(parameter), parameter.data)
+            parameter.data = torch.empty(0)
+
+    initialise_by_part(found, seed=0, device=CPU, split=split)
+    layer_size = sum(parameter.numel() for parameter in decoder_layers(whole)[0].parameters())
+    assert held == [layer_size, layer_size, num_parameters(SHAPES[name]) - 2 * layer_size]
+    for (one, parameter), (other, expected) in zip(found.named_parameters(), whole.named_parameters(), strict=True):
+        assert one == other
+        assert torch.equal(kept[id(parameter)], expected), one
+    for (one, buffer), (other, expected) in zip(found.named_buffers(), whole.named_buffers(), strict=True):
+        assert one == other
+        assert torch.equal(buffer, expected), one
 
 
 def test_shapes_that_no_class_builds_are_refused_by_name() -> None:
