@@ -90,10 +90,11 @@ def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path, plan) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_tied", [False, True])
 def test_deepspeeds_pipeline_trains_what_one_stage_does(tmp_path, is_tied) -> None:
-    """Two stages of two replicas against one rank: the same losses and gradient norms, to rounding."""
+    """Two uneven stages of two replicas against one rank: the same losses and gradient norms, to rounding."""
     pytest.importorskip("deepspeed")
     found = []
-    for name, plan in (("pipeline", {"pp": 2, "dp": 2, "shard": "optimizer"}), ("one", {"pp": 1, "dp": 1})):
+    uneven = {"pp": 2, "dp": 2, "shard": "optimizer", "stages": [{"num_layers": 3}, {"num_layers": 1}]}
+    for name, plan in (("pipeline", uneven), ("one", {"pp": 1, "dp": 1})):
         job = json.loads(json.dumps(JOB))
         job["model"] |= {"num_layers": 4, "tied_embeddings": is_tied}
         job["cluster"]["zones"][1]["nodes"][0]["gpus_per_node"] = 2
@@ -110,19 +111,6 @@ def test_deepspeeds_pipeline_trains_what_one_stage_does(tmp_path, is_tied) -> No
     assert [pytest.approx(each, rel=1e-4) for each in found[0]] == found[1]
 
 
-ENTRY = """
-import os, sys
-from torch import distributed, ones
-distributed.init_process_group("gloo")
-total = ones(1) * distributed.get_rank()
-distributed.all_reduce(total)
-if distributed.get_rank() == 0:
-    print("sum", int(total), "of", distributed.get_world_size(), sys.argv[1:], flush=True)
-distributed.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
 HELD = """
 import json, sys
 from pathlib import Path
@@ -173,6 +161,19 @@ def test_zero_3_never_holds_the_model_whole(tmp_path) -> None:
     assert found["kinds"] == ["torch.bfloat16"]
 
 
+ENTRY = """
+import os, sys
+from torch import distributed, ones
+distributed.init_process_group("gloo")
+total = ones(1) * distributed.get_rank()
+distributed.all_reduce(total)
+if distributed.get_rank() == 0:
+    print("sum", int(total), "of", distributed.get_world_size(), sys.argv[1:], flush=True)
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
 def test_a_program_of_ones_own_meets_with_the_ranks_of_the_plan(tmp_path) -> None:
     entry = tmp_path / "mine.py"
     entry.write_text(ENTRY)

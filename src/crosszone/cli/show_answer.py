@@ -227,8 +227,9 @@ def _rejected_line(rejected: RejectedPlan, best: Plan | None, *, is_verbose: boo
     reasons = " ".join(rejected.reasons if is_verbose else rejected.reasons[:1])
     if not is_verbose and len(rejected.reasons) > 1:
         reasons += f" (+{len(rejected.reasons) - 1} more reasons)"
+    what = ", ".join(other)
     # What a framework cannot do already starts with its name.
-    return reasons if other == [rejected.plan.framework] else f"{', '.join(other)}: {reasons}"
+    return reasons if reasons.startswith(f"{what}: ") else f"{what}: {reasons}"
 
 
 def _notices(answer: Answer) -> tuple[str, ...]:

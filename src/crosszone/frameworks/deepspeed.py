@@ -2,7 +2,8 @@
 
 Read in DeepSpeed 0.19.8:
 - runtime/pipe/engine.py: "ZeRO-2 and ZeRO-3 are incompatible with pipeline parallelism"; one schedule, 1F1B.
-- runtime/pipe/module.py: layers are split by `uniform`, `parameters` or `type:`, never by a list of counts.
+- runtime/pipe/module.py: items are split by `uniform`, `parameters` or `type:`, never by a list of counts; but an item
+  may hold any number of layers, and with `type:` each stage gets one item of that type.
 - runtime/engine.py: stage 1 with offload and bf16 leaves the optimizer that the pipeline engine is written for.
 - runtime/config.py: `mics_shard_size` has been removed, so that every stage shards over all of dp (ZeRO++'s
   `zero_hpz_partition_size` keeps a second copy of the weights; it does not shrink the shard group).
@@ -35,15 +36,6 @@ ZERO_WITH_PIPELINE = Rule(
     violated=lambda of: (of.pp > 1) & (of.shard > SHARDS.index("optimizer")),
     message=lambda plan: f"the pipeline engine takes ZeRO 0 or 1, but pp={plan.pp} with shard={plan.shard}.",
     hint="Set shard=optimizer or pp=1.",
-)
-UNEVEN_STAGES = Rule(
-    code="uneven_stages",
-    violated=lambda of: of.is_uneven,
-    message=lambda plan: (
-        "PipelineModule splits the layers itself, but this plan gives its stages "
-        f"{', '.join(str(stage.num_layers) for stage in plan.stages)} layers."
-    ),
-    hint="Make all stages alike, or take megatron or torchtitan.",
 )
 SELECTIVE_WITH_PIPELINE = Rule(
     code="selective_with_pipeline",
@@ -79,7 +71,6 @@ RULES = (
     VIRTUAL_STAGES_NEED_INTERLEAVING,
     ZERO_WITH_PIPELINE,
     whole_shard_groups(TITLE),
-    UNEVEN_STAGES,
     SELECTIVE_WITH_PIPELINE,
     OFFLOAD_NEEDS_SHARDING,
     OFFLOAD_WITH_PIPELINE,

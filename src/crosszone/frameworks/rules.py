@@ -61,8 +61,6 @@ class Expressed(Columns):
     """Index in OFFLOADS."""
     sync: Ints
     sequence_parallel: Bools
-    is_uneven: Bools
-    """Stages hold different numbers of layers."""
     is_unequal: Bools
     """Replicas consume different numbers of microbatches."""
     is_mixed: Bools
@@ -140,7 +138,6 @@ def plan_expressed(plan: Plan) -> Expressed:
     }
     answers: dict[str, bool] = {
         "sequence_parallel": plan.sequence_parallel,
-        "is_uneven": len({stage.num_layers for stage in plan.stages}) > 1,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
         "is_mixed": any((s.tp, s.dp, s.recompute) != (plan.tp, plan.dp, plan.recompute) for s in plan.stages),
         "is_torn": _is_local(plan.sync) and "dp" in plan.zone_axis and plan.dp_shard > _fewest_replicas(plan),

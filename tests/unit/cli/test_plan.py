@@ -165,6 +165,23 @@ def test_turned_down_plans_show_only_what_is_other_in_them(run, answer, monkeypa
     assert "• recompute none: Stage 0 needs 95 GB" in run("plan", "job.yaml").out
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("deepspeed: the pipeline engine takes ZeRO 0 or 1.", "• deepspeed: the pipeline engine takes"),
+        ("Stage 0 needs 95 GB.", "• deepspeed: Stage 0 needs 95 GB."),
+    ],
+)
+def test_another_framework_is_named_once(run, answer, monkeypatch, reason: str, shown: str) -> None:
+    best, (rejected,) = answer.plans[0].plan, answer.rejected
+    plan = dataclasses.replace(best, framework="deepspeed")
+    other = dataclasses.replace(rejected, plan=plan, reasons=(reason,))
+    monkeypatch.setattr(
+        service, "plan", lambda problem, top, with_front: dataclasses.replace(answer, rejected=(other,))
+    )
+    assert shown in run("plan", "job.yaml").out
+
+
 def test_both_sides_of_spanning_are_shown_and_nothing_that_neither_knows(run, answer, monkeypatch) -> None:
     assert "Span zones or not" not in run("plan", "job.yaml").out
     unknown = {field.name: None for field in dataclasses.fields(Side)}

@@ -175,6 +175,13 @@ def test_a_pipeline_has_its_layers_and_overlaps_nothing(job, keys, deployed) -> 
     assert found["zero_optimization"]["overlap_comm"] is False
 
 
+def test_stages_have_as_many_layers_as_the_plan_gives_each(job, deployed) -> None:
+    places = zip((1, 3, 2), ("zone0", "zone0", "zone1"), strict=True)
+    piped(job, stages=[{"num_layers": number, "zone": zone} for number, zone in places])
+    config = train_config(json.loads(deployed(job, "deepspeed").text("configs/train.json")))
+    assert config.stage_layers == (1, 3, 2)
+
+
 def test_a_pipeline_in_16_bits_needs_zero(job, keys) -> None:
     piped(job)
     with pytest.raises(InfeasiblePlan, match="a pipeline in bf16 needs ZeRO-1"):

@@ -206,8 +206,7 @@ def test_every_chunk_holds_a_layer() -> None:
 
 
 def test_who_takes_uneven_stages() -> None:
-    assert names(pp=2, layers=(14, 18)) == {"megatron", "torchtitan"}
-    assert "14, 18 layers" in reason("deepspeed", pp=2, layers=(14, 18))
+    assert names(pp=2, layers=(14, 18)) == {"deepspeed", "megatron", "torchtitan"}
 
 
 def test_nobody_takes_stages_of_different_kinds() -> None:
