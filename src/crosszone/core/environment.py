@@ -66,6 +66,20 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentFilter:
+    """Which environments are meant: each list that is not empty must have the environment's value."""
+
+    zones: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    """One of them is installed on it."""
+    text: str = ""
+    """All words of it are somewhere in the environment's texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuTotal:
     """GPUs of one kind."""
 

@@ -125,6 +125,16 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks are meant."""
+
+    states: tuple[str, ...] = ()
+    launch_modes: tuple[str, ...] = ()
+    text: str = ""
+    """All words of it are in the name, the id or the framework."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try of a task."""
 

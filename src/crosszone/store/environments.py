@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crosszone.core.environment import Environment, EnvironmentTotals, totals
+from crosszone.core.environment import Environment, EnvironmentFilter, EnvironmentTotals, totals
 from crosszone.core.task import FINAL_STATES
 from crosszone.errors import Conflict, Finding, NotThere
 from crosszone.store import rows
@@ -35,20 +35,6 @@ GROWING_WITH_AGE = ("uptime",)
 """Who has been up for long started early."""
 _TEXT_FIELDS = ("id", "name", "kind", "status", "zone", "region", "image", "gpu", "interface", "source", "health")
 _COUNTED = ("zone", "gpu", "num_gpus", "num_cpus", "memory_bytes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentFilter:
-    """Which environments are meant: each list that is not empty must have the environment's value."""
-
-    zones: tuple[str, ...] = ()
-    gpus: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    frameworks: tuple[str, ...] = ()
-    """One of them is installed on it."""
-    text: str = ""
-    """All words of it are somewhere in the environment's texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +75,12 @@ def several(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment
     if missing:
         raise NotThere(*(each for key in missing for each in rows.not_there(CALLED, key).findings))
     return tuple(found[key] for key in keys)
+
+
+def known(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment, ...]:
+    """Those of the environments with these ids that there are, by id."""
+    wanted = sa.select(environments).where(environments.c.id.in_(keys)).order_by(environments.c.id)
+    return tuple(rows.noun(Environment, row) for row in connection.execute(wanted))
 
 
 def by_name(connection: sa.Connection, names: Sequence[str]) -> dict[str, Environment]:

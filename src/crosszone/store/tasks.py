@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from crosszone.core.task import (
     Cause,
     Part,
     Task,
+    TaskFilter,
     Transition,
     following,
     follows,
@@ -41,16 +41,6 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
 }
 MOVED = "task_moved"
 """Kind of the event that tells of a transition."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFilter:
-    """Which tasks are meant."""
-
-    states: tuple[str, ...] = ()
-    launch_modes: tuple[str, ...] = ()
-    text: str = ""
-    """All words of it are in the name, the id or the framework."""
 
 
 def add(connection: sa.Connection, task: Task, cause: Cause, *, actor: str, now_seconds: float) -> Task:

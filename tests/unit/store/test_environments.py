@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosszone.core.environment import Environment, totals
+from crosszone.core.environment import Environment, EnvironmentFilter, totals
 from crosszone.core.task import Cause
 from crosszone.errors import Conflict, NotThere, SpecError, Stale
 from crosszone.store import environments as inventory
 from crosszone.store import tasks
-from crosszone.store.environments import EnvironmentFilter, ZoneLinkPath
+from crosszone.store.environments import ZoneLinkPath
 from crosszone.store.pages import MOST_ROWS
 
 EVERYTHING = EnvironmentFilter()

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from crosszone.core.bundle import BundleFile
+from crosszone.core.environment import EnvironmentFilter
 from crosszone.core.task import Cause
 from crosszone.store import answers, deployments, journal, leases, records, reservations, tasks, tokens
 from crosszone.store import environments as inventory
 from crosszone.store.database import Database
-from crosszone.store.environments import EnvironmentFilter
 from crosszone.store.history import STATE
 
 FOLDER = Path(__file__).with_name("golden")

@@ -14,6 +14,7 @@ from crosszone.core.task import (
     Attempt,
     Cause,
     Part,
+    TaskFilter,
     compatible_status,
     following,
     follows,
@@ -22,7 +23,6 @@ from crosszone.errors import Conflict, NotThere, SpecError, Stale
 from crosszone.store import environments as inventory
 from crosszone.store import journal, tasks
 from crosszone.store.tables import transitions
-from crosszone.store.tasks import TaskFilter
 
 CAUSE = Cause(code="asked", text="Ann wanted it.")
 WAY = ("validated", "deployed", "preflight", "starting", "running", "recovering", "starting", "running", "succeeded")
