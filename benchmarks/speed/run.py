@@ -47,6 +47,8 @@ ROOT = HERE.parents[1]
 JOBS = HERE / "jobs"
 CHINA = ROOT / "examples" / "three-zones-china.yaml"
 LEAST_ROWS = 200_000
+MOST_BYTES = 4 * 2**30
+"""Memory that a search may take: more is an error here, before the machine runs out of it."""
 COMMANDS = {
     "crosszone --help": (["--help"], 0.3),
     "crosszone plan, three zones": (["plan", "examples/three-zones-china.yaml", "--json"], 1.0),
@@ -65,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     write = parser.parse_args().write
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     lines = [
         f"python benchmarks/speed/run.py --write, {datetime.date.today().isoformat()}",
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
@@ -76,7 +79,7 @@ def main() -> None:
     lines += [_row(f"whatif of {CHINA.stem}", _whatif_seconds(), 0.05)]
     lines += [_rate_row(), _whole_row()]
     lines += [_search_row(name, *job) for name, job in SEARCHES.items()]
-    lines += ["", f"largest memory of the process: {_peak_bytes() / 2**20:.0f} MiB"]
+    lines += ["", f"largest memory of the process: {_peak_bytes() / 2**20:.0f} MiB of {MOST_BYTES / 2**20:.0f}"]
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if write:

@@ -30,7 +30,7 @@ SMALL_WORK = 1.0e6
 LARGE_WORK = 1.5e5
 """Actions simulated in one refinement; a microsecond or two each."""
 ROW_WORK = 20.0
-"""A row of a neighbourhood in actions."""
+"""A row of a neighbourhood in actions, up to as many stages; each more stage is one more."""
 MOST_SIMULATED = 24
 """Of one neighbourhood that is cut off: the ones with the lowest bounds."""
 Key = tuple[object, ...]
@@ -53,6 +53,14 @@ class Budget:
     def is_spent(self) -> bool:
         """Nothing is left."""
         return self._left <= 0.0
+
+    def affords(self, work: float) -> bool:
+        """Something is left after that much."""
+        return work < self._left
+
+    def most_structures(self, like: Structure) -> float:
+        """Structures of that size that it affords, with one row each."""
+        return self._left / max(ROW_WORK, like.num_stages)
 
     def spend(self, work: float) -> None:
         """Take that much."""
@@ -166,8 +174,11 @@ class _Climb:
         return list(kinds.values())
 
     def _step(self, base: Structure, plan: Plan, value: float) -> tuple[float, float, Structure, Plan] | None:
-        """The best plan one move away, if it is better; at the start, the plan itself is among them."""
-        around = self._moves.around(base)
+        """The best plan one move away, if it is better; at the start, the plan itself is among them.
+
+        Where the budget does not afford all neighbours, only the degrees of the plan are changed.
+        """
+        around = self._moves.around(base, self._budget.most_structures(base))
         every = self._degrees(None)
         near = self._degrees(plan) if len(around) > MOST_CROSSED else every
         found = self._timed([(base, every), *((structure, near) for structure in around)])
@@ -177,7 +188,10 @@ class _Climb:
         if not structures:
             return None
         tried = trials(self._inputs, structures)
-        self._budget.spend(ROW_WORK * len(tried))
+        work = float(np.maximum(ROW_WORK, tried.num_stages).sum())
+        if not self._budget.affords(work):  # before tables of that size are made
+            return None
+        self._budget.spend(work)
         return timed(self._inputs, tried, self._fixed, self._options.recompute.tolist())
 
     def _lowest(self, found: Timed, value: float) -> tuple[float, float, Structure, Plan] | None:

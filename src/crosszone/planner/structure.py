@@ -1,6 +1,7 @@
 """Where stages and replicas lie, one by one: the part of a plan that a search changes in single moves."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -40,6 +41,11 @@ class Structure:
         """Replicas of all groups together."""
         return sum(count for _, count in self.groups)
 
+    @property
+    def num_stages(self) -> int:
+        """Stages of all groups, each once however many replicas it has."""
+        return self.pp * len(self.groups)
+
 
 def structure_of(inputs: Inputs, plan: Plan) -> Structure:
     """The structure of `plan`."""
@@ -74,14 +80,16 @@ class Moves:
         request = inputs.problem.plan
         self._fixed = {"pp": request.pp, "dp": request.dp}
 
-    def around(self, base: Structure) -> list[Structure]:
-        """Every legal structure one move away, each once, in a fixed order."""
+    def around(self, base: Structure, most: float = math.inf) -> list[Structure]:
+        """Every legal structure one move away, each once, in a fixed order; none where there are more than `most`."""
         found: dict[Structure, None] = {}
         for structure in itertools.chain(
             self._shifted(base), self._moved(base), self._counted(base), self._cut(base), self._blocked(base)
         ):
             if structure != base and structure not in found and self.is_legal(structure):
                 found[structure] = None
+                if len(found) > most:
+                    return []
         return list(found)
 
     def is_legal(self, structure: Structure) -> bool:

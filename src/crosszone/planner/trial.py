@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica
+from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable
 from crosszone.frameworks import expressible
 from crosszone.planner.blocks import Blocks, blocks
@@ -64,6 +64,11 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.structure)
+
+    @property
+    def num_stages(self) -> Ints:
+        """Stages of all groups of each row: the rows of its tables."""
+        return np.asarray(np.diff(self.blocks.first_stage)[self.structure])
 
     def structure_at(self, index: int) -> Structure:
         """Of one row."""
@@ -210,7 +215,8 @@ def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
         **numbers,
         schedule=SCHEDULES[int(_schedules(inputs, one)[0])],
         sequence_parallel=structure.tp > 1 and fixed.sequence_parallel,
-        shard=SHARDS[int(one.shard[0])], recompute=recompute, offload=fixed.offload, sync=settings.sync,
+        shard=SHARDS[int(one.shard[0])], recompute=recompute, offload=fixed.offload,
+        rank_order=inputs.problem.plan.rank_order or RANK_ORDER, sync=settings.sync,
         bucket_bytes=settings.bucket_bytes, prefetch=settings.prefetch, overlap_fraction=settings.overlap_fraction,
         stages=placed_stages(inputs, structure.tp, structure.dp, recompute, list(structure.layers), chains),
         replicas=tuple(_replicas(inputs, structure, one)), idle_gpus=_idle(inputs, structure),
@@ -332,6 +338,7 @@ def _expressible(inputs: Inputs, asked: Trials, fixed: Fixed) -> Bools:
                 framework.name, plans.take(rows), num_layers=inputs.problem.model.num_layers,
                 num_microbatches=fewest[rows], num_like_replicas=alike[rows],
                 fewest_replicas=of.fewest_in_a_zone[row[rows]], sync=fixed.settings.sync,
+                rank_order=inputs.problem.plan.rank_order,
             )  # fmt: skip
     return can
 

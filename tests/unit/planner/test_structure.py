@@ -1,11 +1,13 @@
 """Single moves: every neighbour is legal, differs, and what is fixed stays fixed."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from crosszone.planner.options import options
-from crosszone.planner.refine import refined, virtual_stages
+from crosszone.planner.refine import LARGE_WORK, refined, virtual_stages
 from crosszone.planner.search import search
 from crosszone.planner.seeds import MOST_GPUS, seeds
 from crosszone.planner.structure import Moves, Structure, layout_of, structure_of
@@ -54,6 +56,13 @@ def test_every_kind_of_move_is_made(prepared: Any) -> None:
         "larger blocks": Structure(2, 1, (5, 3), (((0, 1), 1),)),
     }
     assert [name for name, structure in wanted.items() if structure not in around] == []
+
+
+def test_more_neighbours_than_asked_for_are_none_at_all(prepared: Any) -> None:
+    legal = moves(prepared(4, 8))
+    around = legal.around(TWO)
+    assert legal.around(TWO, len(around)) == around
+    assert legal.around(TWO, len(around) - 1) == []
 
 
 def test_degrees_that_the_job_file_fixes_stay(prepared: Any) -> None:
@@ -116,6 +125,25 @@ def test_refinement_is_deterministic_and_keeps_to_schedules_of_its_own(problem: 
     assert refined(inputs, free, start) == refined(inputs, free, start)
     fixed = prepared(4, 8, plan={"schedule": "gpipe"})
     assert refined(fixed, options(fixed), start) == []
+
+
+def test_plans_of_many_zones_are_climbed_from_within_the_budget(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of all their neighbours, of 96 stages each, would be too large."""
+    inputs = prepared(*(8 for _ in range(24)), sequences=96)
+    wide = Structure(1, 1, (2, 2, 2, 2), tuple(((zone,) * 4, 1) for zone in range(24)))
+    assert len(moves(inputs).around(wide)) > LARGE_WORK / wide.num_stages
+    row = trials(inputs, [(wide, replace(EVERY, microbatch_size=(1,), num_virtual_stages=(1,), shard=(0,)))])
+    plan = plan_of(inputs, row, 0, FIXED)
+    tabled: list[int] = []
+
+    def counted(inputs: Any, asked: Any, *more: Any) -> Any:
+        tabled.append(int(asked.num_stages.sum()))
+        return timed(inputs, asked, *more)
+
+    monkeypatch.setattr("crosszone.planner.refine.timed", counted)
+    refined(inputs, options(inputs), [[(float("inf"), plan)]])
+    assert tabled[0] == 96  # its own
+    assert sum(tabled) <= LARGE_WORK
 
 
 def test_virtual_stages_need_not_divide_the_layers(prepared: Any) -> None:
