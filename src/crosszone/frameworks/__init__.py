@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import pkgutil
 from types import ModuleType
 
@@ -46,7 +47,7 @@ def supports(name: str, plan: Plan) -> tuple[str, ...]:
     module = _module(name)
     columns = plan_expressed(plan)
     reasons = [f"{name}: {rule.reason(plan)}" for rule in module.RULES if rule.violated(columns)[0]]
-    if not any(_same_order(plan, order) for order in module.RANK_ORDERS):
+    if not _in_order(columns, plan.rank_order, module.RANK_ORDERS)[0]:
         known = " or ".join("-".join(order) for order in module.RANK_ORDERS)
         reasons.append(f"{name}: ranks are ordered {known}, innermost first, not {'-'.join(plan.rank_order)}.")
     return tuple(reasons)
@@ -61,12 +62,14 @@ def expressible(
     num_like_replicas: Ints | None = None,
     fewest_replicas: Ints | None = None,
     sync: Sync | None = None,
+    rank_order: tuple[str, ...] | None = None,
 ) -> Bools:
     """Rows of `table` that the framework can express; `supports` of each row, without a loop over rows.
 
     `num_layers` is the model's, `num_microbatches` that of the row's replica with fewest, `num_like_replicas` the
     greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it),
-    `fewest_replicas` what the zone with fewest holds (absent: all are in one), `sync` how all of them agree.
+    `fewest_replicas` what the zone with fewest holds (absent: all are in one), `sync` how all of them agree,
+    `rank_order` the order of ranks that all shall have (absent: the framework's).
 
     Errors: UnknownName with the nearest names.
     """
@@ -80,18 +83,20 @@ def expressible(
             fewest_replicas=fewest_replicas,
             sync=sync,
         ),
+        rank_order,
     )
 
 
-def expressed_by(name: str, columns: Expressed) -> Bools:
-    """Rows that the framework can express.
+def expressed_by(name: str, columns: Expressed, rank_order: tuple[str, ...] | None = None) -> Bools:
+    """Rows that the framework can express, with ranks in `rank_order` where it is given.
 
     Errors: UnknownName with the nearest names.
     """
+    module = _module(name)
     can = np.ones(len(columns), dtype=np.bool_)
-    for rule in _module(name).RULES:
+    for rule in module.RULES:
         can &= ~rule.violated(columns)
-    return can
+    return can if rank_order is None else can & _in_order(columns, rank_order, module.RANK_ORDERS)
 
 
 def rank_order(name: str) -> tuple[str, ...]:
@@ -109,8 +114,11 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def _same_order(plan: Plan, order: tuple[str, ...]) -> bool:
-    # An axis of degree 1 may stand anywhere.
-    degrees = {"tp": plan.tp, "cp": plan.cp, "dp": plan.dp, "pp": plan.pp}
-    wide = [axis for axis in plan.rank_order if degrees.get(axis, 1) > 1]
-    return wide == [axis for axis in order if axis in wide]
+def _in_order(columns: Expressed, wanted: tuple[str, ...], orders: tuple[tuple[str, ...], ...]) -> Bools:
+    """Rows whose axes one of `orders` has as `wanted`; an axis of degree 1 may stand anywhere."""
+    found = np.zeros(len(columns), dtype=np.bool_)
+    for order in orders:
+        turned = [(a, b) for a, b in itertools.combinations(wanted, 2) if order.index(a) > order.index(b)]
+        wide = [(getattr(columns, a) > 1) & (getattr(columns, b) > 1) for a, b in turned]
+        found |= ~np.any(np.array(wide, dtype=np.bool_).reshape(len(turned), len(columns)), axis=0)
+    return found

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica, Stage
+from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica, Stage
 from crosszone.core.tables import Ints
 from crosszone.planner.split import exact_shares
 from crosszone.timeline.inputs import Inputs
@@ -32,6 +32,7 @@ def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:
         shard=SHARDS[int(plans.shard[0])],
         recompute=RECOMPUTES[int(plans.recompute[0])],
         offload="optimizer" if plans.offloads_optimizer[0] else "none",
+        rank_order=request.rank_order or RANK_ORDER,
         sync=tables.settings.sync,
         bucket_bytes=request.bucket_bytes,
         prefetch=request.prefetch,

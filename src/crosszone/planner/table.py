@@ -439,6 +439,7 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
     num_rows = len(space.plans)
     if not num_rows:
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
+    wanted = inputs.problem.plan
     alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
     asked = table_expressed(
         space.plans,
@@ -449,7 +450,7 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
         sync=space.settings.sync,
     )
     found = [
-        expressed_by(framework.name, replace(asked, recompute=np.full(num_rows, recompute)))
+        expressed_by(framework.name, replace(asked, recompute=np.full(num_rows, recompute)), wanted.rank_order)
         for recompute in recomputes
         for framework in inputs.frameworks
     ]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from crosszone.spec.later import LATER, LATER_VALUES
+from crosszone.spec.later import DEPLOYED, LATER, LATER_VALUES
 from crosszone.spec.schema import Key, job_schema, keys
 
 SCHEMA_FILE = "job.schema.json"
@@ -49,7 +49,8 @@ def _row(key: Key, name: str) -> str:
     dimension = key.schema.get("x-dimension", "")
     base = "" if dimension in ("count", "ratio") else dimension.replace("_", " ")
     required = " **Required.**" if key.required else ""
-    later = [f" No effect yet: {_lower(LATER[key.place])}"] if key.place in LATER else []
+    later = [f" Of deployments only: {_lower(DEPLOYED[key.place])}"] if key.place in DEPLOYED else []
+    later += [f" No effect yet: {_lower(LATER[key.place])}"] if key.place in LATER else []
     later += [
         f" `{name}: {str(value).lower()}` has no effect yet: {_lower(reason)}"
         for (place, value), reason in LATER_VALUES.items()

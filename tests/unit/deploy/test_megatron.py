@@ -128,6 +128,9 @@ def test_the_other_order_of_ranks_has_its_flag() -> None:
         more = {"num_steps": 10, "checkpoints": "none"}
         bundle = service.deploy(problem, framework="megatron", backend="bare", plan=each, **more)
         assert ("--use-tp-pp-dp-mapping" in options(bundle)) == is_swapped
+    written = service.read(job({"pp": 2, "dp": 4, "rank_order": ["tp", "cp", "pp", "dp"]}))
+    bundle = service.deploy(written, framework="megatron", backend="bare", **more)
+    assert "--use-tp-pp-dp-mapping" in options(bundle)
 
 
 def test_shards_are_cut_into_instances(megatron) -> None:

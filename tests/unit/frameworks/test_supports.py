@@ -1,5 +1,6 @@
 """What each framework can express, and that one plan and a table of plans are judged alike."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica, Stage, Sync
+from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica, Stage, Sync
 from crosszone.core.tables import PlanTable
 from crosszone.errors import UnknownName
 from crosszone.frameworks import expressible, framework_names, rank_order, supports
@@ -320,6 +321,16 @@ def test_rank_order() -> None:
     sharded = {**across, "shard": "parameters", "dp_shard": 2}
     assert "not tp-cp-pp-dp" in reason("torchtitan", **sharded)
     assert can("torchtitan", **{**sharded, "dp": 1, "dp_shard": 1, "shard": "none"})  # one replica: any order
+    torn = {**across, "rank_order": ("dp", "tp", "cp", "pp")}
+    assert "tp-cp-dp-pp or tp-cp-pp-dp, innermost first, not dp-tp-cp-pp" in reason("megatron", **torn)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(RANK_ORDER)))
+def test_a_search_takes_the_order_of_ranks_as_a_plan_does(order: tuple[str, ...]) -> None:
+    degrees = [dict(zip(RANK_ORDER, each, strict=True)) for each in itertools.product((1, 2), repeat=4)]
+    plans = [plan(**each, sequence_parallel=each["tp"] > 1, rank_order=order) for each in degrees]
+    found = expressible("megatron", table(plans), num_layers=LAYERS, num_microbatches=8, rank_order=order)
+    assert found.tolist() == [not supports("megatron", each) for each in plans]
 
 
 def test_all_reasons_come_at_once_with_the_frameworks_name() -> None:

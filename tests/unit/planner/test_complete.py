@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crosszone.core.plan import Plan
+from crosszone.core.plan import RANK_ORDER, Plan
 from crosszone.errors import CrossZoneError, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_names, supports
 from crosszone.planner.complete import complete
@@ -13,6 +13,8 @@ from crosszone.planner.search import search
 
 UNREACHABLE = {"minimize": "time", "deadline": "1 s"}
 OLDER = "v100-sxm2-32gb"
+PIPELINES_INSIDE = ("tp", "cp", "pp", "dp")
+ORDERS = (RANK_ORDER, PIPELINES_INSIDE, ("dp", "tp", "cp", "pp"))
 WRITTEN: dict[str, list[Any]] = {
     "tp": [1, 2, 3, 4, 8],
     "pp": [1, 2, 3, 4, 8],
@@ -26,6 +28,7 @@ WRITTEN: dict[str, list[Any]] = {
     "recompute": ["none", "selective", "full"],
     "offload": ["none", "optimizer"],
     "sequence_parallel": [True, False],
+    "rank_order": [list(order) for order in ORDERS],
 }
 
 
@@ -85,6 +88,24 @@ def test_sequence_parallelism_that_is_fixed_gets_ranks_to_split_over(problem: An
     plan = complete(problem(8, plan={"sequence_parallel": True}))
     assert plan.sequence_parallel
     assert plan.tp > 1
+
+
+def test_an_order_of_ranks_that_is_fixed_is_kept_by_a_framework_that_has_it(problem: Any) -> None:
+    fixed = {"pp": 2, "dp": 4, "rank_order": list(PIPELINES_INSIDE)}
+    plan = complete(problem(8, plan=fixed))
+    assert (plan.framework, plan.rank_order) == ("megatron", PIPELINES_INSIDE)
+    with pytest.raises(InfeasiblePlan, match="torchtitan: ranks are ordered tp-cp-dp-pp, innermost first, not tp-cp-p"):
+        complete(problem(8, plan=fixed, framework={"name": "torchtitan"}))
+    alone = {"pp": 8, "dp": 1, "rank_order": list(PIPELINES_INSIDE)}  # one replica: any order
+    assert complete(problem(8, plan=alone, framework={"name": "torchtitan"})).rank_order == PIPELINES_INSIDE
+
+
+def test_a_search_keeps_to_the_order_of_ranks(problem: Any) -> None:
+    found = search(problem(8, plan={"rank_order": ["dp", "tp", "cp", "pp"]}), top=5).plans
+    assert found
+    for one in found:
+        assert one.plan.rank_order == ("dp", "tp", "cp", "pp")
+        assert not supports(one.plan.framework, one.plan)
 
 
 def test_gpus_named_idle_stay_idle_and_the_others_work(problem: Any) -> None:
