@@ -17,7 +17,7 @@ STEPS = (
     ("catalog", "cost", "trace"),
     ("frameworks", "spec", "timeline"),
     ("planner", "deploy", "launch", "runtime", "verify", "store"),
-    ("sweeps",),
+    ("sweeps", "control"),
     ("service",),
     ("cli", "server"),
 )
@@ -47,6 +47,7 @@ THIRD_PARTY = {
     "verify": {"numpy", "openpyxl"},
     "store": {"sqlalchemy", "alembic"},
     "sweeps": {"distributed", "pyarrow"},
+    "control": {"sqlalchemy"},
     "service": {"numpy"},
     "cli": {"typer", "rich", "click"},
     "server": {"fastapi", "starlette", "uvicorn", "sse_starlette", "structlog", "prometheus_client"},

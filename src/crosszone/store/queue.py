@@ -78,9 +78,7 @@ def waiting(connection: sa.Connection, *, now_seconds: float) -> tuple[Waiting, 
     return tuple(rows.noun(Waiting, row) for row in connection.execute(wanted))
 
 
-def take(
-    connection: sa.Connection, task_id: str, holder: str, *, for_seconds: float, now_seconds: float
-) -> Lease:
+def take(connection: sa.Connection, task_id: str, holder: str, *, for_seconds: float, now_seconds: float) -> Lease:
     """The right to act for a task. Conflict where another holds it."""
     lease = leases.take(connection, lease_name(task_id), holder, for_seconds=for_seconds, now_seconds=now_seconds)
     taken = sa.update(queue).where(queue.c.task_id == task_id)
