@@ -398,6 +398,50 @@ def test_a_job_that_is_stopped_may_save_first(cluster, tmp_path) -> None:
     assert "ExitCode=143:0" in state
 
 
+def crosszone(cluster: Cluster, *words: str, python: Path | str) -> subprocess.CompletedProcess[str]:
+    return cluster.call(sys.executable, "-m", "crosszone.cli", *words, PYTHON=str(python), COLUMNS="200")
+
+
+@pytest.mark.slow
+def test_crosszone_run_follows_a_job_and_stops_it(cluster, tmp_path) -> None:
+    folder = written(rendered("partitions"), tmp_path / "bundle")
+    saving = saving_python(tmp_path)
+    started = crosszone(cluster, "run", str(folder), "--detach", "--json", python=saving)
+    assert started.returncode == 0, started.stderr
+    until = time.monotonic() + 60
+    while told(folder).count("up\n") < 2 and time.monotonic() < until:
+        time.sleep(0.2)
+    job = (folder / "logs/job-id").read_text().strip()
+    until = time.monotonic() + 60
+    while "RUNNING" not in (shown := crosszone(cluster, "status", str(folder), python=saving).stdout):
+        assert time.monotonic() < until, shown
+        time.sleep(0.2)
+    assert shown.startswith(f"Running: Slurm's job {job} is RUNNING.")
+    stopped = crosszone(cluster, "stop", str(folder), "--json", python=saving)
+    assert stopped.returncode == 0, stopped.stderr
+    found = json.loads(stopped.stdout)
+    assert (found["state"], found["run"]["job"], found["run"]["job_state"]) == ("stopped", job, "FAILED")
+    assert told(folder).count("saved\n") >= 2
+    assert not cluster.call("squeue", "--noheader").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "state"), [(0, "ended"), (9, "failed")])
+def test_crosszone_run_ends_as_the_job_does(cluster, tmp_path, code, state) -> None:
+    folder = written(rendered("partitions"), tmp_path / "bundle")
+    python = tmp_path / "python"
+    python.write_text(f"#!/usr/bin/env bash\necho in its own words\nexit {code}\n")
+    python.chmod(0o755)
+    done = crosszone(cluster, "run", str(folder), "--json", python=python)
+    assert done.returncode == (1 if code else 0), done.stderr
+    found = json.loads(done.stdout)
+    assert (found["state"], found["run"]["exit_code"]) == (state, code)
+    assert "in its own words" in crosszone(cluster, "logs", str(folder), python=python).stdout
+    if code:
+        assert found["reason"] == f"Slurm's job {found['run']['job']} is FAILED: it ended with exit code 9."
+        assert any("ended with 9; its last lines" in line for line in found["run"]["failure"]["lines"])
+
+
 def steps(folder: Path, rank: int) -> dict[int, float]:
     path = folder / "logs" / f"rank-{rank}.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []

@@ -14,7 +14,7 @@ def status(folder: BundleFolder, as_json: AsJson = False, is_verbose: IsVerbose 
     """Show how the newest run of the bundle in DIR stands.
 
     Its state is `never_started`, `running`, `ended`, `failed`, `stopped`, `unsaved` (stopped, but its checkpoint could
-    not be written), `submitted` (to a scheduler that is not followed), `lost` (its processes are gone, or its nodes
+    not be written), `submitted` (to a scheduler that does not tell), `lost` (its processes are gone, or its nodes
     cannot be seen, and nobody wrote how it ended) or `unfollowed` (its nodes are started by hand). The exit code is 1
     where it is failed, unsaved or lost.
     """

@@ -7,7 +7,7 @@ from crosszone.core.measurement import Measurement
 NEVER_STARTED, RUNNING, ENDED, FAILED = "never_started", "running", "ended", "failed"
 STOPPED, UNSAVED, SUBMITTED, LOST, UNFOLLOWED = "stopped", "unsaved", "submitted", "lost", "unfollowed"
 RUN_STATES = (NEVER_STARTED, RUNNING, ENDED, FAILED, STOPPED, UNSAVED, SUBMITTED, LOST, UNFOLLOWED)
-"""`unsaved`: stopped, but its checkpoint was not written; `submitted`: a scheduler has it, and we do not follow;
+"""`unsaved`: stopped, but its checkpoint was not written; `submitted`: a scheduler has it, and did not say as what;
 `lost`: nobody wrote how it ended, or it runs unseen; `unfollowed`: its nodes are started by hand, and not seen."""
 
 
@@ -78,6 +78,10 @@ class Run:
     exit_code: int | None = None
     """Of the program that starts the ranks."""
     failure: RunFailure | None = None
+    job: str | None = None
+    """Its number, where a scheduler has it."""
+    job_state: str | None = None
+    """The scheduler's own word for how that stands."""
     unsaved: UnsavedSteps | None = None
     """None where all was saved, or the trainer does not tell."""
 

@@ -10,11 +10,14 @@ from crosszone.core.run import Run
 from crosszone.errors import CrossZoneError, InfeasiblePlan
 from crosszone.launch.bundle_folder import FETCH_PATH, RUN_PATH, STATUS_PATH, BundleFolder
 from crosszone.launch.failure import LauncherOutput
+from crosszone.launch.step_log import AGENT_LOGS
 
-LOCAL, SSH = "local", "ssh"
+LOCAL, SSH, SLURM = "local", "ssh", "slurm"
 FOLLOWED = (LOCAL, SSH, "kubernetes", "mpi", "skypilot")
-"""Backends whose `run_training.sh` ends when the training does. The others hand it to a scheduler, and end."""
+"""Backends whose `run_training.sh` ends when the training does. Slurm's submits a job, and ends."""
 OUTPUT_FILE, RANK_FOLDER = "output.log", "ranks"
+JOB_LOG = "slurm-{job}.log"
+"""What a Slurm job itself says."""
 STARTED_AGENT, ALL_STARTED = (
     re.compile(r"^starting (agent-\d+) on ", re.MULTILINE),
     re.compile(r"^following;", re.MULTILINE),
@@ -46,7 +49,21 @@ def launchers(bundle: BundleFolder, run: Run) -> tuple[LauncherOutput, ...]:
     if bundle.backend == SSH:
         names = _started_agents(folder / OUTPUT_FILE)
         return tuple(LauncherOutput(log=bundle.logs / f"{name}.log", ranks=bundle.logs / name) for name in names)
+    if bundle.backend == SLURM:
+        # Whose folder of ranks is whose nobody says, but all ranks' words are in the logs, which earlier runs began.
+        begins = dict(run.log_sizes)
+        return tuple(
+            LauncherOutput(log=path, ranks=bundle.logs / path.stem, begins=begins.get(path.name, 0))
+            for path in sorted(bundle.logs.glob(AGENT_LOGS))
+            if path.stat().st_size > begins.get(path.name, 0)
+        )
     return (LauncherOutput(log=folder / OUTPUT_FILE, ranks=folder / RANK_FOLDER),)
+
+
+def program_output(bundle: BundleFolder, run: Run) -> Path:
+    """Where the program that starts the ranks says why it did not: the run's own, or its job's."""
+    of_job = bundle.logs / JOB_LOG.format(job=run.job)
+    return of_job if run.job is not None and of_job.is_file() else bundle.folder / run.log_folder / OUTPUT_FILE
 
 
 def fetch_logs(bundle: BundleFolder) -> bool:
@@ -92,5 +109,5 @@ def _program(bundle: BundleFolder, path: str) -> subprocess.CompletedProcess[str
         text=True,
         errors="replace",
         check=False,
-        timeout=NODES_SECONDS,
+        timeout=NODES_SECONDS + bundle.grace_seconds,
     )

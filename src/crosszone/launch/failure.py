@@ -41,6 +41,8 @@ class LauncherOutput:
     """Its own words, and all ranks' where they are shown."""
     ranks: Path
     """Its log folder: RENDEZVOUS/attempt_N/LOCAL_RANK/{stdout,stderr}.log."""
+    begins: int = 0
+    """Bytes of `log` that an earlier run left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def rank_folder(ranks: Path, local_rank: int) -> Path | None:
 
 def _failed_ranks(launcher: LauncherOutput) -> Iterator[_FailedRank]:
     num_restarts, _ = _newest_attempt(launcher.ranks)
-    found = {int(match["rank"]): match for match in FAILED_RANK.finditer(_end(launcher.log))}
+    found = {int(match["rank"]): match for match in FAILED_RANK.finditer(_end(launcher.log, launcher.begins))}
     for rank, match in found.items():
         folder = rank_folder(launcher.ranks, int(match["local_rank"]))
         log = _log_with_words(folder) or launcher.log
@@ -137,10 +139,10 @@ def _newest_attempt(ranks: Path) -> tuple[int, Path | None]:
     return attempt, path
 
 
-def _end(path: Path) -> str:
+def _end(path: Path, begins: int = 0) -> str:
     try:
         with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - READ_BYTES, 0))
+            file.seek(max(path.stat().st_size - READ_BYTES, begins))
             return file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""

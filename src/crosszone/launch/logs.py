@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crosszone.core.run import RUNNING, Run
 from crosszone.errors import SpecError
-from crosszone.launch.backends import OUTPUT_FILE, SSH, can_run, fetch_logs, launchers
+from crosszone.launch.backends import JOB_LOG, OUTPUT_FILE, SLURM, SSH, can_run, fetch_logs, launchers
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.failure import rank_folder
 from crosszone.launch.record import read_run
@@ -16,6 +16,8 @@ from crosszone.launch.status import UNFOLLOWED_REASON, status
 
 POLL_SECONDS = 0.3
 STREAMS = ("stdout.log", "stderr.log")
+RANK_PREFIX = "[rank {rank}] "
+"""As the supervisor has torchrun begin each line of a rank."""
 
 
 def log_text(folder: Path, *, rank: int | None = None, is_following: bool = False) -> Iterator[str]:
@@ -40,11 +42,13 @@ def log_text(folder: Path, *, rank: int | None = None, is_following: bool = Fals
 
 
 def _text(bundle: BundleFolder, run: Run, rank: int | None, *, is_following: bool) -> Iterator[str]:
-    positions: dict[Path, int] = {}
+    positions = {bundle.logs / name: size for name, size in run.log_sizes}
     while True:
         is_over = not is_following or status(bundle.folder).state != RUNNING  # before what it wrote last is read
+        run = read_run(bundle.logs) or run  # a job's number is known a while after the start
         for path in _files(bundle, run, rank):
-            yield from _new(path, positions, is_over=is_over)
+            lines = _new(path, positions, is_over=is_over)
+            yield from lines if rank is None or bundle.backend != SLURM else _of_rank(lines, rank)
         if is_over:
             return
         time.sleep(POLL_SECONDS)
@@ -52,11 +56,21 @@ def _text(bundle: BundleFolder, run: Run, rank: int | None, *, is_following: boo
 
 def _files(bundle: BundleFolder, run: Run, rank: int | None) -> tuple[Path, ...]:
     """In the order in which they are shown."""
+    if bundle.backend == SLURM:
+        agents = [launcher.log for launcher in launchers(bundle, run)]
+        told = (bundle.folder / run.log_folder / OUTPUT_FILE, bundle.logs / JOB_LOG.format(job=run.job))
+        return (*dict.fromkeys(told), *agents) if rank is None else tuple(agents)
     if rank is None:
         agents = [launcher.log for launcher in launchers(bundle, run)] if bundle.backend == SSH else []
         return (bundle.folder / run.log_folder / OUTPUT_FILE, *agents)
     folder = _rank_folder(bundle, run, rank)
     return () if folder is None else tuple(folder / name for name in STREAMS)
+
+
+def _of_rank(lines: Iterator[str], rank: int) -> Iterator[str]:
+    """Those that torchrun put the rank before."""
+    prefix = RANK_PREFIX.format(rank=rank)
+    return (line.removeprefix(prefix) for line in lines if line.startswith(prefix))
 
 
 def _rank_folder(bundle: BundleFolder, run: Run, rank: int) -> Path | None:

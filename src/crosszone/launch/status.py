@@ -24,6 +24,7 @@ from crosszone.core.run import (
 from crosszone.launch.backends import can_run, fetch_logs, node_states
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.record import read_measurement, read_run
+from crosszone.launch.slurm import FORGOTTEN, UNSEEN, JobState, job_state
 from crosszone.launch.step_log import RankSteps, recent_steps
 from crosszone.processes import is_alive, marked
 
@@ -107,10 +108,13 @@ def _state(bundle: BundleFolder, run: Run | None, *, is_counting: bool) -> tuple
     if run.state != RUNNING:
         return run.state, _ending(run), 0
     if is_alive(run.supervisor):
-        return RUNNING, "", len(marked(run.run_id)) if is_counting else None
+        reason = "" if run.job is None else f"Slurm's job {run.job} is {run.job_state}."
+        return RUNNING, reason, len(marked(run.run_id)) if is_counting else None
     processes = len(marked(run.run_id))
     if processes:
         return RUNNING, "Its supervisor is gone, but what it started is not; `crosszone stop DIR` ends it.", processes
+    if run.job is not None:
+        return _state_of_job(run.job, job_state(run.job))
     nodes = node_states(bundle)
     if nodes is None:
         return LOST, "Its processes are gone, and nobody wrote how it ended: the machine may have been restarted.", 0
@@ -130,11 +134,25 @@ def _state_of_nodes(nodes: dict[str, str]) -> tuple[str, str, int]:
     return FAILED, f"Nobody here followed it to its end: {told}.", 0
 
 
+def _state_of_job(job: str, found: JobState) -> tuple[str, str, int]:
+    """From what Slurm says; nobody here follows the run any more."""
+    told = f"Slurm's job {job} is {found.word}."
+    if found.word == UNSEEN:
+        return LOST, f"Slurm cannot be asked from here; its job {job} may run on.", 0
+    if found.word == FORGOTTEN:
+        return LOST, f"Nobody here followed it to its end, and Slurm no longer knows its job {job}.", 0
+    if not found.is_over:
+        return RUNNING, f"Nobody here follows it: {told}", 0
+    return (ENDED if found.exit_code == 0 else FAILED), f"Nobody here followed it to its end: {told}", 0
+
+
 def _ending(run: Run) -> str:
     if run.state == FAILED and run.failure is not None:
         return _failed(run)
     if run.state == SUBMITTED:
         return f"run_training.sh has handed it to {run.backend}, which knows the rest; its words are in the log."
+    if run.state == LOST and run.job_state == FORGOTTEN:
+        return f"Slurm no longer knows its job {run.job}; how it ended is not known."
     if run.state == LOST:
         return "It was asked to stop, but not everywhere with success; `crosszone logs DIR` shows where it may run on."
     if run.state not in (STOPPED, UNSAVED):
@@ -152,7 +170,9 @@ def _unsaved(unsaved: UnsavedSteps) -> str:
 def _failed(run: Run) -> str:
     failure = run.failure
     assert failure is not None, "the caller looked"
-    who = "The program that starts the ranks" if failure.rank is None else f"Rank {failure.rank} failed first: it"
+    who = "The program that starts the ranks" if run.job is None else f"Slurm's job {run.job} is {run.job_state}: it"
+    if failure.rank is not None:
+        who = f"Rank {failure.rank} failed first: it"
     how = "ended"
     if failure.exit_code is not None:
         how = f"ended with exit code {failure.exit_code}"

@@ -13,6 +13,8 @@ from typing import Any
 
 from crosszone.core.measurement import MeasuredPeak, Measurement, RankMeasurement
 
+AGENT_LOGS = "agent-*.log"
+"""What the launchers of nodes said."""
 STEP_LOG = re.compile(r"rank-(\d+)\.jsonl")
 LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95
 MOST_STEPS = 20_000
@@ -104,8 +106,9 @@ class RankSteps:
 
 
 def log_sizes(logs: Path) -> tuple[tuple[str, int], ...]:
-    """(file, bytes) of the step logs that are there: what an earlier run left."""
-    return tuple(sorted((path.name, path.stat().st_size) for path in logs.glob("rank-*.jsonl")))
+    """(file, bytes) of the logs that are there, and that a run appends to: what an earlier one left."""
+    paths = (*logs.glob("rank-*.jsonl"), *logs.glob(AGENT_LOGS))
+    return tuple(sorted((path.name, path.stat().st_size) for path in paths))
 
 
 def rank_steps(logs: Path, sizes: Iterable[tuple[str, int]]) -> dict[int, RankSteps]:

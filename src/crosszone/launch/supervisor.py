@@ -15,13 +15,24 @@ import sys
 import time
 from pathlib import Path
 
-from crosszone.core.run import ENDED, FAILED, SUBMITTED, Run
+from crosszone.core.run import ENDED, FAILED, LOST, SUBMITTED, Run
 from crosszone.errors import CrossZoneError
-from crosszone.launch.backends import FOLLOWED, OUTPUT_FILE, RANK_FOLDER, SSH, fetch_logs, launchers
+from crosszone.launch.backends import (
+    FOLLOWED,
+    LOCAL,
+    OUTPUT_FILE,
+    RANK_FOLDER,
+    SLURM,
+    SSH,
+    fetch_logs,
+    launchers,
+    program_output,
+)
 from crosszone.launch.bundle_folder import RUN_PATH, STOP_PATH, BundleFolder, open_bundle
 from crosszone.launch.ending import as_stopped
 from crosszone.launch.failure import first_failure
 from crosszone.launch.record import read_run, write_measurement, write_run
+from crosszone.launch.slurm import JobState, follow_job, kill_job, submitted_job, wait_over
 from crosszone.launch.step_log import measurement, rank_steps
 from crosszone.processes import MARK, kill_marked, marked, send, wait_unmarked
 
@@ -51,7 +62,9 @@ class Supervisor:
             signal.signal(number, self._stop)
         with (self.bundle.folder / self.run.log_folder / OUTPUT_FILE).open("ab") as output:
             program = self._start(output.fileno())
-            code = self._wait(program)
+            code: int | None = self._wait(program)
+            if code == 0 and self.bundle.backend == SLURM and not self._is_stopping:
+                code = self._follow_job()
         kill_marked(self.run.run_id)
         self._finish(code)
 
@@ -71,9 +84,12 @@ class Supervisor:
         torchrun takes options from PET_* where its command line is silent (torch 2.13, distributed/argparse_util.py).
         """
         log_folder = self.bundle.folder / self.run.log_folder
+        # Slurm gives a job the variables of whoever submits it; what it runs is not ours to end, even if it is here.
+        mark = {} if self.bundle.backend == SLURM else {MARK: self.run.run_id}
+        python = {"PYTHON": self.run.python} if self.bundle.backend == LOCAL else {}
         return {
-            MARK: self.run.run_id,
-            "PYTHON": self.run.python,
+            **mark,
+            **python,
             "PYTHONUNBUFFERED": "1",
             "PET_LOG_DIR": str(log_folder / RANK_FOLDER),
             "PET_TEE": TO_FILE_AND_CONSOLE,
@@ -114,10 +130,37 @@ class Supervisor:
         """By the bundle's own program; what it says is part of the run's output."""
         with (self.bundle.folder / self.run.log_folder / OUTPUT_FILE).open("ab") as output:
             program = str(self.bundle.folder / STOP_PATH)
-            done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
-        self._is_all_stopped = done.returncode == 0
+            stopping = subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            while stopping.poll() is None and not (self._is_forced and self.run.job is not None):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    stopping.wait(WAIT_SECONDS)
+            if stopping.poll() is None:  # it would give ranks time that they are not to have
+                stopping.terminate()
+        self._is_all_stopped = stopping.wait() == 0
 
-    def _finish(self, code: int) -> None:
+    def _follow_job(self) -> int | None:
+        """The exit code of the job that was submitted; None where Slurm no longer knows it."""
+        job = submitted_job(self.bundle.folder / self.run.log_folder / OUTPUT_FILE)
+        if job is None:
+            return 0
+        self.run = dataclasses.replace(self.run, job=job)
+        found = follow_job(job, is_stopping=lambda: self._is_stopping, on_change=self._note_job)
+        if not self._is_stopping:
+            return found.exit_code
+        if self.bundle.has(STOP_PATH) and not self._is_forced:
+            self._stop_elsewhere()
+        if self._is_forced:
+            kill_job(job)
+        found = wait_over(job)
+        self._note_job(found)
+        self._is_all_stopped = found.is_over
+        return found.exit_code
+
+    def _note_job(self, found: JobState) -> None:
+        self.run = dataclasses.replace(self.run, job_state=found.word)
+        write_run(self.bundle.logs, self.run)
+
+    def _finish(self, code: int | None) -> None:
         is_fetched = self._fetch()
         ranks = rank_steps(self.bundle.logs, self.run.log_sizes)
         write_measurement(self.bundle.logs, measurement(ranks))
@@ -128,16 +171,18 @@ class Supervisor:
             ended = self._ended(code)
         write_run(self.bundle.logs, ended)
 
-    def _ended(self, code: int) -> Run:
+    def _ended(self, code: int | None) -> Run:
         """The record of a run that ended by itself."""
         failure = None
-        if code == 0:
-            state = ENDED if self.bundle.backend in FOLLOWED else SUBMITTED
+        if code is None:
+            state = LOST
+        elif code == 0:
+            state = ENDED if self.bundle.backend in FOLLOWED or self.run.job is not None else SUBMITTED
         else:
             state = FAILED
             failure = first_failure(
                 launchers(self.bundle, self.run),
-                output=self.bundle.folder / self.run.log_folder / OUTPUT_FILE,
+                output=program_output(self.bundle, self.run),
                 folder=self.bundle.folder,
                 exit_code=code,
             )
