@@ -44,7 +44,7 @@ def sum_gradients(model: nn.Module, *, scale: float = 1.0) -> None:
         distributed.all_reduce(flat)
         if scale != 1.0:
             flat.mul_(scale)
-        parts = flat.split([each.numel() for each in bucket])
+        parts = torch.split(flat, [each.numel() for each in bucket])
         for parameter, gradient, part in zip(bucket, gradients, parts, strict=True):
             parameter.grad = gradient.copy_(part.view_as(gradient))
 
