@@ -141,6 +141,13 @@ def test_a_framework_says_what_it_runs_and_needs(name: str) -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+(==|>=)[0-9.]+", line) for line in module.REQUIREMENTS)
 
 
+@pytest.mark.parametrize("name", [name for name in rendered_frameworks() if name != "megatron"])
+def test_nodes_get_the_versions_that_the_tests_run_with(name: str) -> None:
+    """Megatron's come with NVIDIA's image, whose builds have versions of their own."""
+    tested = (Path(__file__).parents[2] / "constraints.txt").read_text().splitlines()
+    assert set(framework_renderer(name).REQUIREMENTS) <= set(tested)
+
+
 @pytest.mark.generated
 def test_the_page_of_cells_is_what_is_rendered_today() -> None:
     assert CELLS_PAGE.PAGE.read_text(encoding="utf-8") == CELLS_PAGE.page(), "benchmarks/bundles/cells.py --write"

@@ -18,6 +18,8 @@ from crosszone.errors import Finding, InfeasiblePlan
 
 CONFIG_PATH = "configs/train.json"
 TRAINER_PROGRAM = Program(argv=("-m", "crosszone.runtime.train", CONFIG_PATH), saves_when_stopped=True)
+TRAINER_REQUIREMENTS = ("torch==2.13.0", "transformers==5.23.0", "numpy==2.4.6")
+"""What it was tested with: a restart next year, or a node that joins late, must not train with others."""
 RENDERED_SYNC = ("flat", "hierarchical")
 LEARNING_RATES = (
     (125e6, 6e-4), (350e6, 3e-4), (760e6, 2.5e-4), (1.3e9, 2e-4),

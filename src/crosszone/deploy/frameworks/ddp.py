@@ -5,9 +5,9 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.deploy.topology import ddp_text
-from crosszone.deploy.trainer import TRAINER_PROGRAM, train_files
+from crosszone.deploy.trainer import TRAINER_PROGRAM, TRAINER_REQUIREMENTS, train_files
 
-REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0")
+REQUIREMENTS = TRAINER_REQUIREMENTS
 
 
 def program(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> Program:

@@ -26,11 +26,11 @@ from crosszone.core.problem import Problem
 from crosszone.core.train import TrainOptimizer
 from crosszone.core.workload import DTYPE_BYTES, Dtypes
 from crosszone.cost.parameters import embedding_parameters, head_parameters, num_parameters
-from crosszone.deploy.trainer import TRAINER_PROGRAM, train_files, usual_learning_rate
+from crosszone.deploy.trainer import TRAINER_PROGRAM, TRAINER_REQUIREMENTS, train_files, usual_learning_rate
 from crosszone.errors import Finding, InfeasiblePlan
 from crosszone.frameworks import framework_facts
 
-REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0", "deepspeed==0.19.8")
+REQUIREMENTS = (*TRAINER_REQUIREMENTS, "deepspeed==0.19.8")
 SAME_CONFIG_PATH = "configs/deepspeed_config.json"
 """The same text under the other name that people look for."""
 WIDE, NARROW = ("fp32", "tf32"), ("bf16", "fp16")

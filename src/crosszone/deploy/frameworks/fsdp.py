@@ -4,9 +4,9 @@ from crosszone.core.bundle import DeployRequest, Launch, Program
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
-from crosszone.deploy.trainer import TRAINER_PROGRAM, train_files
+from crosszone.deploy.trainer import TRAINER_PROGRAM, TRAINER_REQUIREMENTS, train_files
 
-REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0")
+REQUIREMENTS = TRAINER_REQUIREMENTS
 OWN_CONFIG_PATH = "configs/fsdp_config.py"
 TORCH_DTYPES = {"fp32": "float32", "tf32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 OWN_CONFIG = '''"""FSDP2 as the plan has it, for a training program of one's own; our trainer reads configs/train.json.

@@ -15,11 +15,11 @@ from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.core.workload import Dtypes
 from crosszone.deploy.scripts import STRICT, script
-from crosszone.deploy.trainer import TRAINER_PROGRAM, ladder, train_files
+from crosszone.deploy.trainer import TRAINER_PROGRAM, TRAINER_REQUIREMENTS, ladder, train_files
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts
 
-REQUIREMENTS = ("torch==2.13.0", "transformers>=5.0", "numpy>=2.0", "cloudpickle>=2.0", "psutil>=5.9", "pyyaml>=6.0")
+REQUIREMENTS = (*TRAINER_REQUIREMENTS, "cloudpickle==3.1.2", "psutil==7.2.2", "pyyaml==6.0.3")
 """And Horovod itself, by `SETUP_PATH`."""
 LAUNCHER = HOROVODRUN
 SETUP_PATH = "scripts/setup_horovod.sh"

@@ -23,7 +23,7 @@ from crosszone.deploy.toml_text import toml_text
 from crosszone.deploy.trainer import RunSettings, run_settings
 from crosszone.errors import InfeasiblePlan
 
-REQUIREMENTS = ("torch==2.13.0", "torchtitan==0.2.2", "numpy>=2.0")
+REQUIREMENTS = ("torch==2.13.0", "torchtitan==0.2.2", "numpy==2.4.6")
 FLOAT8_REQUIREMENT = "torchao==0.18.0"
 """Read in it: float8/config.py, float8/float8_linear_utils.py (`convert_to_float8_training`)."""
 PACKAGES = ("gcc", "libc6-dev")
