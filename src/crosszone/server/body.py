@@ -15,12 +15,15 @@ from crosszone.server.verbs import (
     FLAG,
     MOST_CHARACTERS,
     MOST_TEXTS,
+    MOST_WHOLES,
+    NUMBER,
     OBJECT,
     OBJECTS,
     TEXT,
     TEXT_OR_OBJECT,
     TEXTS,
     WHOLE,
+    WHOLES,
     Option,
     Verb,
 )
@@ -34,6 +37,8 @@ NO_CHECKPOINTS = "none"
 _CALLED = {
     FLAG: "true or false",
     WHOLE: "a whole number",
+    WHOLES: "a list of whole numbers",
+    NUMBER: "a number",
     TEXT: "text",
     TEXTS: "a list of texts",
     OBJECT: "an object",
@@ -137,10 +142,8 @@ def _value_findings(option: Option, value: Any) -> list[Finding]:
     if not _has_kind(option.kind, value):
         message = f"{option.name} is {_shown(value)}, not {_CALLED[option.kind]}."
         return [Finding(code="wrong_type", message=message, where=where, hint=option.meaning)]
-    if option.kind == WHOLE and not (1 <= value <= (option.most or value)):
-        upper = f" to {option.most}" if option.most is not None else " on"
-        message = f"{option.name} is {_shown(value)}; it goes from 1{upper}."
-        return [Finding(code="out_of_range", message=message, where=where)]
+    if option.kind in (WHOLE, WHOLES, NUMBER):
+        return _range_findings(option, value, where)
     if option.choices and value not in option.choices:
         message = f"{option.name} is {_shown(value)}."
         return [Finding(code="unknown_name", message=message, where=where, hint=nearest_hint(value, option.choices))]
@@ -156,9 +159,28 @@ def _value_findings(option: Option, value: Any) -> list[Finding]:
     return []
 
 
+def _range_findings(option: Option, value: Any, where: str) -> list[Finding]:
+    upper = f" to {option.most}" if option.most is not None else " on"
+    lower = "above 0" if option.kind == NUMBER else "from 1"
+    found = []
+    for number in value if option.kind == WHOLES else [value]:
+        is_large_enough = number > 0 if option.kind == NUMBER else number >= 1
+        if not is_large_enough or (option.most is not None and number > option.most):
+            message = f"{option.name} is {_shown(number)}; it goes {lower}{upper}."
+            found.append(Finding(code="out_of_range", message=message, where=where))
+    if option.kind == WHOLES and not 1 <= len(value) <= MOST_WHOLES:
+        message = f"{option.name} has {len(value)} entries; 1 to {MOST_WHOLES} are taken."
+        found.append(Finding(code="out_of_range", message=message, where=where))
+    return found
+
+
 def _has_kind(kind: str, value: Any) -> bool:
     if kind == WHOLE:
         return isinstance(value, int) and not isinstance(value, bool)
+    if kind == WHOLES:
+        return isinstance(value, list) and all(_has_kind(WHOLE, each) for each in value)
+    if kind == NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool)
     if kind in (TEXTS, OBJECTS):
         item = str if kind == TEXTS else dict
         return isinstance(value, list) and all(isinstance(each, item) for each in value)

@@ -21,6 +21,8 @@ DESCRIPTION = """The verbs of the command line over HTTP. An answer has the very
 _ALWAYS = (401, 421, 500, 503)
 _OF_VERBS = (400, 408, 413, 415, 422)
 _HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}
+_FOLLOWING = ("operation", "operation_result", "operation_events", "operation_cancel")
+_BEGUN = {"operation_id": "$response.body#/id"}
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the operation."}}
 
 
@@ -40,7 +42,7 @@ def describe(app: FastAPI, job_schema: dict[str, Any]) -> dict[str, Any]:
     components["schemas"] = {
         **result_schemas(),
         **job_schemas(job_schema),
-        **{_request_name(verb): _request_schema(verb) for verb in VERBS},
+        **{_arguments_name(verb): _arguments_schema(verb) for verb in VERBS},
         "ProblemDetails": problem_schema(),
     }
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
@@ -75,7 +77,12 @@ def _verb(verb: Verb) -> dict[str, Any]:
     extra: dict[str, Any] = {"requestBody": _request_body(verb)}
     if verb.is_long:
         begun = {JSON: {"schema": reference("Operation")}}
-        responses[202] = {"description": "It has begun.", "content": begun, "headers": {**_HEADERS, **_LOCATION}}
+        responses[202] = {
+            "description": "It has begun.",
+            "content": begun,
+            "headers": {**_HEADERS, **_LOCATION},
+            "links": {name: {"operationId": name, "parameters": _BEGUN} for name in _FOLLOWING},
+        }
         extra["parameters"] = [PREFER, IDEMPOTENCY_KEY]
     return {
         "summary": verb.summary,
@@ -86,17 +93,17 @@ def _verb(verb: Verb) -> dict[str, Any]:
 
 
 def _request_body(verb: Verb) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": reference(_request_name(verb)), "example": verb.example}}
+    content: dict[str, Any] = {JSON: {"schema": reference(_arguments_name(verb)), "example": verb.example}}
     if verb.name == "validate":
         content[CSV] = {"schema": {"type": "string"}, "example": TABLE_EXAMPLE}
     return {"required": True, "content": content}
 
 
-def _request_name(verb: Verb) -> str:
-    return f"{verb.name.capitalize()}Request"
+def _arguments_name(verb: Verb) -> str:
+    return f"{verb.name.title().replace('_', '')}Arguments"
 
 
-def _request_schema(verb: Verb) -> dict[str, Any]:
+def _arguments_schema(verb: Verb) -> dict[str, Any]:
     properties = {option.name: option.schema() for option in verb.options}
     if JOB in verb.options:
         text = {"type": "string", "description": "Its YAML text."}

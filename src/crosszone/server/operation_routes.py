@@ -10,9 +10,11 @@ from fastapi import FastAPI, Request, Response
 from crosszone.server.body import JSON
 from crosszone.server.openapi import API_PATH, operation
 from crosszone.server.operations import Operation, Operations
+from crosszone.server.problems import INVALID, Refused
 from crosszone.server.responses import done_response
 from crosszone.server.sse import event_response
 
+MOST_KEY_CHARACTERS = 200
 OPERATIONS_PATH = f"{API_PATH}/operations"
 
 
@@ -20,6 +22,15 @@ def prefers_async(request: Request) -> bool:
     """Whether the client would rather ask later."""
     preferences = ",".join(request.headers.getlist("prefer")).split(",")
     return any(each.partition(";")[0].strip().lower() == "respond-async" for each in preferences)
+
+
+def idempotency_key(request: Request) -> str:
+    """The key that tells a request sent again from a new one; empty where there is none. Refused."""
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > MOST_KEY_CHARACTERS:
+        message = f"it has {len(key)} characters; at most {MOST_KEY_CHARACTERS} are taken."
+        raise Refused.of(INVALID, message, where="Idempotency-Key")
+    return key
 
 
 def accepted(begun: Operation) -> Response:

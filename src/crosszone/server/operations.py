@@ -28,7 +28,6 @@ MOST_BYTES = 256 * 2**20
 """Of all results that are remembered."""
 LEAST_PROGRESS_FRACTION = 0.005
 """What must be new before it is told."""
-MOST_KEY_CHARACTERS = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +133,6 @@ class Operations:
             self.cancel(operation_id)
 
     def _known(self, idempotency_key: str, key: bytes) -> Operation | None:
-        if len(idempotency_key) > MOST_KEY_CHARACTERS:
-            message = f"it has {len(idempotency_key)} characters; at most {MOST_KEY_CHARACTERS} are taken."
-            raise Refused.of(INVALID, message, where="Idempotency-Key")
         entry = self._entries.get(self._by_key.get(idempotency_key, ""))
         if entry is None:
             return None

@@ -68,6 +68,8 @@ class Refused(Exception):
         self.findings: Sequence[Finding] = findings
         self.body = body
         self.headers = dict(headers or {})
+        self.members: dict[str, Any] = {}
+        """What else the problem says (RFC 9457, section 3.2), for clients that know no problems."""
 
     @classmethod
     def of(cls, kind: Kind, message: str, *, where: str = "", hint: str = "", **more: Any) -> Refused:
@@ -108,6 +110,7 @@ def problem_bytes(refusal: Refused, *, request_id: str, wanted: str) -> bytes:
         "detail": f"{str(first).removeprefix('--')}{others}",
         "instance": f"urn:crosszone:request:{request_id}",
         "errors": [_error_json(finding, refusal.body) for finding in refusal.findings],
+        **refusal.members,
     }
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 

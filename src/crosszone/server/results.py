@@ -36,11 +36,11 @@ def result_schemas() -> dict[str, Any]:
         "detail": {"type": "object", "description": "The timeline, where it was asked for."},
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
-    return {**schemas, "Bundle": _bundle(), "Validation": _validation(), **_catalogs()}
+    return {**schemas, "Bundle": _bundle(), "Validation": _validation(), **_catalogs(), **_older()}
 
 
-def _bundle() -> dict[str, Any]:
-    file = {
+def _file() -> dict[str, Any]:
+    return {
         "type": "object",
         "required": ["path", "sha256", "is_executable", "text"],
         "properties": {
@@ -50,9 +50,12 @@ def _bundle() -> dict[str, Any]:
             "text": _TEXT,
         },
     }
+
+
+def _bundle() -> dict[str, Any]:
     properties = {
         "schema_version": _WHOLE,
-        "files": _list(file),
+        "files": _list(_file()),
         "world_size": _WHOLE,
         "agents": _list(reference("Agent")),
         "changes": {"type": "array", "maxItems": 0, "description": "Of a folder, which the command line writes."},
@@ -61,6 +64,24 @@ def _bundle() -> dict[str, Any]:
     }
     return {"type": "object", "description": "All files of a deployment.", "required": list(properties)} | {
         "properties": properties
+    }
+
+
+def _older() -> dict[str, Any]:
+    """What clients of CrossZoneLLM read, and the files with what is assumed of them."""
+    success = {"success": {"const": True}}
+    files = {"files": _list(_file()), "assumed": _list(_TEXT), "warnings": _list(_TEXT)}
+    deployment = {
+        **success,
+        "deployment_id": {**_TEXT, "description": "Of the files' content: the same files have the same."},
+        "message": _TEXT,
+        "deployment_path": {"type": "null", "description": "Nothing is kept on the server."},
+        **files,
+    }
+    script = {**success, "script": _TEXT, **files}
+    return {
+        name: {"type": "object", "required": list(properties), "properties": properties}
+        for name, properties in (("OlderDeployment", deployment), ("OlderScript", script))
     }
 
 

@@ -8,21 +8,24 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from crosszone.server.body import CSV, JSON, body_bytes, csv_request, media_type, verb_request
-from crosszone.server.openapi import API_PATH, operation
-from crosszone.server.operation_routes import accepted, prefers_async
+from crosszone.server.openapi import operation
+from crosszone.server.operation_routes import accepted, idempotency_key, prefers_async
 from crosszone.server.operations import Operations
 from crosszone.server.pools import Pools
+from crosszone.server.problems import Refused
 from crosszone.server.responses import done_response
 from crosszone.server.verbs import VERBS, Verb
 from crosszone.server.work import GZIP
+
+MISSING = "缺少必要的部署参数"
+"""What CrossZoneLLM says, which its clients show."""
 
 
 def add_verb_routes(app: FastAPI, workers: Pools, operations: Operations) -> None:
     """Add what answers for the verbs."""
     for verb in VERBS:
-        make = _table_route if verb.name == "validate" else _route
-        path = f"{API_PATH}/{verb.name}"
-        app.add_api_route(path, make(verb, workers, operations), methods=["POST"], **operation(verb.name))
+        make = _table_route if verb.name == "validate" else _older_route if verb.is_older else _route
+        app.add_api_route(verb.path, make(verb, workers, operations), methods=["POST"], **operation(verb.name))
 
 
 def _route(verb: Verb, workers: Pools, operations: Operations) -> Callable[..., Awaitable[Response]]:
@@ -32,6 +35,21 @@ def _route(verb: Verb, workers: Pools, operations: Operations) -> Callable[..., 
         if verb.name == "deploy" and GZIP in request.headers.get("accept", ""):
             asked["archive"] = True
         return await _answer(request, verb, asked, workers, operations)
+
+    return route
+
+
+def _older_route(verb: Verb, workers: Pools, operations: Operations) -> Callable[..., Awaitable[Response]]:
+    answer = _route(verb, workers, operations)
+
+    async def route(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Refused as refusal:
+            is_missing = any(finding.code == "missing_key" for finding in refusal.findings)
+            error = MISSING if is_missing else str(refusal.findings[0]).removeprefix("--")
+            refusal.members = {"success": False, "error": error}
+            raise
 
     return route
 
@@ -49,7 +67,7 @@ def _table_route(verb: Verb, workers: Pools, operations: Operations) -> Callable
 async def _answer(
     request: Request, verb: Verb, asked: dict[str, Any], workers: Pools, operations: Operations
 ) -> Response:
+    key = idempotency_key(request)
     if verb.is_long and prefers_async(request):
-        key = request.headers.get("idempotency-key", "")
         return accepted(operations.begin(verb, asked, idempotency_key=key))
     return done_response(await workers.answer(verb, asked))

@@ -8,9 +8,12 @@ from typing import Any
 MOST_PLANS = 1000
 MOST_SLICES = 20_000
 MOST_TEXTS = 1000
+MOST_WHOLES = 64
+MOST_GPUS = 100_000
+"""Of what older clients ask for."""
 MOST_CHARACTERS = 2**20
 
-FLAG, WHOLE, TEXT, TEXTS = "flag", "whole", "text", "texts"
+FLAG, WHOLE, WHOLES, NUMBER, TEXT, TEXTS = "flag", "whole", "wholes", "number", "text", "texts"
 OBJECT, OBJECTS, TEXT_OR_OBJECT = "object", "objects", "text_or_object"
 """Kinds of values."""
 
@@ -25,15 +28,18 @@ class Option:
     example: Any = None
     is_required: bool = False
     most: int | None = None
-    """Of a whole number; the least is 1."""
+    """Of a number; the least of a whole one is 1."""
     choices: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the value."""
         text: dict[str, Any] = {"type": "string", "maxLength": MOST_CHARACTERS}
+        whole = {"type": "integer", "minimum": 1, **({} if self.most is None else {"maximum": self.most})}
         schemas: dict[str, dict[str, Any]] = {
             FLAG: {"type": "boolean"},
-            WHOLE: {"type": "integer", "minimum": 1, **({} if self.most is None else {"maximum": self.most})},
+            WHOLE: whole,
+            WHOLES: {"type": "array", "items": whole, "minItems": 1, "maxItems": MOST_WHOLES},
+            NUMBER: {"type": "number", "exclusiveMinimum": 0, **({} if self.most is None else {"maximum": self.most})},
             TEXT: {**text, **({"enum": list(self.choices)} if self.choices else {})},
             TEXTS: {"type": "array", "items": text, "maxItems": MOST_TEXTS},
             OBJECT: {"type": "object"},
@@ -48,6 +54,7 @@ class Verb:
     """One verb."""
 
     name: str
+    path: str
     summary: str
     description: str
     options: tuple[Option, ...]
@@ -57,6 +64,8 @@ class Verb:
     """Name of the schema of its answer."""
     example: dict[str, Any]
     """Of a request."""
+    is_older: bool = False
+    """Whether the programs before this one answered it: problems then say `success` and `error`, too."""
 
 
 JOB = Option(
@@ -95,9 +104,23 @@ TABLE_EXAMPLE = (
     "r1,llama-3-8b,h100-sxm5-80gb,8,8,1,1,8,8192,128,1,10.0\n"
 )
 
+_OLDER_PLAN = (
+    Option(name="modelSize", kind=NUMBER, meaning="Billions of parameters.", is_required=True, most=10**6),
+    *(
+        Option(name=name, kind=WHOLE, meaning=f"{title} parallel degree.", is_required=True, most=MOST_GPUS)
+        for name, title in (("dp", "Data"), ("pp", "Pipeline"), ("tp", "Tensor"))
+    ),
+)
+_OLDER_OPTIONS = (
+    Option(name="framework", kind=TEXT, meaning="As of deploy; deepspeed if left out."),
+    Option(name="gpu", kind=TEXT, meaning="A GPU of the catalog; a100-sxm4-80gb if left out."),
+    Option(name="sequenceLength", kind=WHOLE, meaning="Tokens; 2048 if left out.", most=10**8),
+)
+
 VERBS = (
     Verb(
         name="predict",
+        path="/api/v1/predict",
         summary="Predict time, memory and money of the job's plan",
         description="A degree that follows from the others may be left out. Where the plan does not fit in memory, the "
         "prediction is whole all the same: look at `memory.fits`.",
@@ -108,6 +131,7 @@ VERBS = (
     ),
     Verb(
         name="plan",
+        path="/api/v1/plan",
         summary="Find the best plans for a job",
         description="Ranked, with reasons, beside the best plan in one zone alone. Where nothing fits, `plans` is "
         "empty and `verdict` says why. With `why` or `frameworks` the answer is that of the question.",
@@ -134,6 +158,7 @@ VERBS = (
     ),
     Verb(
         name="whatif",
+        path="/api/v1/whatif",
         summary="Show what a change of a job does to every number",
         description="The plan stays as it is, but for what `set` changes of it. Without `set`: what bounds the step, "
         "and which single changes would save most.",
@@ -149,6 +174,7 @@ VERBS = (
     ),
     Verb(
         name="simulate",
+        path="/api/v1/simulate",
         summary="Play one step of the job's plan",
         description="Who works, waits and sends when. Without a plan the best is searched.",
         options=(
@@ -169,6 +195,7 @@ VERBS = (
     ),
     Verb(
         name="deploy",
+        path="/api/v1/deploy",
         summary="Give the files that run the job's plan as they are",
         description="JSON with the texts of all files, or, with `Accept: application/gzip`, a tar.gz of the folder "
         "`bundle`. Nothing is kept.",
@@ -205,10 +232,17 @@ VERBS = (
         ),
         is_long=True,
         result="Bundle",
-        example={"job": EXAMPLE_JOB, "framework": "megatron", "backend": "slurm", "steps": 10},
+        example={
+            "job": EXAMPLE_JOB,
+            "framework": "megatron",
+            "backend": "kubernetes",
+            "steps": 10,
+            "checkpoints": "none",
+        },
     ),
     Verb(
         name="validate",
+        path="/api/v1/validate",
         summary="Compare predictions with measured runs",
         description="The table is the body itself, as text/csv, or `table` of a JSON body.",
         options=(
@@ -222,6 +256,7 @@ VERBS = (
     ),
     Verb(
         name="compare",
+        path="/api/v1/compare",
         summary="Put saved predictions, plans and runs side by side",
         description="Every value of each, row by row. Of an answer of `plan` the first plan counts.",
         options=(
@@ -236,5 +271,60 @@ VERBS = (
         is_long=False,
         result="SideBySide",
         example={"results": [{"step_seconds": 2.0}, {"step_seconds": 1.5}], "names": ["before", "after"]},
+    ),
+    Verb(
+        name="older_deploy",
+        path="/api/deploy",
+        summary="Give the files that run a plan, for clients of CrossZoneLLM",
+        description="The request of CrossZoneLLM, and what it did not ask for as options. Nothing is kept: the files "
+        "are in the answer. What is filled in is listed as assumed.",
+        options=(
+            Option(name="regions", kind=WHOLE, meaning="How many regions.", is_required=True, most=MOST_WHOLES),
+            Option(
+                name="gpusPerRegion",
+                kind=WHOLES,
+                meaning="The GPUs of each region.",
+                is_required=True,
+                most=MOST_GPUS,
+            ),
+            *_OLDER_PLAN,
+            Option(
+                name="batchSize",
+                kind=WHOLE,
+                meaning="Sequences of a step, of all regions.",
+                is_required=True,
+                most=10**9,
+            ),
+            *_OLDER_OPTIONS,
+            Option(name="bandwidth", kind=TEXT, meaning="Of every link between two regions, as 10 Gbit/s."),
+            Option(name="rtt", kind=TEXT, meaning="Of every link between two regions, as 30 ms."),
+        ),
+        is_long=True,
+        result="OlderDeployment",
+        example={
+            "regions": 2,
+            "gpusPerRegion": [8, 8],
+            "modelSize": 7,
+            "batchSize": 64,
+            "dp": 16,
+            "pp": 1,
+            "tp": 1,
+        },
+        is_older=True,
+    ),
+    Verb(
+        name="older_script",
+        path="/api/generate_training_script",
+        summary="Give a training script, for clients of CrossZoneLLM",
+        description="The script with the files that it needs, for the GPUs of one region.",
+        options=(
+            *_OLDER_PLAN,
+            Option(name="batchSize", kind=WHOLE, meaning="Sequences of a step; one a GPU if left out.", most=10**9),
+            *_OLDER_OPTIONS,
+        ),
+        is_long=True,
+        result="OlderScript",
+        example={"modelSize": 7, "dp": 8, "pp": 1, "tp": 1},
+        is_older=True,
     ),
 )

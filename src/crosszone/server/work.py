@@ -159,6 +159,16 @@ def compare(request: Request, on_progress: OnProgress) -> Any:
     return service.compare_json(service.compare(list(zip(names, results, strict=True))))
 
 
+def older_deploy(request: Request, on_progress: OnProgress) -> Any:
+    """The answer that clients of CrossZoneLLM's `POST /api/deploy` read."""
+    return service.older_deployment(request)
+
+
+def older_script(request: Request, on_progress: OnProgress) -> Any:
+    """The answer that clients of CrossZoneLLM's `POST /api/generate_training_script` read."""
+    return service.older_script(request)
+
+
 def templates(request: Request, on_progress: OnProgress) -> Any:
     """First job files, for who has none."""
     found = service.job_templates()
@@ -196,6 +206,7 @@ VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
         *(predict, plan, whatif, simulate, deploy, validate, compare),
+        *(older_deploy, older_script),
         *(doctor, catalog, templates, schema, warm),
     )
 }

@@ -65,6 +65,10 @@ from crosszone.service.inventory import (
     set_zone_link,
     zone_links,
 )
+from crosszone.service.older_requests import (
+    older_deployment,
+    older_script,
+)
 from crosszone.service.preflight import (
     check_ranks,
     preflight,
@@ -164,6 +168,8 @@ __all__ = [
     "job_schema",
     "job_template",
     "job_templates",
+    "older_deployment",
+    "older_script",
     "open_job",
     "plan",
     "plan_json",

@@ -63,7 +63,7 @@ def ask(app):
 @pytest.fixture(scope="session")
 def post(ask):
     def send(verb, body, **more):
-        return ask("POST", f"/api/v1/{verb}", json=body, **more)
+        return ask("POST", verb if verb.startswith("/") else f"/api/v1/{verb}", json=body, **more)
 
     return send
 
