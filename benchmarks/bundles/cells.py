@@ -45,6 +45,7 @@ CELLS = tuple(itertools.product(rendered_frameworks(), backend_names(), KINDS))
 CPU_BACKENDS = ("local",)
 """Several nodes' ranks on one machine are for trying out: on its CPUs, where the framework trains there."""
 GPUS_ONLY = ("torchtitan", "megatron")
+"""Which do not."""
 PROVED = {
     "ddp": (
         ("trains ten steps on CPU, resumes to the last bit", "tests/e2e/test_runtime.py"),

@@ -46,8 +46,6 @@ CANNOT = {
 """(framework, kind of plan): the first three have no stages, the last no kernels for V100."""
 MODULES = {"torchtitan": "torchtitan.train", "megatron": "pretrain_gpt"}
 """What ranks run, where it is not our trainer."""
-GPUS_ONLY = ("torchtitan", "megatron")
-"""`local` cannot try several nodes of these on one machine's CPUs."""
 NO_TORCHRUN = ("mpi",)
 """Backends that start ranks themselves; tests/e2e/test_mpi.py runs them."""
 
@@ -59,7 +57,8 @@ def cells_that_render() -> list[Any]:
 def cannot(framework: str, name: str, kind: str) -> bool:
     if framework == "horovod" and HOROVODRUN not in backend(name).LAUNCHERS:
         return True
-    return (framework, kind) in CANNOT or (framework in GPUS_ONLY and name == "local" and kind != "one node")
+    needs_gpus = framework in CELLS_PAGE.GPUS_ONLY and name in CELLS_PAGE.CPU_BACKENDS
+    return (framework, kind) in CANNOT or (needs_gpus and kind != "one node")
 
 
 @pytest.mark.parametrize(("framework", "name", "kind"), [cell for cell in CELLS if cannot(*cell)])

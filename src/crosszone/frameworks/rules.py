@@ -192,7 +192,7 @@ def whole_shard_groups(why: str) -> Rule:
     return Rule(
         code="partial_shard_group",
         violated=lambda of: (of.shard > 0) & (of.dp_shard != of.dp),
-        message=lambda plan: f"{why} shards over all of dp={plan.dp}, not over dp_shard={plan.dp_shard}.",
+        message=lambda plan: f"{why} shards over all {plan.dp} ranks of dp, but dp_shard={plan.dp_shard}.",
         hint="Set dp_shard to dp or take fsdp.",
     )
 

@@ -150,7 +150,7 @@ def test_who_shards_what() -> None:
 def test_who_shards_within_groups_smaller_than_dp() -> None:
     assert names(dp=8, dp_shard=4, shard="parameters") == {"fsdp", "torchtitan"}
     assert names(dp=8, dp_shard=4, shard="optimizer") == {"megatron"}
-    assert "not over dp_shard=4" in reason("deepspeed", dp=8, dp_shard=4, shard="parameters")
+    assert "shards over all 8 ranks of dp, but dp_shard=4." in reason("deepspeed", dp=8, dp_shard=4, shard="parameters")
 
 
 def test_who_takes_unequal_replicas() -> None:
