@@ -93,7 +93,8 @@ def test_deepspeeds_pipeline_trains_what_one_stage_does(tmp_path, is_tied) -> No
     """Two uneven stages of two replicas against one rank: the same losses and gradient norms, to rounding."""
     pytest.importorskip("deepspeed")
     found = []
-    uneven = {"pp": 2, "dp": 2, "shard": "optimizer", "stages": [{"num_layers": 3}, {"num_layers": 1}]}
+    stages = [{"num_layers": 3, "zone": "north"}, {"num_layers": 1, "zone": "south"}]
+    uneven = {"pp": 2, "dp": 2, "shard": "optimizer", "stages": stages}
     for name, plan in (("pipeline", uneven), ("one", {"pp": 1, "dp": 1})):
         job = json.loads(json.dumps(JOB))
         job["model"] |= {"num_layers": 4, "tied_embeddings": is_tied}
