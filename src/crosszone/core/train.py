@@ -233,10 +233,24 @@ def _counts(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("rank_microbatches", "there is no rank.", "List the microbatches of each rank.")
 
 
+def _most_positions(model: Model | None) -> int | None:
+    """Tokens for which a table of positions has rows; None where positions are computed, or the model is elsewhere."""
+    if model is None or model.position != "learned":
+        return None
+    return model.max_positions or model.num_position_rows
+
+
 def _combinations(config: TrainConfig) -> Iterator[Finding]:
     counts = config.rank_microbatches
     if (config.model is None) == (config.model_config is None):
         yield _finding("model", "one of model and model_config is needed, and only one.")
+    most = _most_positions(config.model)
+    if most is not None and config.sequence_length > most:
+        yield _finding(
+            "sequence_length",
+            f"{config.sequence_length} tokens, but the model has learned {most} positions.",
+            f"Take {most} tokens or fewer, or a model whose positions are computed.",
+        )
     if (config.data.path is None) == (config.data.num_samples is None):
         yield _finding("data", "one of path and num_samples is needed, and only one.")
     if config.device == "cpu" and config.backend == "nccl":

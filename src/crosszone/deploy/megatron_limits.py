@@ -3,6 +3,7 @@
 Sources: Megatron-LM core_v0.19.0, docker/Dockerfile.ci.dev (CUDA 13.3) and docs/get-started/install.md (Turing or
 later); NVIDIA, CUDA Toolkit 13.0 release notes (Volta removed); core/transformer/transformer_config.py (biases of
 experts); training/arguments.py and core/optimizer/optimizer_config.py (formats);
+core/tensor_parallel/layers.py (`divide`) and mappings.py (what tp splits comes out even);
 Transformer Engine 2.17, `DotProductAttention`: fused kernels work in 16 bits from Ampere on, and context parallelism
 needs one of them.
 """
@@ -30,6 +31,7 @@ def megatron_problems(problem: Problem, plan: Plan, request: DeployRequest) -> I
     yield from _gpus(gpus, request)
     yield from _attention(problem, plan, gpus)
     yield from _formats(problem.workload.dtypes, plan)
+    yield from _parts_of_tp(problem, plan)
     if problem.model.ffn_bias and problem.model.num_experts and plan.tp > 1 and plan.ep == 1:
         message = f"megatron has no biases in experts that tp={plan.tp} splits."
         yield _finding("plan.ep", message, "Set ep above 1, which leaves experts whole, or tp=1.")
@@ -84,6 +86,25 @@ def _attention(problem: Problem, plan: Plan, gpus: tuple[Gpu, ...]) -> Iterator[
                 f"{problem.workload.sequence_length} tokens."
             )
             yield _finding("workload.sequence_length", message, f"Take a multiple of {parts}.")
+
+
+def _parts_of_tp(problem: Problem, plan: Plan) -> Iterator[Finding]:
+    """What tp splits: widths, and the tokens that each context-parallel rank has."""
+    model = problem.model
+    has_dense_layers = any(not kind.is_moe for kind in model.layer_kinds())
+    widths = {
+        "the FFN": model.ffn_size if has_dense_layers else 0,
+        "an expert": model.expert_ffn_size if plan.ep == 1 else 0,
+        "the shared experts": model.shared_expert_ffn_size,
+    }
+    for what, width in widths.items():
+        if width % plan.tp:
+            message = f"megatron splits the width {width} of {what} over tp={plan.tp}, which does not divide it."
+            yield _finding("plan.tp", message, f"Set tp to a divisor of {width}.")
+    length, parts = problem.workload.sequence_length, plan.cp * plan.tp
+    if plan.sequence_parallel and length % parts:
+        message = f"megatron splits sequences into cp*tp = {parts} parts, which do not divide {length} tokens."
+        yield _finding("workload.sequence_length", message, f"Take a multiple of {parts}, or sequence_parallel=false.")
 
 
 def _formats(dtypes: Dtypes, plan: Plan) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from crosszone.catalog.models import model
 from crosszone.core.codec import from_json, to_json
 from crosszone.core.model import Model
 from crosszone.core.timeouts import LADDER, timeout_problems, timeouts
@@ -17,6 +18,7 @@ from crosszone.core.train import (
     learning_rate,
     state_fingerprint,
     train_config,
+    train_problems,
 )
 from crosszone.core.workload import standard_dtypes
 from crosszone.errors import SpecError
@@ -104,6 +106,15 @@ def test_unknown_keys_name_the_nearest() -> None:
 )
 def test_what_cannot_be_trained_is_refused_in_its_place(changes, places) -> None:
     assert problems(**changes) == places
+
+
+def test_a_table_of_positions_bounds_the_sequence() -> None:
+    for name, rows in (("gpt2-small", 1024), ("opt-125m", 2048)):
+        config = replace(CONFIG, model=model(name), sequence_length=rows)
+        assert not list(train_problems(config))
+        (finding,) = train_problems(replace(config, sequence_length=rows + 1))
+        assert finding.where == "sequence_length"
+        assert f"learned {rows} positions" in finding.message
 
 
 def test_replicas_of_fsdp_may_differ_where_they_do_not_share() -> None:

@@ -272,15 +272,36 @@ def test_time_outs_are_those_of_the_ladder(megatron) -> None:
         ({"dtypes": {"moments": "bf16"}}, "workload.moments", "moments in fp32, not bf16"),
         ({"plan": {"cp": 2, "dp": 4}, "attention": "unfused"}, "workload.attention", "fused attention for cp=2"),
         ({"plan": {"dp": 8, "prefetch": 2}}, "plan.prefetch", "no argument for prefetch"),
+        ({"plan": {"tp": 4, "dp": 2}, "model": {"ffn_size": 130}}, "plan.tp", "width 130 of the FFN over tp=4"),
+        (
+            {"plan": {"tp": 4, "dp": 2}, "model": {"num_experts": 4, "experts_per_token": 2, "expert_ffn_size": 30}},
+            "plan.tp",
+            "width 30 of an expert over tp=4",
+        ),
+        (
+            {"plan": {"tp": 4, "dp": 2, "sequence_parallel": True}, "sequence_length": 66},
+            "workload.sequence_length",
+            "cp*tp = 4 parts, which do not divide 66 tokens",
+        ),
         ({"optimizer": "lion"}, "workload.optimizer", "no renderer for the optimizer lion"),
         ({"trainable": "lora"}, "workload.trainable", "trainable=lora"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(megatron, changes: dict[str, Any], where: str, words: str) -> None:
+    changes = dict(changes)
     backend = {key: changes.pop(key) for key in ("device", "backend") if key in changes}
+    shape = changes.pop("model", {})
+    value = job(changes.pop("plan", None), **changes)
+    value["model"] |= shape
     with pytest.raises(InfeasiblePlan) as caught:
-        megatron(job(changes.pop("plan", None), **changes), **backend)
+        megatron(value, **backend)
     assert words in reasons(caught)[where]
+
+
+def test_experts_that_stay_whole_may_have_any_width(megatron) -> None:
+    value = job({"tp": 2, "dp": 4, "ep": 4, "sequence_parallel": True})
+    value["model"] |= {"num_experts": 4, "experts_per_token": 2, "expert_ffn_size": 33}
+    assert options(megatron(value))["--moe-ffn-hidden-size"] == "33"
 
 
 def test_unequal_replicas_and_local_steps_are_refused_before_all_else(megatron) -> None:
