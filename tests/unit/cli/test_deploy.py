@@ -87,7 +87,11 @@ def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--framework", "horovod", "--backend", "bare"), 3, "horovod needs horovodrun, which starts the ranks of all from one"),
+        (
+            ("--framework", "horovod", "--backend", "bare"),
+            3,
+            "horovod needs horovodrun, which starts the ranks of all from one",
+        ),
         (("--framework", "ddp", "--backend", "local"), 3, "the job file has 3 on 2 nodes"),
         (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
         (("--framework", "ddp", "--backend", "bear"), 2, 'unknown backend "bear"'),
