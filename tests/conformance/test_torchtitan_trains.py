@@ -91,8 +91,11 @@ def test_a_pipeline_trains_ten_steps_and_goes_on(tmp_path: Path) -> None:
     """Two stages in bf16: FSDP over one rank, our gradients, a checkpoint after half, and the rest after a restart."""
     value = job(PLANS["pp"], "bf16")
     lines = trained(tmp_path / "whole", value, "--checkpoint.interval", "5")
-    assert [line["event"] for line in lines] == ["start", *["step"] * NUM_STEPS, "end"]
+    half = ["step"] * 5
+    assert [line["event"] for line in lines] == ["start", *half, "checkpoint", *half, "checkpoint", "end"]
     start = lines[0]
+    assert start["saves"]
+    assert [line["step"] for line in lines if line["event"] == "checkpoint"] == [5, 10]
     assert (start["framework"], start["num_gpus"], start["num_microbatches"]) == ("torchtitan", 2, 8)
     assert [step["step"] for step in steps(lines)] == list(range(1, NUM_STEPS + 1))
     assert all(5.5 < step["loss"] < 7.5 for step in steps(lines))  # about ln(512), seen from the first stage too
@@ -121,11 +124,30 @@ def test_a_stopped_rank_has_all_save_all_that_a_restart_needs(tmp_path: Path) ->
         os.kill(int(last), signal.SIGTERM)
         _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said[-4000:]
-    *_, step, end = written(folder)
+    *_, step, checkpoint, end = written(folder)
+    assert (checkpoint["event"], checkpoint["step"]) == ("checkpoint", step["step"])
     assert (end["event"], end["step"]) == ("stopped", step["step"])
     saved = FileSystemReader(folder / "checkpoints" / f"step-{step['step']}").read_metadata().state_dict_metadata
     for part in ("output.weight", "optimizer.state.output.weight.exp_avg", "lr_scheduler", "dataloader", "train_state"):
         assert any(name.startswith(part) for name in saved), part
+
+
+@pytest.mark.soak
+def test_a_stopped_rank_that_cannot_save_tells_why(tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    with started(folder, job(PLANS["fsdp"]), "--compile.no-enable", num_steps=10_000) as process:
+        until = time.monotonic() + 300.0
+        while len(steps(written(folder))) < 3:
+            assert process.poll() is None, "it ended"
+            assert time.monotonic() < until, "it does not train"
+            time.sleep(0.05)
+        (folder / "checkpoints").write_text("a file, where checkpoints should be\n")
+        (*_, last) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(last), signal.SIGTERM)
+        process.communicate(timeout=300)
+    *_, step, unsaved = written(folder)
+    assert (unsaved["event"], unsaved["step"]) == ("unsaved", step["step"])
+    assert "Error: " in unsaved["reason"]
 
 
 @pytest.mark.soak

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ from torchtitan.tools.utils import device_type
 
 from crosszone.core.train import TrainData
 from crosszone.errors import InfeasiblePlan
+from crosszone.runtime.checkpoint import problem
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
 from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory
 
@@ -163,8 +165,12 @@ class Records(MetricsProcessor):  # type: ignore[misc]
         self._num_done: int | None = None
         self._num_steps = job_config.training.steps
         self._started_seconds = time.time()
+        saved = job_config.checkpoint
+        # Of one that is written beside the training, nobody tells when it is whole.
+        self._saved_every = saved.interval if saved.enable and saved.async_mode == "disabled" else None
         self._is_stopping = False
         signal.signal(signal.SIGTERM, self._stop)
+        sys.excepthook = self._fail
 
     def log(
         self,
@@ -183,6 +189,8 @@ class Records(MetricsProcessor):  # type: ignore[misc]
         super().log(step, global_avg_loss, global_max_loss, grad_norm, extra_metrics)
         if self._num_done is None:
             self._start(first_step=step)
+        elif self._saved_every is not None and self._num_done % self._saved_every == 0:
+            self._telemetry.event("checkpoint", step=self._num_done)
         self._num_done = step
         training, num_ranks = self.job_config.training, self.parallel_dims.world_size
         step_tokens = training.global_batch_size * training.seq_len
@@ -208,8 +216,16 @@ class Records(MetricsProcessor):  # type: ignore[misc]
     def close(self) -> None:
         """Say how the run has ended, unless it failed: torchtitan then closes while it handles the exception."""
         if sys.exc_info()[0] is None and self._num_done == self.job_config.training.steps:
+            if self._saved_every is not None:
+                self._telemetry.event("checkpoint", step=self._num_done)
             self._telemetry.event("end" if self._num_done == self._num_steps else "stopped", step=self._num_done)
         super().close()
+
+    def _fail(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """torchtitan does not close where a checkpoint fails, which is no Exception."""
+        if self._num_done is not None:
+            self._telemetry.event("unsaved", step=self._num_done, reason=problem(error))
+        sys.__excepthook__(kind, error, trace)
 
     def _stop(self, number: int, frame: object) -> None:
         self._is_stopping = True
@@ -234,11 +250,17 @@ class Records(MetricsProcessor):  # type: ignore[misc]
             num_microbatches=num_microbatches if self.parallel_dims.pp_enabled else num_parts,
             global_batch_tokens=training.global_batch_size * training.seq_len,
             first_step=first_step,
+            **self._saves(),
             attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
             device=self.device_memory_monitor.device_name,
             torch_version=torch.__version__,
             started_seconds=self._started_seconds,
         )
+
+    def _saves(self) -> dict[str, bool]:
+        """Whether there are checkpoints, where their end is told."""
+        is_enabled = self.job_config.checkpoint.enable
+        return {"saves": is_enabled} if not is_enabled or self._saved_every is not None else {}
 
     def _num_batches(self) -> int:
         return int(self.parallel_dims.dp_replicate * self.parallel_dims.dp_shard)
