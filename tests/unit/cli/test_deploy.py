@@ -1,6 +1,8 @@
 """`crosszone deploy`: what is printed and written, and its exit codes."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -39,6 +41,15 @@ def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
     assert f"{tmp_path}/bundle/README.md" in result.out
     assert "warning: The plan agrees once per zone" in result.err
     assert "Nothing changed" in run(*bare(job, tmp_path / "bundle")).out
+
+
+def test_a_search_shows_that_it_goes_on(run, job, tmp_path, monkeypatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    run(*bare(job, tmp_path / "bundle"))
+    assert "Choosing a plan" in terminal.getvalue()
 
 
 def test_diff_writes_nothing(run, job, tmp_path) -> None:
