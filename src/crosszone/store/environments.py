@@ -69,8 +69,7 @@ def one(connection: sa.Connection, key: str) -> Environment:
 
 def several(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment, ...]:
     """The environments with these ids, in this order. NotThere, with every id that nothing has."""
-    wanted = sa.select(environments).where(environments.c.id.in_(keys))
-    found = {row.id: rows.noun(Environment, row) for row in connection.execute(wanted)}
+    found = {each.id: each for each in by_id(connection, keys)}
     missing = [key for key in dict.fromkeys(keys) if key not in found]
     if missing:
         raise NotThere(*(each for key in missing for each in rows.not_there(CALLED, key).findings))
@@ -80,6 +79,12 @@ def several(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment
 def known(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment, ...]:
     """Those of the environments with these ids that there are, by id."""
     wanted = sa.select(environments).where(environments.c.id.in_(keys)).order_by(environments.c.id)
+    return tuple(rows.noun(Environment, row) for row in connection.execute(wanted))
+
+
+def by_id(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment, ...]:
+    """Those of the environments with these ids that there are, in no order."""
+    wanted = sa.select(environments).where(environments.c.id.in_(keys))
     return tuple(rows.noun(Environment, row) for row in connection.execute(wanted))
 
 

@@ -1,0 +1,143 @@
+"""The job file that a request for a task comes to, and its prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from crosszone import units
+from crosszone.core.task_request import TaskFacts, TaskRequest
+from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan
+
+ASSUMED_SEQUENCE_LENGTH = 2048
+"""Where a request does not say: short enough for every model of the catalog but BERT, so that what does not fit then
+never does."""
+LOCAL_STEPS = 50
+"""For the comparison with agreeing less often."""
+STRATEGY = "distributedConfig.strategy"
+_PLACES = {
+    "plan.dp": f"{STRATEGY}.dataParallel",
+    "plan.pp": f"{STRATEGY}.pipelineParallel",
+    "plan.tp": f"{STRATEGY}.tensorParallel",
+    "plan.cp": f"{STRATEGY}.contextParallel",
+    "plan.ep": f"{STRATEGY}.expertParallel",
+    "plan.shard": f"{STRATEGY}.zeroStage",
+    "plan.microbatch_size": f"{STRATEGY}.microBatchSize",
+    "plan": STRATEGY,
+    "framework": "distributedConfig.framework",
+    "cluster": "distributedConfig.nodeIds",
+}
+"""Place in a job file, and where a request says it."""
+
+
+def job_file(
+    request: TaskRequest, facts: TaskFacts, model: Any, cluster: Mapping[str, Any], num_gpus: int
+) -> tuple[dict[str, Any], list[str]]:
+    """The job file of the request, and what was assumed in it."""
+    workload = dict(request.workload or {})
+    assumed = []
+    if "sequence_length" not in workload:
+        workload["sequence_length"] = ASSUMED_SEQUENCE_LENGTH
+        assumed.append(f"assumed: sequences of {ASSUMED_SEQUENCE_LENGTH} tokens; workload.sequence_length says others.")
+    if request.train_batch_size is not None:
+        workload.setdefault("global_batch_size", request.train_batch_size)
+    if "global_batch_size" not in workload:
+        workload["global_batch_size"] = _least_batch(request, num_gpus)
+        batch = workload["global_batch_size"]
+        assumed.append(f"assumed: {batch} sequences a step, one microbatch for each replica.")
+    if facts.dataset is not None and facts.dataset:
+        workload.setdefault("dataset", facts.dataset)
+    job: dict[str, Any] = {"model": model, "workload": workload, "cluster": dict(cluster)}
+    if request.framework is not None:
+        job["framework"] = {"name": request.framework}
+    said = {"plan": request.plan, "objective": request.objective, "constraints": request.constraints}
+    return {**job, **{key: value for key, value in said.items() if value}}, assumed
+
+
+def num_replicas(request: TaskRequest, num_gpus: int) -> int | None:
+    """Replicas of the model: as many as are asked for, else as the other degrees leave room for."""
+    others = [degree for name in ("pp", "tp", "cp") if isinstance(degree := request.plan.get(name, 1), int)]
+    dp = request.plan.get("dp", max(num_gpus // max(math.prod(others), 1), 1))
+    return dp if isinstance(dp, int) else None
+
+
+def predicted_job(job: Mapping[str, Any], *, is_without_times: bool) -> tuple[dict[str, Any] | None, list[str]]:
+    """Prediction JSON and what to say of it. SpecError, InfeasiblePlan, with places of the request."""
+    from crosszone.service.as_json import prediction_json
+    from crosszone.service.verbs import predict, read
+
+    try:
+        ranked = predict(read(dict(job)))
+    except CrossZoneError as error:
+        raise type(error)(*(_placed(each) for each in error.findings)) from None
+    if not ranked.prediction.memory.fits:
+        raise InfeasiblePlan(*_memory_findings(ranked))
+    value = prediction_json(ranked)
+    told = [*value["assumed"], *value["warnings"]]
+    if is_without_times:
+        return None, told
+    return value, [*_cross_zone_warnings(job, value), *told]
+
+
+def _least_batch(request: TaskRequest, num_gpus: int) -> int:
+    """One microbatch for each replica: what does not fit with it fits with none."""
+    dp, microbatch = num_replicas(request, num_gpus), request.plan.get("microbatch_size", 1)
+    return dp * microbatch if dp is not None and isinstance(microbatch, int) else num_gpus
+
+
+def _placed(finding: Finding) -> Finding:
+    """A finding of the job with the place where the request says it."""
+    for place, key in _PLACES.items():
+        if finding.where == place or finding.where.startswith((f"{place}.", f"{place}[")):
+            return replace(finding, where=key)
+    return finding
+
+
+def _memory_findings(ranked: Any) -> list[Finding]:
+    """What does not fit, with the numbers, and what would."""
+    from crosszone.spec.task_request import bilingual
+
+    memory = ranked.prediction.memory
+    needs, has = units.format_bytes(memory.peak_bytes), units.format_bytes(memory.capacity_bytes)
+    failed = [check for check in ranked.checks if check.verdict == "fail"]
+    reasons = [check for check in failed if check.name in ("sharding", "framework", "memory_headroom")]
+    hint = " ".join(dict.fromkeys(f"{check.message} {check.fix}".strip() for check in reasons))
+    english = f"it does not fit: the fullest GPU needs {needs} and has {has}."
+    chinese = f"显存不足：最满的 GPU 需要 {needs}，实际只有 {has}"
+    return [bilingual("memory", STRATEGY, english, chinese, hint)]
+
+
+def _cross_zone_warnings(job: Mapping[str, Any], prediction: Mapping[str, Any]) -> list[str]:
+    """What spanning zones costs in this very job, and what agreeing less often would leave of it."""
+    from crosszone.service.verbs import predict, read
+
+    links = [link for link in prediction["links"] if link["exposed_seconds"]]
+    if not links:
+        return []
+    step, worst = prediction["step_seconds"], max(links, key=lambda link: link["exposed_seconds"])
+    lost = worst["exposed_seconds"]
+    path = f"{worst['from_zone']} → {worst['to_zone']}"
+    sent = units.format_bytes(worst["step_bytes"])
+    said = (
+        f"training across zones: {units.format_seconds(lost)} of each step of {units.format_seconds(step)} is spent "
+        f"waiting for {path}, which carries {sent} a step."
+    )
+    allowed = {**job.get("constraints", {}), "allow": ["local_sgd"]}
+    plan = {**_degrees(prediction), "sync": {"method": "local_sgd", "every": LOCAL_STEPS}}
+    free = {key: value for key, value in job.items() if key != "framework"}  # not all can
+    try:
+        local = predict(read({**free, "plan": plan, "constraints": allowed}))
+    except CrossZoneError:
+        return [said]
+    if local.prediction.step_seconds >= step:
+        return [said]
+    rarely = f"{units.format_seconds(local.prediction.step_seconds)} a step with {local.plan.framework}"
+    return [f"{said} Agreeing every {LOCAL_STEPS} steps would make it {rarely}; it changes the mathematics."]
+
+
+def _degrees(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """The degrees of a prediction's plan, as a job file has them."""
+    plan = prediction["plan"]
+    return {name: plan[name] for name in ("tp", "pp", "cp", "dp", "microbatch_size") if plan.get(name)}
