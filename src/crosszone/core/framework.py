@@ -29,6 +29,8 @@ class Framework:
     """Gradient buckets are reduced while the last microbatch's backward still runs."""
     overlaps_sharded_reduce: bool
     """The same where optimizer states are sharded and gradients scattered to their owners."""
+    overlaps_in_pipeline: bool
+    """So it is with a pipeline, too; False: a stage reduces when its last backward has ended."""
     overlaps_weight_gather: bool
     """Sharded weights are gathered ahead of their layer or of the next step's forward."""
     tensor_parallel_overlap_fraction: float

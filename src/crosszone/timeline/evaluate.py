@@ -18,8 +18,6 @@ from crosszone.timeline.late_receives import late_pipeline_seconds, posts_late
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes, stage_bytes
 from crosszone.timeline.stages import (
-    GRADIENTS,
-    OPTIMIZER,
     StageSeconds,
     StageView,
     late_seconds,
@@ -216,9 +214,7 @@ def exposed_gather(view: StageView, seconds: StageSeconds, pool: PoolAgreement) 
 def _exposed_reduce(view: StageView, seconds: StageSeconds, pool: PoolAgreement) -> Floats:
     stage = view.stages.stage
     head_start = stage * seconds.backward / view.plans.num_virtual_stages
-    is_sharded = (view.plans.shard == OPTIMIZER) | (view.plans.shard == GRADIENTS)
-    overlaps = np.where(is_sharded, view.fact("overlaps_sharded_reduce"), view.fact("overlaps_gradient_reduce"))
-    hidden = head_start + overlaps * seconds.backward
+    hidden = head_start + view.overlaps_reduce * seconds.backward
     left_over = np.where(stage > 0, 0.0, pool.reduce_seconds / pool.num_buckets)
     return np.asarray(np.maximum(pool.reduce_seconds - hidden, left_over))
 
@@ -238,9 +234,9 @@ def _hidden_behind(
     plans = tables.plans
     drain = tables.per_replica(np.add, seconds.backward * tables.stages.num_stages)
     drain = tables.per_plan(np.minimum, drain) / plans.num_virtual_stages
-    overlaps = np.array([framework.overlaps_gradient_reduce for framework in view.inputs.frameworks])[plans.framework]
     taken = tables.most(pool.reduce_seconds) - tables.most(_exposed_reduce(view, seconds, pool))
-    window = np.maximum(drain * np.where(overlaps, 1.0, (plans.pp - 1) / plans.pp) - taken, 0.0)
+    share = np.where(tables.most(view.overlaps_reduce) > 0.0, 1.0, (plans.pp - 1) / plans.pp)
+    window = np.maximum(drain * share - taken, 0.0)
     last = (zone.transfer_seconds / plans.pp + zone.latency_seconds) / zone.num_calls
     busy = tables.per_replica(np.maximum, seconds.forward + seconds.backward) * tables.replicas.num_microbatches
     ahead = tables.most(view.overlaps_weight_gather) * tables.per_plan(np.minimum, busy)

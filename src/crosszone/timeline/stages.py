@@ -75,6 +75,13 @@ class StageView:
         return self.fact("gradient_bucket_bytes") if wanted is None else np.full(len(self.plans), wanted)
 
     @property
+    def overlaps_reduce(self) -> Floats:
+        """1 where gradients are reduced while the last backward of their stage still runs."""
+        is_scattered = (self.plans.shard == OPTIMIZER) | (self.plans.shard == GRADIENTS)
+        found = np.where(is_scattered, self.fact("overlaps_sharded_reduce"), self.fact("overlaps_gradient_reduce"))
+        return np.asarray(found * np.where(self.plans.pp > 1, self.fact("overlaps_in_pipeline"), 1.0))
+
+    @property
     def overlaps_weight_gather(self) -> Floats:
         """1 where sharded weights are gathered ahead: as the plan says, or as the framework does."""
         wanted = self.settings.prefetch

@@ -78,6 +78,27 @@ def test_each_bucket_costs_its_own_time(with_facts: Any) -> None:
     assert paid.step_seconds - free.step_seconds == pytest.approx(buckets * 1e-3)
 
 
+def test_without_overlap_in_a_pipeline_its_reduction_waits_for_the_last_backward(with_facts: Any) -> None:
+    for pp, costs in ((2, True), (1, False)):
+        layout = {"tp": 1, "pp": pp, "shard": "optimizer", "microbatch_size": 2}
+        _, beside = with_facts(layout, overlaps_in_pipeline=True)
+        _, after = with_facts(layout, overlaps_in_pipeline=False)
+        assert (after.step_seconds > beside.step_seconds) is costs
+        assert total(after) == pytest.approx(after.step_seconds)
+
+
+def test_deepspeed_reduces_after_the_backward_without_zero_and_in_a_pipeline(job: Any) -> None:
+    """runtime/engine.py, `_backward_epilogue`, and runtime/pipe/engine.py, `_exec_reduce_grads`."""
+    hidden = {}
+    for pp, shard in ((1, "none"), (1, "optimizer"), (2, "optimizer")):
+        problem = job({"pp": pp, "shard": shard, "microbatch_size": 2}, num_zones=1, framework="deepspeed")
+        prediction = predict_plan(problem, complete(problem), framework_facts("deepspeed"))
+        term = next(term for term in prediction.terms if term.name == "gradient_agreement")
+        hidden[pp, shard] = term.overlapped_seconds
+    assert hidden[1, "none"] == 0.0 < hidden[1, "optimizer"]
+    assert hidden[2, "optimizer"] < hidden[1, "optimizer"]
+
+
 def test_an_older_attention_kernel_is_slower(with_facts: Any) -> None:
     kernels = ("best", "flash2", "flash1")
     best, second, first = (with_facts({"tp": 1}, attention_kernel=name)[1] for name in kernels)
