@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from crosszone.store.backup import Backup
+    from crosszone.core.backup import Backup
 
 VARIABLE = "CROSSZONE_DATABASE"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosszone.store.backup import Backup
+    from crosszone.core.backup import Backup
 
 
 def backup(path: str | Path, *, database: str | None = None) -> Backup:

@@ -26,9 +26,8 @@ from crosszone.core.task import (
 from crosszone.core.task_request import ExaminedTask, TaskFacts
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from crosszone.core.task_request import TaskRequest
+    from crosszone.store.database import Connection
     from crosszone.store.opened import Store
 
 TASKS_PATH = "/api/v1/training-tasks"
@@ -60,7 +59,7 @@ class TaskPage:
 def open_store(database: str | None = None) -> Store:
     """The store at an address, or this user's own; its tables are made or brought up to date.
 
-    Errors: SpecError where the address is none, or a newer program wrote there; PreflightFailed where it is not reached.
+    Errors: SpecError where the address is none or a newer program wrote there; PreflightFailed where it is not reached.
     """
     from crosszone.store.opened import open_store as opened
 
@@ -225,7 +224,7 @@ def ask_task_to_stop(store: Store, key: str, *, actor: str, expected_version: in
 
 
 def _kept(
-    connection: sa.Connection, value: Mapping[str, Any], actor: str, key: str, now_seconds: float
+    connection: Connection, value: Mapping[str, Any], actor: str, key: str, now_seconds: float
 ) -> CreatedTask | None:
     from crosszone.store import answers
 
@@ -264,7 +263,7 @@ def _draft(value: Mapping[str, Any], examined: ExaminedTask, actor: str, now_sec
     )
 
 
-def _checked(connection: sa.Connection, task: Task, examined: ExaminedTask, now_seconds: float) -> Task:
+def _checked(connection: Connection, task: Task, examined: ExaminedTask, now_seconds: float) -> Task:
     """The task as far as its request leads by itself: a draft, validated, or already simulated."""
     from crosszone.store import tasks
 

@@ -13,62 +13,22 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from crosszone.core.backup import KIND, SCHEMA_VERSION, Backup, PartBackup, TableBackup
 from crosszone.core.codec import from_json, to_json
 from crosszone.errors import Conflict, CrossZoneError, Finding, SpecError
 from crosszone.store.database import Database
 from crosszone.store.history import History
 from crosszone.store.opened import Store
 
-MANIFEST, KIND, SCHEMA_VERSION = "manifest.json", "crosszone-backup", 1
+MANIFEST = "manifest.json"
 NUM_ROWS = 500
 """That are read and written at once."""
 MOST_MANIFEST_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableBackup:
-    """The rows of one table."""
-
-    name: str
-    columns: tuple[str, ...]
-    num_rows: int
-    sha256: str
-    """Of its lines."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartBackup:
-    """One of the two databases."""
-
-    name: str
-    """state | telemetry"""
-    version: str
-    """Of its tables."""
-    tables: tuple[TableBackup, ...]
-    """What is referred to before what refers to it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backup:
-    """What a backup says of itself."""
-
-    schema_version: int = SCHEMA_VERSION
-    kind: str = KIND
-    program: str
-    """Version of the program that made it."""
-    created_seconds: float
-    parts: tuple[PartBackup, ...]
-
-    @property
-    def num_rows(self) -> int:
-        """Of all tables."""
-        return sum(table.num_rows for part in self.parts for table in part.tables)
 
 
 def backup(store: Store, path: Path, *, program: str, now_seconds: float) -> Backup:

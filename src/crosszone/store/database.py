@@ -20,6 +20,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModul
 
 from crosszone.errors import Busy, PreflightFailed, SpecError
 
+Connection = sa.Connection
+"""What work is done over."""
 FULL, NORMAL = "FULL", "NORMAL"
 """What SQLite's `synchronous` may be: FULL loses nothing that was committed when the power fails."""
 BUSY_SECONDS = 10.0
