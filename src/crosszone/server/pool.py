@@ -27,6 +27,9 @@ RETRY_SECONDS = 2
 STARTING_SECONDS = 120.0
 """Most that loading may take."""
 
+MOST_TRIES = 2
+"""Workers that may die at one request."""
+
 
 def ignore_progress(fraction: float) -> None:
     """For who does not want to know."""
@@ -153,6 +156,15 @@ class Pool:
         self._idle.put(worker)
 
     def _outcome(self, call: Call, verb: str, request: dict[str, Any], limit_seconds: float) -> Outcome:
+        """What comes of a request. Where its worker dies, which need not be its fault, another one begins anew."""
+        for _ in range(MOST_TRIES):
+            found = self._tried(call, verb, request, limit_seconds)
+            if found is not None:
+                return found
+        return Crashed(text=f"{MOST_TRIES} workers ended at {verb!r}")
+
+    def _tried(self, call: Call, verb: str, request: dict[str, Any], limit_seconds: float) -> Outcome | None:
+        """What comes of a request; None where its worker died."""
         worker = self._idle.get()
         if not worker.is_alive():  # killed while it had nothing to do
             worker = self._replacement(worker)
@@ -169,7 +181,8 @@ class Pool:
             raise Refused.of(TOO_LONG, f"it took more than {limit_seconds:g} s.", hint=hint) from None
         except (EOFError, OSError) as error:
             is_usable = False
-            return Crashed(text=f"a worker ended at {verb!r} with {worker.exit_code()}: {type(error).__name__}")
+            logger.warning("a worker ended at %r with %s: %s", verb, worker.exit_code(), type(error).__name__)
+            return None
         finally:
             was_ended = call.leave()
             self._idle.put(worker if is_usable and not was_ended else self._replacement(worker))
