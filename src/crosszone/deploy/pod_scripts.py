@@ -64,6 +64,8 @@ CREATE_LINES = (
     f'    echo "error: the bundle is larger than the {MOST_ARCHIVE_BYTES} bytes of a ConfigMap." >&2',
     "    exit 1",
     "fi",
+    "mkdir -p logs",
+    'echo "$kind $name" >logs/job-id',
     '"${kubectl[@]}" create configmap "$name" --from-file="$archive"',
     "create() {  # a controller sees what was just created a moment later: try again",
     "    for _ in 1 2 3 4 5; do",
@@ -153,6 +155,7 @@ def stop_text(launch: Launch) -> str:
         "# Takes the job out of the cluster, with all that was created for it.",
         *_in_cluster(),
         f'"${{kubectl[@]}}" delete --ignore-not-found "$kind/$name" "configmap/$name"{runtime}',
+        "rm -f logs/job-id",
     )
 
 

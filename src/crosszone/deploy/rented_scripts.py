@@ -62,6 +62,8 @@ AGREE_LINES = (
     "}",
 )
 RENT_LINES = (
+    "mkdir -p logs",
+    'echo "${names[*]}" >logs/job-id',
     'for index in "${!names[@]}"; do',
     '    sky launch --yes --detach-run --cluster "${names[index]}" "${tasks[index]}" </dev/null ||',
     '        give_up "${names[index]} could not be rented."',
@@ -151,6 +153,7 @@ def stop_text() -> str:
         "        code=1",
         "    fi",
         "done",
+        'if [ "$code" = 0 ]; then rm -f logs/job-id; fi',
         'exit "$code"',
     )
 

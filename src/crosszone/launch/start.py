@@ -15,6 +15,7 @@ from crosszone.core.run import RUNNING, STOPPED, Run
 from crosszone.errors import CrossZoneError, PreflightFailed, SpecError
 from crosszone.launch.backends import LOCAL, OUTPUT_FILE, SSH, check_can_run, fetch_logs, node_states
 from crosszone.launch.bundle_folder import LOG_FOLDER, BundleFolder, edited_files, open_bundle
+from crosszone.launch.elsewhere import check_nothing_elsewhere
 from crosszone.launch.interpreter import check_python, chosen_python
 from crosszone.launch.record import only_one, read_run, write_measurement, write_run
 from crosszone.launch.step_log import log_sizes
@@ -60,7 +61,7 @@ def start(folder: Path, *, python: str | None = None, is_forced: bool = False) -
 def kept_idle(folder: Path) -> Iterator[None]:
     """While it lasts, nothing runs of the bundle in `folder`, and nothing is started; no bundle is always idle.
 
-    Errors: PreflightFailed where a run of it is alive, here or on its nodes.
+    Errors: PreflightFailed where a run of it is alive, here, on its nodes or with its scheduler.
     """
     try:
         bundle = open_bundle(folder)
@@ -69,6 +70,7 @@ def kept_idle(folder: Path) -> Iterator[None]:
         return
     with only_one(bundle.logs):
         _check_not_alive(bundle)
+        check_nothing_elsewhere(bundle)
         yield
 
 

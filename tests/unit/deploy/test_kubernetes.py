@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from crosszone import service
 from crosszone.catalog.gpus import gpu_names
 from crosszone.deploy.backends import backend
 from crosszone.deploy.gpu_names import KUBERNETES_PRODUCTS
 from crosszone.deploy.pod_scripts import THIS_NODE
-from crosszone.errors import InfeasiblePlan, SpecError
+from crosszone.errors import InfeasiblePlan, PreflightFailed, SpecError
 
 KUBECTL = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
@@ -199,7 +200,7 @@ def test_a_node_that_is_not_named_says_so(tmp_path) -> None:
     assert "192.0.2.1, no such host" in done.stderr
 
 
-def test_a_run_is_created_followed_and_removed(job, written, cluster) -> None:
+def test_a_run_is_created_followed_and_removed(job, written, deployed, cluster) -> None:
     folder = written(job, "ddp", "kubernetes")
     done = run(folder / "run_training.sh")
     assert done.returncode == 0, done.stderr
@@ -209,7 +210,11 @@ def test_a_run_is_created_followed_and_removed(job, written, cluster) -> None:
     assert {"./configs/train.json", "./launch/pod.sh", "./src/crosszone/runtime/train.py"} <= names
     calls = (cluster / "calls").read_text()
     assert "create --filename kubernetes/1-job-set.yaml" in calls
+    assert (folder / "logs/job-id").read_text().startswith("jobset cz-")
+    with pytest.raises(PreflightFailed, match=r"jobset cz-.* was created from it, and not taken away"):
+        service.write_bundle(deployed(job, "ddp", "kubernetes", num_steps=20), folder)
     assert run(folder / "stop_training.sh").returncode == 0
+    assert service.write_bundle(deployed(job, "ddp", "kubernetes", num_steps=20), folder)
     assert "delete --ignore-not-found jobset/cz-" in (cluster / "calls").read_text()
 
 

@@ -236,7 +236,9 @@ def test_all_are_rented_before_any_rank_starts(rented, written, sky) -> None:
     assert verbs[:5] == ["launch", "launch", "logs", "exec", "exec"]
     assert all("PET_MASTER_ADDR=10.128.0.7" in words for words in calls if words[0] == "exec")
     assert verbs.count("rsync") == 2
+    assert len((folder / "logs/job-id").read_text().split()) == 2
     assert run(folder / "stop_training.sh").returncode == 0
+    assert not (folder / "logs/job-id").exists()
 
 
 def test_nothing_is_rented_without_consent(rented, written, sky) -> None:
@@ -264,7 +266,10 @@ def test_a_failed_rank_ends_all_and_says_why(rented, written, sky) -> None:
 
 def test_nodes_that_cannot_be_given_back_are_told(rented, written, sky) -> None:
     (sky / "stuck").touch()
-    done = run(written(rented, "ddp", "skypilot") / "stop_training.sh")
+    folder = written(rented, "ddp", "skypilot")
+    assert run(folder / "run_training.sh", "--yes").returncode == 0
+    done = run(folder / "stop_training.sh")
+    assert (folder / "logs/job-id").exists()
     assert done.returncode == 1
     assert done.stderr.count("goes on costing money") == 2
 

@@ -92,6 +92,8 @@ COPY_AND_START_LINES = (
     "        num_bad=$((num_bad + 1))",
     "    done",
     '    if [ "$num_bad" != 0 ]; then exit 4; fi',
+    "    mkdir -p logs",
+    '    echo "$folder" >logs/job-id',
     '    for address in $(printf "%s\\n" "${copied[@]}" | sort -u); do',
     '        echo "copying to $address"',
     "        tar -cf - --exclude=./logs --exclude=./checkpoints . | \\",
