@@ -128,15 +128,6 @@ def read_manifest(path: Path) -> Manifest:
         raise SpecError.of(f"is no JSON: {error}.", where=str(path / MANIFEST)) from None
 
 
-def problem(error: BaseException) -> str:
-    """Why saving failed, in one line; of what torch gathered from ranks (CheckpointException), the first rank's."""
-    for first, _ in getattr(error, "failures", {}).values():
-        error = first
-        break
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-
-
 def check_continues(manifest: Manifest, path: Path, *, state_fingerprint: str, format_: str, num_ranks: int) -> None:
     """Errors: CrossZoneError where this run cannot go on from that checkpoint."""
     hint = "Take another checkpoint.folder, or the configuration that wrote it."

@@ -93,6 +93,15 @@ class Telemetry:
             print(text, file=file, flush=True)
 
 
+def problem(error: BaseException) -> str:
+    """Why saving failed, in one line; of what torch gathered from ranks (CheckpointException), the first rank's."""
+    for first, _ in getattr(error, "failures", {}).values():
+        error = first
+        break
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
 def measured_memory(device: torch.device, *, restarts: bool = True) -> MeasuredMemory:
     """The peak since the last call, which starts the next one unless told not to; on a CPU, since the process began."""
     if device.type != "cuda":

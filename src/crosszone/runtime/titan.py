@@ -41,9 +41,8 @@ from torchtitan.tools.utils import device_type
 
 from crosszone.core.train import TrainData
 from crosszone.errors import InfeasiblePlan
-from crosszone.runtime.checkpoint import problem
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
-from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory
+from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory, problem
 
 NAME = "crosszone"
 FLAVOR = "job"

@@ -24,14 +24,13 @@ from crosszone.runtime.checkpoint import (
     Manifest,
     check_continues,
     newest_checkpoint,
-    problem,
     random_state,
     save_checkpoint,
     set_random_state,
 )
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
 from crosszone.runtime.identity import check_identity
-from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory
+from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory, problem
 from crosszone.runtime.world import World, limit_collectives, open_world
 
 STOPPED_EXIT_CODE = 128 + signal.SIGTERM
