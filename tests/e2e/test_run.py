@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.slow
 
-JOB = {
+JOB: dict[str, Any] = {
     "model": {
         "num_layers": 2,
         "hidden_size": 64,
@@ -40,17 +41,23 @@ COMMAND = (sys.executable, "-m", "crosszone.cli")
 LIMIT_SECONDS = 400.0
 
 
+def on_one_node(num_gpus: int) -> dict[str, Any]:
+    """The job on fewer ranks, for what does not depend on their number: each of them imports torch."""
+    nodes = [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": num_gpus}]
+    return {**JOB, "cluster": {"zones": [{"name": "north", "nodes": nodes}]}, "plan": {**JOB["plan"], "dp": num_gpus}}
+
+
 @pytest.fixture
 def deployed(tmp_path) -> Iterator[Callable[..., Path]]:
     """Renders a local bundle, and sees that nothing of it runs on after the test."""
     folder = tmp_path / "bundle"
 
-    def deploy(*, entry_text: str | None = None, num_steps: int = 10) -> Path:
+    def deploy(*, job: dict[str, Any] = JOB, entry_text: str | None = None, num_steps: int = 10) -> Path:
         entry = tmp_path / "mine.py"
         entry.write_text(entry_text or "")
         options = {"entry": str(entry)} if entry_text else {}
         bundle = service.deploy(
-            service.read(JOB), framework="ddp", backend="local", device="cpu", num_steps=num_steps, **options
+            service.read(job), framework="ddp", backend="local", device="cpu", num_steps=num_steps, **options
         )
         service.write_bundle(bundle, folder)
         return folder
@@ -202,7 +209,7 @@ def test_a_detached_run_is_followed_and_stopped_with_its_state_saved(deployed) -
 
 
 def test_a_stop_that_cannot_save_says_so(deployed) -> None:
-    folder = deployed(num_steps=1_000_000)
+    folder = deployed(job=on_one_node(1), num_steps=1_000_000)
     assert crosszone("run", str(folder), "--detach").returncode == 0
     until(lambda: (service.run_status(folder).step or 0) > 2, "the third step")
     (folder / "checkpoints").write_text("a file, where checkpoints should be\n")
