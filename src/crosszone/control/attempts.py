@@ -88,25 +88,25 @@ def _parts(task: Task, attempt: Attempt, nodes: Sequence[str]) -> list[Part]:
     """Zones, then nodes, then ranks; ranks are counted through the nodes in their order."""
     by_id = {node.environment_id: node for node in task.nodes}
     chosen = [by_id[key] for key in nodes]
-    zones = {name: _part(attempt, ZONE, name, parent_id=None) for name in dict.fromkeys(node.zone for node in chosen)}
-    found, ranks, first_rank = list(zones.values()), [], 0
-    for node in chosen:
-        placed = _part(attempt, NODE, str(node.environment_id), parent_id=zones[node.zone].id, called=node.name)
-        found.append(placed)
-        ranks += [
-            _part(attempt, RANK, str(first_rank + number), parent_id=placed.id) for number in range(node.num_ranks)
-        ]
-        first_rank += node.num_ranks
-    return found + ranks
+    found: list[Part] = []
 
+    def add(level: str, name: str, parent_id: str | None, **details: str) -> str:
+        # Ids of one millisecond have no order, and these are in that of ranks.
+        key = f"part-{attempt.id.partition('-')[2]}-{len(found):06}"
+        part = Part(
+            id=key,
+            attempt_id=attempt.id,
+            level=level,
+            name=name,
+            parent_id=parent_id,
+            state=PENDING,
+            details=dict(details),
+        )
+        found.append(part)
+        return key
 
-def _part(attempt: Attempt, level: str, name: str, *, parent_id: str | None, **details: str) -> Part:
-    return Part(
-        id=new_id(level, attempt.started_seconds),
-        attempt_id=attempt.id,
-        level=level,
-        name=name,
-        parent_id=parent_id,
-        state=PENDING,
-        details=dict(details),
-    )
+    zones = {name: add(ZONE, name, None) for name in dict.fromkeys(node.zone for node in chosen)}
+    placed = [(node, add(NODE, str(node.environment_id), zones[node.zone], called=node.name)) for node in chosen]
+    for name, key in enumerate(key for node, key in placed for _ in range(node.num_ranks)):
+        add(RANK, str(name), key)
+    return found

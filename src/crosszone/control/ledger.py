@@ -24,7 +24,7 @@ MEASURED = "measured"
 
 def saved_run(task: Task, attempt: Attempt, *, now_seconds: float) -> SavedRun | None:
     """What an attempt measured, beside what was predicted of it; None where it logged no step, or cannot be read."""
-    if attempt.folder is None:
+    if attempt.folder is None or not Path(attempt.folder, MANIFEST_PATH).is_file():
         return None
     folder = Path(attempt.folder)
     try:

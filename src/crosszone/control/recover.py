@@ -7,6 +7,7 @@ Which checkpoint that is, the ranks find out themselves: they verify the newest 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from crosszone.control.ending import finish
 from crosszone.control.evidence import Look, Verdict
 from crosszone.control.ledger import saved_run
 from crosszone.control.prepare import caused, folder_of, keep, preflight_fault, render
-from crosszone.control.recovery import Decision, decision
+from crosszone.control.recovery import Decision, decision, patience
 from crosszone.control.session import Session
 from crosszone.core.environment import FAULTY, UNREACHABLE, Environment, main_environment
 from crosszone.core.environment import STOPPED as OFF
@@ -88,28 +89,25 @@ def recover(session: Session, task: Task, attempt: Attempt | None) -> float | No
 
 def _begin_again(session: Session, task: Task, attempt: Attempt) -> float | None:
     """A new attempt on the nodes that are left, under a main one that is among them."""
-    hands, folder = session.place.hands, folder_of(attempt)
-    try:
-        hands.stop(folder, is_forced=True)
-    except (CrossZoneError, OSError) as error:  # of a node that is lost; it is left out below
-        logger.warning("not all of %s could be cleared away: %s", attempt.id, error)
-    unseen = {int(name.rpartition("-")[2]) for name in hands.look(folder).unseen_nodes}
     with session.place.state.reading() as connection:
-        nodes = attempts.nodes_of(connection, attempt)
-        lost = {node for index, node in enumerate(nodes) if index in unseen}
+        started = _newest_started(connection, task)
+        nodes = attempts.nodes_of(connection, started)
         ids = [node.environment_id for node in task.nodes if node.environment_id is not None]
         known = environments.known(connection, ids)
-    left = [each for each in known if each.id not in lost and not _is_off(each)]
+    unseen = _unseen(session, folder_of(started))
+    lost = {node for index, node in enumerate(nodes) if index in unseen}
+    # Nodes that an earlier attempt went on without are tried again, once.
+    meant = set(ids if attempt.id == started.id else nodes) - lost
+    left = [each for each in known if each.id in meant and not _is_off(each)]
     if ids and not left:
-        return _not_yet(session, Cause(code=LOST_NODE, text=f"None of its {len(ids)} nodes answers."))
-    chosen = _main_first(left, task)
+        return _not_yet(session, Cause(code=LOST_NODE, text=f"None of its {len(nodes)} nodes answers."))
     gone = [each.name for each in known if each not in left]
-    text = f"On {len(chosen)} of {len(ids)} nodes" + (f", without {', '.join(gone)}." if gone else ".")
+    text = f"On {len(left)} of {len(ids)} nodes" + (f", without {', '.join(gone)}." if gone else ".")
     with session.writing() as connection:
         attempts.begin(
             connection,
             task,
-            chosen,
+            _main_first(left, task),
             root=session.place.root,
             lease=session.lease,
             cause=Cause(code=LOST_NODE if gone else "again", text=text),
@@ -117,6 +115,26 @@ def _begin_again(session: Session, task: Task, attempt: Attempt) -> float | None
             now_seconds=session.now_seconds,
         )
     return 0.0
+
+
+def _newest_started(connection: sa.Connection, task: Task) -> Attempt:
+    """What is left on nodes is of this one."""
+    begun = {each.subject_id for each in tasks.history(connection, task.id) if each.to_state == STARTING}
+    return [each for each in tasks.attempts_of(connection, task.id) if each.id in begun][-1]
+
+
+def _unseen(session: Session, folder: Path) -> set[int]:
+    """End what is left of a dead attempt; the numbers of its nodes that do not answer."""
+    try:
+        session.place.hands.stop(folder, is_forced=True)
+    except (CrossZoneError, OSError) as error:  # of a node that does not answer, which is left out
+        logger.warning("not all of %s could be cleared away: %s", folder, error)
+    return {_index(name) for name in session.place.hands.look(folder).unseen_nodes}
+
+
+def _index(launcher: str) -> int:
+    """Of its node: launchers are called `agent-0`, `agent-1`, ... in the order of ranks."""
+    return int(launcher.rpartition("-")[2])
 
 
 def _main_first(left: list[Environment], task: Task) -> tuple[str, ...]:
@@ -134,27 +152,36 @@ def _is_off(environment: Environment) -> bool:
 
 
 def _not_yet(session: Session, cause: Cause) -> float | None:
-    """The attempt could not even be started: it counts as one, and the next comes later."""
-    next_try = _decision(session)
-    text = f"{cause.text} {next_try.reason}"
+    """No attempt could be started; the next one is tried later."""
+    with session.place.state.reading() as connection:
+        died_seconds = _recovered_seconds(connection, session.task_id)[-1]
+    next_try = patience(session.place.budget, died_seconds=died_seconds, now_seconds=session.now_seconds)
+    cause = Cause(code=cause.code, text=f"{cause.text} {next_try.reason}")
     if next_try.wait_seconds is None:
-        return finish(session, FAILED, Cause(code=cause.code, text=text))
+        return finish(session, FAILED, cause)
     with session.writing() as connection:
-        session.move_attempt(connection, FAILED, Cause(code=cause.code, text=text))
+        session.move_attempt(connection, FAILED, cause)
         queue.put_off(connection, session.task_id, session.now_seconds + next_try.wait_seconds)
     return next_try.wait_seconds
 
 
 def _decision(session: Session) -> Decision:
     with session.place.state.reading() as connection:
-        steps = tasks.history(connection, session.task_id)
+        begun = {each.subject_id for each in tasks.history(connection, session.task_id) if each.to_state == STARTING}
         tried = tasks.attempts_of(connection, session.task_id)
+        recovered_seconds = _recovered_seconds(connection, session.task_id)
     return decision(
         session.place.budget,
-        recovered_seconds=[step.seconds for step in steps if (step.level, step.to_state) == (TASK, RECOVERING)],
-        resumed_steps=[each.resumed_step for each in tried],
+        recovered_seconds=recovered_seconds,
+        resumed_steps=[each.resumed_step for each in tried if each.id in begun],
         now_seconds=session.now_seconds,
     )
+
+
+def _recovered_seconds(connection: sa.Connection, task_id: str) -> list[float]:
+    """When the task began to recover, each time."""
+    steps = tasks.history(connection, task_id)
+    return [step.seconds for step in steps if (step.level, step.to_state) == (TASK, RECOVERING)]
 
 
 def _mark_what_failed(connection: sa.Connection, session: Session, attempt: Attempt, look: Look) -> None:
@@ -166,9 +193,8 @@ def _mark_what_failed(connection: sa.Connection, session: Session, attempt: Atte
         causes[RANK, str(failure.rank)] = Cause(code="failed_first", text=text)
     nodes = attempts.nodes_of(connection, attempt)
     for name in look.unseen_nodes:
-        index = int(name.rpartition("-")[2])
-        if index < len(nodes):
-            causes[NODE, nodes[index]] = Cause(code=LOST_NODE, text="It does not answer.")
+        if _index(name) < len(nodes):
+            causes[NODE, nodes[_index(name)]] = Cause(code=LOST_NODE, text="It does not answer.")
     for part in tasks.parts_of(connection, attempt.id):
         cause = causes.get((part.level, part.name))
         if cause is not None and follows(part.level, part.state, FAILED):

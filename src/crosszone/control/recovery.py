@@ -18,6 +18,8 @@ class RecoveryBudget:
     first_wait_seconds: float = 10.0
     factor: float = 2.0
     longest_wait_seconds: float = 600.0
+    longest_outage_seconds: float = 3600.0
+    """Until an attempt could be started at all: nodes that are lost may come back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,8 @@ def decision(
 ) -> Decision:
     """Whether to try again.
 
-    `recovered_seconds`: when it was recovered before. `resumed_steps`: the step from which each attempt went on, the
-    newest last; None where it did not get so far.
+    `recovered_seconds`: when it was recovered before. `resumed_steps`: the step from which each attempt that was
+    started went on, the newest last; None where it did not get so far.
     """
     recent = [at for at in recovered_seconds if now_seconds - at < HOUR_SECONDS]
     if len(recent) >= budget.most_per_hour:
@@ -54,6 +56,17 @@ def decision(
     wait_seconds = min(budget.first_wait_seconds * budget.factor ** len(recent), budget.longest_wait_seconds)
     message = f"Recovery {len(recent) + 1} of at most {budget.most_per_hour} within an hour, in {wait_seconds:g} s."
     return Decision(wait_seconds=wait_seconds, reason=message)
+
+
+def patience(budget: RecoveryBudget, *, died_seconds: float, now_seconds: float) -> Decision:
+    """Whether to try again to start what has not been started since it died: twice as long after as before."""
+    gone_seconds = now_seconds - died_seconds
+    if gone_seconds >= budget.longest_outage_seconds:
+        most = f"{budget.longest_outage_seconds:g} s is the most"
+        message = f"For {gone_seconds:.0f} s no attempt could be started, and {most}."
+        return Decision(wait_seconds=None, reason=message)
+    wait_seconds = min(max(gone_seconds, budget.first_wait_seconds), budget.longest_wait_seconds)
+    return Decision(wait_seconds=wait_seconds, reason=f"The next attempt comes in {wait_seconds:g} s.")
 
 
 def attempts_without_progress(resumed_steps: Sequence[int | None]) -> int:

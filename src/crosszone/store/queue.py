@@ -73,7 +73,7 @@ def waiting(connection: sa.Connection, *, now_seconds: float) -> tuple[Waiting, 
         .outerjoin(lease_table, lease_table.c.name == sa.literal(lease_name("")).concat(queue.c.task_id))
         .where((queue.c.not_before_seconds <= now_seconds) | tasks.c.is_stop_asked)
         .where(sa.not_(sa.func.coalesce(is_held, sa.false())))
-        .order_by(is_new, tasks.c.priority.desc(), queue.c.created_seconds, queue.c.id)
+        .order_by(is_new, tasks.c.priority.desc(), queue.c.created_seconds, queue.c.task_id)
     )
     return tuple(rows.noun(Waiting, row) for row in connection.execute(wanted))
 
