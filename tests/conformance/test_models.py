@@ -231,13 +231,28 @@ def test_count_is_that_of_the_framework(name: str) -> None:
     assert num_parameters(model(name)) == pytest.approx(expected, rel=TOLERANCE_FRACTION)
 
 
+def rotation(shape: Model) -> dict[str, Any]:
+    """As the releases have it."""
+    found = {"rope_theta": shape.rope_base, "rope_type": "default"}
+    if shape.rope_scaling_factor == 1.0:
+        return found
+    rule = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+    return found | {"rope_type": "llama3", "factor": shape.rope_scaling_factor, **rule}
+
+
 @pytest.mark.parametrize("name", BUILDABLE)
 def test_its_config_json_is_read_back_as_its_shape(name: str, tmp_path: Path) -> None:
     shape = model(name)
     file = tmp_path / "config.json"
-    file.write_text(framework_config(shape).to_json_string(use_diff=False), encoding="utf-8")
+    config = framework_config(shape)
+    names = ["name", "family", "source", "num_published_parameters"]
+    if shape.rope_base is None:  # the class has one for all
+        names += ["rope_base", "rope_scaling_factor"]
+    else:
+        config.rope_parameters = rotation(shape)
+    file.write_text(config.to_json_string(use_diff=False), encoding="utf-8")
     # Names are not the config's; nor is a context that the catalog leaves unknown or that ALiBi does not limit.
-    kept = {key: getattr(shape, key) for key in ("name", "family", "source", "num_published_parameters")}
+    kept = {key: getattr(shape, key) for key in names}
     read = replace(model_from_config(file), max_positions=shape.max_positions, **kept)
     if shape.family == "Qwen3-MoE":  # all layers have experts: the width of a dense one is read but never built
         read = replace(read, ffn_size=shape.ffn_size)

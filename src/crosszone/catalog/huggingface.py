@@ -22,6 +22,8 @@ from crosszone.errors import Finding, SpecError, nearest_hint
 Fields = dict[str, Any]
 """Some of the arguments of `Model`."""
 
+LLAMA_SCALING = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+"""Of the Llama 3.1 to 3.3 releases, beside their own `factor`."""
 NESTED_KEYS: Final = ("text_config", "language_config", "llm_config")
 """Where a multimodal config keeps its language model. Only that part is read: the vision tower is left out."""
 
@@ -205,6 +207,8 @@ def _model(architecture: Architecture, config: Mapping[str, Any], file: Path) ->
     fields: Fields = {"family": architecture.family} | _shape(keys) | _biases(keys) | dict(architecture.fixed)
     for reader in architecture.readers:
         fields |= READERS[reader](keys)
+    if fields.get("position", "rope") == "rope":
+        fields |= _rotation(config)
     if keys.findings:
         raise SpecError(*keys.findings)
     return Model(name=_name(config, file), source=f"{file.name}, model_type {config['model_type']}", **fields)
@@ -238,6 +242,20 @@ def _shape(keys: Keys) -> Fields:
         "max_positions": max_positions or None,
         "tied_embeddings": keys.flag("tie_word_embeddings"),
     }
+
+
+def _rotation(config: Mapping[str, Any]) -> Fields:
+    """Rotary positions, as transformers 5 writes them (`rope_parameters`), or versions before; nothing where the file
+    leaves them out, or has them by kind of layer.
+    """
+    found = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    base = found.get("rope_theta", config.get("rope_theta"))
+    if not isinstance(base, int | float) or isinstance(base, bool) or base <= 0:
+        return {}
+    kind = found.get("rope_type", found.get("type", "default"))
+    rule = tuple(found.get(key) for key in LLAMA_SCALING)
+    factor = found.get("factor") if kind == "llama3" and rule == tuple(LLAMA_SCALING.values()) else None
+    return {"rope_base": float(base), "rope_scaling_factor": 1.0 if kind == "default" else factor}
 
 
 def _biases(keys: Keys) -> Fields:

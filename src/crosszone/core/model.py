@@ -70,6 +70,11 @@ class Model:
     embedding_norm: bool = False
     position: str = "rope"
     """rope | learned | alibi | none"""
+    rope_base: float | None = None
+    """Of rotary positions; None: not known. No cost depends on it, but what is trained does."""
+    rope_scaling_factor: float | None = None
+    """By which Llama 3.1's rule stretches them (from 8,192 positions on; its other factors are 1 and 4). 1: not at all;
+    None: not known, or by another rule."""
     num_position_rows: int = 0
     """Rows of a learned position table (OPT keeps two more than its positions)."""
     embedding_size: int | None = None

@@ -12,10 +12,9 @@ from typing import Any
 
 from crosszone.core.model import Model
 from crosszone.core.workload import Workload
+from crosszone.deploy.rotation import rotary_base, scaling_factor
 from crosszone.errors import Finding
 
-ROTARY_BASE = 10_000
-"""Su et al. 2021 (arXiv 2104.09864), sec. 3.3; no field of a model holds another."""
 STANDARD_DEVIATION = 0.02
 """Of initial matrices, as our trainer has it (Radford et al. 2019)."""
 BALANCE_COEFFICIENT = 0.01
@@ -117,7 +116,17 @@ def _positions(model: Model, sequence_length: int) -> dict[str, Any]:
         "--max-position-embeddings": (
             model.num_position_rows if is_learned else max(model.max_positions or 0, sequence_length)
         ),
-        "--rotary-base": ROTARY_BASE if model.position == "rope" else None,
+        **(_rotation(model) if model.position == "rope" else {}),
+    }
+
+
+def _rotation(model: Model) -> dict[str, Any]:
+    """Megatron stretches by Llama 3.1's rule, with the same constants (rotary_pos_embedding.py, `_apply_scaling`)."""
+    factor = scaling_factor(model)
+    return {
+        "--rotary-base": round(rotary_base(model)),
+        "--use-rope-scaling": factor != 1.0,
+        "--rope-scaling-factor": factor if factor != 1.0 else None,
     }
 
 

@@ -14,6 +14,7 @@ from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts, timeouts
 from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer, train_problems
 from crosszone.deploy.ranks import single_replicas
+from crosszone.deploy.rotation import rotation_assumptions
 from crosszone.errors import Finding, InfeasiblePlan
 
 CONFIG_PATH = "configs/train.json"
@@ -120,6 +121,7 @@ def trainer_assumptions(problem: Problem, prediction: Prediction, request: Deplo
     ]
     if request.data_path is None:
         found.append("Tokens are synthetic: no file was named with --data.")
+    found += rotation_assumptions(problem.model)
     reliability = prediction.reliability
     if reliability is None or reliability.checkpoint_every_seconds is None:
         found.append("A checkpoint every hour: how often nodes fail is not known (mtbf).")

@@ -22,6 +22,8 @@ DROPOUTS = (
     "attention_dropout attn_pdrop dropout activation_dropout resid_pdrop embd_pdrop hidden_dropout layerdrop"
 ).split()
 """Keys of `transformers` that are set to 0: a restart must not change the course of a run."""
+LLAMA_SCALING = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+"""Of the rule that `Model.rope_scaling_factor` names."""
 STANDARD_DEVIATION = 0.02
 """Of initial matrices (Radford et al. 2019; the default of `transformers`)."""
 
@@ -212,6 +214,7 @@ def _llama(transformers: Any, shape: Model) -> Any:
         "vocab_size": shape.vocab_size,
         "tie_word_embeddings": shape.tied_embeddings,
         "max_position_embeddings": shape.max_positions or 131072,
+        **({} if shape.rope_base is None else {"rope_parameters": _rope_parameters(shape)}),
         "pad_token_id": None,
         "bos_token_id": None,
         "eos_token_id": None,
@@ -221,6 +224,14 @@ def _llama(transformers: Any, shape: Model) -> Any:
     if shape.qkv_bias and not shape.attention_output_bias:
         return transformers.Qwen2Config(**keys)
     return transformers.LlamaConfig(**keys, attention_bias=shape.qkv_bias, mlp_bias=shape.ffn_bias)
+
+
+def _rope_parameters(shape: Model) -> dict[str, Any]:
+    """As `transformers` 5 has them."""
+    base, factor = shape.rope_base, shape.rope_scaling_factor
+    if factor in (None, 1.0):
+        return {"rope_type": "default", "rope_theta": base}
+    return {"rope_type": "llama3", "rope_theta": base, "factor": factor, **LLAMA_SCALING}
 
 
 def _check_count(shape: Model, model: nn.Module) -> None:

@@ -63,6 +63,8 @@ class Crosszone:
     num_heads: int = 0
     num_kv_heads: int = 0
     vocab_size: int = 0
+    rope_base: float = 0.0
+    rope_scaling_factor: float = 1.0
     num_parameters: int = 0
     step_flop: float = 0.0
     """Of the model in one step, all ranks together."""
@@ -93,7 +95,8 @@ class JobArgs(TransformerModelArgs):  # type: ignore[misc]
         self.n_heads, self.n_kv_heads = sizes.num_heads, sizes.num_kv_heads
         self.multiple_of = sizes.ffn_size
         self.ffn_dim_multiplier = sizes.ffn_size / (2 * (8 * sizes.hidden_size // 3))  # half of it, then rounded up
-        self.rope_scaling_args = RoPEScalingArgs(scaling_factor=1.0)  # else positions are those of Llama 3.1 alone
+        self.rope_theta = sizes.rope_base
+        self.rope_scaling_args = RoPEScalingArgs(scaling_factor=sizes.rope_scaling_factor)  # else as Llama 3.1's
         self.num_parameters = sizes.num_parameters
         super().update_from_config(job_config, **keywords)
 

@@ -156,6 +156,27 @@ def test_another_file_name_gives_the_name(tmp_path: Path) -> None:
     assert model_from_config(file).name == "tiny"
 
 
+LLAMA_3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+
+
+@pytest.mark.parametrize(
+    ("keys", "base", "factor"),
+    [
+        ({"rope_theta": 500000.0}, 500000.0, 1.0),
+        ({"rope_theta": 500000.0, "rope_scaling": None}, 500000.0, 1.0),
+        ({"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, **LLAMA_3}}, 500000.0, 8.0),
+        ({"rope_parameters": {"rope_theta": 1e6, "rope_type": "default"}}, 1e6, 1.0),
+        ({"rope_theta": 1e4, "rope_scaling": {"type": "yarn", "factor": 40}}, 1e4, None),
+        ({"rope_theta": 1e4, "rope_scaling": {"type": "llama3", "factor": 8.0, "low_freq_factor": 2.0}}, 1e4, None),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 1e6}}}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_rotary_positions_are_read_where_they_are_written(keys, base, factor, tmp_path: Path) -> None:
+    found = model_from_config(written(tmp_path, {"model_type": "llama", **SMALL, **keys}))
+    assert (found.rope_base, found.rope_scaling_factor) == (base, factor)
+
+
 def test_latent_attention_is_read(tmp_path: Path) -> None:
     shape = read(tmp_path, model_type="deepseek_v3", **SMALL_LATENT | {"q_lora_rank": 12, "n_shared_experts": 2})
     assert (shape.head_size, shape.value_head_size, shape.rope_head_size) == (12, 6, 4)

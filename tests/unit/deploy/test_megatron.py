@@ -298,6 +298,24 @@ def test_what_it_cannot_do_is_refused_by_name(megatron, changes: dict[str, Any],
     assert words in reasons(caught)[where]
 
 
+@pytest.mark.parametrize(
+    ("name", "base", "factor"),
+    [("llama-2-7b", "10000", None), ("llama-3-8b", "500000", None), ("llama-3.1-8b", "500000", "8.0")],
+)
+def test_positions_are_rotated_as_the_models_own(megatron, name: str, base: str, factor: str | None) -> None:
+    bundle = megatron({**job({"tp": 8, "dp": 1, "sequence_parallel": True}), "model": name})
+    found = options(bundle)
+    assert found["--rotary-base"] == base
+    assert ("--use-rope-scaling" in found, found.get("--rope-scaling-factor")) == (factor is not None, factor)
+    assert not [line for line in bundle.assumed if "base is not known" in line]
+
+
+def test_a_base_that_nobody_knows_is_said(megatron) -> None:
+    bundle = megatron(job())
+    assert options(bundle)["--rotary-base"] == "10000"
+    assert [line for line in bundle.assumed if "the model's own base is not known" in line]
+
+
 def test_experts_that_stay_whole_may_have_any_width(megatron) -> None:
     value = job({"tp": 2, "dp": 4, "ep": 4, "sequence_parallel": True})
     value["model"] |= {"num_experts": 4, "experts_per_token": 2, "expert_ffn_size": 33}

@@ -73,6 +73,13 @@ def test_degrees_multiply_to_the_ranks(told, job) -> None:
     assert "pipeline_parallel_schedule" not in parallelism
 
 
+def test_positions_are_rotated_as_the_models_own(told, job) -> None:
+    assert (told(job)["crosszone"]["rope_base"], told(job)["crosszone"]["rope_scaling_factor"]) == (10_000.0, 1.0)
+    job["model"] = "llama-3.1-8b"
+    found = told(job, {"tp": 4, "dp": 1, "sequence_parallel": True, "recompute": "full"})["crosszone"]
+    assert (found["rope_base"], found["rope_scaling_factor"]) == (500_000.0, 8.0)
+
+
 def test_replicas_alone_are_ddp(told, job) -> None:
     parallelism = told(job, {"dp": 4})["parallelism"]
     assert parallelism["data_parallel_replicate_degree"] == 4

@@ -132,6 +132,18 @@ def test_shapes_that_no_class_builds_are_refused_by_name() -> None:
             build_model(model(name), None, attention="flash", recompute="none")
 
 
+def test_positions_are_rotated_by_the_models_own_rule() -> None:
+    """Llama 3.1 turns 8 times slower where a whole turn takes 8,192 tokens or more, and as before where it is short."""
+    plain = replace(SHAPES["llama"], rope_scaling_factor=1.0)
+    exponents = torch.arange(0, 8, 2) / 8
+    slow, fast = (dict(built(shape).named_buffers())["model.rotary_emb.inv_freq"] for shape in (SHAPES["llama"], plain))
+    assert fast == pytest.approx(1.0 / 500_000.0**exponents)
+    assert slow[0] == fast[0]
+    assert slow[-1] == pytest.approx(fast[-1] / 8)
+    unknown = replace(SHAPES["llama"], rope_base=None, rope_scaling_factor=None)
+    assert dict(built(unknown).named_buffers())["model.rotary_emb.inv_freq"] == pytest.approx(1.0 / 10_000.0**exponents)
+
+
 def test_a_config_json_is_built_without_a_hub(tmp_path) -> None:
     keys = {"model_type": "gpt_neox", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     (tmp_path / "config.json").write_text(json.dumps(keys | {"intermediate_size": 64, "vocab_size": 50}))

@@ -17,7 +17,7 @@ from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.deploy.megatron_arguments import megatron_arguments
 from crosszone.deploy.megatron_limits import megatron_problems, used_gpus
-from crosszone.deploy.megatron_model import BALANCE_COEFFICIENT, ROTARY_BASE, padded_vocab_size
+from crosszone.deploy.megatron_model import BALANCE_COEFFICIENT, padded_vocab_size
 from crosszone.deploy.scripts import STRICT, script
 from crosszone.errors import InfeasiblePlan
 
@@ -114,7 +114,7 @@ def _assumed(problem: Problem, plan: Plan) -> Iterator[str]:
     gate = "SwiGLU" if model.gated_ffn else "GELU"
     yield f"The FFN's activation is {gate}, dropout is 0: the job file names neither."
     if model.position == "rope":
-        yield f"Positions are rotated with base {ROTARY_BASE} over {_rotated(problem)}, unscaled."
+        yield f"Positions are rotated over {_rotated(problem)}."
     rows = padded_vocab_size(model, plan.tp)
     if rows > model.vocab_size:
         yield f"Megatron-LM widens the vocabulary from {model.vocab_size} to {rows} rows, which tp={plan.tp} divides."

@@ -18,6 +18,7 @@ from crosszone.cost.parameters import num_parameters
 from crosszone.deploy.entry import trainer_files
 from crosszone.deploy.pipeline_parts import part_layers
 from crosszone.deploy.ranks import single_replicas
+from crosszone.deploy.rotation import rotary_base, scaling_factor
 from crosszone.deploy.titan_limits import titan_problems
 from crosszone.deploy.toml_text import toml_text
 from crosszone.deploy.trainer import RunSettings, run_settings
@@ -190,6 +191,8 @@ def _model_tables(problem: Problem, settings: RunSettings, prediction: Predictio
             "num_heads": model.num_heads,
             "num_kv_heads": model.num_kv_heads,
             "vocab_size": model.vocab_size,
+            "rope_base": rotary_base(model),
+            "rope_scaling_factor": scaling_factor(model),
             "num_parameters": num_parameters(model),
             "step_flop": model_flop(model, workload.sequence_length) * workload.global_batch_size,
             "token_path": data.path or "",
