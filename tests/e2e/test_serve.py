@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,40 @@ def test_a_prediction_is_that_of_the_library(server):
     expected = service.prediction_json(service.predict(service.read(EXAMPLE)))
     assert json.loads(text) == json.loads(json.dumps(expected))
     assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_requests_drawn_by_chance_meet_no_mistake_of_ours(server, tmp_path):
+    """A few of the cases of benchmarks/server/fuzz.py."""
+    program = Path(sys.executable).with_name("schemathesis")
+    if not program.exists():
+        pytest.skip("there is no schemathesis")
+    url = f"http://127.0.0.1:{server.port}/api/v1/openapi.json"
+    found = subprocess.run(
+        [
+            *(program, "run", url, "--phases", "fuzzing", "--max-examples", "4", "--seed", "1", "--warnings", "off"),
+            *("--exclude-checks", "positive_data_acceptance", "--no-color", "--suppress-health-check", "all"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_few_people_at_once_are_all_answered(server):
+    """A moment of benchmarks/server/load.py; how long they wait depends on what else this machine does."""
+    job = EXAMPLE.read_text()
+
+    def person(number):
+        return [
+            server.ask("POST", "/api/v1/predict", {"job": f"{job}\n# {number}\n"})[0],
+            server.ask("POST", "/api/v1/whatif", {"job": job, "set": [f"workload.sequence_length={1024 + number}"]})[0],
+        ]
+
+    with ThreadPoolExecutor(10) as people:
+        assert list(people.map(person, range(30))) == [[200, 200]] * 30
 
 
 def test_a_worker_that_is_killed_is_replaced(server):
