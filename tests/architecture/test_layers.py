@@ -47,7 +47,7 @@ THIRD_PARTY = {
     "verify": {"numpy", "openpyxl"},
     "store": {"sqlalchemy", "alembic"},
     "sweeps": {"distributed", "pyarrow"},
-    "control": {"sqlalchemy"},
+    "control": set(),
     "service": {"numpy"},
     "cli": {"typer", "rich", "click"},
     "server": {"fastapi", "starlette", "uvicorn", "sse_starlette", "structlog", "prometheus_client"},

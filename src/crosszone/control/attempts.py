@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from crosszone.control.admission import wanted
 from crosszone.core.task import NODE, PENDING, RANK, ZONE, Attempt, Cause, Part, Task, follows
 from crosszone.store import environments as inventory
 from crosszone.store import reservations, tasks
+from crosszone.store.database import Connection
 from crosszone.store.ids import new_id
 from crosszone.store.leases import Lease
 from crosszone.store.reservations import PORT
 
 
 def begin(
-    connection: sa.Connection,
+    connection: Connection,
     task: Task,
     nodes: Sequence[str],
     *,
@@ -64,19 +63,19 @@ def begin(
     return attempt
 
 
-def nodes_of(connection: sa.Connection, attempt: Attempt) -> tuple[str, ...]:
+def nodes_of(connection: Connection, attempt: Attempt) -> tuple[str, ...]:
     """Environments of an attempt, in the order of their ranks."""
     return tuple(part.name for part in tasks.parts_of(connection, attempt.id) if part.level == NODE)
 
 
-def port_of(connection: sa.Connection, attempt: Attempt) -> int | None:
+def port_of(connection: Connection, attempt: Attempt) -> int | None:
     """At which its ranks meet; None where none is reserved."""
     found = reservations.reserved(connection, [attempt.main_node] if attempt.main_node else [])
     return next((each.number for each in found if (each.attempt_id, each.kind) == (attempt.id, PORT)), None)
 
 
 def move_parts(
-    connection: sa.Connection, attempt: Attempt, to_state: str, cause: Cause, *, actor: str, now_seconds: float
+    connection: Connection, attempt: Attempt, to_state: str, cause: Cause, *, actor: str, now_seconds: float
 ) -> None:
     """Let all parts of an attempt go on that may."""
     for part in tasks.parts_of(connection, attempt.id):

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from crosszone.control import attempts
 from crosszone.control.admission import obstacles, refusals
 from crosszone.core.environment import Environment
@@ -15,6 +13,7 @@ from crosszone.core.task import EXPORT, FAILED, SIMULATE, VALIDATED, Cause, Task
 from crosszone.errors import Finding
 from crosszone.store import environments as inventory
 from crosszone.store import queue, reservations, tasks
+from crosszone.store.database import Connection
 from crosszone.store.leases import Lease
 
 HOLDING = ("reserved", "queued")
@@ -30,7 +29,7 @@ class Claim:
 
 
 def claim(
-    connection: sa.Connection, holder: str, *, root: Path, for_seconds: float, now_seconds: float, most: int
+    connection: Connection, holder: str, *, root: Path, for_seconds: float, now_seconds: float, most: int
 ) -> tuple[Claim, ...]:
     """Take up to `most` tasks. In the same transaction: attempt, GPUs, port.
 
@@ -70,18 +69,18 @@ def claim(
     return tuple(taken)
 
 
-def why_waiting(connection: sa.Connection, task: Task) -> tuple[Finding, ...]:
+def why_waiting(connection: Connection, task: Task) -> tuple[Finding, ...]:
     """What must change before a task that is in the queue can start; none where it only waits for a worker."""
     return (*refusals(task), *_obstacles(connection, task, set())) if _is_new(connection, task) else ()
 
 
-def _is_new(connection: sa.Connection, task: Task) -> bool:
+def _is_new(connection: Connection, task: Task) -> bool:
     """Whether it needs nodes and has none yet."""
     needs_nodes = task.launch_mode not in (EXPORT, SIMULATE) and not task.is_stop_asked
     return needs_nodes and task.state == VALIDATED and not tasks.attempts_of(connection, task.id)
 
 
-def _refused(connection: sa.Connection, task: Task, holder: str, now_seconds: float) -> bool:
+def _refused(connection: Connection, task: Task, holder: str, now_seconds: float) -> bool:
     found = refusals(task)
     if found:
         cause = Cause(code=found[0].code, text=" ".join(str(each) for each in found))
@@ -90,7 +89,7 @@ def _refused(connection: sa.Connection, task: Task, holder: str, now_seconds: fl
     return bool(found)
 
 
-def _obstacles(connection: sa.Connection, task: Task, waited_for: set[str]) -> tuple[Finding, ...]:
+def _obstacles(connection: Connection, task: Task, waited_for: set[str]) -> tuple[Finding, ...]:
     begun = queue.begun(connection)
     places = sorted(_places(task))
     return (
@@ -105,9 +104,9 @@ def _obstacles(connection: sa.Connection, task: Task, waited_for: set[str]) -> t
     )
 
 
-def _environments(connection: sa.Connection, touching: Sequence[Task]) -> dict[str, Environment]:
+def _environments(connection: Connection, touching: Sequence[Task]) -> dict[str, Environment]:
     ids = sorted(set().union(*(_places(each) for each in touching)))
-    return {each.id: each for each in inventory.known(connection, ids)}
+    return {each.id: each for each in inventory.by_id(connection, ids)}
 
 
 def _places(task: Task) -> set[str]:

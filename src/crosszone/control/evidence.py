@@ -38,7 +38,7 @@ class Look:
     """Of it on this machine, its supervisor among them; None where they could not be counted, or where none of its
     ranks are here, so that they prove nothing."""
     nodes: tuple[tuple[str, str], ...] | None = None
-    """(launcher, `runs`, `unseen` or how it ended); None where nobody was asked."""
+    """(address, `runs`, `unseen` or how it ended) of each launcher; None where nobody was asked."""
     grown_seconds: float | None = None
     """When a rank last logged something, since 1970."""
 
@@ -49,8 +49,8 @@ class Look:
 
     @property
     def unseen_nodes(self) -> tuple[str, ...]:
-        """Launchers whose node does not answer."""
-        return tuple(name for name, state in self.nodes or () if state == NODE_UNSEEN)
+        """Addresses that do not answer."""
+        return tuple(address for address, state in self.nodes or () if state == NODE_UNSEEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,7 +136,7 @@ def _spent_dollars(session: Session, task: Task) -> float | None:
     """What all attempts have cost until now; None where a price is not known."""
     ids = [node.environment_id for node in task.nodes if node.environment_id is not None]
     with session.place.state.reading() as connection:
-        known = {each.id: each for each in environments.known(connection, ids)}
+        known = {each.id: each for each in environments.by_id(connection, ids)}
         tried = tasks.attempts_of(connection, task.id)
     price = dollars_per_second(task, known)
     if price is None:

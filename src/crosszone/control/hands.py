@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from crosszone.control.evidence import Look
-from crosszone.core.bundle import Bundle
+from crosszone.core.bundle import MANIFEST_PATH, Bundle
+from crosszone.core.codec import from_json
+from crosszone.core.plan import Plan
+from crosszone.core.problem import Problem
 from crosszone.core.run import RunStatus
 from crosszone.core.task import Task
+from crosszone.deploy.ranks import agents, rank_grid
 from crosszone.errors import CrossZoneError, Finding
 from crosszone.launch.backends import LOCAL, SSH, node_states
 from crosszone.launch.bundle_folder import open_bundle
@@ -92,7 +97,7 @@ class LocalHands:
             return _look(folder)
         except CrossZoneError as error:
             return Look(status=None, reason=str(error))
-        except (OSError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             return Look(status=None, reason=f"{type(error).__name__}: {error}.")
 
     def stop(self, folder: Path, *, is_forced: bool) -> RunStatus:
@@ -108,7 +113,8 @@ def _look(folder: Path) -> Look:
     num_processes = len(marked(run.run_id)) + is_alive(run.supervisor)
     nodes = None
     if bundle.backend == SSH and not num_processes:
-        nodes = tuple(sorted((node_states(bundle) or {}).items()))
+        addresses = _addresses(folder)
+        nodes = tuple((addresses.get(name, name), state) for name, state in (node_states(bundle) or {}).items())
     return Look(
         status=found,
         # Where ranks are elsewhere, that none of their launchers is here proves nothing.
@@ -121,3 +127,11 @@ def _look(folder: Path) -> Look:
 def _grown_seconds(logs: Path) -> float | None:
     times = [path.stat().st_mtime for path in logs.glob("rank-*.jsonl")]
     return max(times, default=None)
+
+
+def _addresses(folder: Path) -> dict[str, str]:
+    """Where each launcher's node answers, by the launcher's name."""
+    manifest = json.loads((folder / MANIFEST_PATH).read_text(encoding="utf-8"))
+    cluster = from_json(Problem, manifest["problem"]).cluster
+    found = agents(rank_grid(from_json(Plan, manifest["plan"]), cluster), cluster)
+    return {agent.name: agent.address for agent in found if agent.address is not None}

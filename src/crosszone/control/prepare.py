@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from crosszone.control import attempts
 from crosszone.control.ending import finish
 from crosszone.control.hands import CHECKPOINT_FOLDER, Way
@@ -26,6 +24,7 @@ from crosszone.core.task import (
 )
 from crosszone.errors import CrossZoneError
 from crosszone.store import deployments
+from crosszone.store.database import Connection
 from crosszone.store.deployments import Deployment, deployment_id
 
 
@@ -87,7 +86,7 @@ def render(session: Session, task: Task, attempt: Attempt | None) -> Bundle:
     return bundle
 
 
-def keep(connection: sa.Connection, session: Session, task: Task, bundle: Bundle) -> Deployment:
+def keep(connection: Connection, session: Session, task: Task, bundle: Bundle) -> Deployment:
     """Keep the files as a deployment; the same files are kept once."""
     manifest = json.loads(bundle.text(MANIFEST_PATH))
     made = Deployment(

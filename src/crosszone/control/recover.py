@@ -7,10 +7,9 @@ Which checkpoint that is, the ranks find out themselves: they verify the newest 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from crosszone.control import attempts
 from crosszone.control.ending import finish
@@ -36,7 +35,9 @@ from crosszone.core.task import (
     follows,
 )
 from crosszone.errors import CrossZoneError
+from crosszone.spec.clusters import node_groups
 from crosszone.store import environments, queue, records, tasks
+from crosszone.store.database import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -93,9 +94,9 @@ def _begin_again(session: Session, task: Task, attempt: Attempt) -> float | None
         started = _newest_started(connection, task)
         nodes = attempts.nodes_of(connection, started)
         ids = [node.environment_id for node in task.nodes if node.environment_id is not None]
-        known = environments.known(connection, ids)
+        known = environments.by_id(connection, ids)
     unseen = _unseen(session, folder_of(started))
-    lost = {node for index, node in enumerate(nodes) if index in unseen}
+    lost = {each.id for each in known if unseen & set(each.addresses)}
     # Nodes that an earlier attempt went on without are tried again, once.
     meant = set(ids if attempt.id == started.id else nodes) - lost
     left = [each for each in known if each.id in meant and not _is_off(each)]
@@ -117,34 +118,29 @@ def _begin_again(session: Session, task: Task, attempt: Attempt) -> float | None
     return 0.0
 
 
-def _newest_started(connection: sa.Connection, task: Task) -> Attempt:
+def _newest_started(connection: Connection, task: Task) -> Attempt:
     """What is left on nodes is of this one."""
     begun = {each.subject_id for each in tasks.history(connection, task.id) if each.to_state == STARTING}
     return [each for each in tasks.attempts_of(connection, task.id) if each.id in begun][-1]
 
 
-def _unseen(session: Session, folder: Path) -> set[int]:
-    """End what is left of a dead attempt; the numbers of its nodes that do not answer."""
+def _unseen(session: Session, folder: Path) -> set[str]:
+    """End what is left of a dead attempt; the addresses that do not answer."""
     try:
         session.place.hands.stop(folder, is_forced=True)
     except (CrossZoneError, OSError) as error:  # of a node that does not answer, which is left out
         logger.warning("not all of %s could be cleared away: %s", folder, error)
-    return {_index(name) for name in session.place.hands.look(folder).unseen_nodes}
+    return set(session.place.hands.look(folder).unseen_nodes)
 
 
-def _index(launcher: str) -> int:
-    """Of its node: launchers are called `agent-0`, `agent-1`, ... in the order of ranks."""
-    return int(launcher.rpartition("-")[2])
-
-
-def _main_first(left: list[Environment], task: Task) -> tuple[str, ...]:
-    """The main node stays who it was, as long as it is left."""
+def _main_first(left: Sequence[Environment], task: Task) -> tuple[str, ...]:
+    """In the order of their ranks; the main node stays who it was, as long as it is left."""
     if not left:
         return ()
     order = [node.environment_id for node in task.nodes]
-    left = sorted(left, key=lambda each: order.index(each.id))
     main = next((each for each in left if each.id == task.main_node), None) or main_environment(left)
-    return tuple(each.id for each in sorted(left, key=lambda each: each.id != main.id))
+    chosen = sorted(left, key=lambda each: (each.id != main.id, order.index(each.id)))
+    return tuple(each.id for group in node_groups(chosen) for each in group)
 
 
 def _is_off(environment: Environment) -> bool:
@@ -178,23 +174,22 @@ def _decision(session: Session) -> Decision:
     )
 
 
-def _recovered_seconds(connection: sa.Connection, task_id: str) -> list[float]:
+def _recovered_seconds(connection: Connection, task_id: str) -> list[float]:
     """When the task began to recover, each time."""
     steps = tasks.history(connection, task_id)
     return [step.seconds for step in steps if (step.level, step.to_state) == (TASK, RECOVERING)]
 
 
-def _mark_what_failed(connection: sa.Connection, session: Session, attempt: Attempt, look: Look) -> None:
+def _mark_what_failed(connection: Connection, session: Session, attempt: Attempt, look: Look) -> None:
     """The rank that failed first, and nodes that do not answer, before all others are only stopped."""
     failure = None if look.run is None else look.run.failure
     causes: dict[tuple[str, str], Cause] = {}
     if failure is not None and failure.rank is not None:
         text = f"It ended with {failure.exit_code}, before all others."
         causes[RANK, str(failure.rank)] = Cause(code="failed_first", text=text)
-    nodes = attempts.nodes_of(connection, attempt)
-    for name in look.unseen_nodes:
-        if _index(name) < len(nodes):
-            causes[NODE, nodes[_index(name)]] = Cause(code=LOST_NODE, text="It does not answer.")
+    for each in environments.by_id(connection, attempts.nodes_of(connection, attempt)):
+        if set(look.unseen_nodes) & set(each.addresses):
+            causes[NODE, each.id] = Cause(code=LOST_NODE, text="It does not answer.")
     for part in tasks.parts_of(connection, attempt.id):
         cause = causes.get((part.level, part.name))
         if cause is not None and follows(part.level, part.state, FAILED):

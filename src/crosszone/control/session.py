@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from crosszone.control import attempts
 from crosszone.control.claim import Claim
 from crosszone.control.evidence import Look
@@ -19,7 +17,7 @@ from crosszone.control.stream import Progress, Stream
 from crosszone.core.task import ATTEMPT, TASK, Attempt, Cause, Task, follows
 from crosszone.launch.bundle_folder import open_bundle
 from crosszone.store import leases, tasks
-from crosszone.store.database import Database
+from crosszone.store.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +55,13 @@ class Session:
         return task, found[-1] if found else None
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction, as long as the lease is ours."""
         with self.place.state.writing() as connection:
             leases.check(connection, self.lease)
             yield connection
 
-    def move(self, connection: sa.Connection, to_state: str, cause: Cause, **changed: Any) -> Task:
+    def move(self, connection: Connection, to_state: str, cause: Cause, **changed: Any) -> Task:
         """Let the task go on. It is read again: a person may have changed it meanwhile."""
         task = tasks.one(connection, self.task_id)
         who: dict[str, Any] = {"actor": self.place.name, "now_seconds": self.now_seconds}
@@ -71,7 +69,7 @@ class Session:
 
     def move_attempt(
         self,
-        connection: sa.Connection,
+        connection: Connection,
         to_state: str,
         cause: Cause,
         *,

@@ -76,12 +76,6 @@ def several(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment
     return tuple(found[key] for key in keys)
 
 
-def known(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment, ...]:
-    """Those of the environments with these ids that there are, by id."""
-    wanted = sa.select(environments).where(environments.c.id.in_(keys)).order_by(environments.c.id)
-    return tuple(rows.noun(Environment, row) for row in connection.execute(wanted))
-
-
 def by_id(connection: sa.Connection, keys: Sequence[str]) -> tuple[Environment, ...]:
     """Those of the environments with these ids that there are, in no order."""
     wanted = sa.select(environments).where(environments.c.id.in_(keys))

@@ -253,9 +253,11 @@ def place(upgraded, tmp_path, hands, clock):
 def add_environments(place):
     def add(*names, **fields):
         made = {"zone": "east", "gpu": "a100-sxm4-80gb", "num_gpus": 2, "created_seconds": NOW, "updated_seconds": NOW}
-        made |= {"dollars_per_gpu_second": 0.001, "addresses": ("10.0.0.1",), "status": "running"}
+        made |= {"dollars_per_gpu_second": 0.001, "status": "running"}
         with place.state.writing() as connection:
-            inventory.add(connection, [Environment(**{"id": name, "name": name, **made, **fields}) for name in names])
+            for number, name in enumerate(names, start=1):
+                own = {"id": name, "name": name, "zone": name, "addresses": (f"10.0.0.{number}",)}
+                inventory.add(connection, [Environment(**{**made, **own, **fields})])
 
     return add
 

@@ -91,8 +91,8 @@ def test_a_day_of_black_outs_with_every_look_that_a_worker_takes(running, hands,
     "facts",
     [
         {"num_processes": 0},  # what the process table says, alone
-        {"nodes": (("agent-0", "runs"), ("agent-1", "unseen")), "num_processes": 0},
-        {"nodes": (("agent-0", "unseen"), ("agent-1", "unseen")), "num_processes": 0},
+        {"nodes": (("10.0.0.1", "runs"), ("10.0.0.2", "unseen")), "num_processes": 0},
+        {"nodes": (("10.0.0.1", "unseen"), ("10.0.0.2", "unseen")), "num_processes": 0},
         {"num_processes": None},
         {"grown": 1.0, "num_processes": 3},  # no step for ever, but it lives
     ],
@@ -214,7 +214,7 @@ def test_what_fails_before_it_saved_anything_new_is_given_up(running, hands, dri
 def test_the_main_node_is_lost_and_another_takes_its_place(running, hands, drive, life, place):
     """Its agent does not answer; the other one says that its ranks failed, for their peers were gone."""
     hands.record("failed", 1)
-    hands.set(num_processes=0, nodes=(("agent-0", "unseen"), ("agent-1", "1")))
+    hands.set(num_processes=0, nodes=(("10.0.0.1", "unseen"), ("10.0.0.2", "1")))
     drive(running, "recovering")
     assert "two proofs: recorded and parted" in last_cause(place).text
     with place.state.reading() as connection:
@@ -232,9 +232,9 @@ def test_the_main_node_is_lost_and_another_takes_its_place(running, hands, drive
 
 def test_a_main_node_that_is_back_is_the_main_one_again(running, hands, drive, place):
     hands.record("failed", 1)
-    hands.set(num_processes=0, nodes=(("agent-0", "unseen"), ("agent-1", "1")))
+    hands.set(num_processes=0, nodes=(("10.0.0.1", "unseen"), ("10.0.0.2", "1")))
     drive(running, "recovering")
-    hands.set(nodes=(("agent-0", "gone"), ("agent-1", "1")))
+    hands.set(nodes=(("10.0.0.1", "gone"), ("10.0.0.2", "1")))
     drive(running, "starting")
     assert hands.ways[-1].nodes == ("north", "south")
 
@@ -250,7 +250,7 @@ def test_a_node_that_the_inventory_calls_faulty_is_left_out(running, hands, driv
 
 def test_what_does_not_fit_on_the_nodes_that_are_left_waits_for_the_others(running, hands, drive, life, place):
     hands.record("failed", 1)
-    hands.set(num_processes=0, nodes=(("agent-0", "unseen"), ("agent-1", "1")))
+    hands.set(num_processes=0, nodes=(("10.0.0.1", "unseen"), ("10.0.0.2", "1")))
     drive(running, "recovering")
     hands.faults["render"] = InfeasiblePlan.of("it needs 90 GB, and a GPU has 80 GB.")
     step(running)
@@ -258,14 +258,14 @@ def test_what_does_not_fit_on_the_nodes_that_are_left_waits_for_the_others(runni
     assert states(life)[-1] == "recovering"
     assert "90 GB" in last_cause(place, level="attempt").text
     del hands.faults["render"]
-    hands.set(nodes=(("agent-0", "gone"), ("agent-1", "1")))
+    hands.set(nodes=(("10.0.0.1", "gone"), ("10.0.0.2", "1")))
     drive(running, "starting")
     assert hands.ways[-1].nodes == ("north", "south")
 
 
 def test_all_nodes_lost_is_given_up_in_the_end(running, hands, drive, place, life):
     hands.kill_rank()
-    hands.set(num_processes=0, grown=1.0, nodes=(("agent-0", "unseen"), ("agent-1", "unseen")))
+    hands.set(num_processes=0, grown=1.0, nodes=(("10.0.0.1", "unseen"), ("10.0.0.2", "unseen")))
     running.place.clock.now += 600.0
     drive(running, "recovering")
     drive(running, "failed", every_seconds=60.0)

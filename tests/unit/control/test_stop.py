@@ -57,7 +57,7 @@ def test_a_node_that_cannot_be_asked_keeps_it_from_being_stopped(held, hands, dr
     hands.train(1, 2)
     drive(held, "running")
     hands.faults["stop"] = CrossZoneError.of("cannot reach 10.0.0.2 by ssh.")
-    hands.set(num_processes=0, nodes=(("agent-0", "gone"), ("agent-1", "unseen")))
+    hands.set(num_processes=0, nodes=(("10.0.0.1", "gone"), ("10.0.0.2", "unseen")))
     ask(place)
     assert step(held) > 0.0
     with place.state.reading() as connection:
