@@ -1,6 +1,6 @@
 """Candidates as columns: one row per plan, per group of like replicas, per kind of stage.
 
-Rows of a child table are sorted by their parent, so that a reduction is one `ufunc.reduceat`.
+Rows of a child table are sorted by their parent, so that a reduction needs no more than where each parent begins.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,9 @@ class Columns:
 
     def take(self, rows: NDArray[np.intp] | Bools | slice) -> Self:
         """The rows with these indices, or where the mask holds."""
-        return type(self)(**{name: getattr(self, name)[rows] for name in self.__slots__})
+        if isinstance(rows, slice) or rows.dtype == np.bool_:
+            return type(self)(**{name: getattr(self, name)[rows] for name in self.__slots__})
+        return type(self)(**{name: getattr(self, name).take(rows) for name in self.__slots__})
 
     @classmethod
     def stack(cls, tables: "list[Self]") -> Self:
@@ -94,6 +96,38 @@ class StageTable(Columns):
 def floats(*values: Numeric) -> tuple[Floats, ...]:
     """Each value as an array of floats."""
     return tuple(np.asarray(value, dtype=float) for value in values)
+
+
+MOST_CHILDREN = 8
+"""Child rows of a parent up to which extremes are taken one after the other: `ufunc.reduceat` is as fast beyond."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """Where the child rows of each parent lie."""
+
+    starts: NDArray[np.intp]
+    """First row of each parent."""
+    nth: tuple[NDArray[np.intp], ...]
+    """First row of each parent, second row, ..., its last one again where it has fewer; none where one has many."""
+
+    @classmethod
+    def of(cls, parents: Ints, num_parents: int) -> Self:
+        """Of a child table whose column `parents` is sorted and names every parent."""
+        starts = offsets(parents, num_parents)
+        lasts = np.append(starts[1:], len(parents)) - 1
+        most = int((lasts - starts).max(initial=-1)) + 1
+        each = range(most if most <= MOST_CHILDREN else 0)
+        return cls(starts=starts, nth=tuple(np.minimum(starts + place, lasts) for place in each))
+
+    def reduced(self, function: np.ufunc, values: Floats) -> Floats:
+        """One value per parent: of its child rows by `np.add`, `np.maximum` or `np.minimum`."""
+        if function is np.add or not self.nth:
+            return np.asarray(function.reduceat(values, self.starts))
+        found = values.take(self.nth[0])
+        for rows in self.nth[1:]:  # twenty times as fast as extremes by `reduceat`
+            function(found, values.take(rows), out=found)
+        return found
 
 
 def offsets(parents: Ints, num_parents: int) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import SCHEDULES, Sync
-from crosszone.core.tables import Floats, Ints, PlanTable, offsets
+from crosszone.core.tables import Floats, Ints, PlanTable
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.planner.options import Options
 from crosszone.planner.shapes import Shapes
@@ -100,7 +100,7 @@ def _paces(tables: Tables, seconds: StageSeconds) -> Paces:
     stages = tables.stages
     each = seconds.forward + seconds.backward
     run = seconds.mean * stages.num_stages
-    starts = offsets(stages.replica, len(tables.replicas))
+    starts = tables.first_stages()
     ends = np.cumsum(run)
     before = ends - run - (ends - run)[starts][stages.replica]
     # Where stages of a run differ, which of them is last is not known here.

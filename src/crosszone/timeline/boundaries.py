@@ -6,7 +6,7 @@ import numpy as np
 
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.schedules import traits
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable, offsets
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.traffic import boundary_bytes
 from crosszone.timeline.activation_codec import packed_activations
@@ -67,7 +67,7 @@ def boundary_columns(inputs: Inputs, tables: Tables, plans: PlanTable | None = N
     num_replicas = replicas.num_replicas[stages.replica]
     message = _message_bytes(inputs, view)
     is_last = np.append(stages.replica[1:] != stages.replica[:-1], True)
-    starts = offsets(stages.replica, len(replicas))
+    starts = tables.first_stages()
     turns = TURNS[view.schedule]
     wraps = is_last & (view.num_virtual_stages > 1) & ~turns
     next_pool = np.where(is_last, stages.pool[starts][stages.replica], np.append(stages.pool[1:], 0))

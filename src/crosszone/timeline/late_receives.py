@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crosszone.core.plan import SCHEDULES
-from crosszone.core.tables import Bools, Floats, offsets
+from crosszone.core.tables import Bools, Floats
 from crosszone.timeline.boundaries import BoundaryColumns
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rows import Tables
@@ -89,7 +89,7 @@ def late_pipeline_seconds(tables: Tables, seconds: StageSeconds, boundary: Bound
 def _places(tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> tuple[_Places, Floats]:
     """The places of every stage row, and S of every replica group."""
     stages, replica = tables.stages, tables.stages.replica
-    n, starts = stages.num_stages, offsets(stages.replica, len(tables.replicas))
+    n, starts = stages.num_stages, tables.first_stages()
     v = tables.plans.num_virtual_stages[tables.replicas.plan][replica]
     there, back = (
         v * np.where(boundary.crosses, way.latency_seconds + way.transfer_seconds, boundary.outer_seconds)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable, offsets
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, Segments, StageTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,8 @@ class Tables:
     replicas: ReplicaTable
     stages: StageTable
     settings: Settings = field(default_factory=Settings)
-    _starts: dict[str, NDArray[np.intp]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """First rows of parents, as they are asked for."""
+    _known: dict[str, Segments] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Rows of parents, as they are asked for."""
 
     def take(self, keep: Bools) -> "Tables":
         """The plans where `keep` holds, with their rows, renumbered."""
@@ -67,13 +67,13 @@ class Tables:
         """Values of stage rows, reduced to replica groups by `np.add` or `np.maximum`."""
         if len(values) == len(self.replicas):
             return values
-        return np.asarray(function.reduceat(values, self._first("replica", self.stages.replica, len(self.replicas))))
+        return self._of_replicas().reduced(function, values)
 
     def per_plan(self, function: np.ufunc, values: Floats) -> Floats:
         """Values of replica groups, reduced to plans."""
         if len(values) == len(self.plans):
             return values
-        return np.asarray(function.reduceat(values, self._first("plan", self.replicas.plan, len(self.plans))))
+        return self._of_plans().reduced(function, values)
 
     def most(self, values: Floats) -> Floats:
         """Largest value of each plan's stage rows."""
@@ -83,7 +83,17 @@ class Tables:
         """Sum over each plan's stage rows."""
         return self.per_plan(np.add, self.per_replica(np.add, values))
 
-    def _first(self, name: str, parents: Ints, num_parents: int) -> NDArray[np.intp]:
-        if name not in self._starts:
-            self._starts[name] = offsets(parents, num_parents)
-        return self._starts[name]
+    def first_stages(self) -> NDArray[np.intp]:
+        """First stage row of each replica group."""
+        return self._of_replicas().starts
+
+    def _of_replicas(self) -> Segments:
+        return self._segments("replica", self.stages.replica, len(self.replicas))
+
+    def _of_plans(self) -> Segments:
+        return self._segments("plan", self.replicas.plan, len(self.plans))
+
+    def _segments(self, name: str, parents: Ints, num_parents: int) -> Segments:
+        if name not in self._known:
+            self._known[name] = Segments.of(parents, num_parents)
+        return self._known[name]

@@ -8,6 +8,7 @@ from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS
 from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, StageTable
 from crosszone.cost.collectives import Path, all_gather_seconds
+from crosszone.cost.layer import LayerCost
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import (
     embedding_parameters,
@@ -178,13 +179,10 @@ def stage_seconds(view: StageView) -> StageSeconds:
     """Forward and backward of one microbatch through one stage of each row."""
     plans, key, edge, stages = view.plans, view.key, view.costs.edge, view.stages
     forward, backward, weight = np.zeros(len(plans)), np.zeros(len(plans)), np.zeros(len(plans))
-    by_operation = view.fact("recomputes_operations").astype(bool)
     for cost, count in zip(view.costs.layers, view.layers, strict=True):
-        there, back = cost.forward.total[key], cost.backward.total[key]
-        selective = np.where(by_operation, cost.operations_again[key], cost.attention_again[key])
-        again = (plans.recompute == FULL) * there + (plans.recompute == SELECTIVE) * selective
+        there = cost.forward.total[key]
         forward += count * there
-        backward += count * (back + again)
+        backward += count * (cost.backward.total[key] + _seconds_again(view, cost, there))
         weight += count * cost.forward.gemm[key]
     accumulation = _accumulation_seconds(view)
     backward += accumulation
@@ -203,6 +201,18 @@ def stage_seconds(view: StageView) -> StageSeconds:
         gather=gather,
         accumulation=accumulation,
     )
+
+
+def _seconds_again(view: StageView, cost: LayerCost, forward: Floats) -> Floats:
+    """What recomputing a layer adds to its backward."""
+    recompute = view.plans.recompute
+    again = np.asarray((recompute == FULL) * forward)
+    is_selective = recompute == SELECTIVE
+    if not is_selective.any():
+        return again
+    by_operation = view.fact("recomputes_operations").astype(bool)
+    selective = np.where(by_operation, cost.operations_again[view.key], cost.attention_again[view.key])
+    return np.asarray(again + is_selective * selective)
 
 
 def _accumulation_seconds(view: StageView) -> Floats:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosszone.core.tables import Bools, Floats, Ints, offsets
+from crosszone.core.tables import Bools, Floats, Ints
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import token_table_parameters
 from crosszone.timeline.boundaries import both_ways
@@ -35,7 +35,7 @@ def tie_columns(view: StageView, tables: Tables) -> TieColumns:
     """
     inputs, replicas, stages = view.inputs, tables.replicas, tables.stages
     model, hardware = inputs.problem.model, inputs.hardware
-    starts = offsets(stages.replica, len(replicas))
+    starts = tables.first_stages()
     ends = np.append(starts[1:], len(stages)) - 1
     plans = tables.replica_plans()
     first, last = stages.pool[starts], stages.pool[ends]
