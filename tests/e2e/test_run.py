@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,16 +131,20 @@ distributed.all_reduce(ones(1))
 """
 
 
+ENDED = r"(ended with exit code 1|was ended by signal 6 \(SIGABRT\))"
+"""Threads of gloo may abort an interpreter that ends by an exception, on a busy machine."""
+
+
 def test_the_rank_that_failed_first_is_named_with_its_last_lines(deployed) -> None:
     folder = deployed(entry_text=FAILING)
     done = crosszone("run", str(folder))
     assert done.returncode == 1
-    assert "Rank 1 failed first: it ended with exit code 1, after 3 restarts." in done.stdout
+    assert re.match(rf"Failed: Rank 1 failed first: it {ENDED}, after 3 restarts\.", done.stdout)
     assert "ValueError: the data ends in the middle of a word" in done.stderr
     assert "rank 1, logs/" in done.stderr
     failure = json.loads(crosszone("status", str(folder), "--json").stdout)["run"]["failure"]
-    assert (failure["rank"], failure["exit_code"]) == (1, 1)
-    assert "ValueError: the data ends in the middle of a word" in failure["lines"][-1]
+    assert (failure["rank"], failure["exit_code"]) in ((1, 1), (1, -signal.SIGABRT))
+    assert any("ValueError: the data ends in the middle of a word" in line for line in failure["lines"][-2:])
     assert "ValueError" in crosszone("logs", str(folder), "--rank", "1").stdout
     assert "ValueError" not in crosszone("logs", str(folder), "--rank", "0").stdout
     assert not processes_below(folder)
