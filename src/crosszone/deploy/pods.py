@@ -26,6 +26,8 @@ FILES_FOLDER, BUNDLE_FOLDER = "/crosszone", "/bundle"
 ARCHIVE = "bundle.tgz"
 RESTARTS = 3
 """Of the whole job where it has checkpoints to go on from. Chosen."""
+END_SECONDS = 30
+"""Kubernetes' own time for a pod that is removed, here what is left after ranks had theirs to save."""
 UNPACK = (
     f"set -euo pipefail; mkdir -p {BUNDLE_FOLDER}; "
     f"python3 -m tarfile --extract {FILES_FOLDER}/{ARCHIVE} {BUNDLE_FOLDER}; "
@@ -149,6 +151,7 @@ def _pod_spec(launch: Launch, part: Part, name: str) -> dict[str, Any]:
     volumes, mounts = _volumes(launch, name)
     return {
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": launch.timeouts.grace_seconds + END_SECONDS,
         **({"nodeSelector": {ZONE_LABEL: part.zone.name}} if spans_zones(launch) else {}),
         **_host_network(launch),
         **_placement(launch, part, name),

@@ -96,6 +96,12 @@ def test_zones_of_one_cluster_are_told_apart_by_their_label(job, kubernetes) -> 
     assert pod_spec(kubernetes(job))["nodeSelector"] == {"topology.kubernetes.io/zone": "no"}
 
 
+def test_pods_that_are_removed_have_the_time_to_save(job, kubernetes) -> None:
+    bundle = kubernetes(job)
+    given = pod_spec(bundle)["terminationGracePeriodSeconds"]
+    assert given > bundle.launch.timeouts.grace_seconds >= 60
+
+
 def test_one_zone_needs_no_label(job, kubernetes) -> None:
     del job["cluster"]["zones"][1], job["cluster"]["links"]
     job["plan"]["dp"] = 2
