@@ -8,7 +8,7 @@ from crosszone.core.layout import Layout
 from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.problem import PlanRequest
 from crosszone.core.schedules import refusal, schedule, traits
-from crosszone.core.tables import Bools, Ints, PlanTable, ReplicaTable, StageTable
+from crosszone.core.tables import Bools, Ints, PlanTable, ReplicaTable, StageTable, unique
 from crosszone.planner.options import Options, divisors
 from crosszone.planner.shapes import Shapes, shapes
 from crosszone.planner.split import exact_shares, split_microbatches
@@ -119,7 +119,7 @@ def _crossed(inputs: Inputs, shape: Shapes, options: Options) -> tuple[Ints, Int
     """
     request = inputs.problem.plan
     is_free = request.num_virtual_stages is None and request.schedule in (None, SCHEDULES[INTERLEAVED])
-    chunks = np.union1d(options.num_virtual_stages, UNEVEN_CHUNKS) if is_free else options.num_virtual_stages
+    chunks = unique(np.append(options.num_virtual_stages, UNEVEN_CHUNKS)) if is_free else options.num_virtual_stages
     axes = (np.arange(len(shape.tp)), options.microbatch_size, chunks, np.array([False, True]))
     row, size, virtual, evenly = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
     needs_uneven = inputs.problem.model.num_layers % shape.pp != 0
@@ -151,7 +151,7 @@ def _thinned(most: Ints, num_microbatches: Ints, evenly: Bools, fixed: int | Non
 def _largest_divisor(numbers: Ints, most: Ints) -> Ints:
     """Largest divisor of each number that is at most `most`."""
     result = np.ones_like(numbers)
-    for number in np.unique(numbers):
+    for number in unique(numbers):
         rows = numbers == number
         known = np.array(divisors(int(number)))
         result[rows] = known[np.searchsorted(known, most[rows], side="right") - 1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable, unique
 from crosszone.frameworks import expressed_by
 from crosszone.frameworks.rules import table_expressed
 from crosszone.planner.bounds import (
@@ -259,7 +259,7 @@ def _asked(run: _Run, space: Space) -> _Asked | None:
     if run.contest is None:
         return asked
     chain = distinct_chains(inputs, space.layout, space.shapes)
-    few = replace(models, space=_of_chains(space, np.unique(chain)))
+    few = replace(models, space=_of_chains(space, unique(chain)))
     share = _most_microbatches(space, chain)[row]
     bounds: list[Floats] = []
     for each in _paces_by_recompute(inputs, few, keys, recomputes):
@@ -388,7 +388,7 @@ def _of_chains(space: Space, chains: Ints) -> Space:
 
 def _of_runs(space: Space, runs: Bools) -> Space:
     shapes = space.shapes
-    chains = np.unique(shapes.chain[runs])
+    chains = unique(shapes.chain[runs])
     columns: dict[str, Any] = {
         name: getattr(shapes, name)[:, runs] for name in ("num_stages", "run_layers", "stage", "first_layer")
     }
@@ -403,7 +403,7 @@ def _of_runs(space: Space, runs: Bools) -> Space:
 
 def _most_microbatches(space: Space, chain: Ints) -> Ints:
     """[rows, distinct chains]: of the busiest replica of each kind."""
-    kinds = [space.num_microbatches[:, chain == first].max(axis=1) for first in np.unique(chain)]
+    kinds = [space.num_microbatches[:, chain == first].max(axis=1) for first in unique(chain)]
     return np.stack(kinds, axis=1)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.schedules import traits
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable
+from crosszone.core.tables import Bools, Floats, Ints, PlanTable, unique
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.traffic import boundary_bytes
 from crosszone.timeline.activation_codec import packed_activations
@@ -178,9 +178,14 @@ def both_ways(
 
 def _with_rivals(plan: Ints, group: Ints, pool: Ints, has_uplinks: bool) -> Ints:
     """Plans of which several groups cross, or, where zones have uplinks, one group crosses at several places."""
-    rivals = np.unique(np.stack([plan, pool if has_uplinks else group]), axis=1)[0]
-    more = np.unique(np.stack([plan, group]), axis=1)[0]
-    return np.union1d(np.flatnonzero(np.bincount(rivals) > 1), np.flatnonzero(np.bincount(more) > 1))
+    several = _has_several(plan, group)
+    return np.flatnonzero(several | _has_several(plan, pool) if has_uplinks else several)
+
+
+def _has_several(plan: Ints, values: Ints) -> Bools:
+    """By plan: whether its rows have more than one value."""
+    width = int(values.max(initial=0)) + 1
+    return np.asarray(np.bincount(unique(plan * width + values) // width) > 1)
 
 
 def _inside_seconds(inputs: Inputs, view: PlanTable, num_replicas: Ints, pool: Ints, per_rank: Floats) -> Floats:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.cluster import NodeGroup, ZoneLink
-from crosszone.core.tables import Bools, Floats, Ints, Numeric
+from crosszone.core.tables import Bools, Floats, Ints, Numeric, unique
 from crosszone.cost.network import link_bytes_per_second, max_min_rates
 from crosszone.timeline.inputs import Inputs
 
@@ -176,7 +176,7 @@ def crossing(inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, cross
     latency, rate = np.full(size, np.nan), np.full(size, np.nan)
     queue = np.full(size, -1, dtype=np.int64)
     pair, under, resources = pool * len(inputs.pools) + next_pool, shared(inputs), _resources(inputs)
-    for code in np.unique(pair[crosses]):
+    for code in unique(pair[crosses]):
         rows = crosses & (pair == code)
         ends = (int(code) // len(inputs.pools), int(code) % len(inputs.pools))
         zones = _zones(inputs, ends)

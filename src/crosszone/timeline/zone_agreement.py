@@ -8,7 +8,7 @@ import numpy as np
 from crosszone.core.layout import Layout
 from crosszone.core.plan import ZONE_ALGORITHMS, Sync
 from crosszone.core.problem import Problem
-from crosszone.core.tables import Bools, Floats, Ints, Numeric
+from crosszone.core.tables import Bools, Floats, Ints, Numeric, unique
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.codecs import Codec
 from crosszone.cost.codecs.content import Content, Encoded
@@ -256,8 +256,8 @@ def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints, 
     moved, transfer, latency, dollars = (np.zeros(size) for _ in range(4))
     algorithm = exchange_algorithm(settings)
     is_ring = volume.spans & (algorithm == "tree")  # a tree neither scatters nor gathers
-    for index in np.unique(plans.layout[num_zones > 1]):
-        for rings in np.unique(is_ring):
+    for index in unique(plans.layout[num_zones > 1]):
+        for rings in unique(is_ring):
             rows = np.flatnonzero((plans.layout == index) & (is_ring == rings))
             layout, chosen = tables.layouts[index], "ring" if rings else algorithm
             pairs = exchange_pairs(inputs, layout, chosen)

@@ -1,9 +1,11 @@
 """Rows of child tables: selected by any kind of index, reduced to their parents to the last digit of `reduceat`."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from crosszone.core.tables import MOST_CHILDREN, ReplicaTable, Segments
+from crosszone.core.tables import MOST_CHILDREN, ReplicaTable, Segments, unique
 
 RANDOM = np.random.default_rng(7)
 
@@ -44,3 +46,10 @@ def test_what_is_no_number_stays_so_and_values_are_left_as_they_are() -> None:
 
 def test_a_table_without_rows_has_no_segments() -> None:
     assert len(Segments.of(np.zeros(0, dtype=np.int64), 0).starts) == 0
+
+
+@pytest.mark.parametrize("values", [[3, 1, 3, 2, 1], [5], [], [-1, -1], [True, False, True]])
+def test_unique_values_are_numpys(values: list[int]) -> None:
+    column: Any = np.array(values, dtype=np.bool_ if bool in map(type, values) else np.int64)
+    assert unique(column).tolist() == np.unique(column).tolist()
+    assert unique(column).dtype == column.dtype
