@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crosszone.cli.database import DatabaseAddress
 from crosszone.cli.options import AsJson, IsVerbose, number_from
 
 
@@ -29,6 +30,7 @@ def serve(
     is_demo: Annotated[
         bool, typer.Option("--demo", help="Answer anybody, without a token, and keep nothing.", show_default=False)
     ] = False,
+    database: DatabaseAddress = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -45,9 +47,8 @@ def serve(
 
     Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for --token-file,
     and for TLS or a proxy. The address is printed; the log is on standard error, with --json as JSON lines. The exit
-    code is 4 where the port is taken.
+    code is 4 where the port is taken or the database does not answer.
     """
-    from crosszone.cli import console
     from crosszone.errors import PreflightFailed
 
     try:
@@ -64,15 +65,19 @@ def serve(
         tls_key=tls_key,
         is_behind_proxy=is_behind_proxy,
         is_demo=is_demo,
+        database=database,
         num_workers=workers,
         as_json=as_json,
     )
+    serve_until_stopped(options, lambda address: _tell(address, as_json=as_json))
 
-    def tell(address: str) -> None:
-        if as_json:
-            console.write_json({"schema_version": 1, "url": address})
-        else:
-            console.write_text(f"CrossZone answers at {address}/api/v1; Ctrl-C stops it.\n")
-        console.flush()
 
-    serve_until_stopped(options, tell)
+def _tell(address: str, *, as_json: bool) -> None:
+    """Where it answers, for who started it."""
+    from crosszone.cli import console
+
+    if as_json:
+        console.write_json({"schema_version": 1, "url": address})
+    else:
+        console.write_text(f"CrossZone answers at {address}/api/v1; Ctrl-C stops it.\n")
+    console.flush()

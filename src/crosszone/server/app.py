@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -25,8 +25,12 @@ from crosszone.server.operation_routes import add_operation_routes
 from crosszone.server.operations import Operations
 from crosszone.server.pools import Pools
 from crosszone.server.problems import INVALID, NOT_FOUND, WRONG_METHOD, Refused, mistake, problem_response
+from crosszone.server.stored_routes import add_stored_routes
 from crosszone.server.verb_routes import add_verb_routes
 from crosszone.server.watching import add_watching_routes
+
+if TYPE_CHECKING:
+    from crosszone.service.tasks import Store
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +40,14 @@ def application(
     workers: Pools,
     operations: Operations | None = None,
     *,
+    store: Store | None = None,
     is_tls: bool = False,
     is_demo: bool = False,
 ) -> Guard:
-    """The whole application, guarded. Its workers start and end with it, and so do its operations."""
+    """The whole application, guarded. Its workers start and end with it, and so do its operations.
+
+    `store`: what it keeps; None: it only computes.
+    """
     metrics = Metrics(version("crosszone"))
     app = FastAPI(
         title="CrossZone",
@@ -57,6 +65,8 @@ def application(
     add_operation_routes(app, operations)
     Catalogs(workers.quick).add_routes(app)
     add_document_routes(app, workers)
+    if store is not None:
+        add_stored_routes(app, workers, store)
     add_watching_routes(app, workers, metrics)
     configuration = Configuration(
         version=version("crosszone"), api_path=API_PATH, is_token_needed=access.is_token_needed, is_demo=is_demo

@@ -100,6 +100,15 @@ def verb_request(data: bytes, verb: Verb) -> dict[str, Any]:
     return value
 
 
+async def object_request(request: Request) -> dict[str, Any]:
+    """The JSON object that a request sends. Refused where it sends no such thing."""
+    media_type(request, JSON)
+    value = _json(await body_bytes(request))
+    if not isinstance(value, dict):
+        raise Refused.of(INVALID, f"the body is {_shown(value)}, not an object.", hint="Send an object.")
+    return value
+
+
 def csv_request(data: bytes, *, all_qualities: bool) -> dict[str, Any]:
     """What a table alone asks of `validate`. Refused where it is not UTF-8."""
     try:

@@ -12,6 +12,7 @@ from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
 from crosszone.server.results import result_schemas
 from crosszone.server.routes import IDEMPOTENCY_KEY, PREFER, ROUTES, Told
 from crosszone.server.schemas import JOB_FILE, job_schemas, reference
+from crosszone.server.state_told import STATE_ROUTES
 from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS, Verb
 from crosszone.server.work import GZIP
 
@@ -29,7 +30,7 @@ _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the o
 def operation(name: str) -> dict[str, Any]:
     """What the route `name` is told about itself."""
     verb = next((verb for verb in VERBS if verb.name == name), None)
-    found = _route(ROUTES[name]) if verb is None else _verb(verb)
+    found = _route((ROUTES | STATE_ROUTES)[name]) if verb is None else _verb(verb)
     return {"operation_id": name, "name": name, "response_class": Response, **found}
 
 
@@ -57,15 +58,19 @@ def describe(app: FastAPI, job_schema: dict[str, Any]) -> dict[str, Any]:
 def _route(told: Told) -> dict[str, Any]:
     success = {"description": "The answer.", "headers": _HEADERS}
     contents = {media: {"schema": schema} for media, schema in told.contents.items()}
+    extra: dict[str, Any] = {"parameters": list(told.parameters)} if told.parameters else {}
+    if told.body is not None:
+        extra["requestBody"] = {"required": True, "content": {JSON: {"schema": told.body}}}
     return {
         "summary": told.summary,
         "description": told.description or None,
+        "status_code": told.status,
         "responses": {
-            200: {**success, "content": contents},
+            told.status: {**success, **({"content": contents} if contents else {})},
             **{status: {"description": meaning, "headers": _HEADERS} for status, meaning in told.others.items()},
             **_problems(told.errors),
         },
-        **({"openapi_extra": {"parameters": list(told.parameters)}} if told.parameters else {}),
+        **({"openapi_extra": extra} if extra else {}),
     }
 
 

@@ -25,6 +25,8 @@ class ServeOptions:
     """Whether a proxy on this machine ends TLS."""
     is_demo: bool = False
     """Whether anybody may ask, and nothing is kept."""
+    database: str | None = None
+    """Address of the database; None: this user's own."""
     num_workers: int | None = None
     """Processes for quick questions, and as many for long ones; None: one a core."""
     as_json: bool = False

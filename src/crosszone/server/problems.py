@@ -9,7 +9,17 @@ from typing import Any
 
 from starlette.responses import Response
 
-from crosszone.errors import CrossZoneError, Finding
+from crosszone.errors import (
+    Busy,
+    Conflict,
+    CrossZoneError,
+    Finding,
+    InfeasiblePlan,
+    NotThere,
+    PreflightFailed,
+    SpecError,
+    Stale,
+)
 from crosszone.server.pointer import pointer
 
 MEDIA_TYPE = "application/problem+json"
@@ -35,6 +45,8 @@ MALFORMED = Kind(name="malformed", status=400, english="The request cannot be re
 NO_TOKEN = Kind(name="no-token", status=401, english="A token is needed", chinese="需要访问令牌")
 NOT_FOUND = Kind(name="not-found", status=404, english="There is no such thing here", chinese="找不到所请求的内容")
 WRONG_METHOD = Kind(name="wrong-method", status=405, english="Not with this method", chinese="不支持该请求方法")
+CONFLICT = Kind(name="conflict", status=409, english="What is there stands against it", chinese="与现有数据冲突")
+CHANGED = Kind(name="changed", status=412, english="It has been changed meanwhile", chinese="数据已被他人修改")
 UNFINISHED = Kind(name="unfinished", status=409, english="It has not come to an end", chinese="操作尚未完成")
 TOO_SLOW = Kind(name="too-slow", status=408, english="The request took too long to arrive", chinese="请求接收超时")
 TOO_LARGE = Kind(name="too-large", status=413, english="The request is too large", chinese="请求过大")
@@ -46,14 +58,25 @@ INVALID = Kind(name="invalid", status=422, english="What was sent is wrong", chi
 INFEASIBLE = Kind(name="infeasible", status=422, english="Legal, but it cannot work", chinese="合法，但无法实现")
 INTERNAL = Kind(name="internal", status=500, english="A mistake of ours", chinese="服务器内部错误")
 BUSY = Kind(name="busy", status=503, english="Too much to do at the moment", chinese="服务器繁忙，请稍后再试")
+UNAVAILABLE = Kind(name="unavailable", status=503, english="Something is missing here", chinese="服务暂不可用")
 TOO_LONG = Kind(name="too-long", status=503, english="It would take too long", chinese="计算时间过长")
 
 KINDS = (
     *(MALFORMED, NO_TOKEN, NOT_FOUND, WRONG_METHOD, TOO_SLOW, UNFINISHED, TOO_LARGE),
-    *(WRONG_TYPE, WRONG_HOST),
-    *(INVALID, INFEASIBLE, INTERNAL, BUSY, TOO_LONG),
+    *(WRONG_TYPE, WRONG_HOST, CONFLICT, CHANGED),
+    *(INVALID, INFEASIBLE, INTERNAL, BUSY, UNAVAILABLE, TOO_LONG),
 )
-_BY_EXIT_CODE = {2: INVALID, 3: INFEASIBLE}
+_BY_TYPE: tuple[tuple[type[CrossZoneError], Kind], ...] = (
+    (NotThere, NOT_FOUND),
+    (Busy, BUSY),
+    (Stale, CHANGED),
+    (Conflict, CONFLICT),
+    (SpecError, INVALID),
+    (InfeasiblePlan, INFEASIBLE),
+    (PreflightFailed, UNAVAILABLE),
+)
+KEY_REUSED = "key_reused"
+"""Of a finding: draft-ietf-httpapi-idempotency-key-header-07, section 2.7, has 422 for it."""
 
 
 class Refused(Exception):
@@ -79,8 +102,11 @@ class Refused(Exception):
 
 
 def refused(error: CrossZoneError, body: Any = None) -> Refused:
-    """The problem that an error of a verb is: 422 for exit codes 2 and 3, told apart by their type."""
-    return Refused(_BY_EXIT_CODE.get(error.exit_code, INTERNAL), *error.findings, body=body)
+    """The problem that an error of ours is."""
+    kind = next((kind for of_type, kind in _BY_TYPE if isinstance(error, of_type)), INTERNAL)
+    is_reused = error.findings[0].code == KEY_REUSED
+    headers = {"Retry-After": "1"} if kind in (BUSY, UNAVAILABLE) else None
+    return Refused(INVALID if is_reused else kind, *error.findings, body=body, headers=headers)
 
 
 def mistake(request_id: str) -> Refused:
@@ -101,13 +127,11 @@ def problem_response(refusal: Refused, *, request_id: str, accept_language: str)
 def problem_bytes(refusal: Refused, *, request_id: str, wanted: str) -> bytes:
     """The body of a problem, in the language that is `wanted`."""
     kind = refusal.kind
-    first = refusal.findings[0]
-    others = f" ({len(refusal.findings)} problems)" if len(refusal.findings) > 1 else ""
     value = {
         "type": kind.type,
         "title": kind.chinese if wanted == "zh" else kind.english,
         "status": kind.status,
-        "detail": f"{str(first).removeprefix('--')}{others}",
+        "detail": _detail(refusal.findings, wanted),
         "instance": f"urn:crosszone:request:{request_id}",
         "errors": [_error_json(finding, refusal.body) for finding in refusal.findings],
         **refusal.members,
@@ -137,6 +161,7 @@ def problem_schema() -> dict[str, Any]:
             "message": {**text, "description": "What is wrong, with the numbers that conflict."},
             "where": {**text, "description": "The place, as cluster.zones[1].nodes[0].gpu; empty where there is none."},
             "hint": {**text, "description": "What to do about it; may be empty."},
+            "message_zh": {**text, "description": "The message in Chinese, where there is one."},
             "pointer": {
                 "type": ["string", "null"],
                 "description": "JSON Pointer (RFC 6901) into the request's body, to the place or to the nearest value "
@@ -157,6 +182,15 @@ def problem_schema() -> dict[str, Any]:
             "errors": {"type": "array", "minItems": 1, "items": error},
         },
     }
+
+
+def _detail(findings: Sequence[Finding], wanted: str) -> str:
+    """The first error, for people; in Chinese where it is asked for and the error is told in it."""
+    chinese = getattr(findings[0], "message_zh", "") if wanted == "zh" else ""
+    if chinese:
+        return f"{chinese}（共 {len(findings)} 个问题）" if len(findings) > 1 else chinese
+    others = f" ({len(findings)} problems)" if len(findings) > 1 else ""
+    return f"{str(findings[0]).removeprefix('--')}{others}"
 
 
 def _error_json(finding: Finding, body: Any) -> dict[str, Any]:

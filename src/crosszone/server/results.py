@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crosszone.server.schemas import noun_schemas, reference
+from crosszone.server.stored_schemas import stored_schemas
 
 
 def result_schemas() -> dict[str, Any]:
@@ -36,7 +37,7 @@ def result_schemas() -> dict[str, Any]:
         "detail": {"type": "object", "description": "The timeline, where it was asked for."},
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
-    return {**schemas, "Bundle": _bundle(), "Validation": _validation(), **_catalogs(), **_older()}
+    return {**schemas, **stored_schemas(), "Bundle": _bundle(), "Validation": _validation(), **_catalogs(), **_older()}
 
 
 def _file() -> dict[str, Any]:

@@ -25,6 +25,10 @@ class Told:
     """Other statuses without a body, and what they mean."""
     parameters: tuple[dict[str, Any], ...] = ()
     """Those that the framework cannot find in the function."""
+    status: int = 200
+    """Of the answer."""
+    body: dict[str, Any] | None = None
+    """Schema of the request's body, with an example."""
 
 
 def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:

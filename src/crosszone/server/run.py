@@ -5,18 +5,25 @@ from __future__ import annotations
 import errno
 import signal
 import socket
-from collections.abc import Callable
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from crosszone import service
 from crosszone.errors import PreflightFailed, SpecError
-from crosszone.server.access import access
+from crosszone.server.access import Access, access
 from crosszone.server.app import application
 from crosszone.server.log import start_log
 from crosszone.server.operations import Operations
 from crosszone.server.options import MOST_PORT, ServeOptions
 from crosszone.server.pools import pools
+
+if TYPE_CHECKING:
+    from crosszone.service.tasks import Store
 
 BACKLOG = 512
 """Connections that wait to be taken."""
@@ -28,16 +35,32 @@ KEEP_ALIVE_SECONDS = 15
 def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
     """Answer until SIGTERM or Ctrl-C; `on_start` is told the address as soon as it answers.
 
-    SpecError where it would be reached by others without token and TLS; PreflightFailed where the port is taken.
+    SpecError where it would be reached by others without token and TLS; PreflightFailed where the port is taken, or the
+    database does not answer.
     KeyboardInterrupt after Ctrl-C.
     """
     allowed = access(options)
-    listening = _listening_socket(options)
+    with closing(_listening_socket(options)) as listening, _opened_store(options) as store:
+        _answer(options, allowed, store, listening, on_start)
+
+
+@contextmanager
+def _opened_store(options: ServeOptions) -> Iterator[Store]:
+    """What the server keeps; that of a demonstration is gone when it ends."""
+    with tempfile.TemporaryDirectory(prefix="crosszone-demo-") if options.is_demo else nullcontext("") as folder:
+        store = service.open_store(str(Path(folder) / "state.sqlite") if options.is_demo else options.database)
+        with closing(store):
+            yield store
+
+
+def _answer(
+    options: ServeOptions, allowed: Access, store: Store, listening: socket.socket, on_start: Callable[[str], None]
+) -> None:
     is_tls = options.tls_certificate is not None
     workers = pools(options.num_workers)
     operations = Operations(workers)
     config = uvicorn.Config(
-        application(allowed, workers, operations, is_tls=is_tls, is_demo=options.is_demo),
+        application(allowed, workers, operations, store=store, is_tls=is_tls, is_demo=options.is_demo),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -57,7 +80,6 @@ def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
         _Server(config, lambda: on_start(address), operations.close).run(sockets=[listening])
     finally:
         signal.signal(signal.SIGTERM, before)
-        listening.close()
 
 
 class _Server(uvicorn.Server):

@@ -7,10 +7,11 @@ import gzip
 import io
 import json
 import os
+import pickle
 import signal
 import tarfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -20,12 +21,14 @@ from crosszone import service
 from crosszone.errors import CrossZoneError
 
 if TYPE_CHECKING:
-    from crosszone.core.bundle import Bundle
+    from crosszone.core.bundle import BundleFile
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
 
 JSON = "application/json"
 GZIP = "application/gzip"
+PICKLE = "application/x-python-pickle"
+"""Between our own processes alone."""
 NUM_BASES = 128
 """Jobs that a worker remembers between two what-ifs: finding the plan of one takes much longer than a change."""
 FEWEST_NEW_OBJECTS = 50_000
@@ -134,7 +137,7 @@ def deploy(request: Request, on_progress: OnProgress) -> Any:
         zone=request.get("zone"),
     )
     if request.get("archive"):
-        return Done(media_type=GZIP, content=_archive(bundle))
+        return Done(media_type=GZIP, content=archive_of(bundle.files))
     value = service.bundle_json(bundle, ())
     value["files"] = [{**file, "text": one.text} for file, one in zip(value["files"], bundle.files, strict=True)]
     return value
@@ -157,6 +160,11 @@ def compare(request: Request, on_progress: OnProgress) -> Any:
     results = request["results"]
     names = request.get("names") or [f"results[{index}]" for index in range(len(results))]
     return service.compare_json(service.compare(list(zip(names, results, strict=True))))
+
+
+def examine(request: Request, on_progress: OnProgress) -> Any:
+    """What a request for a task comes to, for the process that keeps it."""
+    return Done(media_type=PICKLE, content=pickle.dumps(service.examine(request["value"], request["facts"])))
 
 
 def older_deploy(request: Request, on_progress: OnProgress) -> Any:
@@ -202,11 +210,24 @@ def warm(request: Request, on_progress: OnProgress) -> Any:
     return None
 
 
+def archive_of(files: Sequence[BundleFile]) -> bytes:
+    """A tar.gz whose bytes depend on the files alone."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for file in files:
+            data = file.text.encode()
+            member = tarfile.TarInfo(f"bundle/{file.path}")
+            member.size = len(data)
+            member.mode = 0o755 if file.is_executable else 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
         *(predict, plan, whatif, simulate, deploy, validate, compare),
-        *(older_deploy, older_script),
+        *(older_deploy, older_script, examine),
         *(doctor, catalog, templates, schema, warm),
     )
 }
@@ -234,16 +255,3 @@ def _base(text: str) -> Any:
     request = json.loads(text)
     job = service.received_job(request["job"])
     return service.whatif_base(job, plan=_plan(request), calibrations=_calibrations(request))
-
-
-def _archive(bundle: Bundle) -> bytes:
-    """A tar.gz whose bytes depend on the files alone."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for file in bundle.files:
-            data = file.text.encode()
-            member = tarfile.TarInfo(f"bundle/{file.path}")
-            member.size = len(data)
-            member.mode = 0o755 if file.is_executable else 0o644
-            archive.addfile(member, io.BytesIO(data))
-    return gzip.compress(packed.getvalue(), mtime=0)

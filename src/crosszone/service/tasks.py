@@ -17,7 +17,9 @@ from crosszone.core.task import (
     STOPPED,
     SUCCEEDED,
     VALIDATED,
+    Attempt,
     Cause,
+    Part,
     Task,
     TaskFilter,
     Transition,
@@ -28,7 +30,7 @@ from crosszone.core.task_request import ExaminedTask, TaskFacts
 if TYPE_CHECKING:
     from crosszone.core.task_request import TaskRequest
     from crosszone.store.database import Connection
-    from crosszone.store.opened import Store
+    from crosszone.store.opened import Store as Store
 
 TASKS_PATH = "/api/v1/training-tasks"
 CREATED, CREATED_ZH = "The task is created.", "训练任务创建成功"
@@ -54,6 +56,14 @@ class TaskPage:
     tasks: tuple[Task, ...]
     cursor: str | None
     """What the next page starts behind; None: this is the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedTask:
+    """One try of a task, and its parts."""
+
+    attempt: Attempt
+    parts: tuple[Part, ...]
 
 
 def open_store(database: str | None = None) -> Store:
@@ -190,6 +200,16 @@ def training_task(store: Store, key: str) -> Task:
 
     with store.state.reading() as connection:
         return tasks.one(connection, key)
+
+
+def task_attempts(store: Store, key: str) -> tuple[TriedTask, ...]:
+    """Every try of a task with its zones, nodes and ranks, the first one first. NotThere."""
+    from crosszone.store import tasks
+
+    with store.state.reading() as connection:
+        tasks.one(connection, key)
+        found = tasks.attempts_of(connection, key)
+        return tuple(TriedTask(attempt=each, parts=tasks.parts_of(connection, each.id)) for each in found)
 
 
 def task_history(store: Store, key: str) -> tuple[Transition, ...]:

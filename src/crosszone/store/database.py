@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, DBAPIError, NoSuchModuleError, OperationalError
 
 from crosszone.errors import Busy, PreflightFailed, SpecError
 
@@ -93,6 +93,8 @@ class Database:
             said = " ".join(str(cause).split())
             hint = "Check that it is a database, that it runs, and that this user may write to it."
             return PreflightFailed.of(f"the database does not answer: {said}.", where=str(self), hint=hint)
+        if isinstance(error, DataError):  # PostgreSQL's of a text with a null character
+            return SpecError.of(f"a value cannot be kept: {cause}.", hint="Send printable text.")
         return error
 
     def _busy(self) -> Busy:

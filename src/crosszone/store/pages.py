@@ -18,6 +18,8 @@ Noun = TypeVar("Noun")
 
 MOST_ROWS = 1000
 """Of one page."""
+MOST_NUMBER = 2.0**63
+"""What a column can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +101,10 @@ def _read_cursor(cursor: str, by: Order) -> tuple[Any, str]:
         name, value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, TypeError):
         name, value, key = None, None, None
-    is_comparable = value is None or isinstance(value, bool | int | float) != _is_text(by)
-    is_known = isinstance(value, str | bool | int | float | None) and is_comparable
-    if name != by.name or not isinstance(key, str) or not is_known or "\x00" in f"{value}{key}":
+    is_number = isinstance(value, bool | int | float) and abs(value) < MOST_NUMBER
+    is_known = value is None or (isinstance(value, str) if _is_text(by) else is_number)
+    is_known = is_known and "\x00" not in f"{value}{key}"
+    if name != by.name or not isinstance(key, str) or not is_known:
         hint = "Leave it out, or follow the link to the next page."
         raise SpecError.of("the cursor is of no page of this list.", where="cursor", hint=hint)
     return value, key

@@ -1,0 +1,200 @@
+"""What the routes of what is kept say of themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crosszone.server.routes import IDEMPOTENCY_KEY, LAST_EVENT, Told
+from crosszone.server.schemas import reference
+from crosszone.server.sse import MEDIA_TYPE as EVENTS
+from crosszone.server.work import GZIP, JSON
+
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The ETag that the change is of: another one is refused with 412.",
+    "schema": {"type": "string", "maxLength": 100},
+}
+_READ, _CHANGE = (404,), (400, 404, 408, 409, 412, 413, 415, 422)
+_TEXT, _WHOLE = {"type": "string"}, {"type": "integer"}
+_TEXTS = {"type": "array", "items": _TEXT, "maxItems": 10_000}
+_ENTRY = {
+    "type": "object",
+    "description": "Keys as an inventory has them; quantities are text with their unit.",
+    "examples": [{"name": "pytorch-dev-env", "zone": "beijing-a", "gpu": "8x A100", "memory": "512 GB"}],
+}
+_IDS = {"type": "object", "required": ["ids"], "properties": {"ids": _TEXTS}}
+_IMPORT = {
+    "type": "object",
+    "required": ["format"],
+    "properties": {
+        "format": {"type": "string", "enum": ["yaml", "csv", "hostfile", "slurm"]},
+        "text": {"type": "string", "description": "Of the file. Without it Slurm is asked on the server's machine."},
+        "defaults": {"type": "object", "description": "Keys that entries take where they do not have them."},
+        "try": {"type": "boolean", "description": "Say what it would do, and do nothing."},
+    },
+    "examples": [{"format": "csv", "text": "name,zone,gpu\na,east,8x A100\n"}],
+}
+_LINK = {
+    "type": "object",
+    "required": ["from", "to", "path"],
+    "properties": {
+        "from": _TEXT,
+        "to": _TEXT,
+        "path": {"type": "object", "description": "As a job file has a link, without its zones."},
+        "both": {"type": "boolean", "description": "Whether the way back is the same; true where absent."},
+    },
+    "examples": [{"from": "east", "to": "west", "path": {"bandwidth": "10 Gbit/s", "rtt": "30 ms"}}],
+}
+TASK_EXAMPLE: dict[str, Any] = {
+    "taskName": "llama-finetuning",
+    "datasetId": "dataset-001",
+    "datasetVersionId": "version-001",
+    "modelId": "llama-3-8b",
+    "launchMode": "existing",
+    "distributedConfig": {
+        "enabled": True,
+        "nodeIds": ["env-001", "env-003"],
+        "masterNode": "env-001",
+        "framework": "pytorch-fsdp",
+        "strategy": {"dataParallel": 16, "pipelineParallel": 1, "tensorParallel": 1, "zeroStage": 3},
+    },
+    "workload": {"sequence_length": 4096, "global_batch_size": 64},
+}
+_TASK = {
+    "type": "object",
+    "required": ["taskName", "datasetId", "datasetVersionId"],
+    "properties": {
+        **dict.fromkeys(("taskName", "datasetId", "datasetVersionId", "modelId", "budget"), _TEXT),
+        "launchMode": {"type": "string", "enum": ["existing", "new", "export", "simulate"]},
+        "distributedConfig": {"type": "object"},
+        "workload": {"type": "object", "description": "As a job file has it."},
+        "priority": _WHOLE,
+    },
+    "examples": [TASK_EXAMPLE],
+}
+_ASSET = {"type": "object", "examples": [{"name": "Wikipedia", "size": "20 GB", "zone": "beijing-a"}]}
+_LISTED = "A page; the header Link has the next one."
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {JSON: reference(name)}
+
+
+STATE_ROUTES = {
+    "environment_list": Told(
+        summary="Environments, and what all of them have together",
+        description=f"{_LISTED} Totals are of all pages, read at the same moment.",
+        contents=_json("EnvironmentPage"),
+        errors=(422,),
+    ),
+    "environment_add": Told(
+        summary="Add an environment",
+        contents=_json("Environment"),
+        errors=_CHANGE,
+        status=201,
+        body=_ENTRY,
+    ),
+    "environment": Told(summary="One environment", contents=_json("Environment"), errors=_READ),
+    "environment_change": Told(
+        summary="Change keys of an environment",
+        description="Null takes a value away.",
+        contents=_json("Environment"),
+        errors=_CHANGE,
+        parameters=(IF_MATCH,),
+        body=_ENTRY,
+    ),
+    "environment_remove": Told(
+        summary="Forget an environment",
+        contents={},
+        errors=(404, 409, 412, 422),
+        parameters=(IF_MATCH,),
+        status=204,
+    ),
+    "environment_import": Told(
+        summary="Add or change all environments that a file tells of",
+        description="All of it, or nothing where anything is wrong.",
+        contents=_json("Imported"),
+        errors=_CHANGE,
+        body=_IMPORT,
+    ),
+    "environment_probe": Told(
+        summary="Look at environments over ssh, and at the paths between their zones",
+        contents=_json("Imported"),
+        errors=_CHANGE,
+        body=_IDS,
+    ),
+    "environment_cluster": Told(
+        summary="The cluster of a job file that chosen environments are",
+        contents=_json("ChosenCluster"),
+        errors=_CHANGE,
+        body={**_IDS, "properties": {"ids": _TEXTS, "main_node": _TEXT}},
+    ),
+    "zone_links": Told(
+        summary="What is known of the paths between zones", contents={JSON: {"type": "object"}}, errors=()
+    ),
+    "zone_link_set": Told(
+        summary="Tell what a path between two zones can do", contents={}, errors=_CHANGE, status=204, body=_LINK
+    ),
+    "assets": Told(
+        summary="Data sets or models that tasks can name", contents={JSON: {"type": "object"}}, errors=(422,)
+    ),
+    "asset_set": Told(
+        summary="Tell what a version of a data set, or a model, is",
+        contents={JSON: {"type": "object"}},
+        errors=_CHANGE,
+        body=_ASSET,
+    ),
+    "task_create": Told(
+        summary="Create a training task",
+        description="Everything that is wrong is told at once, each error in English (`message`) and Chinese "
+        "(`message_zh`). `status` in the answer is `initializing` until it runs; `state` says more.",
+        contents=_json("TaskEnvelope"),
+        errors=_CHANGE,
+        parameters=(IDEMPOTENCY_KEY,),
+        status=201,
+        body=_TASK,
+    ),
+    "task_list": Told(summary="Training tasks", description=_LISTED, contents=_json("TaskPage"), errors=(422,)),
+    "task": Told(summary="One training task", contents=_json("Task"), errors=_READ),
+    "task_attempts": Told(
+        summary="Every try of a task, with its zones, nodes and ranks",
+        contents={JSON: {"type": "object"}},
+        errors=_READ,
+    ),
+    "task_transitions": Told(
+        summary="Every step in the life of a task, with its cause", contents={JSON: {"type": "object"}}, errors=_READ
+    ),
+    "task_events": Told(
+        summary="What happens to a task, as it happens",
+        description="Server-sent events; the stream ends with the task, and then answers 204.",
+        contents={EVENTS: _TEXT},
+        errors=(404, 422),
+        others={204: "It is over, and the client has all of its events."},
+        parameters=(LAST_EVENT,),
+    ),
+    "task_stop": Told(
+        summary="Ask a task to stop",
+        description="One that nothing runs of is stopped at once. Asking again changes nothing.",
+        contents=_json("Task"),
+        errors=(404, 409, 412, 422),
+        parameters=(IF_MATCH,),
+        status=202,
+    ),
+    "events": Told(
+        summary="What happens to all tasks, as it happens",
+        contents={EVENTS: _TEXT},
+        errors=(422,),
+        parameters=(LAST_EVENT,),
+    ),
+    "deployment_list": Told(
+        summary="Rendered bundles", description=_LISTED, contents=_json("DeploymentPage"), errors=(422,)
+    ),
+    "deployment": Told(summary="One rendered bundle", contents={JSON: {"type": "object"}}, errors=_READ),
+    "deployment_archive": Told(
+        summary="The files of a bundle", contents={GZIP: {"type": "string", "contentMediaType": GZIP}}, errors=_READ
+    ),
+    "deployment_remove": Told(
+        summary="Forget a bundle that no task refers to", contents={}, errors=(404, 409), status=204
+    ),
+}

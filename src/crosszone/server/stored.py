@@ -1,0 +1,125 @@
+"""The store, asked from the event loop: its work is done in threads, its errors are problems, its changes are noted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from crosszone import service
+from crosszone.core.codec import to_json
+from crosszone.errors import CrossZoneError
+from crosszone.server.body import JSON
+from crosszone.server.problems import INVALID, Refused, refused
+from crosszone.server.sse import Event
+
+if TYPE_CHECKING:
+    from crosszone.service.stored import StoredEvents
+    from crosszone.service.tasks import Store
+
+Found = TypeVar("Found")
+
+LOCAL = "local"
+"""Who asks without a token: anybody on this machine."""
+POLL_SECONDS = 0.5
+"""Between two looks for events: others than this process write them too."""
+NUM_DIGEST_CHARACTERS = 12
+_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+
+
+class Stored:
+    """One store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def ask(self, function: Callable[..., Found], *arguments: Any, body: Any = None, **more: Any) -> Found:
+        """What `function` gives of the store. Refused; `body` is the request that pointers lead into."""
+        try:
+            return await run_in_threadpool(function, self.store, *arguments, **more)
+        except CrossZoneError as error:
+            raise refused(error, body) from None
+
+    async def note(self, request: Request, action: str, target: str, status: int) -> None:
+        """Write down who asked for a change that was made."""
+        await self.ask(
+            service.note_request,
+            actor=actor(request),
+            action=action,
+            target=target,
+            status=status,
+            request_id=request.state.request_id,
+        )
+
+
+class StoredLog:
+    """What happens to a task, or to all: the `EventLog` of the store."""
+
+    def __init__(self, stored: Stored, task_id: str | None) -> None:
+        self.stored = stored
+        self.task_id = task_id
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.task_id is not None and self._look(0).is_ended
+
+    def after(self, number: int) -> Sequence[Event]:
+        """Events after the one with this number, the oldest first."""
+        return [Event(number=each, kind=kind, data=data) for each, kind, data in self._look(number).events]
+
+    async def changed(self, number: int) -> None:
+        """Return once there is an event after this one, or none will come."""
+        while True:
+            found = await self.stored.ask(service.stored_events, number, task_id=self.task_id)
+            if found.events or found.is_ended:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _look(self, number: int) -> StoredEvents:
+        return service.stored_events(self.stored.store, number, task_id=self.task_id)
+
+
+def actor(request: Request) -> str:
+    """Who asks: the beginning of the digest of their token, which tells tokens apart and gives none away."""
+    _, _, token = request.headers.get("authorization", "").partition(" ")
+    if not token.strip():
+        return LOCAL
+    digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
+    return f"token-{digest[:NUM_DIGEST_CHARACTERS]}"
+
+
+def expected_version(request: Request) -> int | None:
+    """The version that `If-Match` names; None where any will do. Refused where it names none of ours."""
+    written = request.headers.get("if-match", "").strip()
+    if written in ("", "*"):
+        return None
+    found = _TAG.fullmatch(written)
+    if found is None:
+        raise Refused.of(INVALID, f"{written[:60]} is no ETag of this server.", where="If-Match", hint="Leave it out.")
+    return int(found[1])
+
+
+def noun_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A noun as JSON; one that has a version says it as its ETag."""
+    version = getattr(value, "version", None)
+    tag = {} if version is None else {"ETag": f'"{version}"'}
+    content = json.dumps(to_json(value), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return Response(content, status, {**tag, **(headers or {})}, JSON)
+
+
+def page_response(request: Request, page: Any) -> Response:
+    """A page as JSON, with a link to the next one that asks for the same otherwise."""
+    headers = {}
+    if page.cursor is not None:
+        pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
+        query = urlencode([*pairs, ("cursor", page.cursor)])
+        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+    return noun_response(page, headers=headers)

@@ -1,0 +1,113 @@
+"""Routes of training tasks: created as the form has always sent them, listed, followed, stopped."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request, Response
+
+from crosszone import service
+from crosszone.core.task import TaskFilter
+from crosszone.errors import CrossZoneError
+from crosszone.server.body import JSON, object_request
+from crosszone.server.openapi import API_PATH, operation
+from crosszone.server.pool import Pool
+from crosszone.server.problems import INVALID, Refused, refused
+from crosszone.server.sse import event_response
+from crosszone.server.stored import Stored, StoredLog, actor, expected_version, noun_response, page_response
+
+PATH = f"{API_PATH}/training-tasks"
+MOST_KEY_CHARACTERS = 200
+Words = Annotated[list[str], Query(max_length=100)]
+Text = Annotated[str, Query(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(max_length=2000)]
+
+
+def add_task_routes(app: FastAPI, stored: Stored, pool: Pool) -> None:
+    """Add what answers for tasks; `pool` works out what a request for one comes to."""
+    _add_create(app, stored, pool)
+    _add_list(app, stored)
+    _add_one(app, stored)
+    _add_events(app, stored)
+
+
+def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
+    async def create(request: Request) -> Response:
+        key = _key(request)
+        value = await object_request(request)
+        who = actor(request)
+        created = await stored.ask(service.answered_before, value, actor=who, key=key, body=value)
+        if created is None:
+            facts = await stored.ask(service.task_facts, value, body=value)
+            try:
+                done = await pool.answer("examine", {"value": value, "facts": facts})
+            except CrossZoneError as error:
+                raise refused(error, value) from None
+            examined = pickle.loads(done.content)
+            created = await stored.ask(service.keep_task, value, examined, actor=who, key=key, body=value)
+            await stored.note(request, "task_create", created.headers["Location"].rpartition("/")[2], created.status)
+        return Response(created.body, created.status, created.headers, JSON)
+
+    app.add_api_route(PATH, create, methods=["POST"], **operation("task_create"))
+
+
+def _add_list(app: FastAPI, stored: Stored) -> None:
+    async def listed(
+        request: Request,
+        state: Words = [],  # noqa: B006 - FastAPI copies it
+        launch_mode: Words = [],  # noqa: B006
+        text: Text = "",
+        sort: Text = "-created",
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response:
+        wanted = TaskFilter(states=tuple(state), launch_modes=tuple(launch_mode), text=text)
+        page = await stored.ask(service.training_tasks, wanted, sort=sort, limit=limit, cursor=cursor)
+        return page_response(request, page)
+
+    app.add_api_route(PATH, listed, methods=["GET"], **operation("task_list"))
+
+
+def _add_one(app: FastAPI, stored: Stored) -> None:
+    async def one(task_id: str) -> Response:
+        return noun_response(await stored.ask(service.training_task, task_id))
+
+    async def attempts(task_id: str) -> Response:
+        return noun_response({"schema_version": 1, "attempts": await stored.ask(service.task_attempts, task_id)})
+
+    async def transitions(task_id: str) -> Response:
+        return noun_response({"schema_version": 1, "transitions": await stored.ask(service.task_history, task_id)})
+
+    async def stop(request: Request, task_id: str) -> Response:
+        expected = expected_version(request)
+        found = await stored.ask(service.ask_task_to_stop, task_id, actor=actor(request), expected_version=expected)
+        await stored.note(request, "task_stop", task_id, 202)
+        return noun_response(found, status=202)
+
+    path = f"{PATH}/{{task_id}}"
+    app.add_api_route(path, one, methods=["GET"], **operation("task"))
+    app.add_api_route(f"{path}/attempts", attempts, methods=["GET"], **operation("task_attempts"))
+    app.add_api_route(f"{path}/transitions", transitions, methods=["GET"], **operation("task_transitions"))
+    app.add_api_route(f"{path}/stop", stop, methods=["POST"], **operation("task_stop"))
+
+
+def _add_events(app: FastAPI, stored: Stored) -> None:
+    async def of_one(request: Request, task_id: str) -> Response:
+        await stored.ask(service.training_task, task_id)
+        return event_response(request, StoredLog(stored, task_id))
+
+    async def of_all(request: Request) -> Response:
+        return event_response(request, StoredLog(stored, None))
+
+    app.add_api_route(f"{PATH}/{{task_id}}/events", of_one, methods=["GET"], **operation("task_events"))
+    app.add_api_route(f"{API_PATH}/events", of_all, methods=["GET"], **operation("events"))
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= MOST_KEY_CHARACTERS and key.isprintable()):
+        message = f"it has {len(key)} characters; 1 to {MOST_KEY_CHARACTERS} printable ones are taken."
+        raise Refused.of(INVALID, message, where="Idempotency-Key", hint="Take a UUID.")
+    return key
