@@ -99,7 +99,8 @@ def bundle(
     entry = None
     if has_entry or "entry" in texts:
         entry = folder / (re.sub(r"[/\0]", "_", texts.get("entry", "mine"))[:80] or "mine")
-        entry.write_text("print('mine')\n")
+        if not entry.is_dir():  # as "." is, which is refused
+            entry.write_text("print('mine')\n")
     node = {"count": 1, "gpu": "a100-sxm4-80gb", "network": "100 Gbit/s"}
     given = {"addresses": [at["address"]], "interface": at["interface"], "image": at["image"]}
     zone = {"name": at["zone"], "region": at["region"], "scheduler": at["scheduler"]}
