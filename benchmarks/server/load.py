@@ -4,10 +4,11 @@
     python benchmarks/server/load.py --seconds 20 --users 10      # less of it
     python benchmarks/server/load.py --write                      # also rewrites benchmarks/server/load.txt
 
-Everybody asks once a second, whether or not the last answer has come, by turns `predict` and `whatif` of a job of their
-own, with a value that was never asked before: no answer is remembered. Each begins with one of each, which is counted
-apart: it finds the plan that later what-ifs keep. Jobs are the examples; for `predict` those that write their plan,
-because one that leaves it out is a search. The people are one process on the same machine, which takes some of it.
+Everybody asks once a second, whether or not the last answer has come, by turns `predict` and `whatif` of a job of
+their own, with a length of sequences that was never asked before: no answer is remembered. Each begins with one of
+each, which is counted apart: it finds the plan that later what-ifs keep. Jobs are the examples; for `predict` those
+that write their plan, because one that leaves it out is a search. The people are one process on the same machine, which
+takes some of it.
 """
 
 import argparse
@@ -25,6 +26,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -40,6 +44,8 @@ class Waits:
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    """Of the server with its workers, while they asked."""
 
     def add(self, verb: str, seconds: float, status: int, body: bytes) -> None:
         self.seconds.setdefault(verb, []).append(seconds)
@@ -50,20 +56,27 @@ class Waits:
 class User:
     """One person with a connection of their own for each request that is open."""
 
-    def __init__(self, number: int, port: int, jobs: dict[str, str]) -> None:
+    def __init__(self, number: int, port: int, jobs: dict[str, Any]) -> None:
         self.number = number
         self.port = port
-        planned = {name: text for name, text in jobs.items() if name not in SEARCHED}
+        planned = {name: job for name, job in jobs.items() if name not in SEARCHED}
         self.whatif_job = list(jobs.values())[number % len(jobs)]
         self.predict_job = list(planned.values())[number % len(planned)]
         self.idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     def question(self, turn: int) -> tuple[str, dict[str, object]]:
         """A verb and a request that nobody sent before."""
-        if turn % 2:
-            return "predict", {"job": f"{self.predict_job}\n# {self.number} {turn}\n"}
         length = 1024 + 8 * turn
-        return "whatif", {"job": f"{self.whatif_job}\n# {self.number}\n", "set": [f"workload.sequence_length={length}"]}
+        if turn % 2:
+            workload = {
+                **self.predict_job["workload"],
+                "sequence_length": length,
+                "train_tokens": f"{self.number + 1}B",
+            }
+            return "predict", {"job": {**self.predict_job, "workload": workload}}
+        workload = {**self.whatif_job["workload"], "train_tokens": f"{self.number + 1}B"}
+        job = {**self.whatif_job, "workload": workload}
+        return "whatif", {"job": job, "set": [f"workload.sequence_length={length}"]}
 
     async def ask(self, turn: int, waits: Waits, prefix: str = "") -> None:
         verb, request = self.question(turn)
@@ -95,15 +108,25 @@ class User:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
 
-async def load(port: int, *, num_users: int, seconds: float, jobs: dict[str, str]) -> Waits:
+async def load(port: int, server_pid: int, *, num_users: int, seconds: float, jobs: dict[str, Any]) -> Waits:
     """What `num_users` people wait who ask once a second for so long."""
     waits = Waits()
     users = [User(number, port, jobs) for number in range(num_users)]
     for user in users:  # one after the other: this is not what is measured
         for turn in (0, 1):
             await user.ask(turn, waits, "first ")
+    before_seconds = cpu_seconds(server_pid)
     await asyncio.gather(*(_ask_every_second(user, waits, seconds) for user in users))
+    waits.cpu_seconds = cpu_seconds(server_pid) - before_seconds
     return waits
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and its children have computed so far (proc(5), stat, fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+    ticks = int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(child)) for child in children)
 
 
 async def _ask_every_second(user: User, waits: Waits, seconds: float) -> None:
@@ -115,9 +138,14 @@ async def _ask_every_second(user: User, waits: Waits, seconds: float) -> None:
     await asyncio.gather(*asked)
 
 
-def example_jobs() -> dict[str, str]:
+def example_jobs() -> dict[str, Any]:
     """The examples, by name."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*.yaml"))}
+    found = {}
+    for path in sorted((ROOT / "examples").glob("*.yaml")):
+        job = yaml.safe_load(path.read_text(encoding="utf-8"))
+        job["workload"].pop("epochs", None)  # train_tokens take its place
+        found[path.stem] = job
+    return found
 
 
 @contextlib.contextmanager
@@ -171,7 +199,14 @@ def report(waits: Waits, arguments: argparse.Namespace, load_before: float) -> s
         cuts = statistics.quantiles(found, n=100)
         shown = "".join(f"{1000.0 * each:6.0f} ms" for each in (cuts[49], cuts[89], cuts[98], max(found)))
         lines.append(f"{kind:16}{len(found):9}{shown}")
-    lines += ["", f"errors: {len(waits.errors)}", *waits.errors[:5]]
+    num_answers = len(kinds["all"]) - len(waits.errors)
+    lines += [
+        "",
+        f"the server computed {1000.0 * waits.cpu_seconds / max(num_answers, 1):.1f} ms for an answer: "
+        f"{waits.cpu_seconds / max(num_answers, 1) * arguments.users:.2f} cores for {arguments.users} a second",
+        f"errors: {len(waits.errors)}",
+        *waits.errors[:5],
+    ]
     is_kept = statistics.quantiles(kinds["all"], n=100)[98] < TARGET_SECONDS and not waits.errors
     lines.append(f"99 of 100 within {1000.0 * TARGET_SECONDS:.0f} ms, no error: {'yes' if is_kept else 'no'}")
     return "\n".join(lines) + "\n"
@@ -185,8 +220,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     load_before = os.getloadavg()[0]
-    with server() as (port, _):
-        waits = asyncio.run(load(port, num_users=arguments.users, seconds=arguments.seconds, jobs=example_jobs()))
+    with server() as (port, process):
+        asked = load(port, process.pid, num_users=arguments.users, seconds=arguments.seconds, jobs=example_jobs())
+        waits = asyncio.run(asked)
     text = f"$ python benchmarks/server/load.py {' '.join(sys.argv[1:])}\n\n{report(waits, arguments, load_before)}"
     print(text, end="")
     if arguments.write:

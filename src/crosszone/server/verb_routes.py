@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,8 +16,10 @@ from crosszone.server.pools import Pools
 from crosszone.server.problems import Refused
 from crosszone.server.responses import done_response
 from crosszone.server.verbs import VERBS, Verb
-from crosszone.server.work import GZIP
+from crosszone.server.work import GZIP, Done
 
+CLIENT_GONE = 499
+"""What the log says of a request that nobody waits for, as nginx does; it is sent to nobody."""
 MISSING = "缺少必要的部署参数"
 """What CrossZoneLLM says, which its clients show."""
 
@@ -70,4 +73,25 @@ async def _answer(
     key = idempotency_key(request)
     if verb.is_long and prefers_async(request):
         return accepted(operations.begin(verb, asked, idempotency_key=key))
-    return done_response(await workers.answer(verb, asked))
+    done = await _while_there(request, workers.answer(verb, asked))
+    return Response(status_code=CLIENT_GONE) if done is None else done_response(done)
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, Done]) -> Done | None:
+    """What comes of `work`; None where the client goes away meanwhile, as when a slider has moved on.
+
+    What has begun is not ended, because a new worker would cost more than that.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Return when the client has gone. Its body has been read: nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
