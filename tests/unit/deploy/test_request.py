@@ -65,7 +65,8 @@ def test_what_no_plan_can_mend_is_told_at_once(refused) -> None:
     [
         {"plan": {"idle_gpus": [{"zone": "zone1", "node_group": 0, "num_gpus": 1}]}},
         {"plan": {"replicas": [{"zones": ["zone0"], "num_replicas": 2}]}},
-        {"constraints": {"exclude_zones": ["zone1"]}, "plan": {}},
+        {"constraints": {"exclude_zones": ["zone1"]}, "plan": {"dp": 2}},
+        {"plan": {}},
     ],
 )
 def test_what_may_be_one_machines_work_is_left_to_the_plan(job, change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crosszone.core.bundle import HOROVODRUN, TORCHRUN, DeployRequest, Launch
-from crosszone.core.problem import Problem
+from crosszone.core.problem import PlanRequest, Problem
 from crosszone.deploy.horovodrun import horovodrun
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
 from crosszone.errors import Finding
@@ -29,13 +29,16 @@ STEPS = {
 
 
 def unfit(problem: Problem, request: DeployRequest) -> Iterator[Finding]:
-    """Several machines: a search is over all GPUs that the job file does not leave out."""
-    request_of_plan = problem.plan
-    if request.device == "cpu" or request_of_plan.stages or request_of_plan.replicas:
+    """Several machines, where a plan is fixed in part: then all GPUs work that the job file does not leave out.
+
+    A search may find that one machine is fastest, and a plan written out may take no more.
+    """
+    fixed = problem.plan
+    if request.device == "cpu" or fixed == PlanRequest() or fixed.stages or fixed.replicas:
         return
     zones = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
     groups = [group for zone in zones for group in zone.node_groups]
-    num_idle = sum(idle.num_gpus for idle in request_of_plan.idle_gpus or ())
+    num_idle = sum(idle.num_gpus for idle in fixed.idle_gpus or ())
     num_gpus = sum(group.num_gpus for group in groups) - num_idle
     if num_gpus > max((group.gpus_per_node for group in groups), default=0):
         yield _several_nodes(f"the job file has {num_gpus} on {sum(group.num_nodes for group in groups)} nodes")
