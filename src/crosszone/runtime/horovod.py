@@ -6,8 +6,6 @@ of `backward_passes_per_step` passes, and `synchronize` waits for them, which cl
 
 from __future__ import annotations
 
-import importlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import torch
 from torch import nn
 
 from crosszone.core.train import TrainConfig
-from crosszone.errors import PreflightFailed
+from crosszone.runtime.horovod_ranks import horovod_torch
 from crosszone.runtime.model import initialise
 from crosszone.runtime.native import NativeEngine
 from crosszone.runtime.world import World
@@ -26,7 +24,7 @@ class HorovodEngine(NativeEngine):
 
     def __init__(self, config: TrainConfig, world: World, *, folder: Path) -> None:
         super().__init__(config, world, folder=folder)
-        horovod = _horovod()
+        horovod = horovod_torch()
         is_narrow = config.dtypes.gradient_reduction == "fp16"
         self.optimizer = horovod.DistributedOptimizer(
             self.optimizer,
@@ -61,31 +59,3 @@ class HorovodEngine(NativeEngine):
     def _replicated(self) -> nn.Module:
         initialise(self.model, seed=self.config.seed, device=self.world.device)
         return self.model
-
-
-def take_ranks() -> None:
-    """Meet by Horovod, and name this process as torchrun would, so that torch's groups have the same ranks.
-
-    Horovod moves gradients alone. Checkpoints, losses and comparisons of replicas go through torch, which meets at
-    MASTER_ADDR and MASTER_PORT, and talks over the device that horovodrun found (HOROVOD_GLOO_IFACE).
-    """
-    horovod = _horovod()
-    horovod.init()
-    names = {"RANK": horovod.rank(), "WORLD_SIZE": horovod.size(), "LOCAL_RANK": horovod.local_rank()}
-    if "MASTER_ADDR" in os.environ:
-        for name, value in names.items():
-            os.environ.setdefault(name, str(value))
-    if "HOROVOD_GLOO_IFACE" in os.environ:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", os.environ["HOROVOD_GLOO_IFACE"])
-
-
-def _horovod() -> Any:
-    try:
-        return importlib.import_module("horovod.torch")
-    except ImportError as error:
-        raise PreflightFailed.of(
-            f"framework horovod is not installed here: {error}.",
-            where="framework",
-            hint="Run the bundle's scripts/setup_horovod.sh on every node, or take ddp, which does the same.",
-            code="no_horovod",
-        ) from None

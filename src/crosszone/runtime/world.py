@@ -68,7 +68,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     Errors: SpecError where more or fewer ranks run than the configuration says; PreflightFailed without a GPU.
     """
     if config.framework == "horovod":
-        from crosszone.runtime.horovod import take_ranks
+        from crosszone.runtime.horovod_ranks import take_ranks
 
         take_ranks()
     num_ranks = int(os.environ.get("WORLD_SIZE", "1"))

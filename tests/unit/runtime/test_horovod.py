@@ -20,7 +20,7 @@ from crosszone.core.workload import standard_dtypes
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from crosszone.runtime.horovod import take_ranks  # noqa: E402 - needs torch
+from crosszone.runtime.horovod_ranks import take_ranks  # noqa: E402 - needs torch
 from crosszone.runtime.train import main  # noqa: E402 - needs torch
 
 CONFIG = TrainConfig(
