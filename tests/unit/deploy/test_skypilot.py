@@ -21,7 +21,7 @@ SKY = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
 case "$1 $2" in
     "launch "*) if [ -e "$ANSWERS/full" ] && [[ "$*" == *-p1* ]]; then exit 1; fi ;;
-    "logs --status") exit "$(cat "$ANSWERS/status" 2>/dev/null || echo 0)" ;;
+    "logs --status") eval "exit $(cat "$ANSWERS/status" 2>/dev/null || echo 0)" ;;
     "logs --no-follow") echo "CUDA out of memory" ;;
     "logs "*) echo "(head, rank=0, pid=71) crosszone-address: 10.128.0.7" ;;
     "down "*) if [ -e "$ANSWERS/stuck" ]; then exit 1; fi ;;
@@ -258,10 +258,21 @@ def test_a_region_without_nodes_gives_all_back(rented, written, sky) -> None:
 
 def test_a_failed_rank_ends_all_and_says_why(rented, written, sky) -> None:
     (sky / "status").write_text("100")
-    done = run(written(rented, "ddp", "skypilot") / "run_training.sh", "--follow")
+    done = run(written(rented, "ddp", "skypilot") / "run_training.sh", "--yes")
     assert done.returncode == 1
     assert "CUDA out of memory" in done.stderr
     assert [line.split()[0] for line in (sky / "calls").read_text().splitlines()].count("cancel") == 2
+
+
+def test_nodes_given_back_are_followed_no_longer(rented, written, sky) -> None:
+    folder = written(rented, "ddp", "skypilot")
+    (folder / "logs").mkdir(exist_ok=True)
+    (folder / "logs/job-id").touch()
+    (sky / "status").write_text(f"$(rm -f {folder}/logs/job-id; echo 1)")
+    done = run(folder / "run_training.sh", "--follow")
+    assert done.returncode == 1
+    assert "cannot see" in done.stderr
+    assert "nothing is rented from here" in done.stderr
 
 
 def test_nodes_that_cannot_be_given_back_are_told(rented, written, sky) -> None:
