@@ -25,6 +25,7 @@ from crosszone.cli.stop import stop
 from crosszone.cli.sweep import sweep
 from crosszone.cli.validate import validate
 from crosszone.cli.whatif import whatif
+from crosszone.cli.worker import worker
 
 app = typer.Typer(
     add_completion=False,
@@ -51,6 +52,7 @@ for verb in (
     calibrate,
     catalog,
     serve,
+    worker,
     backup,
     restore,
 ):

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from crosszone.control.claim import claim
 from crosszone.control.drive import step
 from crosszone.control.session import Place, Session
 from crosszone.errors import CrossZoneError, Stale
-from crosszone.store import leases
+from crosszone.store import journal, leases
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ AGAIN_SECONDS = 5.0
 """After a step that failed for a reason of ours, or of the database's."""
 MOST_WAIT_SECONDS = 5.0
 """Between two steps of a task. Chosen: who asks a task to stop need not wait for long."""
+STEP_FAILED = "step_failed"
+"""Kind of the event that tells of a mistake of ours, or of a disk that is full: the step is taken again."""
 MOST_TASKS = 32
 """That one worker drives at once."""
 
@@ -38,6 +41,8 @@ class _Held:
     next_seconds: float
     """When its next step may be taken."""
     stepping: Future[float | None] | None = None
+    problem: str = ""
+    """Of ours, that its newest step failed with."""
 
 
 class Worker:
@@ -60,6 +65,7 @@ class Worker:
                 self._is_ending.wait(TURN_SECONDS)
         finally:
             self._threads.shutdown(wait=True)
+            self._collect()
             self._give_back()
 
     def end(self) -> None:
@@ -88,13 +94,23 @@ class Worker:
                     logger.warning("%s is another worker's by now: %s", task_id, error)
                     del self._held[task_id]
                 continue
-            except Exception:
+            except Exception as error:
                 logger.exception("a step of %s failed", task_id)
+                self._tell(held, f"{type(error).__name__}: {error}")
                 wait_seconds = AGAIN_SECONDS
             if wait_seconds is None:
                 del self._held[task_id]
             else:
                 held.next_seconds = self.place.clock() + min(wait_seconds, MOST_WAIT_SECONDS)
+
+    def _tell(self, held: _Held, problem: str) -> None:
+        """An event for who follows the task, once for each thing that keeps it from going on."""
+        if problem == held.problem:
+            return
+        held.problem = problem
+        with suppress(CrossZoneError), held.session.writing() as connection:
+            body = {"problem": problem, "worker": self.place.name}
+            journal.tell(connection, STEP_FAILED, held.session.task_id, body, now_seconds=self.place.clock())
 
     def _renew(self) -> None:
         """A lease that is another's is let go; its step, should one be in progress, cannot write any more."""

@@ -46,6 +46,8 @@ class TaskRequest:
     constraints: dict[str, Any] | None = None
     priority: int = 0
     budget_dollars: float | None = None
+    deployment: dict[str, Any]
+    """Options of `crosszone deploy`: backend, device, steps, data, checkpoints; what is not said is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

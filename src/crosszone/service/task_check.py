@@ -18,7 +18,7 @@ from crosszone.core.task_request import (
     TaskFacts,
     TaskRequest,
 )
-from crosszone.errors import Finding, SpecError, UnknownName
+from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
 from crosszone.service.task_job import STRATEGY, job_file, num_replicas, predicted_job
 
 ASSUMED_LINK = {"bandwidth": "1 Gbit/s", "rtt": "50 ms"}
@@ -43,7 +43,11 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
         raise SpecError(*findings)
     ordered, cluster, missing = _cluster(request, facts)
     num_gpus = _num_gpus(cluster)
-    findings = [*_size_findings(request, cluster, num_gpus), *_batch_findings(request, num_gpus)]
+    findings = [
+        *_size_findings(request, cluster, num_gpus),
+        *_batch_findings(request, num_gpus),
+        *_backend_findings(request),
+    ]
     if findings:
         raise SpecError(*findings)
     warnings = [*_node_warnings(request, ordered), *_link_warnings(missing)]
@@ -87,6 +91,17 @@ def _environment_findings(request: TaskRequest, known: Sequence[Environment]) ->
             hint = "Take another, or change it where that is not so any more."
             findings.append(bilingual("unavailable", where, english, chinese, hint))
     return findings
+
+
+def _backend_findings(request: TaskRequest) -> list[Finding]:
+    from crosszone.deploy.backends import backend_names
+    from crosszone.spec.task_request import bilingual
+
+    name = request.deployment.get("backend")
+    if name is None or name in backend_names():
+        return []
+    english, hint = f"there is no backend {name}.", nearest_hint(name, backend_names())
+    return [bilingual("unknown_name", "deployment.backend", english, f"未知的启动后端：{name}", hint)]
 
 
 def _why_not(each: Environment) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crosszone import units
+from crosszone.core.bundle import DEVICES, NO_CHECKPOINTS
 from crosszone.core.task import EXISTING, LAUNCH_MODES
 from crosszone.core.task_request import BilingualFinding, TaskRequest
 from crosszone.errors import Finding, SpecError, nearest, nearest_hint
@@ -13,14 +14,16 @@ from crosszone.errors import Finding, SpecError, nearest, nearest_hint
 MOST_NODES = 4096
 MOST_CHARACTERS = 200
 MOST_PRIORITY = 100
-CONFIG, STRATEGY = "distributedConfig", "distributedConfig.strategy"
+CONFIG, STRATEGY, DEPLOYMENT = "distributedConfig", "distributedConfig.strategy", "deployment"
 TOP_KEYS = (
     *("taskName", "datasetId", "datasetVersionId", "modelId", "model", "launchMode", CONFIG),
-    *("workload", "objective", "constraints", "priority", "budget"),
+    *("workload", "objective", "constraints", "priority", "budget", DEPLOYMENT),
 )
 CONFIG_KEYS = (
     *("enabled", "nodeIds", "masterNode", "framework", "strategy", "worldSize", "zones", "links", "defaultLink"),
 )
+DEPLOYMENT_KEYS = ("backend", "device", "steps", "data", "checkpoints")
+"""As options of `crosszone deploy`."""
 DEGREES = {
     "dataParallel": "dp",
     "pipelineParallel": "pp",
@@ -76,6 +79,7 @@ def read_task_request(value: Mapping[str, Any]) -> TaskRequest:
         **{key: _maybe_mapping(value, key, findings) for key in ("workload", "objective", "constraints")},
         "priority": _whole(value, "priority", "", findings, low=-MOST_PRIORITY, high=MOST_PRIORITY) or 0,
         "budget_dollars": _dollars(value, findings),
+        "deployment": _deployment(value, findings),
     }
     if findings:
         raise SpecError(*findings)
@@ -203,6 +207,29 @@ def _plan(strategy: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
     if stage is not None:
         plan["shard"] = ZERO_STAGES[stage]
     return plan
+
+
+def _deployment(value: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+    """How it is to be started, where somebody says so."""
+    written = _mapping(value, DEPLOYMENT, DEPLOYMENT, findings)
+    findings += _unknown(written, DEPLOYMENT_KEYS, DEPLOYMENT)
+    read: dict[str, Any] = {
+        "backend": _text(written, "backend", DEPLOYMENT, findings),
+        "device": _text(written, "device", DEPLOYMENT, findings),
+        "steps": _whole(written, "steps", DEPLOYMENT, findings),
+        "data": _text(written, "data", DEPLOYMENT, findings),
+        "checkpoints": _text(written, "checkpoints", DEPLOYMENT, findings),
+    }
+    if read["device"] not in ("", *DEVICES):
+        english, hint = f"there is no device {read['device']}.", f"Write {' or '.join(DEVICES)}."
+        where = f"{DEPLOYMENT}.device"
+        findings.append(bilingual("unknown_name", where, english, f"未知的设备：{read['device']}", hint))
+    for key in ("data", "checkpoints"):
+        path = read[key]
+        if path and not path.startswith("/") and (key, path) != ("checkpoints", NO_CHECKPOINTS):
+            english = f"{path} is no absolute path on the nodes."
+            findings.append(bilingual("not_absolute", f"{DEPLOYMENT}.{key}", english, f"{key} 必须是节点上的绝对路径"))
+    return {key: each for key, each in read.items() if each}
 
 
 def _dollars(value: Mapping[str, Any], findings: Findings) -> float | None:

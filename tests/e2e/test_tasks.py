@@ -1,0 +1,187 @@
+"""A task over two local nodes: asked for, trained on CPUs, robbed of a rank and of its launcher, and finished."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from crosszone import service
+from crosszone.processes import kill_marked, marked
+from crosszone.service import inventory
+from crosszone.service.control import task_folder
+from crosszone.store import journal, records, reservations, telemetry
+from crosszone.store.opened import Store, open_store
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytestmark = pytest.mark.slow
+
+LIMIT_SECONDS = 300.0
+NUM_STEPS = 250
+MODEL = {
+    "num_layers": 2,
+    "hidden_size": 64,
+    "ffn_size": 128,
+    "num_heads": 4,
+    "num_kv_heads": 2,
+    "vocab_size": 512,
+}
+REQUEST = {
+    "taskName": "small",
+    "datasetId": "synthetic",
+    "datasetVersionId": "1",
+    "model": MODEL,
+    "workload": {
+        "sequence_length": 32,
+        "global_batch_size": 12,
+        "precision": "fp32",
+        "checkpoint": {"every": "1 s"},
+    },
+    "distributedConfig": {
+        "nodeIds": ["north-1", "south-1"],
+        "framework": "pytorch-ddp",
+        "strategy": {"dataParallel": 3, "microBatchSize": 2},
+        "links": [{"between": ["north", "south"], "bandwidth": "1 Gbit/s", "rtt": "20 ms"}],
+    },
+    "deployment": {"backend": "local", "device": "cpu", "steps": NUM_STEPS},
+}
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[Store]:
+    found = open_store(str(tmp_path / "state.sqlite"))
+    for name, num_gpus in (("north", 2), ("south", 1)):
+        entry = {"id": f"{name}-1", "name": f"{name}-1", "zone": name, "status": "running"}
+        inventory.add_environment(found, {**entry, "gpu": f"{num_gpus}x a100-sxm4-80gb", "price": "2 USD/h"})
+    yield found
+    for logs in tmp_path.glob("tasks/*/attempt-*/logs/*Z-*"):  # each run has a folder of its name
+        kill_marked(logs.name)
+    found.close()
+
+
+@pytest.fixture
+def start_worker(tmp_path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    started = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "crosszone.cli", "worker", "--database", str(tmp_path / "state.sqlite")]
+        log = (tmp_path / f"worker-{len(started)}.log").open("wb")
+        started.append(subprocess.Popen(command, stderr=log, env={**os.environ, "PYTHON": sys.executable}))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    limit = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < limit, f"{what} never came"
+        time.sleep(0.1)
+
+
+def rank_process(run_id: str, rank: int) -> int:
+    """The process that trains a rank."""
+    for pid in marked(run_id):
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        if f"RANK={rank}".encode() in variables:
+            return pid
+    raise AssertionError(f"no process of {run_id} is rank {rank}")
+
+
+def launcher_process(run_id: str) -> int:
+    """torchrun, which has no rank; the first that the run started."""
+    found = [pid for pid in marked(run_id) if b"torch.distributed.run" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return min(found)
+
+
+def folder_of(store: Store, task_id: str) -> Path:
+    return Path(str(service.task_attempts(store, task_id)[-1].attempt.folder))
+
+
+def step_of(store: Store, task_id: str) -> int:
+    return service.run_status(folder_of(store, task_id)).step or 0
+
+
+def create(store: Store) -> str:
+    created = service.create_task(store, REQUEST, actor="ann")
+    return created.headers["Location"].rpartition("/")[2]
+
+
+def test_a_task_survives_its_rank_its_launcher_and_its_worker(store, start_worker) -> None:
+    task_id = create(store)
+    worker = start_worker()
+
+    def state() -> str:
+        return service.training_task(store, task_id).state
+
+    until(lambda: state() == "running", "the first step")
+    first = service.task_attempts(store, task_id)[-1].attempt
+    run = service.run_status(folder_of(store, task_id)).run
+    assert run is not None
+    until(lambda: list((task_folder(store) / task_id / "checkpoints").glob("step-*")), "a checkpoint")
+
+    os.kill(rank_process(run.run_id, 1), signal.SIGKILL)  # torchrun starts the ranks again
+    worker.kill()  # nobody sees it for a while
+    worker.wait()
+    worker = start_worker()
+    until(lambda: restarts(store, first.id), "the restart")
+    assert state() == "running"
+
+    until(lambda: step_of(store, task_id) > restarts(store, first.id)[-1]["first_step"], "a step after it")
+    os.kill(launcher_process(run.run_id), signal.SIGKILL)  # nobody is left to start them again
+    until(lambda: state() == "recovering", "the recovery")
+    until(lambda: state() == "running", "the second attempt")
+    until(lambda: state() == "succeeded", "the end")
+    check_end(store, task_id)
+    worker.terminate()
+    assert worker.wait(timeout=LIMIT_SECONDS) == 0
+
+
+def restarts(store: Store, attempt_id: str) -> list[dict[str, int]]:
+    with store.state.reading() as connection:
+        found = journal.events_after(connection, 0, subject_id=attempt_id)
+    return [each.body for each in found if each.kind == "attempt_restarted"]
+
+
+def check_end(store: Store, task_id: str) -> None:
+    """Two attempts, the second from a whole checkpoint; measured beside predicted; nothing is held, nothing runs."""
+    first, second = (each.attempt for each in service.task_attempts(store, task_id))
+    assert (first.state, second.state) == ("failed", "ended")
+    assert second.resumed_step is not None
+    assert second.resumed_step > 0
+    assert second.lost_seconds is not None
+    with store.state.reading() as connection:
+        assert reservations.reserved(connection) == ()
+        run = next(each for each in records.listed_runs(connection).rows if each.attempt_id == second.id)
+    assert run.measurement is not None
+    assert run.prediction is not None
+    assert run.measurement["step_seconds"] - run.prediction["step_seconds"] != 0.0  # comparing is subtracting
+    with store.telemetry.reading() as connection:
+        steps = [each.step for each in telemetry.samples_of(connection, second.id, "loss")]
+        words = telemetry.lines_after(connection, second.id, rank=0)
+    assert steps == list(range(second.resumed_step + 1, NUM_STEPS + 1))
+    assert any('"event": "end"' in line.text for line in words)
+    for tried in (first, second):
+        status = service.run_status(str(tried.folder))
+        assert status.run is not None
+        assert marked(status.run.run_id) == ()
+
+
+def test_a_task_that_is_stopped_has_saved_and_is_gone(store, start_worker) -> None:
+    task_id = create(store)
+    start_worker()
+    until(lambda: service.training_task(store, task_id).state == "running", "the first step")
+    run = service.run_status(folder_of(store, task_id)).run
+    assert run is not None
+    service.ask_task_to_stop(store, task_id, actor="ann")
+    until(lambda: service.training_task(store, task_id).state == "stopped", "the stop")
+    assert marked(run.run_id) == ()
+    assert service.run_status(folder_of(store, task_id)).state == "stopped"
