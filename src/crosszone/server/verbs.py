@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from crosszone.service.older_requests import MOST_GPUS
+
 MOST_PLANS = 1000
 MOST_SLICES = 20_000
 MOST_TEXTS = 1000
 MOST_WHOLES = 64
-MOST_GPUS = 100_000
-"""Of what older clients ask for."""
 MOST_CHARACTERS = 2**20
 
 FLAG, WHOLE, WHOLES, NUMBER, TEXT, TEXTS = "flag", "whole", "wholes", "number", "text", "texts"

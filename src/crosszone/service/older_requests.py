@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from crosszone.core.bundle import Bundle
 
 GPUS_PER_NODE = 8
+MOST_GPUS = 16_384
+"""As many as Llama 3 was trained on (2024); each node of theirs gets a script of its own."""
 DEFAULT_GPU = "a100-sxm4-80gb"
 DEFAULT_FRAMEWORK = "deepspeed"
 DEFAULT_LINK = {"bandwidth": "10 Gbit/s", "rtt": "30 ms"}
@@ -100,6 +102,9 @@ def _check(request: dict[str, Any]) -> None:
         )
         hint = "Change a degree, or the GPUs."
         findings.append(Finding(code="wrong_sum", message=message, where="--dp", hint=hint))
+    elif product > MOST_GPUS:
+        message = f"dp*pp*tp = {product:,} GPUs; at most {MOST_GPUS:,} are taken."
+        findings.append(Finding(code="out_of_range", message=message, where="--dp", hint="Change a degree."))
     if findings:
         raise SpecError(*findings)
 

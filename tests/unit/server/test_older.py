@@ -91,7 +91,7 @@ def test_zero_is_not_missing(post):
         ({"modelSize": "7; reboot"}, "not a number"),
         ({"modelSize": True}, "not a number"),
         ({"gpusPerRegion": [8, "8"]}, "not a list of whole numbers"),
-        ({"gpusPerRegion": [10**9, 8]}, "goes from 1 to 100000"),
+        ({"gpusPerRegion": [10**9, 8]}, "goes from 1 to 16384"),
         ({"gpusPerRegion": []}, "has 0 entries"),
         ({"nccl": "x"}, 'unknown key "nccl"'),
     ],
@@ -101,6 +101,12 @@ def test_what_is_wrong_is_refused_with_the_numbers(post, change, said):
     assert response.status_code == 422
     assert response.json()["success"] is False
     assert said in " ".join(error["message"] for error in response.json()["errors"])
+
+
+def test_degrees_that_make_more_gpus_than_there_are_fill_no_memory(post):
+    response = post(SCRIPT, {"modelSize": 7, "dp": 10_000, "pp": 10_000, "tp": 1})
+    assert response.status_code == 422
+    assert "100,000,000 GPUs; at most 16,384" in response.json()["errors"][0]["message"]
 
 
 def test_older_routes_ask_for_a_token_like_all_others(ask, new_application):
