@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from crosszone.errors import Finding
 from crosszone.server.access import Access
@@ -108,12 +109,20 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
         message = f"{request.method} is not for {request.url.path}."
         refusal = Refused.of(WRONG_METHOD, message, hint=f"Use {headers.get('Allow', '')}.", headers=headers)
     else:
         message = f"there is no {request.url.path[:200]}."
         refusal = Refused.of(NOT_FOUND, message, hint=f"{API_PATH}/openapi.json says what there is.")
     return await _refusal(request, refusal)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes with the path of the first that matches; the framework tells only those of that one."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    path = next((route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE), "")
+    return ", ".join(sorted({method for route in routes if route.path == path for method in route.methods or ()}))
 
 
 async def _query_problem(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from crosszone.core.environment import EnvironmentFilter
 from crosszone.errors import Finding
 from crosszone.server.body import object_request
 from crosszone.server.openapi import API_PATH, operation
-from crosszone.server.problems import INVALID, Refused
+from crosszone.server.problems import INVALID, UNAVAILABLE, Refused
 from crosszone.server.stored import Stored, expected_version, noun_response, page_response
 
 PATH = f"{API_PATH}/environments"
@@ -25,8 +25,8 @@ Cursor = Annotated[str | None, Query(max_length=2000)]
 def add_environment_routes(app: FastAPI, stored: Stored) -> None:
     """Add what answers for environments and the paths between their zones."""
     _add_list(app, stored)
+    _add_many(app, stored)  # before those of one environment, whose id could be any of these words
     _add_one(app, stored)
-    _add_many(app, stored)
     _add_links(app, stored)
 
 
@@ -95,7 +95,7 @@ def _add_many(app: FastAPI, stored: Stored) -> None:
         _check(asked, kinds, required=("format",))
         more = {"defaults": asked.get("defaults"), "is_tried": asked.get("try", False)}
         if asked["format"] == "slurm" and "text" not in asked:
-            found = await stored.ask(service.import_slurm, **more, body=asked)
+            found = await _of_slurm(stored, more, asked)
         else:
             found = await stored.ask(
                 service.import_environments, asked.get("text", ""), asked["format"], **more, body=asked
@@ -117,9 +117,18 @@ def _add_many(app: FastAPI, stored: Stored) -> None:
             await stored.ask(service.chosen_cluster, _ids(asked), main_node=asked.get("main_node"), body=asked)
         )
 
-    # Before the routes of one environment, whose id could be any of these words.
     for name, route in (("import", read), ("probe", probe), ("cluster", cluster)):
         app.add_api_route(f"{PATH}/{name}", route, methods=["POST"], **operation(f"environment_{name}"))
+
+
+async def _of_slurm(stored: Stored, more: dict[str, Any], asked: dict[str, Any]) -> Any:
+    """What the server's own Slurm says. Where there is none, to ask for it was wrong, and will be."""
+    try:
+        return await stored.ask(service.import_slurm, **more, body=asked)
+    except Refused as refusal:
+        if refusal.kind is UNAVAILABLE:
+            raise Refused(INVALID, *refusal.findings, body=asked) from None
+        raise
 
 
 def _add_links(app: FastAPI, stored: Stored) -> None:

@@ -69,11 +69,14 @@ _TASK = {
         "launchMode": {"type": "string", "enum": ["existing", "new", "export", "simulate"]},
         "distributedConfig": {"type": "object"},
         "workload": {"type": "object", "description": "As a job file has it."},
+        "deployment": {"type": "object", "description": "Options of deploy: backend device steps data checkpoints."},
         "priority": _WHOLE,
     },
     "examples": [TASK_EXAMPLE],
 }
 _ASSET = {"type": "object", "examples": [{"name": "Wikipedia", "size": "20 GB", "zone": "beijing-a"}]}
+FOLLOWED = "Server-sent events. With `Accept: text/event-stream` those to come are waited for, until a task is over."
+_HAS_ALL = {204: "The client has all events, and none is waited for."}
 _LISTED = "A page; the header Link has the next one."
 
 
@@ -137,7 +140,7 @@ STATE_ROUTES = {
         summary="Tell what a path between two zones can do", contents={}, errors=_CHANGE, status=204, body=_LINK
     ),
     "assets": Told(
-        summary="Data sets or models that tasks can name", contents={JSON: {"type": "object"}}, errors=(422,)
+        summary="Data sets or models that tasks can name", contents={JSON: {"type": "object"}}, errors=(404,)
     ),
     "asset_set": Told(
         summary="Tell what a version of a data set, or a model, is",
@@ -167,10 +170,10 @@ STATE_ROUTES = {
     ),
     "task_events": Told(
         summary="What happens to a task, as it happens",
-        description="Server-sent events; the stream ends with the task, and then answers 204.",
+        description=FOLLOWED,
         contents={EVENTS: _TEXT},
         errors=(404, 422),
-        others={204: "It is over, and the client has all of its events."},
+        others=_HAS_ALL,
         parameters=(LAST_EVENT,),
     ),
     "task_stop": Told(
@@ -183,8 +186,10 @@ STATE_ROUTES = {
     ),
     "events": Told(
         summary="What happens to all tasks, as it happens",
+        description=FOLLOWED,
         contents={EVENTS: _TEXT},
         errors=(422,),
+        others=_HAS_ALL,
         parameters=(LAST_EVENT,),
     ),
     "deployment_list": Told(

@@ -18,6 +18,7 @@ from crosszone.core.codec import to_json
 from crosszone.errors import CrossZoneError
 from crosszone.server.body import JSON
 from crosszone.server.problems import INVALID, Refused, refused
+from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.sse import Event
 
 if TYPE_CHECKING:
@@ -62,14 +63,16 @@ class Stored:
 class StoredLog:
     """What happens to a task, or to all: the `EventLog` of the store."""
 
-    def __init__(self, stored: Stored, task_id: str | None) -> None:
+    def __init__(self, stored: Stored, task_id: str | None, *, is_followed: bool) -> None:
         self.stored = stored
         self.task_id = task_id
+        self.is_followed = is_followed
+        """Whether what is still to come is waited for."""
 
     @property
     def is_ended(self) -> bool:
         """Whether nothing more will come."""
-        return self.task_id is not None and self._look(0).is_ended
+        return not self.is_followed or (self.task_id is not None and self._look(0).is_ended)
 
     def after(self, number: int) -> Sequence[Event]:
         """Events after the one with this number, the oldest first."""
@@ -85,6 +88,11 @@ class StoredLog:
 
     def _look(self, number: int) -> StoredEvents:
         return service.stored_events(self.stored.store, number, task_id=self.task_id)
+
+
+def is_followed(request: Request) -> bool:
+    """Whether a request waits for what is still to come: one that asks for a stream of events, as browsers do."""
+    return EVENTS in request.headers.get("accept", "")
 
 
 def actor(request: Request) -> str:

@@ -15,7 +15,15 @@ from crosszone.server.openapi import API_PATH, operation
 from crosszone.server.pool import Pool
 from crosszone.server.problems import INVALID, Refused, refused
 from crosszone.server.sse import event_response
-from crosszone.server.stored import Stored, StoredLog, actor, expected_version, noun_response, page_response
+from crosszone.server.stored import (
+    Stored,
+    StoredLog,
+    actor,
+    expected_version,
+    is_followed,
+    noun_response,
+    page_response,
+)
 
 PATH = f"{API_PATH}/training-tasks"
 MOST_KEY_CHARACTERS = 200
@@ -96,10 +104,10 @@ def _add_one(app: FastAPI, stored: Stored) -> None:
 def _add_events(app: FastAPI, stored: Stored) -> None:
     async def of_one(request: Request, task_id: str) -> Response:
         await stored.ask(service.training_task, task_id)
-        return event_response(request, StoredLog(stored, task_id))
+        return event_response(request, StoredLog(stored, task_id, is_followed=is_followed(request)))
 
     async def of_all(request: Request) -> Response:
-        return event_response(request, StoredLog(stored, None))
+        return event_response(request, StoredLog(stored, None, is_followed=is_followed(request)))
 
     app.add_api_route(f"{PATH}/{{task_id}}/events", of_one, methods=["GET"], **operation("task_events"))
     app.add_api_route(f"{API_PATH}/events", of_all, methods=["GET"], **operation("events"))

@@ -144,7 +144,7 @@ def import_slurm(store: Store, *, defaults: Mapping[str, Any] | None = None, is_
     try:
         done = subprocess.run(SINFO, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip()
+        said = " ".join(str(getattr(error, "stderr", "") or error).split()).removesuffix(".")
         hint = f"Run `{' '.join(SINFO)}` where Slurm is, and import what it prints."
         raise PreflightFailed.of(f"Slurm does not answer: {said}.", where=SINFO[0], hint=hint) from None
     return import_environments(store, done.stdout, "slurm", defaults=defaults, is_tried=is_tried)

@@ -274,6 +274,13 @@ def test_what_happens_to_a_task_is_told_and_gone_on_from_where_one_left(call, se
     assert call("GET", f"{place}/events", headers={"Last-Event-ID": "x"}).status_code == 422
 
 
+def test_events_so_far_are_all_where_nobody_follows(call, seeded):
+    place = call("POST", TASKS, GOOD).headers["location"]
+    told = events(call("GET", "/api/v1/events").text)
+    assert told == events(call("GET", f"{place}/events").text)
+    assert call("GET", "/api/v1/events", headers={"Last-Event-ID": str(told[-1][0])}).status_code == 204
+
+
 def test_events_of_others_arrive_while_one_listens(server, seeded):
     """A worker in another process writes them; the stream ends with the task."""
     created = service.create_task(seeded, {**GOOD, "modelId": "opt-350m"}, actor="ann")
@@ -282,7 +289,8 @@ def test_events_of_others_arrive_while_one_listens(server, seeded):
     async def follow():
         transport = httpx.ASGITransport(app=server)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            reading = asyncio.ensure_future(client.get(f"{TASKS}/{key}/events"))
+            followed = {"Accept": "text/event-stream"}
+            reading = asyncio.ensure_future(client.get(f"{TASKS}/{key}/events", headers=followed))
             await asyncio.sleep(0.2)
             with seeded.state.writing() as connection:
                 task = stored.one(connection, key)
@@ -349,3 +357,26 @@ def test_the_description_names_every_route_and_its_schemas(call, store):
 
 def test_without_a_store_there_is_nothing_kept(ask, app):
     assert ask("GET", TASKS).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (TASKS, "GET, POST"),
+        (f"{ENVIRONMENTS}/env-001", "DELETE, GET, PATCH"),
+        (f"{ENVIRONMENTS}/import", "POST"),
+        ("/api/v1/zone-links", "GET, PUT"),
+        ("/api/v1/predict", "POST"),
+    ],
+)
+def test_other_methods_are_told_all_that_are_there(call, store, path, allowed):
+    response = call("OPTIONS", path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.json()["errors"][0]["hint"] == f"Use {allowed}."
+
+
+def test_a_server_without_slurm_says_so(call, store, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    response = call("POST", f"{ENVIRONMENTS}/import", {"format": "slurm"})
+    assert response.status_code == 422
+    assert "Slurm does not answer" in response.json()["detail"]
