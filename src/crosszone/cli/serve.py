@@ -31,6 +31,10 @@ def serve(
         bool, typer.Option("--demo", help="Answer anybody, without a token, and keep nothing.", show_default=False)
     ] = False,
     database: DatabaseAddress = None,
+    is_without_worker: Annotated[
+        bool,
+        typer.Option("--no-worker", help="Drive no tasks: a crosszone worker does.", show_default=False),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -65,6 +69,7 @@ def serve(
         tls_key=tls_key,
         is_behind_proxy=is_behind_proxy,
         is_demo=is_demo,
+        is_driving=not is_without_worker,
         database=database,
         num_workers=workers,
         as_json=as_json,

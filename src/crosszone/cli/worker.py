@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +26,9 @@ def worker(
             show_default=False,
         ),
     ] = None,
+    is_while_open: Annotated[
+        bool, typer.Option("--while-open", help="End when standard input does.", show_default=False)
+    ] = False,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
@@ -46,6 +52,8 @@ def worker(
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
+    if is_while_open:
+        threading.Thread(target=_end_with_input, args=(driving.end,), daemon=True).start()
     where = str(task_folder(store, folder))
     if as_json:
         console.write_json({"schema_version": 1, "database": str(store.state), "folder": where})
@@ -56,3 +64,9 @@ def worker(
         driving.run()
     finally:
         store.close()
+
+
+def _end_with_input(end: Callable[[], None]) -> None:
+    """Whoever started us holds the other end: it closes when they are gone, however they went."""
+    sys.stdin.buffer.read()
+    end()

@@ -27,6 +27,8 @@ class ServeOptions:
     """Whether anybody may ask, and nothing is kept."""
     database: str | None = None
     """Address of the database; None: this user's own."""
+    is_driving: bool = True
+    """Whether it starts a worker, which drives the tasks."""
     num_workers: int | None = None
     """Processes for quick questions, and as many for long ones; None: one a core."""
     as_json: bool = False

@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from crosszone.server.log import start_log
 from crosszone.server.operations import Operations
 from crosszone.server.options import MOST_PORT, ServeOptions
 from crosszone.server.pools import pools
+from crosszone.server.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from crosszone.service.tasks import Store
@@ -40,7 +41,7 @@ def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
     KeyboardInterrupt after Ctrl-C.
     """
     allowed = access(options)
-    with closing(_listening_socket(options)) as listening, _opened_store(options) as store:
+    with closing(_listening_socket(options)) as listening, _opened_store(options) as store, _driving(options):
         _answer(options, allowed, store, listening, on_start)
 
 
@@ -51,6 +52,11 @@ def _opened_store(options: ServeOptions) -> Iterator[Store]:
         store = service.open_store(str(Path(folder) / "state.sqlite") if options.is_demo else options.database)
         with closing(store):
             yield store
+
+
+def _driving(options: ServeOptions) -> AbstractContextManager[object]:
+    """The worker that drives tasks; nobody does in a demonstration, which keeps none."""
+    return WorkerProcess(options.database) if options.is_driving and not options.is_demo else nullcontext()
 
 
 def _answer(
