@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -12,7 +15,7 @@ from crosszone.store.database import Database
 from crosszone.store.history import STATE, TELEMETRY
 
 
-def upgraded(database, history, to="head"):
+def upgraded(database, history, to=None):
     with database.writing() as connection:
         history.upgrade(connection, to)
 
@@ -67,3 +70,24 @@ def test_a_new_database_has_no_version(empty_url):
     with database.reading() as connection:
         assert STATE.version(connection) is None
     database.close()
+
+
+@pytest.mark.parametrize("history", [STATE, TELEMETRY], ids=["state", "telemetry"])
+def test_files_are_called_as_the_versions_in_them_and_come_one_after_the_other(history, empty_url):
+    from alembic.script import ScriptDirectory
+
+    database = Database(empty_url)
+    with database.writing() as connection:
+        scripts = list(ScriptDirectory.from_config(history._config(connection)).walk_revisions())
+    database.close()
+    assert [script.revision for script in reversed(scripts)] == list(history.versions())
+    assert [script.down_revision for script in reversed(scripts)] == [None, *history.versions()[:-1]]
+
+
+def test_a_database_that_is_up_to_date_opens_without_migrations(upgraded_file):
+    program = (
+        "import sys; from crosszone.store.database import Database; from crosszone.store.history import STATE\n"
+        "with Database(sys.argv[1]).writing() as connection: STATE.upgrade(connection)\n"
+        "assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(upgraded_file)], check=True)
