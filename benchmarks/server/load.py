@@ -22,6 +22,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -150,15 +151,23 @@ def example_jobs() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def server(*more: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A server of its own process, ready, at a free port."""
-    command = [sys.executable, "-m", "crosszone.cli", "serve", "--port", "0", "--json", *more]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
+    """A server of its own process and data, ready, at a free port."""
+    with tempfile.TemporaryDirectory() as folder:
+        more = ("--database", f"{folder}/data", *more)
+        with _process("serve", "--port", "0", "--json", *more) as process:
             assert process.stdout is not None
             told, _ = json.JSONDecoder().raw_decode(_object(process.stdout))
             port = int(told["url"].rpartition(":")[2])
             asyncio.run(_until_ready(port))
             yield port, process
+
+
+@contextlib.contextmanager
+def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "crosszone.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
         finally:
             process.terminate()
 
