@@ -53,9 +53,12 @@ def main() -> None:
     parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    with server() as (port, process):
-        code, printed = fuzz(port, num_examples=arguments.examples, seed=arguments.seed, phases=arguments.phases)
-        is_alive = process.poll() is None
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with server(log) as (port, process):
+            code, printed = fuzz(port, num_examples=arguments.examples, seed=arguments.seed, phases=arguments.phases)
+            is_alive = process.poll() is None
+        mistakes = [line for line in log.read_text(encoding="utf-8").splitlines() if '"level": "INFO"' not in line]
     summary = printed[printed.find("= SUMMARY =") :].partition("\n")[2].strip() if "= SUMMARY =" in printed else printed
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     lines = [
@@ -69,7 +72,7 @@ def main() -> None:
         f"{LEAST_CASES:,} cases or more: {'yes' if num_cases(printed) >= LEAST_CASES else 'no'}",
     ]
     text = "\n".join(lines) + "\n"
-    print(printed if code else text)
+    print("\n".join([printed, *mistakes]) if code else text)
     if arguments.write:
         (HERE / "fuzz.txt").write_text(text, encoding="utf-8")
     raise SystemExit(code)

@@ -150,26 +150,20 @@ def example_jobs() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def server(*more: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A server of its own process and data, ready, at a free port."""
-    with tempfile.TemporaryDirectory() as folder:
-        more = ("--database", f"{folder}/data", *more)
-        with _process("serve", "--port", "0", "--json", *more) as process:
-            assert process.stdout is not None
-            told, _ = json.JSONDecoder().raw_decode(_object(process.stdout))
-            port = int(told["url"].rpartition(":")[2])
-            asyncio.run(_until_ready(port))
-            yield port, process
-
-
-@contextlib.contextmanager
-def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "crosszone.cli", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+def server(log: Path | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """A server of its own process and data, ready, at a free port. Where its log goes, if anywhere."""
+    command = [sys.executable, "-m", "crosszone.cli", "serve", "--port", "0", "--json", "--database"]
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        told_of = stack.enter_context(open(log or os.devnull, "wb"))
+        started = subprocess.Popen([*command, f"{folder}/data"], stdout=subprocess.PIPE, stderr=told_of, text=True)
+        process = stack.enter_context(started)
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        told, _ = json.JSONDecoder().raw_decode(_object(process.stdout))
+        port = int(told["url"].rpartition(":")[2])
+        asyncio.run(_until_ready(port))
+        yield port, process
 
 
 def _object(lines: Iterator[str]) -> str:
