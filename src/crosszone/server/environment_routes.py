@@ -22,10 +22,13 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=2000)]
 
 
-def add_environment_routes(app: FastAPI, stored: Stored) -> None:
-    """Add what answers for environments and the paths between their zones."""
+def add_environment_routes(app: FastAPI, stored: Stored, *, reaches_out: bool = True) -> None:
+    """Add what answers for environments and the paths between their zones.
+
+    `reaches_out`: whether a request may let this machine ask others, over ssh and by Slurm.
+    """
     _add_list(app, stored)
-    _add_many(app, stored)  # before those of one environment, whose id could be any of these words
+    _add_many(app, stored, reaches_out)  # before those of one environment, whose id could be any of these words
     _add_one(app, stored)
     _add_links(app, stored)
 
@@ -88,13 +91,13 @@ def _add_one(app: FastAPI, stored: Stored) -> None:
     app.add_api_route(path, remove, methods=["DELETE"], **operation("environment_remove"))
 
 
-def _add_many(app: FastAPI, stored: Stored) -> None:
+def _add_many(app: FastAPI, stored: Stored, reaches_out: bool) -> None:
     async def read(request: Request) -> Response:
         asked = await object_request(request)
         kinds = {"format": str, "text": str, "defaults": dict, "try": bool}
         _check(asked, kinds, required=("format",))
         more = {"defaults": asked.get("defaults"), "is_tried": asked.get("try", False)}
-        if asked["format"] == "slurm" and "text" not in asked:
+        if asked["format"] == "slurm" and "text" not in asked and reaches_out:
             found = await _of_slurm(stored, more, asked)
         else:
             found = await stored.ask(
@@ -117,7 +120,7 @@ def _add_many(app: FastAPI, stored: Stored) -> None:
             await stored.ask(service.chosen_cluster, _ids(asked), main_node=asked.get("main_node"), body=asked)
         )
 
-    for name, route in (("import", read), ("probe", probe), ("cluster", cluster)):
+    for name, route in (("import", read), *([("probe", probe)] if reaches_out else []), ("cluster", cluster)):
         app.add_api_route(f"{PATH}/{name}", route, methods=["POST"], **operation(f"environment_{name}"))
 
 

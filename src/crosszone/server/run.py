@@ -51,6 +51,8 @@ def _opened_store(options: ServeOptions) -> Iterator[Store]:
     with tempfile.TemporaryDirectory(prefix="crosszone-demo-") if options.is_demo else nullcontext("") as folder:
         store = service.open_store(str(Path(folder) / "state.sqlite") if options.is_demo else options.database)
         with closing(store):
+            if options.is_demo:
+                service.add_demo(store)
             yield store
 
 

@@ -27,10 +27,10 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=2000)]
 
 
-def add_stored_routes(app: FastAPI, workers: Pools, store: Store) -> None:
-    """Add what answers for all that is kept."""
+def add_stored_routes(app: FastAPI, workers: Pools, store: Store, *, is_demo: bool = False) -> None:
+    """Add what answers for all that is kept. In a demonstration, which anybody may ask, nothing reaches out for it."""
     stored = Stored(store)
-    add_environment_routes(app, stored)
+    add_environment_routes(app, stored, reaches_out=not is_demo)
     add_task_routes(app, stored, workers.long)
     _add_deployments(app, stored)
     _add_assets(app, stored)

@@ -53,6 +53,7 @@ from crosszone.service.first_job import (
     job_templates,
 )
 from crosszone.service.inventory import (
+    add_demo,
     add_environment,
     change_environment,
     chosen_cluster,
@@ -151,6 +152,7 @@ __all__ = [
     "CreatedTask",
     "JobTemplate",
     "activity",
+    "add_demo",
     "add_environment",
     "advice",
     "answer_json",

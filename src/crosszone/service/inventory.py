@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from crosszone.core.environment import (
@@ -247,6 +248,16 @@ def chosen_cluster(store: Store, keys: Sequence[str], *, main_node: str | None =
         totals=totals(ordered),
         missing_links=missing_links(ordered, known),
     )
+
+
+def add_demo(store: Store) -> None:
+    """Fill an empty store with what a demonstration starts with; the links are illustrative."""
+    from pathlib import Path
+
+    text = Path(__file__).with_name("demo_inventory.yaml").read_text(encoding="utf-8")
+    zones = dict.fromkeys(each.zone for each in import_environments(store, text, "yaml").environments)
+    for start, end in combinations(zones, 2):
+        set_zone_link(store, start, end, {"bandwidth": "10 Gbit/s", "rtt": "30 ms"})
 
 
 def _with_id(made: Environment) -> Environment:

@@ -53,6 +53,8 @@ LISTS = {"addresses": MOST_ADDRESSES, "frameworks": MOST_ADDRESSES}
 ID = "id"
 REQUIRED = ("name", "zone")
 STATUS_WORDS = {"运行中": "running", "已停止": "stopped", "不可达": "unreachable", "未知": "unknown"}
+_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,45}")
+"""A host name or an IP address (RFC 1123, RFC 4291): what goes into ssh commands is never an option or a program."""
 _IDS = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SEVERAL_GPUS = re.compile(r"(\d{1,4})\s*[x×*]\s*(\S.*)")
 _SLOTS = re.compile(r"(?:slots|max_slots)\s*=\s*(\d+)", re.ASCII)
@@ -176,7 +178,11 @@ def _names(key: str, written: Any) -> tuple[str, ...]:
         raise SpecError.of(f"{key} is not a list of names.", code="wrong_type")
     if len(written) > LISTS[key]:
         raise SpecError.of(f"{key} has {len(written)} items; at most {LISTS[key]} are taken.", code="too_large")
-    return tuple(_NAME.read(each, key) for each in written)
+    names = tuple(_NAME.read(each, key) for each in written)
+    wrong = [name for name in names if key == "addresses" and not _ADDRESS.fullmatch(name)]
+    if wrong:
+        raise SpecError.of(f'"{wrong[0]}" is no host name or IP address.', hint='Write "10.0.0.1" or "node1".')
+    return names
 
 
 def _check_gpu(fields: Mapping[str, Any], findings: list[Finding], where: str) -> None:

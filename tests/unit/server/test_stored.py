@@ -380,3 +380,13 @@ def test_a_server_without_slurm_says_so(call, store, monkeypatch):
     response = call("POST", f"{ENVIRONMENTS}/import", {"format": "slurm"})
     assert response.status_code == 422
     assert "Slurm does not answer" in response.json()["detail"]
+
+
+def test_a_demonstration_reaches_out_to_nobody(ask, new_application, seeded, monkeypatch):
+    """Anybody may ask it: neither ssh nor Slurm is started for them."""
+    demo = new_application(store=seeded, is_demo=True)
+    monkeypatch.setattr("subprocess.Popen", None)
+    assert ask("POST", f"{ENVIRONMENTS}/probe", to=demo, json={"ids": ["env-001"]}).status_code == 405
+    refused = ask("POST", f"{ENVIRONMENTS}/import", to=demo, json={"format": "slurm"})
+    assert (refused.status_code, refused.json()["errors"][0]["message"]) == (422, "there is no environment in it.")
+    assert ask("GET", ENVIRONMENTS, to=demo).json()["totals"]["num_gpus"] == 14

@@ -205,3 +205,13 @@ def test_a_path_leads_from_one_zone_to_another(store):
         inventory.set_zone_link(store, "a", "a", {"bandwidth": "1 Gbit/s"})
     inventory.set_zone_link(store, "a", "b", {"bandwidth": "1 Gbit/s"}, is_both=False)
     assert [(link.from_zone, link.to_zone) for link in inventory.zone_links(store)] == [("a", "b")]
+
+
+def test_a_demonstration_starts_with_three_zones_that_can_be_planned_for(store):
+    inventory.add_demo(store)
+    page = inventory.environments(store, EVERYTHING)
+    assert (page.totals.num_gpus, len(page.totals.zones)) == (16, 3)
+    found = inventory.chosen_cluster(store, ["env-001", "env-003", "env-005"])
+    assert (found.totals.num_gpus, found.missing_links) == (14, ())
+    job = {"model": "opt-1.3b", "workload": {"sequence_length": 2048, "global_batch_size": 28}, "plan": {"dp": 14}}
+    assert service.predict(service.read({**job, "cluster": found.cluster})).prediction.step_seconds > 0

@@ -123,6 +123,13 @@ def refused_places(**entry):
     return set()
 
 
+@pytest.mark.parametrize("address", ["-oProxyCommand=id", "a b", "a;id", "$(id)", "user@host", "a/b", "a\n"])
+def test_an_address_is_never_an_option_or_a_program(address):
+    with pytest.raises(SpecError):
+        read(addresses=[address])
+    assert read(addresses=["10.0.0.1", "node-1.example", "fe80::1"]).addresses[2] == "fe80::1"
+
+
 def test_a_change_leaves_the_rest_and_null_takes_away():
     known = environment(WHOLE, now_seconds=NOW, source="hand")
     after = changed(known, {"status": "stopped", "price": None, "addresses": None}, now_seconds=NOW + 1)
