@@ -4,11 +4,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from crosszone.core.layout import Layout
+from crosszone.planner.zone_sets import zone_sets
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_path, best_ring
 
 MOST_SUBSETS = 6
-"""Zones, and pools of the cluster, up to which every subset is tried; beyond, sets of the largest, doubling in size."""
+"""Pools of the cluster up to which every subset of each zone's is tried; beyond, the fastest of each, one by one."""
 
 
 def layouts(inputs: Inputs, excluded_zones: Sequence[str] = ()) -> tuple[Layout, ...]:
@@ -19,7 +20,7 @@ def layouts(inputs: Inputs, excluded_zones: Sequence[str] = ()) -> tuple[Layout,
     """
     zones = [index for index, zone in enumerate(inputs.problem.cluster.zones) if zone.name not in excluded_zones]
     found: dict[Layout, None] = {}
-    for chosen in _subsets(zones, inputs):
+    for chosen in zone_sets(inputs, zones):
         for pools in _pool_sets(chosen, inputs):
             found |= dict.fromkeys(_joined(pools, inputs))
     return tuple(sorted(found, key=lambda layout: len(_zones(layout, inputs))))
@@ -32,17 +33,6 @@ def zone_of(inputs: Inputs, pool: int) -> int:
 
 def _zones(layout: Layout, inputs: Inputs) -> set[int]:
     return {zone_of(inputs, pool) for chain in layout.chains for pool in chain}
-
-
-def _subsets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
-    if len(zones) <= MOST_SUBSETS:
-        for size in range(1, len(zones) + 1):
-            yield from itertools.combinations(zones, size)
-        return
-    by_size = sorted(zones, key=lambda zone: -inputs.problem.cluster.zones[zone].num_gpus)
-    yield from ((zone,) for zone in zones)
-    sizes = [size for size in (2, 4, 8, 16, 32, 64, 128, 256) if size < len(zones)]
-    yield from (tuple(sorted(by_size[:size])) for size in (*sizes, len(zones)))
 
 
 def _pool_sets(zones: Sequence[int], inputs: Inputs) -> Iterator[tuple[int, ...]]:
