@@ -68,7 +68,7 @@ def application(
     add_document_routes(app, workers)
     if store is not None:
         add_stored_routes(app, workers, store, is_demo=is_demo)
-    add_watching_routes(app, workers, metrics)
+    add_watching_routes(app, workers, metrics, is_demo=is_demo)
     configuration = Configuration(
         version=version("crosszone"), api_path=API_PATH, is_token_needed=access.is_token_needed, is_demo=is_demo
     )

@@ -12,8 +12,8 @@ from crosszone.server.pools import Pools
 from crosszone.server.responses import done_response
 
 
-def add_watching_routes(app: FastAPI, workers: Pools, metrics: Metrics) -> None:
-    """Add what answers for them."""
+def add_watching_routes(app: FastAPI, workers: Pools, metrics: Metrics, *, is_demo: bool = False) -> None:
+    """Add what answers for them; of its machine a demonstration, which asks nobody for a token, says nothing."""
 
     async def alive() -> Response:
         return Response(b'{"status": "ok"}', media_type=JSON)
@@ -32,4 +32,5 @@ def add_watching_routes(app: FastAPI, workers: Pools, metrics: Metrics) -> None:
 
     for path, route in (("/healthz", alive), ("/readyz", ready), ("/metrics", all_figures)):
         app.add_api_route(path, route, methods=["GET"], **operation(path.removeprefix("/")))
-    app.add_api_route(f"{API_PATH}/doctor", doctor, methods=["GET"], **operation("doctor"))
+    if not is_demo:
+        app.add_api_route(f"{API_PATH}/doctor", doctor, methods=["GET"], **operation("doctor"))

@@ -63,6 +63,10 @@ def test_a_demonstration_says_so(ask, new_application):
     assert ask("GET", "/api/v1/configuration", to=new_application(is_demo=True)).json()["is_demo"] is True
 
 
+def test_a_demonstration_says_nothing_of_its_machine(ask, new_application):
+    assert ask("GET", "/api/v1/doctor", to=new_application(is_demo=True)).status_code == 404
+
+
 def test_results_are_put_side_by_side_as_the_command_does(post, example):
     one = post("predict", {"job": example}).json()
     other = post("plan", {"job": example, "top": 1}).json()
