@@ -60,8 +60,7 @@ def _add_list(app: FastAPI, stored: Stored) -> None:
 
     async def add(request: Request) -> Response:
         entry = await object_request(request)
-        made = await stored.ask(service.add_environment, entry, body=entry)
-        await stored.note(request, "environment_add", made.id, 201)
+        made = await stored.change(request, "environment_add", 201, service.add_environment, entry, body=entry)
         return noun_response(made, status=201, headers={"Location": f"{PATH}/{made.id}"})
 
     app.add_api_route(PATH, listed, methods=["GET"], **operation("environment_list"))
@@ -74,15 +73,16 @@ def _add_one(app: FastAPI, stored: Stored) -> None:
 
     async def change(request: Request, environment_id: str) -> Response:
         expected, entry = expected_version(request), await object_request(request)
-        changed = await stored.ask(
-            service.change_environment, environment_id, entry, expected_version=expected, body=entry
-        )
-        await stored.note(request, "environment_change", environment_id, 200)
+        told = (request, "environment_change", 200)
+        what = (service.change_environment, environment_id, entry)
+        changed = await stored.change(*told, *what, target=environment_id, expected_version=expected, body=entry)
         return noun_response(changed)
 
     async def remove(request: Request, environment_id: str) -> Response:
-        await stored.ask(service.remove_environment, environment_id, expected_version=expected_version(request))
-        await stored.note(request, "environment_remove", environment_id, 204)
+        told = (request, "environment_remove", 204)
+        expected = expected_version(request)
+        what = (service.remove_environment, environment_id)
+        await stored.change(*told, *what, target=environment_id, expected_version=expected)
         return Response(status_code=204)
 
     path = f"{PATH}/{{environment_id}}"
@@ -99,18 +99,17 @@ def _add_many(app: FastAPI, stored: Stored, reaches_out: bool) -> None:
         more = {"defaults": asked.get("defaults"), "is_tried": asked.get("try", False)}
         if asked["format"] == "slurm" and "text" not in asked and reaches_out:
             found = await _of_slurm(stored, more, asked)
-        else:
-            found = await stored.ask(
-                service.import_environments, asked.get("text", ""), asked["format"], **more, body=asked
-            )
-        await stored.note(request, "environment_import", asked["format"], 200)
-        return noun_response(found)
+            await stored.note(request, "environment_import", "slurm")
+            return noun_response(found)
+        told = (request, "environment_import", 200)
+        what = (service.import_environments, asked.get("text", ""), asked["format"])
+        return noun_response(await stored.change(*told, *what, target=asked["format"], **more, body=asked))
 
     async def probe(request: Request) -> Response:
         asked = await object_request(request)
         _check(asked, {"ids": list}, required=("ids",))
         found = await stored.ask(service.probe_environments, _ids(asked), body=asked)
-        await stored.note(request, "environment_probe", " ".join(asked["ids"])[:1000], 200)
+        await stored.note(request, "environment_probe", " ".join(asked["ids"]))
         return noun_response(found)
 
     async def cluster(request: Request) -> Response:
@@ -142,8 +141,9 @@ def _add_links(app: FastAPI, stored: Stored) -> None:
         asked = await object_request(request)
         _check(asked, {"from": str, "to": str, "path": dict, "both": bool}, required=("from", "to", "path"))
         ends = (asked["from"], asked["to"])
-        await stored.ask(service.set_zone_link, *ends, asked["path"], is_both=asked.get("both", True), body=asked)
-        await stored.note(request, "zone_link_set", " → ".join(ends)[:1000], 204)
+        told = (request, "zone_link_set", 204)
+        what = (service.set_zone_link, *ends, asked["path"])
+        await stored.change(*told, *what, target=" → ".join(ends), is_both=asked.get("both", True), body=asked)
         return Response(status_code=204)
 
     app.add_api_route(f"{API_PATH}/zone-links", links, methods=["GET"], **operation("zone_links"))

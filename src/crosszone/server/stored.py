@@ -20,6 +20,7 @@ from crosszone.server.body import JSON
 from crosszone.server.problems import INVALID, Refused, refused
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.sse import Event
+from crosszone.service.stored import Noted
 
 if TYPE_CHECKING:
     from crosszone.service.stored import StoredEvents
@@ -32,6 +33,7 @@ LOCAL = "local"
 POLL_SECONDS = 0.5
 """Between two looks for events: others than this process write them too."""
 NUM_DIGEST_CHARACTERS = 12
+MOST_TARGET_CHARACTERS = 1000
 _TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 
 
@@ -48,16 +50,24 @@ class Stored:
         except CrossZoneError as error:
             raise refused(error, body) from None
 
-    async def note(self, request: Request, action: str, target: str, status: int) -> None:
-        """Write down who asked for a change that was made."""
-        await self.ask(
-            service.note_request,
-            actor=actor(request),
-            action=action,
-            target=target,
-            status=status,
-            request_id=request.state.request_id,
-        )
+    async def change(
+        self,
+        request: Request,
+        action: str,
+        status: int,
+        function: Callable[..., Found],
+        *arguments: Any,
+        target: str = "",
+        body: Any = None,
+        **more: Any,
+    ) -> Found:
+        """What `function` changes, and a line in the audit log: both, or neither. Refused."""
+        note = _note(request, action, target, status)
+        return await self.ask(service.noted, note, function, *arguments, **more, body=body)
+
+    async def note(self, request: Request, action: str, target: str) -> None:
+        """A line in the audit log about what takes longer than a database should wait for."""
+        await self.ask(service.note_request, _note(request, action, target, 200))
 
 
 class StoredLog:
@@ -131,3 +141,13 @@ def page_response(request: Request, page: Any) -> Response:
         query = urlencode([*pairs, ("cursor", page.cursor)])
         headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
     return noun_response(page, headers=headers)
+
+
+def _note(request: Request, action: str, target: str, status: int) -> Noted:
+    return Noted(
+        actor=actor(request),
+        action=action,
+        target=target[:MOST_TARGET_CHARACTERS],
+        status=status,
+        request_id=request.state.request_id,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import FastAPI, Query, Request, Response
@@ -50,8 +49,8 @@ def _add_deployments(app: FastAPI, stored: Stored) -> None:
         return done_response(Done(media_type=GZIP, content=archive_of(files)))
 
     async def remove(request: Request, deployment_id: str) -> Response:
-        await stored.ask(service.remove_deployment, deployment_id)
-        await stored.note(request, "deployment_remove", deployment_id, 204)
+        told = (request, "deployment_remove", 204)
+        await stored.change(*told, service.remove_deployment, deployment_id, target=deployment_id)
         return Response(status_code=204)
 
     path = f"{API_PATH}/deployments"
@@ -67,8 +66,10 @@ def _add_assets(app: FastAPI, stored: Stored) -> None:
 
     async def keep(request: Request, kind: Kind, asset_id: str, version: Text = "") -> Response:
         said = await object_request(request)
-        kept = await stored.ask(service.keep_asset, KINDS[kind], asset_id, version, said, body=said)
-        await stored.note(request, "asset_set", json.dumps([kind, asset_id, version]), 200)
+        told = (request, "asset_set", 200)
+        which = (KINDS[kind], asset_id, version)
+        target = f"{kind}/{asset_id}"
+        kept = await stored.change(*told, service.keep_asset, *which, said, target=target, body=said)
         return noun_response(kept)
 
     path = f"{API_PATH}/registry/{{kind}}"

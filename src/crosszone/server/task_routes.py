@@ -54,8 +54,9 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
             except CrossZoneError as error:
                 raise refused(error, value) from None
             examined = pickle.loads(done.content)
-            created = await stored.ask(service.keep_task, value, examined, actor=who, key=key, body=value)
-            await stored.note(request, "task_create", created.headers["Location"].rpartition("/")[2], created.status)
+            told = (request, "task_create", 201)
+            what = (service.keep_task, value, examined)
+            created = await stored.change(*told, *what, actor=who, key=key, body=value)
         return Response(created.body, created.status, created.headers, JSON)
 
     app.add_api_route(PATH, create, methods=["POST"], **operation("task_create"))
@@ -90,8 +91,9 @@ def _add_one(app: FastAPI, stored: Stored) -> None:
 
     async def stop(request: Request, task_id: str) -> Response:
         expected = expected_version(request)
-        found = await stored.ask(service.ask_task_to_stop, task_id, actor=actor(request), expected_version=expected)
-        await stored.note(request, "task_stop", task_id, 202)
+        told = (request, "task_stop", 202)
+        what = (service.ask_task_to_stop, task_id)
+        found = await stored.change(*told, *what, target=task_id, actor=actor(request), expected_version=expected)
         return noun_response(found, status=202)
 
     path = f"{PATH}/{{task_id}}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crosszone.core.task import FINAL_STATES
 from crosszone.errors import Finding, SpecError, nearest_hint
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from crosszone.store.deployments import Deployment
     from crosszone.store.opened import Store
     from crosszone.store.records import Asset
+
+Found = TypeVar("Found")
 
 DATASET, MODEL = "dataset", "model"
 ASSET_KEYS = {DATASET: ("name", "zone", "size", "tokens"), MODEL: ("name", "model", "size")}
@@ -143,20 +145,39 @@ def stored_events(store: Store, number: int, *, task_id: str | None = None) -> S
     return StoredEvents(events=events, is_ended=is_ended and len(events) < journal.MOST_EVENTS)
 
 
-def note_request(
-    store: Store, *, actor: str, action: str, target: str, status: int, request_id: str | None = None
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A line of the audit log."""
+
+    actor: str
+    action: str
+    target: str = ""
+    """What was changed; where it is empty, the id of what comes of it."""
+    status: int
+    """Of the answer."""
+    request_id: str | None = None
+
+
+def noted(store: Store, note: Noted, function: Callable[..., Found], *arguments: Any, **more: Any) -> Found:
+    """What `function` changes, with a line in the audit log: both, or neither. For functions that only write."""
+    with store.state.writing():
+        found = function(store, *arguments, **more)
+        note_request(store, note if note.target else replace(note, target=str(getattr(found, "id", ""))))
+    return found
+
+
+def note_request(store: Store, note: Noted) -> None:
     """Write down who asked for a change, and what was answered."""
     from crosszone.store import journal
 
     with store.state.writing() as connection:
         journal.note(
             connection,
-            actor=actor,
-            action=action,
-            target=target,
-            status=status,
-            request_id=request_id,
+            actor=note.actor,
+            action=note.action,
+            target=note.target,
+            status=note.status,
+            request_id=note.request_id,
             now_seconds=time.time(),
         )
 

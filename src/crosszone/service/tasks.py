@@ -47,6 +47,11 @@ class CreatedTask:
     body: str
     """JSON."""
 
+    @property
+    def id(self) -> str:
+        """Of the task."""
+        return self.headers["Location"].rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:

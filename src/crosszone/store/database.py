@@ -45,6 +45,8 @@ class Database:
         self.busy_seconds = busy_seconds
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._turn = threading.Lock()
+        self._here = threading.local()
+        """The connection over which this thread writes, while it does."""
         self._engine = _engine(self.url, synchronous=synchronous, busy_seconds=busy_seconds)
 
     def __str__(self) -> str:
@@ -63,14 +65,21 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A connection whose work is kept as a whole when the block ends, and dropped as a whole where it fails.
 
-        Busy where others write for longer than a writer waits; PreflightFailed where the database is not reached.
+        Inside such a block, a second one of the same thread is part of the first. Busy where others write for longer
+        than a writer waits; PreflightFailed where the database is not reached.
         """
+        outer: sa.Connection | None = getattr(self._here, "connection", None)
+        if outer is not None:
+            yield outer
+            return
         if not self._turn.acquire(timeout=self.busy_seconds):
             raise self._busy()
         try:
             with self._told(), self._engine.execution_options(is_writing=True).begin() as connection:
+                self._here.connection = connection
                 yield connection
         finally:
+            self._here.connection = None
             self._turn.release()
 
     def close(self) -> None:

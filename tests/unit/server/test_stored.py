@@ -390,3 +390,20 @@ def test_a_demonstration_reaches_out_to_nobody(ask, new_application, seeded, mon
     refused = ask("POST", f"{ENVIRONMENTS}/import", to=demo, json={"format": "slurm"})
     assert (refused.status_code, refused.json()["errors"][0]["message"]) == (422, "there is no environment in it.")
     assert ask("GET", ENVIRONMENTS, to=demo).json()["totals"]["num_gpus"] == 14
+
+
+def test_a_change_that_cannot_be_noted_is_not_made(call, seeded, monkeypatch):
+    def fail(*arguments, **more):
+        raise RuntimeError("the power fails")
+
+    monkeypatch.setattr(journal, "note", fail)
+    assert call("POST", TASKS, GOOD, headers={"Idempotency-Key": "k"}).status_code == 500
+    assert call("DELETE", f"{ENVIRONMENTS}/env-001").status_code == 500
+    monkeypatch.undo()
+    assert call("GET", TASKS).json()["tasks"] == []
+    assert call("GET", f"{ENVIRONMENTS}/env-001").status_code == 200
+    created = call("POST", TASKS, GOOD, headers={"Idempotency-Key": "k"})
+    with seeded.state.reading() as connection:
+        (noted,) = journal.audit_before(connection)
+    assert (noted.action, noted.target) == ("task_create", created.json()["data"]["taskId"])
+    assert noted.request_id == created.headers["x-request-id"]

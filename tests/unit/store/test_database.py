@@ -36,6 +36,27 @@ def test_work_that_fails_leaves_nothing(database):
         assert count(connection) == 0
 
 
+def test_a_writer_inside_a_writer_is_part_of_it(database):
+    with database.writing() as outer:
+        put(outer, 1.0)
+        with database.writing() as inner:
+            assert inner is outer
+            put(inner, 2.0, owner="bob")
+    with database.reading() as connection:
+        assert count(connection) == 2
+
+    def fail_outside():
+        with database.writing():
+            with database.writing() as connection:
+                put(connection, 3.0, owner="eve")
+            raise ValueError("after the inner one")
+
+    with pytest.raises(ValueError, match="after the inner one"):
+        fail_outside()
+    with database.writing() as connection:
+        assert count(connection) == 2
+
+
 def test_readers_see_one_moment_while_others_write(database):
     with database.reading() as reader:
         assert count(reader) == 0
