@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crosszone.service.tasks import open_store
+
 if TYPE_CHECKING:
     from crosszone.core.backup import Backup
 
@@ -17,10 +19,9 @@ def backup(path: str | Path, *, database: str | None = None) -> Backup:
     `database`: its address, or None for this user's own. Errors: SpecError where the file cannot be written;
     PreflightFailed where the database is not reached.
     """
-    from crosszone.store import backup as backups
-    from crosszone.store.opened import open_store
-
     store = open_store(database)
+    from crosszone.store import backup as backups
+
     try:
         return backups.backup(store, Path(path), program=version("crosszone"), now_seconds=time.time())
     finally:
@@ -33,10 +34,9 @@ def restore(path: str | Path, *, database: str | None = None) -> Backup:
     Errors: SpecError where the file is no backup, is damaged or a newer program's; Conflict where there are data;
     PreflightFailed where the database is not reached.
     """
-    from crosszone.store import backup as backups
-    from crosszone.store.opened import open_store
-
     store = open_store(database, is_upgraded=False)
+    from crosszone.store import backup as backups
+
     try:
         return backups.restore(store, Path(path))
     finally:

@@ -26,6 +26,7 @@ from crosszone.core.task import (
     compatible_status,
 )
 from crosszone.core.task_request import ExaminedTask, TaskFacts
+from crosszone.errors import PreflightFailed
 
 if TYPE_CHECKING:
     from crosszone.core.task_request import TaskRequest
@@ -71,14 +72,18 @@ class TriedTask:
     parts: tuple[Part, ...]
 
 
-def open_store(database: str | None = None) -> Store:
-    """The store at an address, or this user's own; its tables are made or brought up to date.
+def open_store(database: str | None = None, *, is_upgraded: bool = True) -> Store:
+    """The store at an address, or this user's own; its tables are made or brought up to date, if so wished.
 
-    Errors: SpecError where the address is none or a newer program wrote there; PreflightFailed where it is not reached.
+    Errors: SpecError where the address is none or a newer program wrote there; PreflightFailed where it is not reached,
+    or what speaks to databases is not installed.
     """
-    from crosszone.store.opened import open_store as opened
-
-    return opened(database)
+    try:
+        from crosszone.store.opened import open_store as opened
+    except ModuleNotFoundError as error:
+        message = f"what speaks to databases is not installed: {error}."
+        raise PreflightFailed.of(message, hint="Install it: pip install 'crosszone[server]'.", code="missing") from None
+    return opened(database, is_upgraded=is_upgraded)
 
 
 def create_task(store: Store, value: Mapping[str, Any], *, actor: str, key: str | None = None) -> CreatedTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -62,3 +63,10 @@ def test_passwords_stay_off_the_command_line(tmp_path, address):
     allowed = run("backup", "-o", tmp_path / "b.zip", CROSSZONE_DATABASE=f"{address}?host=/nowhere").exception
     assert isinstance(allowed, PreflightFailed)
     assert "secret" not in str(allowed)
+
+
+def test_what_is_not_installed_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "crosszone.store.opened", None)
+    refused = run("backup", "-o", tmp_path / "b.zip").exception
+    assert isinstance(refused, PreflightFailed)
+    assert "pip install 'crosszone[server]'" in str(refused)
