@@ -25,6 +25,8 @@ EXAMPLES = 400
 """Of each operation, drawn by chance; those that cover every limit of every key come on top, some ten thousand."""
 NOT_CHECKED = "positive_data_acceptance"
 LEAST_CASES = 20_000
+REQUEST_SECONDS = 150
+"""Longer than the server lets anything take."""
 
 
 def fuzz(port: int, *, num_examples: int, seed: int, phases: str) -> tuple[int, str]:
@@ -32,7 +34,16 @@ def fuzz(port: int, *, num_examples: int, seed: int, phases: str) -> tuple[int, 
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"http://127.0.0.1:{port}/api/v1/openapi.json"),
         *("--phases", phases, "--max-examples", str(num_examples), "--seed", str(seed)),
-        *("--exclude-checks", NOT_CHECKED, "--continue-on-failure", "--no-color", "--warnings", "off"),
+        *(
+            "--request-timeout",
+            str(REQUEST_SECONDS),
+            "--exclude-checks",
+            NOT_CHECKED,
+            "--continue-on-failure",
+            "--no-color",
+            "--warnings",
+            "off",
+        ),
     ]
     with tempfile.TemporaryDirectory() as folder:  # where it may leave what it likes
         found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
