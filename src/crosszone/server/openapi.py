@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from crosszone.server.body import CSV, JSON
 from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
+from crosszone.server.progress_told import PROGRESS_ROUTES
 from crosszone.server.results import result_schemas
 from crosszone.server.routes import IDEMPOTENCY_KEY, PREFER, ROUTES, Told
 from crosszone.server.schemas import JOB_FILE, job_schemas, reference
@@ -30,7 +31,7 @@ _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the o
 def operation(name: str) -> dict[str, Any]:
     """What the route `name` is told about itself."""
     verb = next((verb for verb in VERBS if verb.name == name), None)
-    found = _route((ROUTES | STATE_ROUTES)[name]) if verb is None else _verb(verb)
+    found = _route((ROUTES | STATE_ROUTES | PROGRESS_ROUTES)[name]) if verb is None else _verb(verb)
     return {"operation_id": name, "name": name, "response_class": Response, **found}
 
 

@@ -1,0 +1,118 @@
+"""How tasks that are driven get on: the newest attempt beside its prediction, what its ranks say, orphans."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crosszone.core.task import FINAL_STATES, Attempt
+from crosszone.errors import CrossZoneError, Finding, NotThere
+
+if TYPE_CHECKING:
+    from crosszone.control.orphans import Orphan
+    from crosszone.core.run import RunStatus
+    from crosszone.store.opened import Store
+    from crosszone.store.telemetry import Line, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskProgress:
+    """How a task stands now. None is not yet, or cannot be seen."""
+
+    schema_version: int = 1
+    task_id: str
+    state: str
+    waits_for: tuple[Finding, ...]
+    """What must change before it can start; none where it only waits for a worker, or has begun."""
+    attempt: Attempt | None
+    """The newest."""
+    run: RunStatus | None
+    """Its steps so far, and `predicted` beside them."""
+    unseen: str
+    """Why its run cannot be seen; empty where it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLines:
+    """Some of what the ranks of an attempt said."""
+
+    lines: tuple[Line, ...]
+    is_ended: bool
+    """Whether nothing more will come."""
+
+
+def task_progress(store: Store, key: str) -> TaskProgress:
+    """How the task with this id stands. NotThere."""
+    from crosszone.control.claim import why_waiting
+    from crosszone.store import tasks
+
+    with store.state.reading() as connection:
+        task, tried = tasks.one(connection, key), tasks.attempts_of(connection, key)
+        waits_for = why_waiting(connection, task)
+    attempt = tried[-1] if tried else None
+    run, unseen = (None, "") if attempt is None or attempt.folder is None else _seen(Path(attempt.folder))
+    return TaskProgress(task_id=key, state=task.state, waits_for=waits_for, attempt=attempt, run=run, unseen=unseen)
+
+
+def task_lines(
+    store: Store, key: str, number: int, *, attempt: int | None = None, rank: int | None = None
+) -> TaskLines:
+    """What an attempt of a task said behind the line with this number: all of it, or one rank. None: the newest.
+
+    NotThere of the task or the attempt.
+    """
+    from crosszone.store import telemetry
+
+    attempt_id, is_over = _attempt(store, key, attempt)
+    with store.telemetry.reading() as connection:
+        found = telemetry.lines_after(connection, attempt_id, number, rank=rank)
+    return TaskLines(lines=found, is_ended=is_over and len(found) < telemetry.MOST_LINES)
+
+
+def task_samples(
+    store: Store, key: str, name: str, *, attempt: int | None = None, after_step: int = -1, rank: int | None = None
+) -> tuple[Sample, ...]:
+    """Figures of that name of an attempt of a task, by step and rank. NotThere of the task or the attempt."""
+    from crosszone.store import telemetry
+
+    attempt_id, _ = _attempt(store, key, attempt)
+    with store.telemetry.reading() as connection:
+        return telemetry.samples_of(connection, attempt_id, name, after_step=after_step, rank=rank)
+
+
+def task_orphans(store: Store, folder: str | Path | None = None) -> tuple[Orphan, ...]:
+    """Runs of this machine that belong to no task, and tasks whose run is gone; nothing is done about them."""
+    from crosszone.control.hands import LocalHands
+    from crosszone.control.orphans import orphans
+    from crosszone.service.control import task_folder
+
+    def never(*asked: Any) -> Any:
+        raise AssertionError("who looks renders nothing")
+
+    hands = LocalHands(never, never)
+    return orphans(store.state, task_folder(store, folder), hands, now_seconds=time.time())
+
+
+def _seen(folder: Path) -> tuple[RunStatus | None, str]:
+    from crosszone.launch.status import status
+
+    try:
+        return status(folder), ""
+    except (CrossZoneError, OSError) as error:
+        return None, str(error)
+
+
+def _attempt(store: Store, key: str, number: int | None) -> tuple[str, bool]:
+    """(id, whether nothing more comes of it)"""
+    from crosszone.core.task import ATTEMPT, following
+    from crosszone.store import tasks
+
+    with store.state.reading() as connection:
+        task, tried = tasks.one(connection, key), tasks.attempts_of(connection, key)
+    found = [each for each in tried if number in (None, each.number)]
+    if not found:
+        which = "no attempt yet" if number is None else f"no attempt {number}"
+        raise NotThere.of(f"the task has {which}.", where=key)
+    return found[-1].id, task.state in FINAL_STATES or not following(ATTEMPT, found[-1].state)
