@@ -76,6 +76,19 @@ class StartEstimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataTransfer:
+    """The data set, copied whole to a zone that does not hold it."""
+
+    from_zone: str
+    to_zone: str
+    size_bytes: float
+    seconds: float
+    """With nothing else on the path."""
+    egress_dollars: float | None
+    """None: the price of the path is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminedTask:
     """A request in which nothing is wrong, and what it comes to."""
 
@@ -90,4 +103,6 @@ class ExaminedTask:
     prediction: dict[str, Any] | None
     start: StartEstimate | None
     """None where too few tasks have started on the same environments."""
+    transfers: tuple[DataTransfer, ...] = ()
+    """What copying the data set would take, where its size, its zone and the paths are known."""
     warnings: tuple[str, ...]

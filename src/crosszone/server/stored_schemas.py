@@ -58,6 +58,7 @@ def _envelope() -> dict[str, Any]:
             "launchMode": _TEXT,
             "prediction": {"type": ["object", "null"]},
             "start": {"type": ["object", "null"]},
+            "transfers": {"type": "array", "items": {"type": "object"}},
             "warnings": {"type": "array", "items": _TEXT},
         },
     }

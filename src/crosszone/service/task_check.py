@@ -19,7 +19,7 @@ from crosszone.core.task_request import (
     TaskRequest,
 )
 from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
-from crosszone.service.task_job import STRATEGY, job_file, num_replicas, predicted_job
+from crosszone.service.task_job import STRATEGY, data_transfers, job_file, num_replicas, predicted_job
 
 ASSUMED_LINK = {"bandwidth": "1 Gbit/s", "rtt": "50 ms"}
 """Between zones of which nothing is known: the plan's memory does not depend on it, and its times are not told."""
@@ -69,7 +69,8 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
         return replace(found, warnings=(*warnings, _unknown_model(request)))
     job, assumed = job_file(request, facts, model, cluster, num_gpus)
     prediction, told = predicted_job(job, is_without_times=bool(missing))
-    return replace(found, job=job, prediction=prediction, warnings=(*warnings, *assumed, *told))
+    transfers = () if missing else data_transfers(job)
+    return replace(found, job=job, prediction=prediction, transfers=transfers, warnings=(*warnings, *assumed, *told))
 
 
 def _environment_findings(request: TaskRequest, known: Sequence[Environment]) -> list[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from crosszone import units
-from crosszone.core.task_request import TaskFacts, TaskRequest
+from crosszone.core.task_request import DataTransfer, TaskFacts, TaskRequest
 from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan
 
 ASSUMED_SEQUENCE_LENGTH = 2048
@@ -61,6 +61,33 @@ def num_replicas(request: TaskRequest, num_gpus: int) -> int | None:
     others = [degree for name in ("pp", "tp", "cp") if isinstance(degree := request.plan.get(name, 1), int)]
     dp = request.plan.get("dp", max(num_gpus // max(math.prod(others), 1), 1))
     return dp if isinstance(dp, int) else None
+
+
+def data_transfers(job: Mapping[str, Any]) -> tuple[DataTransfer, ...]:
+    """What it takes to copy the data set of a job to each zone that does not hold it, over paths that are known."""
+    from crosszone.service.verbs import read
+    from crosszone.timeline.dataset import reading_bytes_per_second
+
+    problem = read(dict(job))
+    dataset = problem.workload.dataset
+    if dataset is None or dataset.zone is None or dataset.size_bytes is None:
+        return ()
+    found = []
+    for zone in problem.cluster.zones:
+        if zone.name == dataset.zone:
+            continue
+        rate = reading_bytes_per_second(problem, dataset.zone, zone.name)
+        price = problem.cluster.link(dataset.zone, zone.name).egress_dollars_per_byte
+        found.append(
+            DataTransfer(
+                from_zone=dataset.zone,
+                to_zone=zone.name,
+                size_bytes=dataset.size_bytes,
+                seconds=dataset.size_bytes / rate,
+                egress_dollars=None if price is None else price * dataset.size_bytes,
+            )
+        )
+    return tuple(found)
 
 
 def predicted_job(job: Mapping[str, Any], *, is_without_times: bool) -> tuple[dict[str, Any] | None, list[str]]:

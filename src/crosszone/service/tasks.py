@@ -188,6 +188,7 @@ def created_json(task: Task, examined: ExaminedTask) -> dict[str, Any]:
             "launchMode": request.launch_mode,
             "prediction": _prediction_summary(task.prediction),
             "start": to_json(examined.start),
+            "transfers": to_json(examined.transfers),
             "warnings": list(task.warnings),
         },
     }

@@ -45,7 +45,7 @@ def reading(problem: Problem, plan: Plan, links: tuple[Link, ...], step_seconds:
         ratio = float(
             data_wait_ratio(
                 step_bytes=share * problem.workload.global_batch_tokens * token_bytes,
-                bytes_per_second=_link_rate(problem, dataset.zone, zone),
+                bytes_per_second=reading_bytes_per_second(problem, dataset.zone, zone),
                 busy_fraction=busy.get((dataset.zone, zone), 0.0),
                 step_seconds=step_seconds,
             )
@@ -55,6 +55,15 @@ def reading(problem: Problem, plan: Plan, links: tuple[Link, ...], step_seconds:
         cost = _egress_dollars(problem, zone, share, token_bytes)
         dollars = None if dollars is None or cost is None else dollars + cost
     return Reading(wait_ratio=wait, egress_dollars=dollars, assumed=assumed, warnings=_warnings(dataset.zone, slowest))
+
+
+def reading_bytes_per_second(problem: Problem, start: str, end: str) -> float:
+    """What one zone reads of what another holds: every node of the smaller zone reads over one flow."""
+    zones = problem.cluster.zone(start), problem.cluster.zone(end)
+    num_nodes = min(sum(group.num_nodes for group in zone.node_groups) for zone in zones)
+    rate = float(link_bytes_per_second(problem.cluster.link(start, end), num_nodes=num_nodes, num_flows=num_nodes))
+    networks = [sum(group.num_nodes * group.network_bytes_per_second for group in zone.node_groups) for zone in zones]
+    return min([rate, *networks, *(zone.uplink_bytes_per_second or np.inf for zone in zones)])
 
 
 def _warnings(holder: str, slowest: str) -> tuple[str, ...]:
@@ -85,15 +94,6 @@ def _token_bytes(problem: Problem) -> tuple[float, tuple[str, ...]]:
         return dataset.size_bytes / num_tokens, one_pass
     size = 2.0 if problem.model.vocab_size < NARROW_VOCABULARY else 4.0
     return size, (f"workload.dataset.size: {size:.0f} bytes a token, as Megatron-LM stores this vocabulary.",)
-
-
-def _link_rate(problem: Problem, start: str, end: str) -> float:
-    """Every node of the smaller zone reads over one flow."""
-    zones = problem.cluster.zone(start), problem.cluster.zone(end)
-    num_nodes = min(sum(group.num_nodes for group in zone.node_groups) for zone in zones)
-    rate = float(link_bytes_per_second(problem.cluster.link(start, end), num_nodes=num_nodes, num_flows=num_nodes))
-    networks = [sum(group.num_nodes * group.network_bytes_per_second for group in zone.node_groups) for zone in zones]
-    return min([rate, *networks, *(zone.uplink_bytes_per_second or np.inf for zone in zones)])
 
 
 def _egress_dollars(problem: Problem, zone: str, share: float, token_bytes: float) -> float | None:

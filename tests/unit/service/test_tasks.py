@@ -146,6 +146,9 @@ def test_a_model_that_was_registered_is_predicted(linked):
     task = tasks.training_task(linked, body["data"]["taskId"])
     assert (task.state, task.job["model"]) == ("validated", {"parameters": "1.3B"})
     assert task.job["workload"]["dataset"] == {"size": "100 GB", "zone": ZONES[0]}
+    # 100 GB over 10 Gbit/s, to each of the two other zones
+    copies = [(each["to_zone"], round(each["seconds"])) for each in body["data"]["transfers"]]
+    assert copies == [(ZONES[1], 80), (ZONES[2], 80)]
     assert body["data"]["prediction"]["step_seconds"] > 0
     assert body["data"]["prediction"]["memory"]["fits"] is True
     assert task.prediction["step_seconds"] == body["data"]["prediction"]["step_seconds"]
