@@ -5,7 +5,7 @@ import difflib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crosszone.core.bundle import BUNDLE_KIND, MANIFEST_PATH, Bundle, BundleFile, FileChange
@@ -21,7 +21,11 @@ def changes(bundle: Bundle, folder: Path) -> tuple[FileChange, ...]:
     Files that no bundle brought (logs, checkpoints) do not count. Errors: SpecError where the folder is no bundle's.
     """
     before = {path: _text(folder / path) for path in _listed(folder)}
-    after = {file.path: file.text for file in bundle.files}
+    return text_changes(before, {file.path: file.text for file in bundle.files})
+
+
+def text_changes(before: Mapping[str, str | None], after: Mapping[str, str]) -> tuple[FileChange, ...]:
+    """How texts differ from those before, both by path."""
     found = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)

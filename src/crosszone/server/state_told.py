@@ -199,6 +199,9 @@ STATE_ROUTES = {
     "deployment_archive": Told(
         summary="The files of a bundle", contents={GZIP: {"type": "string", "contentMediaType": GZIP}}, errors=_READ
     ),
+    "deployment_changes": Told(
+        summary="How a bundle differs from another one, `since`", contents={JSON: {"type": "object"}}, errors=(404, 422)
+    ),
     "deployment_remove": Told(
         summary="Forget a bundle that no task refers to", contents={}, errors=(404, 409), status=204
     ),

@@ -48,6 +48,10 @@ def _add_deployments(app: FastAPI, stored: Stored) -> None:
         files = await stored.ask(service.deployment_files, deployment_id)
         return done_response(Done(media_type=GZIP, content=archive_of(files)))
 
+    async def changes(deployment_id: str, since: Text) -> Response:
+        found = await stored.ask(service.deployment_changes, since, deployment_id)
+        return noun_response({"schema_version": 1, "changes": found})
+
     async def remove(request: Request, deployment_id: str) -> Response:
         told = (request, "deployment_remove", 204)
         await stored.change(*told, service.remove_deployment, deployment_id, target=deployment_id)
@@ -57,6 +61,7 @@ def _add_deployments(app: FastAPI, stored: Stored) -> None:
     app.add_api_route(path, listed, methods=["GET"], **operation("deployment_list"))
     app.add_api_route(f"{path}/{{deployment_id}}", one, methods=["GET"], **operation("deployment"))
     app.add_api_route(f"{path}/{{deployment_id}}/archive", archive, methods=["GET"], **operation("deployment_archive"))
+    app.add_api_route(f"{path}/{{deployment_id}}/changes", changes, methods=["GET"], **operation("deployment_changes"))
     app.add_api_route(f"{path}/{{deployment_id}}", remove, methods=["DELETE"], **operation("deployment_remove"))
 
 

@@ -94,6 +94,7 @@ from crosszone.service.runs import (
 from crosszone.service.stored import (
     assets,
     deployment,
+    deployment_changes,
     deployment_files,
     keep_asset,
     note_request,
@@ -181,6 +182,7 @@ __all__ = [
     "create_task",
     "deploy",
     "deployment",
+    "deployment_changes",
     "deployment_files",
     "detail_json",
     "environment",

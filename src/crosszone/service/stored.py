@@ -11,7 +11,7 @@ from crosszone.core.task import FINAL_STATES
 from crosszone.errors import Finding, SpecError, nearest_hint
 
 if TYPE_CHECKING:
-    from crosszone.core.bundle import BundleFile
+    from crosszone.core.bundle import BundleFile, FileChange
     from crosszone.store.deployments import Deployment
     from crosszone.store.opened import Store
     from crosszone.store.records import Asset
@@ -124,6 +124,14 @@ def deployment_files(store: Store, key: str) -> tuple[BundleFile, ...]:
 
     with store.state.reading() as connection:
         return stored.files(connection, key)
+
+
+def deployment_changes(store: Store, before: str, after: str) -> tuple[FileChange, ...]:
+    """How the files of one deployment differ from those of another. NotThere."""
+    from crosszone.deploy.folder import text_changes
+
+    old, new = ({file.path: file.text for file in deployment_files(store, key)} for key in (before, after))
+    return text_changes(old, new)
 
 
 def remove_deployment(store: Store, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
 import io
 import json
@@ -301,25 +302,35 @@ def test_events_of_others_arrive_while_one_listens(server, seeded):
     assert [data["to_state"] for _, _, data in told] == ["draft", "validated", "failed"]
 
 
-def test_deployments_are_listed_downloaded_and_forgotten(call, store):
-    files = (BundleFile(path="a.sh", text="#!/bin/sh\n训练\n"), BundleFile(path="b/c.py", text="pass\n"))
+def kept_deployment(store, *files):
+    made = deployments.Deployment(
+        id=deployments.deployment_id(files),
+        framework="fsdp",
+        backend="local",
+        world_size=1,
+        job={},
+        request={},
+        prediction=None,
+        warnings=(),
+        owner="ann",
+        created_seconds=float(len(files)),
+    )
     with store.state.writing() as connection:
-        made = deployments.Deployment(
-            id=deployments.deployment_id(files),
-            framework="fsdp",
-            backend="local",
-            world_size=1,
-            job={},
-            request={},
-            prediction=None,
-            warnings=(),
-            owner="ann",
-            created_seconds=1.0,
-        )
-        deployments.add(connection, made, files)
+        return deployments.add(connection, made, files)
+
+
+def test_deployments_are_listed_compared_downloaded_and_forgotten(call, store):
+    script, program = BundleFile(path="a.sh", text="#!/bin/sh\n训练\n"), BundleFile(path="b/c.py", text="pass\n")
+    made = kept_deployment(store, script, program)
+    other = kept_deployment(store, dataclasses.replace(program, text="return\n"))
     path = f"/api/v1/deployments/{made.id}"
     assert call("GET", path).json()["framework"] == "fsdp"
-    assert [each["id"] for each in call("GET", "/api/v1/deployments").json()["deployments"]] == [made.id]
+    assert [each["id"] for each in call("GET", "/api/v1/deployments").json()["deployments"]] == [made.id, other.id]
+    found = call("GET", f"{path}/changes?since={other.id}").json()["changes"]
+    assert [(each["path"], each["kind"]) for each in found] == [("a.sh", "added"), ("b/c.py", "changed")]
+    assert "-return\n+pass\n" in found[1]["difference"]
+    assert call("GET", f"{path}/changes?since={made.id}").json()["changes"] == []
+    assert call("GET", f"{path}/changes").status_code == 422
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(call("GET", f"{path}/archive").content))) as archive:
         assert [(each.name, each.mode) for each in archive.getmembers()] == [
             ("bundle/a.sh", 0o755),
