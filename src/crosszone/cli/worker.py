@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -68,5 +68,6 @@ def worker(
 
 def _end_with_input(end: Callable[[], None]) -> None:
     """Whoever started us holds the other end: it closes when they are gone, however they went."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not sys.stdin, whose lock a thread that waits would keep from the end of the program
+        pass
     end()
