@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import pytest
 
 from crosszone import service
 from crosszone.processes import kill_marked
+from crosszone.service.control import worker as open_worker
+from crosszone.store.opened import Store
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -46,6 +49,8 @@ class Nodes:
     folder: Path
     config: Path
     """As `ssh -F` reads it."""
+    servers: tuple[subprocess.Popen[bytes], ...]
+    """What answers on each, in the order of `ADDRESSES`."""
 
     def home(self, address: str) -> Path:
         """Where a login on a node arrives."""
@@ -102,7 +107,7 @@ def nodes(tmp_path) -> Iterator[Nodes]:
     try:
         for address in ADDRESSES:
             until(lambda address=address: answers(address, port), f"sshd on {address}")
-        yield Nodes(folder=folder, config=config)
+        yield Nodes(folder=folder, config=config, servers=tuple(servers))
     finally:
         for logs in tmp_path.glob("bundle/logs/*Z-*"):  # each run has a folder of its name
             kill_marked(logs.name)
@@ -238,3 +243,78 @@ def test_an_unknown_host_key_is_refused(nodes, tmp_path) -> None:
     assert done.returncode != 0
     assert "Host key verification failed" in done.stderr
     assert not list(nodes.home(ADDRESSES[0]).iterdir())
+
+
+REQUEST = {
+    "taskName": "small",
+    "datasetId": "synthetic",
+    "datasetVersionId": "1",
+    "model": MODEL,
+    "workload": {
+        "sequence_length": 32,
+        "global_batch_size": 12,
+        "precision": "fp32",
+        "checkpoint": {"every": "1 s"},
+    },
+    "distributedConfig": {
+        "nodeIds": ["north-1", "south-1"],
+        "masterNode": "north-1",
+        "framework": "pytorch-ddp",
+        "strategy": {"dataParallel": 3, "microBatchSize": 2},
+        "links": [{"between": ["north", "south"], "bandwidth": "1 Gbit/s", "rtt": "20 ms"}],
+    },
+    "deployment": {"backend": "ssh", "device": "cpu", "steps": 1_000_000},
+}
+
+
+@pytest.fixture
+def driven(nodes, tmp_path, monkeypatch) -> Iterator[Store]:
+    """A store with both nodes in its inventory, and a worker that drives its tasks."""
+    for name in ("SSH_CONFIG", "FOLLOW_SECONDS"):
+        monkeypatch.setenv(name, nodes.environment[name])
+    store = service.open_store(str(tmp_path / "state.sqlite"))
+    for name, num_gpus, address in (("north", 2, ADDRESSES[0]), ("south", 1, ADDRESSES[1])):
+        entry = {"id": f"{name}-1", "name": f"{name}-1", "zone": name, "status": "running"}
+        more = {"gpu": f"{num_gpus}x a100-sxm4-80gb", "addresses": [address], "interface": "lo"}
+        service.add_environment(store, {**entry, **more})
+    worker = open_worker(store)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    yield store
+    worker.end()
+    thread.join(LIMIT_SECONDS)
+    store.close()
+    for logs in tmp_path.glob("tasks/*/attempt-*/logs/*Z-*"):
+        kill_marked(logs.name)
+
+
+def test_a_task_loses_its_main_node_and_goes_on_without_it(nodes, driven, tmp_path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    deployment = {**REQUEST["deployment"], "checkpoints": str(checkpoints)}
+    created = service.create_task(driven, {**REQUEST, "deployment": deployment}, actor="ann")
+    task_id = created.headers["Location"].rpartition("/")[2]
+
+    def state() -> str:
+        return service.training_task(driven, task_id).state
+
+    until(lambda: state() == "running" and bool(list(checkpoints.glob("step-*"))), "a checkpoint")
+    lost = nodes.home(ADDRESSES[0])
+    nodes.servers[0].kill()  # the machine is off: nothing on it runs, and it does not answer
+    nodes.servers[0].wait()
+    for pid in ranks_at_work(lost):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: state() == "recovering", "the recovery")
+    until(lambda: state() == "running", "the second attempt")
+    first, second = service.task_attempts(driven, task_id)
+    assert first.attempt.main_node == "north-1"
+    assert {part.name: part.state for part in first.parts if part.level == "node"} == {
+        "north-1": "failed",
+        "south-1": "stopped",
+    }
+    assert second.attempt.main_node == "south-1"
+    assert second.attempt.resumed_step is not None
+    assert second.attempt.resumed_step > 0
+    assert second.attempt.lost_seconds is not None
+    service.ask_task_to_stop(driven, task_id, actor="ann")
+    until(lambda: state() == "stopped", "the stop")
+    assert not ranks_at_work(nodes.folder)

@@ -1,24 +1,27 @@
 """A task over two local nodes: asked for, trained on CPUs, robbed of a rank and of its launcher, and finished."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crosszone import service
 from crosszone.processes import kill_marked, marked
-from crosszone.service import inventory
 from crosszone.service.control import task_folder
 from crosszone.store import journal, records, reservations, telemetry
 from crosszone.store.opened import Store, open_store
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
+pytest.importorskip("fastapi")
 pytestmark = pytest.mark.slow
 
 LIMIT_SECONDS = 300.0
@@ -52,32 +55,71 @@ REQUEST = {
 }
 
 
+class Server:
+    """A server of its own process, with the worker that it starts; killed and started again over the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        """Until it answers."""
+        command = [sys.executable, "-m", "crosszone.cli", "serve", "--port", "0", "--json"]
+        database = ["--database", str(self.folder / "state.sqlite")]
+        around = {**os.environ, "PYTHON": sys.executable}
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *database], env=around, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self.process.stdout is not None
+        told = ""
+        while not told.rstrip().endswith("}"):
+            line = self.process.stdout.readline()
+            assert line, (self.folder / "server.log").read_text()
+            told += line
+        self.url = json.loads(told)["url"]
+
+    def kill(self) -> None:
+        """As the kernel ends a process where memory runs out."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> int:
+        """As a service is stopped; its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=LIMIT_SECONDS)
+
+    def ask(self, method: str, path: str, value: Any = None) -> Any:
+        """The JSON of an answer that is no error."""
+        body = None if value is None else json.dumps(value).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "one"}
+        request = urllib.request.Request(f"{self.url}/api/v1/{path}", body, headers, method=method)
+        with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as answer:
+            return json.loads(answer.read())
+
+
 @pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    found = open_store(str(tmp_path / "state.sqlite"))
+def server(tmp_path) -> Iterator[Server]:
+    found = Server(tmp_path)
+    found.start()
     for name, num_gpus in (("north", 2), ("south", 1)):
         entry = {"id": f"{name}-1", "name": f"{name}-1", "zone": name, "status": "running"}
-        inventory.add_environment(found, {**entry, "gpu": f"{num_gpus}x a100-sxm4-80gb", "price": "2 USD/h"})
+        found.ask("POST", "environments", {**entry, "gpu": f"{num_gpus}x a100-sxm4-80gb", "price": "2 USD/h"})
     yield found
+    found.kill()
     for logs in tmp_path.glob("tasks/*/attempt-*/logs/*Z-*"):  # each run has a folder of its name
         kill_marked(logs.name)
-    found.close()
 
 
 @pytest.fixture
-def start_worker(tmp_path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    started = []
-
-    def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "crosszone.cli", "worker", "--database", str(tmp_path / "state.sqlite")]
-        log = (tmp_path / f"worker-{len(started)}.log").open("wb")
-        started.append(subprocess.Popen(command, stderr=log, env={**os.environ, "PYTHON": sys.executable}))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.kill()
-        each.wait()
+def store(server) -> Iterator[Store]:
+    """What the server keeps, looked at beside it."""
+    found = open_store(str(server.folder / "state.sqlite"))
+    yield found
+    found.close()
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -110,14 +152,14 @@ def step_of(store: Store, task_id: str) -> int:
     return service.run_status(folder_of(store, task_id)).step or 0
 
 
-def create(store: Store) -> str:
-    created = service.create_task(store, REQUEST, actor="ann")
-    return created.headers["Location"].rpartition("/")[2]
+def create(server: Server) -> str:
+    data = server.ask("POST", "training-tasks", REQUEST)["data"]
+    assert data["status"] == "initializing"
+    return str(data["taskId"])
 
 
-def test_a_task_survives_its_rank_its_launcher_and_its_worker(store, start_worker) -> None:
-    task_id = create(store)
-    worker = start_worker()
+def test_a_task_survives_its_rank_its_launcher_and_its_server(server, store) -> None:
+    task_id = create(server)
 
     def state() -> str:
         return service.training_task(store, task_id).state
@@ -129,9 +171,8 @@ def test_a_task_survives_its_rank_its_launcher_and_its_worker(store, start_worke
     until(lambda: list((task_folder(store) / task_id / "checkpoints").glob("step-*")), "a checkpoint")
 
     os.kill(rank_process(run.run_id, 1), signal.SIGKILL)  # torchrun starts the ranks again
-    worker.kill()  # nobody sees it for a while
-    worker.wait()
-    worker = start_worker()
+    server.kill()  # and its worker with it: nobody sees it for a while
+    server.start()
     until(lambda: restarts(store, first.id), "the restart")
     assert state() == "running"
 
@@ -139,10 +180,12 @@ def test_a_task_survives_its_rank_its_launcher_and_its_worker(store, start_worke
     os.kill(launcher_process(run.run_id), signal.SIGKILL)  # nobody is left to start them again
     until(lambda: state() == "recovering", "the recovery")
     until(lambda: state() == "running", "the second attempt")
+    until(lambda: step_of(store, task_id) > 0, "a step of it")
+    shown = server.ask("GET", f"training-tasks/{task_id}/progress")["run"]
+    assert shown["step_seconds"] - shown["predicted"]["step_seconds"] != 0.0  # comparing is subtracting
     until(lambda: state() == "succeeded", "the end")
     check_end(store, task_id)
-    worker.terminate()
-    assert worker.wait(timeout=LIMIT_SECONDS) == 0
+    assert server.end() == 0
 
 
 def restarts(store: Store, attempt_id: str) -> list[dict[str, int]]:
@@ -175,13 +218,12 @@ def check_end(store: Store, task_id: str) -> None:
         assert marked(status.run.run_id) == ()
 
 
-def test_a_task_that_is_stopped_has_saved_and_is_gone(store, start_worker) -> None:
-    task_id = create(store)
-    start_worker()
+def test_a_task_that_is_stopped_has_saved_and_is_gone(server, store) -> None:
+    task_id = create(server)
     until(lambda: service.training_task(store, task_id).state == "running", "the first step")
     run = service.run_status(folder_of(store, task_id)).run
     assert run is not None
-    service.ask_task_to_stop(store, task_id, actor="ann")
+    server.ask("POST", f"training-tasks/{task_id}/stop")
     until(lambda: service.training_task(store, task_id).state == "stopped", "the stop")
     assert marked(run.run_id) == ()
     assert service.run_status(folder_of(store, task_id)).state == "stopped"

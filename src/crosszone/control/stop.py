@@ -31,8 +31,8 @@ def stop(session: Session, task: Task, attempt: Attempt | None, cause: Cause = A
         return AGAIN_SECONDS
     if found.belief == DONE and may(task, SUCCEEDED):
         return finish(session, SUCCEEDED, Cause(code="trained", text="It had come to its end before it was stopped."))
-    said = "" if found.belief == UNBORN else f" {found.reason}"
-    return finish(session, STOPPED, Cause(code=cause.code, text=f"{cause.text}{said}".strip()))
+    said = "" if found.belief == UNBORN else found.reason.removeprefix(cause.text)
+    return finish(session, STOPPED, Cause(code=cause.code, text=f"{cause.text} {said.strip()}".strip()))
 
 
 def _end(session: Session, attempt: Attempt) -> str:
