@@ -28,7 +28,8 @@ def test_every_field_of_pairs_is_on_the_list() -> None:
             if isinstance(noun, type) and dataclasses.is_dataclass(noun):
                 for name, hint in typing.get_type_hints(noun).items():
                     item = next(iter(typing.get_args(hint)), None) if typing.get_origin(hint) is tuple else None
-                    if typing.get_origin(item) is tuple and typing.get_args(item)[0] is str:
+                    parts = typing.get_args(item) if typing.get_origin(item) is tuple else ()
+                    if len(parts) == 2 and parts[0] is str:
                         found.add(name)
     assert found == PAIRED_FIELDS
 
