@@ -152,6 +152,12 @@ def step_of(store: Store, task_id: str) -> int:
     return service.run_status(folder_of(store, task_id)).step or 0
 
 
+def state_of(store: Store, task_id: str) -> str:
+    found = service.training_task(store, task_id).state
+    assert found != "failed", service.task_history(store, task_id)[-1]
+    return found
+
+
 def create(server: Server) -> str:
     data = server.ask("POST", "training-tasks", REQUEST)["data"]
     assert data["status"] == "initializing"
@@ -162,7 +168,7 @@ def test_a_task_survives_its_rank_its_launcher_and_its_server(server, store) -> 
     task_id = create(server)
 
     def state() -> str:
-        return service.training_task(store, task_id).state
+        return state_of(store, task_id)
 
     until(lambda: state() == "running", "the first step")
     first = service.task_attempts(store, task_id)[-1].attempt
@@ -220,10 +226,10 @@ def check_end(store: Store, task_id: str) -> None:
 
 def test_a_task_that_is_stopped_has_saved_and_is_gone(server, store) -> None:
     task_id = create(server)
-    until(lambda: service.training_task(store, task_id).state == "running", "the first step")
+    until(lambda: state_of(store, task_id) == "running", "the first step")
     run = service.run_status(folder_of(store, task_id)).run
     assert run is not None
     server.ask("POST", f"training-tasks/{task_id}/stop")
-    until(lambda: service.training_task(store, task_id).state == "stopped", "the stop")
+    until(lambda: state_of(store, task_id) == "stopped", "the stop")
     assert marked(run.run_id) == ()
     assert service.run_status(folder_of(store, task_id)).state == "stopped"

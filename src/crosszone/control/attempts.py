@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def port_of(connection: Connection, attempt: Attempt) -> int | None:
     """At which its ranks meet; None where none is reserved."""
     found = reservations.reserved(connection, [attempt.main_node] if attempt.main_node else [])
     return next((each.number for each in found if (each.attempt_id, each.kind) == (attempt.id, PORT)), None)
+
+
+def take_next_port(connection: Connection, attempt: Attempt, *, now_seconds: float) -> None:
+    """In place of the port that an attempt has reserved, the next one on the same node that nobody has.
+
+    Nothing changes where it has none.
+    """
+    taken = reservations.reserved(connection, [attempt.main_node] if attempt.main_node else [])
+    own = next((each for each in taken if (each.attempt_id, each.kind) == (attempt.id, PORT)), None)
+    if own is None:
+        return
+    numbers = {each.number for each in taken if each.kind == PORT}
+    number = next(number for number in range(own.number + 1, own.number + len(numbers) + 2) if number not in numbers)
+    reservations.reserve(connection, [dataclasses.replace(own, number=number, created_seconds=now_seconds)])
+    reservations.free(connection, own)
 
 
 def move_parts(

@@ -27,6 +27,11 @@ from crosszone.store import deployments
 from crosszone.store.database import Connection
 from crosszone.store.deployments import Deployment, deployment_id
 
+PORT_IN_USE = "port_in_use"
+"""What preflight says of a port at which others listen."""
+MOST_PORTS = 10
+"""That are tried. Chosen: who has ten ports in a row taken has another problem."""
+
 
 def deploy(session: Session, task: Task, attempt: Attempt | None) -> float | None:
     """Render what a validated task comes to."""
@@ -54,23 +59,36 @@ def check(session: Session, task: Task, attempt: Attempt | None) -> float | None
 
 def preflight(session: Session, task: Task, attempt: Attempt | None) -> float | None:
     """Look at the nodes, and let ranks be started where nothing stands in the way."""
-    cause = preflight_fault(session, attempt)
-    if cause is not None:
-        return finish(session, FAILED, cause)
+    fault, bundle = look_at_nodes(session, task, attempt)
+    if fault is not None:
+        return finish(session, FAILED, fault)
     with session.writing() as connection:
+        changed = {} if bundle is None else {"deployment_id": keep(connection, session, task, bundle).id}
         cause = Cause(code="ready", text="Nothing stands in the way.")
-        session.move(connection, STARTING, cause)
+        session.move(connection, STARTING, cause, **changed)
         session.move_attempt(connection, STARTING, cause)
     return 0.0
 
 
-def preflight_fault(session: Session, attempt: Attempt | None) -> Cause | None:
-    """What stands in the way of starting an attempt; None where nothing does."""
+def look_at_nodes(session: Session, task: Task, attempt: Attempt | None) -> tuple[Cause | None, Bundle | None]:
+    """(what stands in the way of starting an attempt, its files where they had to be rendered again).
+
+    A port at which somebody else listens is left to them.
+    """
+    assert attempt is not None, "what is started has an attempt"
+    bundle = None
     try:
-        found = session.place.hands.preflight(folder_of(attempt))
+        for _ in range(MOST_PORTS):
+            found = session.place.hands.preflight(folder_of(attempt))
+            if {each.code for each in found} != {PORT_IN_USE}:
+                break
+            with session.writing() as connection:
+                attempts.take_next_port(connection, attempt, now_seconds=session.now_seconds)
+            bundle = render(session, task, attempt)
     except CrossZoneError as error:
-        return caused(error, "preflight_failed")
-    return Cause(code="preflight_failed", text=" ".join(str(each) for each in found)) if found else None
+        return caused(error, "preflight_failed"), None
+    text = " ".join(str(each) for each in found)
+    return (Cause(code="preflight_failed", text=text) if found else None), bundle
 
 
 def render(session: Session, task: Task, attempt: Attempt | None) -> Bundle:

@@ -15,7 +15,7 @@ from crosszone.control import attempts
 from crosszone.control.ending import finish
 from crosszone.control.evidence import Look, Verdict
 from crosszone.control.ledger import saved_run
-from crosszone.control.prepare import caused, folder_of, keep, preflight_fault, render
+from crosszone.control.prepare import caused, folder_of, keep, look_at_nodes, render
 from crosszone.control.recovery import Decision, decision, patience
 from crosszone.control.session import Session
 from crosszone.core.environment import FAULTY, UNREACHABLE, Environment, main_environment
@@ -77,11 +77,11 @@ def recover(session: Session, task: Task, attempt: Attempt | None) -> float | No
         bundle = render(session, task, attempt)
     except CrossZoneError as error:
         return _not_yet(session, caused(error, "not_deployed"))
-    cause = preflight_fault(session, attempt)
-    if cause is not None:
-        return _not_yet(session, cause)
+    fault, again = look_at_nodes(session, task, attempt)
+    if fault is not None:
+        return _not_yet(session, fault)
     with session.writing() as connection:
-        made = keep(connection, session, task, bundle)
+        made = keep(connection, session, task, again or bundle)
         cause = Cause(code="recovered", text=f"Attempt {attempt.number} starts from the newest whole checkpoint.")
         session.move_attempt(connection, STARTING, cause)
         session.move(connection, STARTING, cause, deployment_id=made.id)

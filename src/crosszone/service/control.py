@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from crosszone.errors import Finding
     from crosszone.store.opened import Store
 
-LOOKED_AT = ("local", "ssh")
+LOCAL, PORT_IN_USE = "local", "port_in_use"
+"""Local ranks meet at a port that torchrun finds free, whatever the bundle says."""
+LOOKED_AT = (LOCAL, "ssh")
 """Backends whose nodes are known, and reached from here, before they start anything."""
 FOLDER = "tasks"
 """Of bundles, checkpoints and logs, beside the database, or among this user's data."""
@@ -72,11 +74,12 @@ def _preflight(folder: Path) -> Sequence[Finding]:
     from crosszone.launch.bundle_folder import open_bundle
     from crosszone.service.preflight import preflight, probe_request
 
-    if open_bundle(folder).backend not in LOOKED_AT:
+    backend = open_bundle(folder).backend
+    if backend not in LOOKED_AT:
         return []
     report = preflight(probe_request(folder))
     return [
         Finding(code=each.code, message=each.message, where=each.where, hint=each.fix)
         for each in report.findings
-        if each.severity == ERROR
+        if each.severity == ERROR and not (backend == LOCAL and each.code == PORT_IN_USE)
     ]

@@ -58,6 +58,11 @@ def release(connection: sa.Connection, attempt_id: str) -> int:
     return connection.execute(sa.delete(reservations).where(reservations.c.attempt_id == attempt_id)).rowcount
 
 
+def free(connection: sa.Connection, given: Reservation) -> None:
+    """Give back one GPU or port."""
+    connection.execute(sa.delete(reservations).where(_is(given)))
+
+
 def reserved(connection: sa.Connection, environment_ids: Sequence[str] | None = None) -> tuple[Reservation, ...]:
     """All that belongs to attempts, on some environments or on all."""
     columns = reservations.c

@@ -92,6 +92,7 @@ class FakeHands:
             "prediction": PREDICTION,
             "files": {},
             "nodes": list(way.nodes),
+            "port": way.port,
         }
         launch = Launch(
             agents=(),

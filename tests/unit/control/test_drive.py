@@ -167,6 +167,28 @@ def test_what_preflight_finds_is_the_cause(held, hands, drive, life, place):
     assert "start" not in hands.done
 
 
+def test_a_port_at_which_others_listen_is_left_to_them(held, hands, drive, place, life):
+    taken = Finding(code="port_in_use", message="port 29500 cannot be opened.")
+    answers = [[taken], [taken], []]
+    hands.preflight = lambda folder: answers.pop(0)
+    drive(held, "preflight")
+    before = held.newest()[0].deployment_id
+    drive(held, "starting")
+    assert [way.port for way in hands.ways] == [29500, 29501, 29502]
+    with place.state.reading() as connection:
+        ports = [each.number for each in reservations.reserved(connection) if each.kind == "port"]
+    assert ports == [29502]
+    assert held.newest()[0].deployment_id != before
+    assert names(life)[-2:] == ("preflight", "starting")
+
+
+def test_ports_are_not_tried_for_ever(held, hands, drive, life):
+    hands.findings = [Finding(code="port_in_use", message="port 29500 cannot be opened.")]
+    drive(held, "failed")
+    assert life()[-1] == ("failed", "preflight_failed")
+    assert len(hands.ways) == 11
+
+
 def test_a_python_without_torch_is_no_reason_to_try_again(held, hands, drive, life):
     hands.faults["start"] = PreflightFailed.of("torch is missing.", code="missing")
     drive(held, "failed")
