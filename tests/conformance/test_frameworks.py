@@ -7,13 +7,13 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from crosszone.catalog.frameworks import TEXTS, framework_sheet
+from crosszone.catalog.frameworks import STRUCTURES, TEXTS, framework_sheet
 from crosszone.catalog.sheets import sheet_names
 from crosszone.core.framework import Framework
 from crosszone.frameworks import framework_facts, framework_names
 from crosszone.frameworks.rules import Expressed
 
-FIGURES = {field.name for field in fields(Framework)} - {*TEXTS, "facts"}
+FIGURES = {field.name for field in fields(Framework)} - {*TEXTS, *STRUCTURES}
 
 
 @pytest.fixture(params=framework_names())

@@ -7,7 +7,8 @@ A sheet may hold older generations, or what one team ran, as tables beside `[fig
     version = "nanotron 0.5 (2025-02)"
     launch_seconds = { value = 0.0015, source = "..." }
 
-They explain runs that were measured; plans are for the software of `[figures]`, which one can install today.
+They explain runs that were measured, or hold for some plans (`frameworks`: MODES); plans are for the software of
+`[figures]`, which one can install today.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from crosszone.errors import UnknownName
 
 FOLDER = "frameworks"
 TEXTS = ("name", "title", "version", "attention_kernel")
-"""Fields of a `Framework` that are texts; all others are figures, but `facts`."""
+"""Fields of a `Framework` that are texts; all others are figures, but `STRUCTURES`."""
+STRUCTURES = ("facts", "modes")
 
 
 @functools.cache
@@ -34,7 +36,7 @@ def framework(name: str, generation: str = "") -> Framework:
     found = sheet(FOLDER, name, "framework")
     values: dict[str, Any] = {text: found.text(text) for text in TEXTS}
     for field in fields(Framework):
-        if field.name not in (*TEXTS, "facts"):
+        if field.name not in (*TEXTS, *STRUCTURES):
             values[field.name] = found.number(field.name)
     facts = tuple(Fact(field=figure.name, source=_source(figure)) for figure in found.figures if _is_todays(figure))
     today = Framework(**values, facts=facts)

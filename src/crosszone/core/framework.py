@@ -1,6 +1,9 @@
 """What a training framework does, in numbers: the facts that the cost model takes as arguments."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from crosszone.core.tables import Bools, PlanTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,19 @@ class Framework:
     num_pending_exchanges: float
     """Freed inputs of tensor-parallel exchanges whose blocks wait for the GPU, at most: how far the CPU gets ahead."""
     facts: tuple[Fact, ...] = ()
+    modes: tuple["Mode", ...] = ()
+    """What it does otherwise with some plans; of those that hold, the last counts."""
 
     def source(self, field: str) -> str:
         """Source of the number in `field`; empty where it is a definition."""
         return next((fact.source for fact in self.facts if fact.field == field), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """What a framework does with some plans otherwise than with most: what layers and loss take and keep."""
+
+    holds: Callable[[PlanTable], Bools]
+    """Plans that run so, by `tp`, `pp`, `schedule` and `recompute` alone."""
+    framework: Framework
+    """All facts of the framework as it is then. None of its layers is quicker, or smaller, than without the mode."""

@@ -1,7 +1,8 @@
 """Frameworks that train: one file each, found by its folder. What each can express, its rank order, its facts.
 
-A file holds `RULES` (what it cannot do) and `RANK_ORDERS` (axes, innermost first; the first is its default). Its
-numbers are in the catalog, `data/frameworks`.
+A file holds `RULES` (what it cannot do), `RANK_ORDERS` (axes, innermost first; the first is its default) and, where
+facts depend on the plan, `MODES` (a table of its sheet, and where it holds). Its numbers are in the catalog,
+`data/frameworks`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import functools
 import importlib
 import itertools
 import pkgutil
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
 
 from crosszone.catalog.frameworks import framework
-from crosszone.core.framework import Framework
+from crosszone.core.framework import Framework, Mode
 from crosszone.core.plan import Plan, Sync
 from crosszone.core.tables import Bools, Ints, PlanTable
 from crosszone.errors import UnknownName
@@ -32,11 +34,14 @@ def framework_names() -> tuple[str, ...]:
 
 
 def framework_facts(name: str) -> Framework:
-    """Numbers of the framework, with sources.
+    """Numbers of the framework, with sources, and of its modes.
 
     Errors: UnknownName with the nearest names.
     """
-    return framework(name)
+    modes = getattr(_module(name), "MODES", ())
+    return replace(
+        framework(name), modes=tuple(Mode(holds=holds, framework=framework(name, table)) for table, holds in modes)
+    )
 
 
 def supports(name: str, plan: Plan) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ Read in torchtitan 0.2.2 with torch 2.13.0:
 import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS
-from crosszone.core.tables import Bools
+from crosszone.core.tables import Bools, PlanTable
 from crosszone.frameworks.rules import (
     EVERY_CHUNK_HAS_A_LAYER,
     SEQUENCE_PARALLEL_NEEDS_TP,
@@ -39,6 +39,27 @@ from crosszone.frameworks.rules import (
 TITLE = "torchtitan"
 LOCAL_SYNCS = tuple(SYNC_METHODS.index(name) for name in ("local_sgd", "diloco", "streaming_diloco"))
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
+
+
+def compiles_loss_alone(of: Expressed | PlanTable) -> Bools:
+    """Layers that tp splits and that are recomputed: their compiled forward pass would keep a DeviceMesh as a tensor.
+
+    Source: torch 2.13.0, _functorch/_aot_autograd/runtime_wrappers.py, `save_from_forward`; seen on CPUs.
+    """
+    found: Bools = (of.tp > 1) & (of.recompute != RECOMPUTES.index("none")) & ~compiles_nothing(of)
+    return found
+
+
+def compiles_nothing(of: Expressed | PlanTable) -> Bools:
+    """Zero bubbles go back through each layer twice, which torch refuses of compiled ones.
+
+    Source: torch 2.13.0, distributed/pipelining/schedules.py, `_check_torch_compile_compatibility`.
+    """
+    found: Bools = (of.pp > 1) & (of.schedule == SCHEDULES.index("zbv"))
+    return found
+
+
+MODES = (("uncompiled-layers", compiles_loss_alone), ("uncompiled", compiles_nothing))
 
 
 def _has_ragged_rounds(of: Expressed) -> Bools:

@@ -21,7 +21,7 @@ from crosszone.core.tables import Floats, Ints, PlanTable
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.planner.options import Options
 from crosszone.planner.shapes import Shapes
-from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.inputs import Inputs, modes_of
 from crosszone.timeline.keys import Keyed, keyed, pool_kinds
 from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
@@ -90,10 +90,11 @@ def layout_class(layout: Layout, method: str) -> LayoutClass:
 
 def paces(inputs: Inputs, tables: Tables, keys: Keyed, recomputes: Iterable[int]) -> Iterator[Paces]:
     """Paces of the plans of `tables`, which must not shard, over however many replicas; for each way to recompute."""
-    view = stage_view(inputs, tables, keys)
+    view, plan = stage_view(inputs, tables, keys), tables.replicas.plan[tables.stages.replica]
     for recompute in recomputes:
         plans = replace(view.plans, recompute=np.full(len(view.plans), recompute))
-        yield _paces(tables, stage_seconds(replace(view, plans=plans)))
+        key = keys.key(plan, tables.stages.pool, modes_of(inputs, plans))
+        yield _paces(tables, stage_seconds(replace(view, plans=plans, key=key)))
 
 
 def _paces(tables: Tables, seconds: StageSeconds) -> Paces:

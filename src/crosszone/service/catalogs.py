@@ -105,10 +105,16 @@ def _regions(name: str | None) -> tuple[CatalogEntry, ...]:
 
 
 def _frameworks(name: str | None) -> tuple[CatalogEntry, ...]:
-    from crosszone.catalog.frameworks import framework_sheet
+    from crosszone.catalog.frameworks import framework, framework_sheet
     from crosszone.frameworks import framework_facts, framework_names
 
     names = framework_names() if name is None else (name,)
     return tuple(
-        CatalogEntry(name=each, noun=framework_facts(each), facts=framework_sheet(each).figures) for each in names
+        CatalogEntry(
+            name=each,
+            noun=framework(each),
+            more=(("modes", tuple(mode.framework.title for mode in framework_facts(each).modes)),),
+            facts=framework_sheet(each).figures,
+        )
+        for each in names
     )

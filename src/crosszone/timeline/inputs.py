@@ -13,7 +13,7 @@ from crosszone.core.framework import Framework
 from crosszone.core.model import LayerKind
 from crosszone.core.pools import Pool, pools
 from crosszone.core.problem import Problem
-from crosszone.core.tables import Floats, Ints
+from crosszone.core.tables import Floats, Ints, PlanTable
 
 ASSUMED_SMS = 132
 """Stands in, marked assumed, where the sheet prints no count: an H100's. It only decides how the last wave rounds."""
@@ -59,6 +59,8 @@ class Inputs:
 
     problem: Problem
     frameworks: tuple[Framework, ...]
+    facts: tuple[tuple[Framework, ...], ...]
+    """[mode][framework]: their facts as `modes_of` has them; mode 0 is the usual one."""
     pools: tuple[Pool, ...]
     efficiencies: tuple[Efficiency, ...]
     """One per pool."""
@@ -86,6 +88,7 @@ def inputs(
     return Inputs(
         problem=problem,
         frameworks=frameworks,
+        facts=_facts(frameworks),
         pools=flat,
         efficiencies=efficiencies,
         hardware=_pool_columns(problem, flat, efficiencies),
@@ -93,6 +96,22 @@ def inputs(
         kinds=kinds,
         layers_before=before,
     )
+
+
+def modes_of(inputs: Inputs, plans: PlanTable) -> Ints:
+    """In which of the modes of its framework each plan runs."""
+    found = np.zeros(len(plans), dtype=np.int64)
+    for index, framework in enumerate(inputs.frameworks):
+        for number, mode in enumerate(framework.modes, start=1):
+            found[(plans.framework == index) & mode.holds(plans)] = number
+    return found
+
+
+def _facts(frameworks: tuple[Framework, ...]) -> tuple[tuple[Framework, ...], ...]:
+    """Of each mode; a framework that has fewer than others never runs in more."""
+    each = [(framework, *(mode.framework for mode in framework.modes)) for framework in frameworks]
+    most = max(map(len, each), default=1)
+    return tuple(zip(*(facts + facts[:1] * (most - len(facts)) for facts in each), strict=True))
 
 
 def _pool_columns(problem: Problem, flat: tuple[Pool, ...], efficiencies: tuple[Efficiency, ...]) -> PoolColumns:

@@ -1,6 +1,6 @@
 """The distinct combinations that per-layer costs depend on, and the costs of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -35,11 +35,12 @@ class Keyed:
     """Per plan."""
     position: Ints
     """Per pool of the cluster: its place among the pools that have keys."""
+    num_modes: int
     num_pools: int
 
-    def key(self, plan: Ints, pool: Ints) -> Ints:
-        """Row of `costs` for each pair."""
-        return np.asarray(self.codes[plan] * self.num_pools + self.position[pool])
+    def key(self, plan: Ints, pool: Ints, mode: int | Ints = 0) -> Ints:
+        """Row of `costs` for each pair, with the framework in this mode."""
+        return np.asarray((self.codes[plan] * self.num_modes + mode) * self.num_pools + self.position[pool])
 
     def take(self, rows: Ints | Bools | slice) -> "Keyed":
         """The same costs for fewer plans."""
@@ -47,7 +48,7 @@ class Keyed:
 
 
 def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
-    """Costs of every distinct combination among `plans` on each of `pools`."""
+    """Costs of every distinct combination among `plans` on each of `pools`, in each mode of the frameworks."""
     fields: tuple[Ints | Bools, ...] = (
         plans.framework,
         plans.tp,
@@ -61,11 +62,11 @@ def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
     found, first = codes(fields)
     kinds = pool_kinds(inputs)
     distinct = sorted({kinds[pool] for pool in pools})
-    rows = np.repeat(first, len(distinct))
-    pool = np.tile(np.array(distinct, dtype=np.int64), len(first))
+    num_modes = len(inputs.facts)
+    plan, mode, place = np.indices((len(first), num_modes, len(distinct))).reshape(3, -1)
     position = np.array([distinct.index(kind) if kind in distinct else 0 for kind in kinds], dtype=np.int64)
-    costs = _key_costs(inputs, plans.take(rows), pool)
-    return Keyed(costs=costs, codes=found, position=position, num_pools=len(distinct))
+    costs = _key_costs(inputs, plans.take(first[plan]), mode, np.array(distinct, dtype=np.int64)[place])
+    return Keyed(costs=costs, codes=found, position=position, num_modes=num_modes, num_pools=len(distinct))
 
 
 def pool_kinds(inputs: Inputs) -> list[int]:
@@ -88,15 +89,20 @@ def codes(columns: Sequence[Ints | Bools]) -> tuple[Ints, Ints]:
     return codes, first
 
 
-def _key_costs(inputs: Inputs, plans: PlanTable, pool: Ints) -> KeyCosts:
-    """One row per plan and pool."""
-    keys = _layer_keys(inputs, plans, pool)
+def _key_costs(inputs: Inputs, plans: PlanTable, mode: Ints, pool: Ints) -> KeyCosts:
+    """One row per plan, mode and pool."""
+
+    def fact(name: str) -> Floats:
+        values = [[getattr(framework, name) for framework in facts] for facts in inputs.facts]
+        return np.array(values, dtype=float)[mode, plans.framework]
+
+    keys = _layer_keys(inputs, plans, pool, fact)
     model, workload = inputs.problem.model, inputs.problem.workload
     kept = KeptElements(
-        norm=_fact(inputs, plans, "kept_norm_elements"),
-        attention=_fact(inputs, plans, "kept_attention_elements"),
-        ffn=_fact(inputs, plans, "kept_ffn_elements"),
-        score=_fact(inputs, plans, "score_elements"),
+        norm=fact("kept_norm_elements"),
+        attention=fact("kept_attention_elements"),
+        ffn=fact("kept_ffn_elements"),
+        score=fact("score_elements"),
     )
     shape = {"microbatch_size": keys.microbatch_size, "tp": keys.tp, "cp": keys.cp}
     return KeyCosts(
@@ -110,19 +116,15 @@ def _key_costs(inputs: Inputs, plans: PlanTable, pool: Ints) -> KeyCosts:
         logit_bytes=logit_buffer_bytes(
             model,
             workload,
-            logit_bytes=_fact(inputs, plans, "logit_bytes"),
-            gathered_logit_bytes=_fact(inputs, plans, "gathered_logit_bytes"),
+            logit_bytes=fact("logit_bytes"),
+            gathered_logit_bytes=fact("gathered_logit_bytes"),
             **shape,
         ),
     )
 
 
-def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints) -> LayerKeys:
+def _layer_keys(inputs: Inputs, plans: PlanTable, pool: Ints, fact: Callable[[str], Floats]) -> LayerKeys:
     hardware = inputs.hardware
-
-    def fact(name: str) -> Floats:
-        return _fact(inputs, plans, name)
-
     path = Path(
         fabric_bytes_per_second=hardware.fabric_bytes_per_second[pool],
         network_bytes_per_second=hardware.network_bytes_per_second[pool],
@@ -164,8 +166,3 @@ def _attention_factor(inputs: Inputs, plans: PlanTable, pool: Ints) -> Floats:
         for framework in inputs.frameworks
     ]
     return np.array(table, dtype=float)[plans.framework, pool]
-
-
-def _fact(inputs: Inputs, plans: PlanTable, name: str) -> Floats:
-    """A number of each row's framework."""
-    return np.array([getattr(framework, name) for framework in inputs.frameworks], dtype=float)[plans.framework]

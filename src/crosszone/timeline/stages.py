@@ -17,7 +17,7 @@ from crosszone.cost.parameters import (
     layer_parameters,
     token_table_parameters,
 )
-from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.inputs import Inputs, modes_of
 from crosszone.timeline.keys import KeyCosts, Keyed
 from crosszone.timeline.rows import Settings, Tables
 from crosszone.timeline.zone_groups import ZoneGroups, group_path, where_path, zone_groups, zone_path
@@ -139,7 +139,7 @@ def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
         groups=zone_groups(inputs, tables),
         crosses_dp=np.array([len(layout.ring) > 1 for layout in tables.layouts])[plans.layout],
         costs=keys.costs,
-        key=keys.key(plan, stages.pool),
+        key=keys.key(plan, stages.pool, modes_of(inputs, plans)),
         layers=layers,
         dense=dense,
         expert=expert,

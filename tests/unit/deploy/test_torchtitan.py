@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from crosszone import service
 from crosszone.core.bundle import Bundle
+from crosszone.core.plan import RECOMPUTES
 from crosszone.deploy.titan_limits import part_layers
 from crosszone.deploy.toml_text import toml_text
 from crosszone.errors import InfeasiblePlan, SpecError
+from crosszone.frameworks import framework_facts
+from crosszone.timeline.inputs import inputs, modes_of
+from crosszone.timeline.tabulate import tabulate
 
 SHARDED = {"dp": 4, "shard": "parameters", "dp_shard": 2}
 
@@ -125,9 +129,7 @@ def test_layers_are_compiled_but_where_torch_refuses_it(deployed, job) -> None:
     assert config(deployed(job, "torchtitan", "local"))["compile"] == {"enable": True, "components": ["model", "loss"]}
     zbv = {"schedule": "zbv", "num_virtual_stages": 2}
     job["plan"] = {"microbatch_size": 1, "pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2, **zbv}
-    bundle = deployed(job, "torchtitan", "local")
-    assert config(bundle)["compile"] == {"enable": False}
-    assert [warning for warning in bundle.warnings if "not compiled" in warning]
+    assert config(deployed(job, "torchtitan", "local"))["compile"] == {"enable": False}
 
 
 @pytest.mark.parametrize("recompute", ["selective", "full"])
@@ -135,9 +137,30 @@ def test_recomputed_layers_that_tp_splits_are_not_compiled(deployed, job, recomp
     job["plan"] = {"microbatch_size": 1, "tp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2, "recompute": "none"}
     assert config(deployed(job, "torchtitan", "local"))["compile"]["components"] == ["model", "loss"]
     job["plan"]["recompute"] = recompute
-    bundle = deployed(job, "torchtitan", "local")
-    assert config(bundle)["compile"] == {"enable": True, "components": ["loss"]}
-    assert [warning for warning in bundle.warnings if "not compiled" in warning]
+    assert config(deployed(job, "torchtitan", "local"))["compile"] == {"enable": True, "components": ["loss"]}
+
+
+@pytest.mark.parametrize("recompute", RECOMPUTES)
+@pytest.mark.parametrize("tp", [1, 2])
+@pytest.mark.parametrize("schedule", [None, "1f1b", "gpipe", "interleaved_1f1b", "zbv"])
+def test_the_prediction_is_of_what_is_compiled(
+    told, planned, job, schedule: str | None, tp: int, recompute: str
+) -> None:
+    plan = {"microbatch_size": 1, "tp": tp, "shard": "parameters", "recompute": recompute, "pp": 2 if schedule else 1}
+    plan |= {"schedule": schedule} if schedule else {}
+    plan |= {"num_virtual_stages": 2} if schedule in ("interleaved_1f1b", "zbv") else {}
+    job |= {"framework": {"name": "torchtitan"}, "plan": plan}
+    if (schedule, recompute) == ("zbv", "selective"):
+        with pytest.raises(InfeasiblePlan):
+            planned(job)
+        return
+    problem, whole = planned(job)
+    prepared = inputs(problem, (framework_facts("torchtitan"),))
+    (mode,) = modes_of(prepared, tabulate(prepared, whole).plans)
+    facts = prepared.facts[mode][0]
+    compiled = told(job)["compile"].get("components", [])
+    assert ("model" in compiled) == (facts.kept_ffn_elements == 0)
+    assert ("loss" in compiled) == (facts.logit_bytes == 10)
 
 
 def test_parts_follow_the_way_of_a_microbatch(planned, job) -> None:

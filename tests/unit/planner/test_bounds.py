@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crosszone.core.plan import RECOMPUTES
 from crosszone.core.problem import Problem
 from crosszone.frameworks import framework_facts
 from crosszone.planner import table
@@ -37,9 +38,9 @@ def problem() -> Problem:
     return read_job_text(TWO_ZONES, Path())
 
 
-@pytest.fixture(scope="module")
-def prepared(problem: Problem) -> Inputs:
-    return inputs(problem, tuple(framework_facts(name) for name in FRAMEWORKS))
+@pytest.fixture(scope="module", params=[FRAMEWORKS, ("torchtitan",)], ids="+".join)
+def prepared(problem: Problem, request: pytest.FixtureRequest) -> Inputs:
+    return inputs(problem, tuple(framework_facts(name) for name in request.param))
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,17 @@ def test_no_simulated_step_is_below_its_bound(prepared: Inputs, everything: Scan
             1.0 - 1.0 / int(row.space.num_microbatches[row.row].min()) if part.rows.plans().is_unequal.any() else 1.0
         )
         assert plan_step_seconds(prepared, plan) >= bound * share * (1.0 - 1e-6)
+
+
+def test_paces_of_each_recomputation_are_those_of_its_rows(prepared: Inputs, everything: Scan) -> None:
+    """Also where a framework's facts depend on it: layers that torchtitan does not compile are slower."""
+    part = max(everything.scored, key=lambda each: len(each.rows))
+    keys = keyed(prepared, part.rows.plans(), part.rows.space.pools)
+    every = list(range(len(RECOMPUTES)))
+    for recompute, together in zip(every, table._paces_by_recompute(prepared, part.rows, keys, every), strict=True):
+        alone = table._paces(prepared, replace(part.rows, recompute=recompute), keys)
+        np.testing.assert_array_equal(together.pace_seconds, alone.pace_seconds)
+        np.testing.assert_array_equal(together.lead_seconds, alone.lead_seconds)
 
 
 def test_batches_do_not_change_what_is_timed(

@@ -23,6 +23,8 @@ from crosszone.deploy.titan_limits import titan_problems
 from crosszone.deploy.toml_text import toml_text
 from crosszone.deploy.trainer import RunSettings, run_settings
 from crosszone.errors import InfeasiblePlan
+from crosszone.frameworks.rules import plan_expressed
+from crosszone.frameworks.torchtitan import compiles_loss_alone, compiles_nothing
 
 REQUIREMENTS = ("torch==2.13.0", "torchtitan==0.2.2", "numpy==2.4.6")
 FLOAT8_REQUIREMENT = "torchao==0.18.0"
@@ -40,15 +42,9 @@ SCHEDULE_NAMES = {
     "zbv": "ZBVZeroBubble",
 }
 """torch 2.13.0, distributed/pipelining/schedules.py, `get_schedule_class`."""
-SPLIT_BACKWARD = ("zbv",)
-"""torch refuses compiled layers with them (`_check_torch_compile_compatibility`)."""
 ASSUMED = (
     "Nodes have a C compiler (gcc), as the Containerfile installs: torchtitan compiles layers.",
     "Weight decay is of norms too: torchtitan's optimizer takes all parameters alike.",
-)
-NOT_COMPILED = (
-    "Layers are not compiled, as torch cannot with this schedule, or with tp and recompute, but the prediction is of "
-    "compiled ones: steps may take longer."
 )
 LOG_FOLDER = "logs"
 CHECKPOINTS_FROM_LOGS = "../checkpoints"
@@ -70,7 +66,6 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         requirements=(FLOAT8_REQUIREMENT,) if _is_float8(problem) else (),
         packages=PACKAGES,
         assumed=() if is_own else ASSUMED,
-        warnings=() if is_own or "model" in _compiled(plan) else (NOT_COMPILED,),
     )
 
 
@@ -94,13 +89,11 @@ def _is_float8(problem: Problem) -> bool:
 
 
 def _compiled(plan: Plan) -> list[str]:
-    """What torch 2.13.0 can compile: no layers that zero bubbles go back through twice, and none that tp splits and
-    that are recomputed (its compiled forward pass then refuses to keep their mesh: runtime_wrappers.py,
-    `save_from_forward`; seen on CPUs).
-    """
-    if plan.pp > 1 and plan.schedule in SPLIT_BACKWARD:
+    """What torch 2.13.0 can compile, as the prediction has it."""
+    columns = plan_expressed(plan)
+    if compiles_nothing(columns)[0]:
         return []
-    return ["loss"] if plan.tp > 1 and plan.recompute != "none" else ["model", "loss"]
+    return ["loss"] if compiles_loss_alone(columns)[0] else ["model", "loss"]
 
 
 def _run_tables(problem: Problem, plan: Plan, settings: RunSettings, limits: Timeouts) -> dict[str, dict[str, Any]]:
