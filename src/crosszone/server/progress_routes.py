@@ -17,7 +17,7 @@ from crosszone.service.run_table import run_table
 from crosszone.service.task_progress import TaskLines, task_lines, task_orphans, task_progress, task_samples
 
 if TYPE_CHECKING:
-    from crosszone.store.opened import Store
+    from crosszone.service.tasks import Store
 
 CSV = "text/csv"
 Number = Annotated[int | None, Query(ge=1, le=10**6)]
