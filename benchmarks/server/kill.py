@@ -226,7 +226,8 @@ def main() -> None:
         finally:
             server.kill()
     table, is_kept = report(told, tasks, seconds, kind)
-    text = f"$ python benchmarks/server/kill.py {arguments.kills}\n\n{table}"
+    where = "" if arguments.database is None else " --database postgresql://..."
+    text = f"$ python benchmarks/server/kill.py {arguments.kills}{where}\n\n{table}"
     print(text, end="")
     if arguments.write:
         (HERE / f"kill-{kind}.txt").write_text(text, encoding="utf-8")
