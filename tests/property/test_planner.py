@@ -267,7 +267,6 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
     }  # fmt: skip
     flags: dict[str, Any] = {
         "sequence_parallel": [row.structure.tp > 1 for row in found], "offloads_optimizer": [False] * len(found),
-        "is_uneven": [len(set(row.structure.layers)) > 1 for row in found],
         "is_unequal": [len({each for own in parts(row) for _, each in own}) > 1 for row in found],
     }  # fmt: skip
     last = pps[np.array(plan)][np.array(replica)] - 1

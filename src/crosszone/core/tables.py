@@ -58,8 +58,6 @@ class PlanTable(Columns):
     shard: Ints
     sequence_parallel: Bools
     offloads_optimizer: Bools
-    is_uneven: Bools
-    """Stages hold different numbers of layers."""
     is_unequal: Bools
     """Replicas consume different numbers of microbatches."""
 

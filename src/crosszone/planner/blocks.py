@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.tables import Bools, Floats, Ints
+from crosszone.core.tables import Floats, Ints
 from crosszone.planner.structure import Structure, layout_of
 from crosszone.timeline.inputs import Inputs
 
@@ -26,7 +26,6 @@ class Blocks:
     """Greatest common divisor of the numbers of replicas of its groups."""
     fewest_in_a_zone: Ints
     """Of the zones that hold first stages, replicas of the one with fewest."""
-    is_uneven: Bools
     dollars_per_second: Floats
     """Rent of all GPUs of the zones that it uses."""
     first_group: Ints
@@ -70,7 +69,6 @@ def blocks(inputs: Inputs, structures: Sequence[Structure]) -> Blocks:
         dp=_ints([sum(own) for own in counts]),
         whole=_ints([int(np.gcd.reduce(own)) for own in counts]),
         fewest_in_a_zone=_ints([_fewest_in_a_zone(inputs, one) for one in structures]),
-        is_uneven=np.array([len(set(one.layers)) > 1 for one in structures], dtype=np.bool_),
         dollars_per_second=_rents(inputs, structures),
         first_group=np.cumsum([0, *map(len, counts)]),
         num_replicas=_ints([count for own in counts for count in own]),

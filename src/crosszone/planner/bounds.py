@@ -148,8 +148,8 @@ def least_gpu_seconds(inputs: Inputs, options: Options) -> Floats:
     request, pools = inputs.problem.plan, np.arange(len(inputs.pools))
     plans = PlanTable(
         layout=0 * one, framework=framework, tp=tp, pp=one, cp=cp, ep=ep, dp=one, dp_shard=one, num_virtual_stages=one,
-        microbatch_size=size, schedule=0 * one, recompute=0 * one, shard=0 * one, offloads_optimizer=no, is_uneven=no,
-        is_unequal=no, sequence_parallel=(tp > 1) & (request.sequence_parallel is not False),
+        microbatch_size=size, schedule=0 * one, recompute=0 * one, shard=0 * one, offloads_optimizer=no, is_unequal=no,
+        sequence_parallel=(tp > 1) & (request.sequence_parallel is not False),
     )  # fmt: skip
     found = keyed(inputs, plans, pools.tolist())
     key = found.key(np.arange(len(plans))[:, None], pools)

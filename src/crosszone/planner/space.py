@@ -253,7 +253,6 @@ def _plans(
         recompute=np.zeros(size, dtype=np.int64),
         sequence_parallel=(tp > 1) & wants,
         offloads_optimizer=np.full(size, request.offload not in (None, "none")),
-        is_uneven=shape.is_uneven[row],
         is_unequal=is_unequal,
         **chosen,
     )

@@ -308,7 +308,6 @@ def _plan_table(inputs: Inputs, found: Trials, fixed: Fixed) -> PlanTable:
         schedule=_schedules(inputs, found),
         sequence_parallel=(of.tp[row] > 1) & fixed.sequence_parallel,
         offloads_optimizer=np.full(len(found), fixed.offload != "none"),
-        is_uneven=of.is_uneven[row],
         is_unequal=found.is_open,
         **{name: getattr(found, name) for name in names},
     )

@@ -55,7 +55,6 @@ def _layout(inputs: Inputs, plan: Plan, replicas: list[Replica]) -> Layout:
 
 def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
     names = [framework.name for framework in inputs.frameworks]
-    layers = {stage.num_layers for stage in plan.stages}
     integers: dict[str, Any] = {
         "layout": 0,
         "framework": names.index(plan.framework),
@@ -74,7 +73,6 @@ def _plan_row(inputs: Inputs, plan: Plan, layout: Layout) -> PlanTable:
     flags: dict[str, Any] = {
         "sequence_parallel": plan.sequence_parallel,
         "offloads_optimizer": plan.offload != "none",
-        "is_uneven": len(layers) > 1,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
     }
     return PlanTable(

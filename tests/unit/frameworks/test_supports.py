@@ -91,7 +91,6 @@ def table(plans: list[Plan]) -> PlanTable:
     answers = {
         "sequence_parallel": [plan.sequence_parallel for plan in plans],
         "offloads_optimizer": [plan.offload == "optimizer" for plan in plans],
-        "is_uneven": [len({stage.num_layers for stage in plan.stages}) > 1 for plan in plans],
         "is_unequal": [len({replica.num_microbatches for replica in plan.replicas}) > 1 for plan in plans],
     }
     return PlanTable(

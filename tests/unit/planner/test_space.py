@@ -81,7 +81,7 @@ def test_interleaved_stages_come_in_whole_rounds_of_whole_layers(every: Any) -> 
         assert not plans.is_unequal[rows].any()
         num_layers = ready.problem.model.num_layers
         chunks = plans.pp[rows] * plans.num_virtual_stages[rows]
-        uneven = plans.is_uneven[rows]
+        uneven = space.shapes.is_uneven[space.shape[rows]]
         assert (num_layers % plans.pp[rows][uneven] > 0).all()  # no even stages of as many ranks
         assert (chunks[uneven] <= num_layers + 2).all()  # the embedding and the LM head may stand alone
         assert (num_layers % chunks[~uneven] == 0).all()
