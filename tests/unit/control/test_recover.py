@@ -54,37 +54,22 @@ def last_cause(place, task_id="task-1", level="task"):
     return found[-1].cause
 
 
-def live_through_black_outs(session, hands, drive, clock, *, every_seconds):
-    """24 hours in which the run is healthy, and cannot be seen for times of all lengths; how often it was looked at."""
-    end, length, count = clock.now + DAY_SECONDS, 1.0, 0
+@pytest.mark.slow
+def test_a_day_in_which_nothing_can_be_seen_of_a_healthy_run_changes_nothing_of_it(running, hands, drive, life, clock):
+    """24 hours of black-outs of all lengths, with every look that a worker takes: 0 recoveries."""
+    before, end, length, num_looks = len(hands.done), clock.now + DAY_SECONDS, 1.0, 0
     while clock.now < end:
         hands.faults["look"] = UNREADABLE
-        count += drive(session, seconds=length, every_seconds=every_seconds)
+        num_looks += drive(running, seconds=length)
         del hands.faults["look"]
-        count += drive(session, seconds=10.0)
+        num_looks += drive(running, seconds=10.0)
         length = length * 3.0 if length < 20_000.0 else 1.0
-    return count
-
-
-def check_untouched(hands, life, before):
+    assert num_looks > 15_000
     assert states(life).count("recovering") == 0
     assert states(life)[-1] == "running"
     assert set(hands.done[before:]) == {"look"}
     assert states(life, level="attempt")[:4] == ["pending", "starting", "running", "unseen"]
     assert states(life, level="attempt")[-1] == "running"
-
-
-def test_a_day_in_which_nothing_can_be_seen_of_a_healthy_run_changes_nothing_of_it(running, hands, drive, life, clock):
-    before = len(hands.done)
-    live_through_black_outs(running, hands, drive, clock, every_seconds=120.0)
-    check_untouched(hands, life, before)
-
-
-@pytest.mark.soak
-def test_a_day_of_black_outs_with_every_look_that_a_worker_takes(running, hands, drive, life, clock):
-    before = len(hands.done)
-    assert live_through_black_outs(running, hands, drive, clock, every_seconds=0.0) > 15_000
-    check_untouched(hands, life, before)
 
 
 @pytest.mark.parametrize(
