@@ -13,7 +13,7 @@ STEPS = (
     ("errors",),
     ("units",),
     ("core",),
-    ("processes",),
+    ("processes", "checkpoints"),
     ("catalog", "cost", "trace"),
     ("frameworks", "spec", "timeline"),
     ("planner", "deploy", "launch", "runtime", "verify", "store"),
@@ -31,6 +31,7 @@ THIRD_PARTY = {
     "units": set(),
     "core": set(),
     "processes": set(),
+    "checkpoints": set(),
     "core/tables.py": {"numpy"},
     "core/schedules": {"numpy"},  # in-flight counts of whole columns of plans
     "catalog": {"numpy"},

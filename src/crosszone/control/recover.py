@@ -1,7 +1,7 @@
 """After a death that is proved: whether to go on, when, on which nodes, and from the last checkpoint.
 
 Which checkpoint that is, the ranks find out themselves: they verify the newest one and pass over what is damaged
-(`runtime.checkpoint`). All attempts of a task share one folder of checkpoints.
+(`crosszone.checkpoints`). All attempts of a task share one folder of checkpoints.
 """
 
 from __future__ import annotations

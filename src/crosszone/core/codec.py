@@ -13,7 +13,9 @@ from crosszone.errors import Finding, SpecError, nearest_hint
 
 Noun = TypeVar("Noun")
 
-PAIRED_FIELDS = frozenset({"peak_flop_per_second", "codecs", "environment", "log_sizes", "package_versions"})
+PAIRED_FIELDS = frozenset(
+    {"peak_flop_per_second", "codecs", "environment", "log_sizes", "package_versions", "state_fields"}
+)
 """Fields that hold (key, value) pairs, because a frozen noun holds no dict; in JSON they are objects."""
 _PLAIN = frozenset({str, int, bool, type(None)})
 """What is in JSON as it is."""

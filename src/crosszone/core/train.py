@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crosszone.core.codec import fingerprint, from_json
+from crosszone.core.codec import from_json
 from crosszone.core.model import Model
 from crosszone.core.plan import RECOMPUTES, SHARDS
 from crosszone.core.timeouts import Timeouts, timeout_problems
@@ -159,13 +159,6 @@ def learning_rate(optimizer: TrainOptimizer, step: int) -> float:
     over = min((step - optimizer.num_warmup_steps) / optimizer.num_decay_steps, 1.0)
     final = optimizer.final_learning_rate_fraction
     return full * (final + (1.0 - final) * (1.0 + math.cos(math.pi * over)) / 2.0)
-
-
-def state_fingerprint(config: TrainConfig) -> str:
-    """Changes with whatever makes the state of another run useless for this one: the model, the order of the data."""
-    return fingerprint(
-        config.model, config.model_config, config.seed, config.data, config.sequence_length, config.global_batch_size
-    )
 
 
 def dealt_microbatches(config: TrainConfig, num_ranks: int) -> tuple[int, ...]:

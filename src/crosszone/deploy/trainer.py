@@ -36,6 +36,8 @@ CHECKPOINT_SECONDS = 3600.0
 IDENTITY_STEPS = 100
 """Chosen: a check of replicas costs less than one step in a hundred."""
 LEVEL_OF_SLOW_STEPS = 0.99
+SYNTHETIC_SAMPLES = 1 << 32
+"""Chosen: more than are trained on, and the same for every number of steps, on which no order must depend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ def run_settings(problem: Problem, plan: Plan, prediction: Prediction, request: 
     return RunSettings(
         num_steps=num_steps,
         optimizer=_optimizer(problem, prediction, num_steps),
-        data=_data(problem, request, num_steps),
+        data=_data(problem, request),
         checkpoint=_checkpoint(problem, plan, prediction, request),
     )
 
@@ -193,11 +195,11 @@ def _optimizer(problem: Problem, prediction: Prediction, num_steps: int) -> Trai
     )
 
 
-def _data(problem: Problem, request: DeployRequest, num_steps: int) -> TrainData:
+def _data(problem: Problem, request: DeployRequest) -> TrainData:
     token_bytes = 2 if problem.model.vocab_size <= 2**16 else 4
     if request.data_path is not None:
         return TrainData(path=request.data_path, token_bytes=token_bytes)
-    return TrainData(path=None, token_bytes=token_bytes, num_samples=num_steps * problem.workload.global_batch_size)
+    return TrainData(path=None, token_bytes=token_bytes, num_samples=SYNTHETIC_SAMPLES)
 
 
 def _checkpoint(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> TrainCheckpoint | None:

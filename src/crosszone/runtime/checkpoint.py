@@ -1,8 +1,7 @@
 """Checkpoints that are whole or not there: written aside, made durable, then renamed with a manifest inside.
 
-FOLDER/step-00000100/manifest.json     what it is, and every file with its size and hash
-FOLDER/step-00000100/...               torch.distributed.checkpoint, or DeepSpeed's own files
-FOLDER/.writing-step-00000200/         in the making, or left over from a run that died: never read
+`crosszone.checkpoints` says how they lie in FOLDER. FOLDER/.writing-step-00000200/ is one in the making, or left over
+from a run that died: never read.
 """
 
 from __future__ import annotations
@@ -12,50 +11,21 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import distributed
 
-from crosszone.core.codec import from_json, to_json
-from crosszone.errors import CrossZoneError, SpecError
+from crosszone.checkpoints import MANIFEST, read_manifest, whole_checkpoints
+from crosszone.core.checkpoint import Manifest, SavedFile
+from crosszone.core.codec import to_json
 from crosszone.runtime.world import World
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
-NAME = re.compile(r"step-(\d{8,})")
 WRITING = ".writing-"
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedFile:
-    """One file of a checkpoint."""
-
-    path: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What a whole checkpoint says of itself."""
-
-    schema_version: int
-    format: str
-    """dcp: any number of ranks, ddp or fsdp, can go on from it; deepspeed: as many ranks as wrote it."""
-    step: int
-    """Steps that are done."""
-    consumed_samples: int
-    num_ranks: int
-    state_fingerprint: str
-    """Of what another run must share to go on from it."""
-    files: tuple[SavedFile, ...]
 
 
 def save_checkpoint(
@@ -88,14 +58,6 @@ def save_checkpoint(
     return target
 
 
-def whole_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints whose manifest is there, newest first."""
-    if not folder.is_dir():
-        return []
-    found = [path for path in folder.iterdir() if NAME.fullmatch(path.name) and (path / MANIFEST).is_file()]
-    return sorted(found, key=lambda path: int(path.name.partition("-")[2]), reverse=True)
-
-
 def newest_checkpoint(folder: Path, world: World) -> tuple[Path, Manifest] | None:
     """The newest checkpoint whose files are as its manifest says; damaged ones are passed over with a warning.
 
@@ -113,38 +75,6 @@ def newest_checkpoint(folder: Path, world: World) -> tuple[Path, Manifest] | Non
         if world.rank == 0:
             logger.warning("%s is damaged (%s); trying an older one.", path, ", ".join(bad))
     return None
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of the checkpoint at `path`.
-
-    Errors: SpecError where it is none.
-    """
-    try:
-        return from_json(Manifest, json.loads((path / MANIFEST).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SpecError.unreadable("checkpoint", str(path / MANIFEST), error) from None
-    except json.JSONDecodeError as error:
-        raise SpecError.of(f"is no JSON: {error}.", where=str(path / MANIFEST)) from None
-
-
-def check_continues(manifest: Manifest, path: Path, *, state_fingerprint: str, format_: str, num_ranks: int) -> None:
-    """Errors: CrossZoneError where this run cannot go on from that checkpoint."""
-    hint = "Take another checkpoint.folder, or the configuration that wrote it."
-    if manifest.state_fingerprint != state_fingerprint:
-        raise CrossZoneError.of(
-            "the checkpoint is of another model, seed, data or batch than this run.", where=str(path), hint=hint
-        )
-    if manifest.format != format_:
-        raise CrossZoneError.of(
-            f"the checkpoint is in format {manifest.format}, and this run reads {format_}.", where=str(path), hint=hint
-        )
-    if format_.startswith("deepspeed") and manifest.num_ranks != num_ranks:
-        raise CrossZoneError.of(
-            f"DeepSpeed's checkpoint was written by {manifest.num_ranks} ranks, but {num_ranks} run.",
-            where=str(path),
-            hint=hint,
-        )
 
 
 def _own_files(aside: Path, world: World) -> list[SavedFile]:

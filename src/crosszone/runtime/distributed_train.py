@@ -13,9 +13,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from crosszone.checkpoints import read_manifest, whole_checkpoints
 from crosszone.core.train import TrainConfig, train_problems
 from crosszone.errors import CrossZoneError, Finding, SpecError
-from crosszone.runtime.checkpoint import read_manifest, whole_checkpoints
 from crosszone.runtime.train import STOPPED_EXIT_CODE, read_config, train
 
 OWN_FOLDER = "distributed_train"

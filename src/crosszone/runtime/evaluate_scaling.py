@@ -142,15 +142,11 @@ def sized_config(config: TrainConfig, mode: str, num_gpus: int, *, num_steps: in
         return f"{total} microbatches of a step cannot be dealt evenly to {num_gpus} ranks"
     whole = len(config.rank_microbatches)
     dp_shard = num_gpus if config.dp_shard == whole else math.gcd(config.dp_shard, num_gpus)
-    data = config.data
-    if data.path is None:
-        data = dataclasses.replace(data, num_samples=num_steps * total * config.microbatch_size)
     return dataclasses.replace(
         config,
         num_steps=num_steps,
         rank_microbatches=(total // num_gpus,) * num_gpus,
         dp_shard=dp_shard if config.framework == "fsdp" else config.dp_shard,
-        data=data,
         checkpoint=None,
         identity_every_steps=None,
     )

@@ -84,8 +84,6 @@ class NativeEngine:
         """Parameters that replicas must agree on, each rank's own part."""
         return self.model.named_parameters()
 
-    checkpoint_format = "dcp"
-
     def save(self, folder: Path, extra: dict[str, Any]) -> None:
         """Write weights, optimizer, loss scale and `extra`, whose keys name their rank."""
         from torch.distributed.checkpoint.filesystem import FileSystemWriter

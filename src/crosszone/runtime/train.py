@@ -16,18 +16,12 @@ from typing import Any, Protocol
 import torch
 from torch import distributed
 
-from crosszone.core.train import TrainConfig, learning_rate, state_fingerprint, train_config
+from crosszone.checkpoints import check_continues, run_state
+from crosszone.core.checkpoint import Manifest, checkpoint_format
+from crosszone.core.train import TrainConfig, learning_rate, train_config
 from crosszone.cost.flop import model_flop
 from crosszone.errors import CrossZoneError, SpecError
-from crosszone.runtime.checkpoint import (
-    SCHEMA_VERSION,
-    Manifest,
-    check_continues,
-    newest_checkpoint,
-    random_state,
-    save_checkpoint,
-    set_random_state,
-)
+from crosszone.runtime.checkpoint import newest_checkpoint, random_state, save_checkpoint, set_random_state
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
 from crosszone.runtime.identity import check_identity
 from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory, problem
@@ -40,8 +34,6 @@ STOPPED_EXIT_CODE = 128 + signal.SIGTERM
 class Engine(Protocol):
     """What DDP, FSDP2, DeepSpeed and Horovod have in common."""
 
-    @property
-    def checkpoint_format(self) -> str: ...
     @property
     def vocab_size(self) -> int: ...
     @property
@@ -113,7 +105,7 @@ class _Run:
             vocab_size=self._engine.vocab_size,
             seed=config.seed,
         )
-        self._state_fingerprint = state_fingerprint(config)
+        self._state = run_state(config, folder)
         self._is_stopping = False
 
     def train(self) -> bool:
@@ -209,12 +201,11 @@ class _Run:
         assert self.config.checkpoint is not None, "is_saved says so"
         started = time.perf_counter()
         manifest = Manifest(
-            schema_version=SCHEMA_VERSION,
-            format=self._engine.checkpoint_format,
+            format=checkpoint_format(self.config),
             step=num_done,
             consumed_samples=num_done * self.config.global_batch_size,
             num_ranks=self.world.num_ranks,
-            state_fingerprint=self._state_fingerprint,
+            state_fields=self._state,
             files=(),
         )
         try:
@@ -237,13 +228,7 @@ class _Run:
         if found is None:
             return 0
         path, manifest = found
-        check_continues(
-            manifest,
-            path,
-            state_fingerprint=self._state_fingerprint,
-            format_=self._engine.checkpoint_format,
-            num_ranks=self.world.num_ranks,
-        )
+        check_continues(manifest, path, self.config, state=self._state, num_ranks=self.world.num_ranks)
         is_same_world = manifest.num_ranks == self.world.num_ranks  # else no rank's random state is its own
         loaded = self._engine.load(path, random_state(self.world) if is_same_world else {})
         if is_same_world:

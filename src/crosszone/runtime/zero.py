@@ -58,11 +58,6 @@ class ZeroEngine:
         # Without ZeRO and in fp32 there is torch's own optimizer, which knows no norm.
         self._is_plain = isinstance(self._engine.optimizer, torch.optim.Optimizer)
 
-    @property
-    def checkpoint_format(self) -> str:
-        """As many ranks as wrote it can read it."""
-        return "deepspeed"
-
     def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
         """Add one microbatch; the sum of its tokens' losses, detached. DeepSpeed divides by microbatches and ranks.
 

@@ -59,11 +59,6 @@ class ZeroPipelineEngine(ZeroEngine):
         self._is_plain = isinstance(self._engine.optimizer, torch.optim.Optimizer)
         self._microbatches: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    @property
-    def checkpoint_format(self) -> str:
-        """As many ranks and stages as wrote it."""
-        return f"deepspeed-stages-{'-'.join(map(str, self.config.stage_layers))}"
-
     def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
         """Keep one microbatch; with the last one, run all through the pipeline.
 

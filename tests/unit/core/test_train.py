@@ -16,7 +16,6 @@ from crosszone.core.train import (
     TrainOptimizer,
     dealt_microbatches,
     learning_rate,
-    state_fingerprint,
     train_config,
     train_problems,
 )
@@ -133,13 +132,6 @@ def test_another_number_of_ranks_only_on_demand() -> None:
         dealt_microbatches(elastic, 5)
     with pytest.raises(SpecError, match="cannot be dealt"):
         dealt_microbatches(replace(elastic, framework="fsdp", shard="parameters"), 3)
-
-
-def test_state_belongs_to_model_data_and_batch_but_not_to_ranks() -> None:
-    same = replace(CONFIG, rank_microbatches=(2, 2), framework="fsdp", num_steps=9, shard="parameters")
-    assert state_fingerprint(same) == state_fingerprint(CONFIG)
-    for other in ({"seed": 1}, {"sequence_length": 8}, {"microbatch_size": 1}, {"model": None}):
-        assert state_fingerprint(replace(CONFIG, **other)) != state_fingerprint(CONFIG)
 
 
 def test_the_rate_warms_up_and_falls_to_its_fraction() -> None:

@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from crosszone import service
+from crosszone.core.checkpoint import state_fields
 from crosszone.core.codec import from_json
 from crosszone.core.train import train_config
 from crosszone.core.workload import Dtypes
@@ -99,6 +100,15 @@ def test_the_number_of_steps_follows_from_the_tokens(job, deployed) -> None:
     config = json.loads(deployed(job, num_steps=None).text("configs/train.json"))
     assert config["num_steps"] == 27  # of 384 tokens each
     assert config["optimizer"]["num_warmup_steps"] + config["optimizer"]["num_decay_steps"] == 27
+
+
+def test_a_longer_training_goes_on_from_the_state_of_a_shorter(deployed, job) -> None:
+    shorter, longer = (
+        train_config(json.loads(deployed(job, num_steps=steps).text("configs/train.json"))) for steps in (6, 10)
+    )
+    assert (shorter.num_steps, longer.num_steps) == (6, 10)
+    states = [state_fields(config, model_config=None, tokens=None) for config in (shorter, longer)]
+    assert states[0] == states[1]
 
 
 def test_what_all_nodes_must_see_is_named(job, deployed) -> None:

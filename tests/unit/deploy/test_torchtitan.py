@@ -212,7 +212,7 @@ def test_optimizer_data_and_timeouts_are_our_trainers(told, deployed, job) -> No
     assert f'"num_warmup_steps": {found["lr_scheduler"]["warmup_steps"]}' in train
     assert found["lr_scheduler"]["decay_type"] == "cosine"
     assert found["crosszone"]["token_path"] == ""
-    assert found["crosszone"]["num_samples"] == 120
+    assert found["crosszone"]["num_samples"] == 2**32  # whatever the number of steps
     assert found["comm"]["train_timeout_seconds"] >= 60
     assert found["comm"]["init_timeout_seconds"] >= 1800
 

@@ -7,8 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from crosszone.checkpoints import MANIFEST, read_manifest, whole_checkpoints
 from crosszone.core.codec import to_json
 from crosszone.core.model import Model
 from crosszone.core.prediction import Memory, Prediction, StageMemory
@@ -23,7 +25,6 @@ pytest.importorskip("transformers")
 from torch.distributed.checkpoint.api import CheckpointException  # noqa: E402 - needs torch
 
 from crosszone.runtime import checkpoint  # noqa: E402 - needs torch
-from crosszone.runtime.checkpoint import MANIFEST, read_manifest, whole_checkpoints  # noqa: E402 - needs torch
 from crosszone.runtime.identity import digest, outliers  # noqa: E402 - needs torch
 from crosszone.runtime.telemetry import problem  # noqa: E402 - needs torch
 from crosszone.runtime.train import STOPPED_EXIT_CODE, main, train  # noqa: E402 - needs torch
@@ -55,6 +56,9 @@ CONFIG = TrainConfig(
     identity_every_steps=1,
     timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
 )
+
+
+STARTS = ((2, "tokens.bin"), (4, "./moved.bin"), (6, "other.bin"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,8 +165,22 @@ def test_a_damaged_checkpoint_is_passed_over(whole, tmp_path) -> None:
 
 
 def test_another_model_does_not_go_on_from_it(whole) -> None:
-    with pytest.raises(CrossZoneError, match="another model, seed, data or batch"):
-        train(replace(CONFIG, seed=1), folder=whole)
+    other = replace(CONFIG, seed=1, data=TrainData(path=None, num_samples=7))
+    with pytest.raises(CrossZoneError, match=r"data.num_samples was 1000, and is 7; seed was 0, and is 1\."):
+        train(other, folder=whole)
+
+
+def test_tokens_of_the_same_content_are_the_same_wherever_they_lie(tmp_path) -> None:
+    tokens = np.random.default_rng(0).integers(32, size=2000).astype("<u2")
+    for name in ("tokens.bin", "moved.bin"):
+        tokens.tofile(tmp_path / name)
+    (tokens[::-1]).tofile(tmp_path / "other.bin")
+    first, moved, other = (replace(CONFIG, num_steps=steps, data=TrainData(path=name)) for steps, name in STARTS)
+    train(first, folder=tmp_path)
+    train(moved, folder=tmp_path)
+    assert [row["first_step"] for row in lines(tmp_path, "start")] == [1, 3]
+    with pytest.raises(CrossZoneError, match=r'data.path was "4000 bytes that begin as SHA-256 \w{16}", and is "4000 '):
+        train(other, folder=tmp_path)
 
 
 def test_a_signal_ends_the_step_saves_and_leaves(whole, tmp_path, monkeypatch) -> None:
