@@ -209,6 +209,8 @@ def _model(architecture: Architecture, config: Mapping[str, Any], file: Path) ->
         fields |= READERS[reader](keys)
     if fields.get("position", "rope") == "rope":
         fields |= _rotation(config)
+    if "rotary_fraction" in architecture.fixed:  # other classes rotate whole heads, whatever the file says
+        fields |= _rotated_part(config)
     if keys.findings:
         raise SpecError(*keys.findings)
     return Model(name=_name(config, file), source=f"{file.name}, model_type {config['model_type']}", **fields)
@@ -248,14 +250,27 @@ def _rotation(config: Mapping[str, Any]) -> Fields:
     """Rotary positions, as transformers 5 writes them (`rope_parameters`), or versions before; nothing where the file
     leaves them out, or has them by kind of layer.
     """
-    found = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    base = found.get("rope_theta", config.get("rope_theta"))
+    found = _rope_keys(config)
+    base = found.get("rope_theta", config.get("rope_theta", config.get("rotary_emb_base")))
     if not isinstance(base, int | float) or isinstance(base, bool) or base <= 0:
         return {}
     kind = found.get("rope_type", found.get("type", "default"))
     rule = tuple(found.get(key) for key in LLAMA_SCALING)
     factor = found.get("factor") if kind == "llama3" and rule == tuple(LLAMA_SCALING.values()) else None
     return {"rope_base": float(base), "rope_scaling_factor": 1.0 if kind == "default" else factor}
+
+
+def _rotated_part(config: Mapping[str, Any]) -> Fields:
+    """What is rotated of a head: among the rotary positions, or by GPT-NeoX's name or the others'."""
+    beside = config.get("rotary_pct", config.get("partial_rotary_factor"))
+    part = _rope_keys(config).get("partial_rotary_factor", beside)
+    is_part = isinstance(part, int | float) and not isinstance(part, bool) and 0 < part <= 1
+    return {"rotary_fraction": float(part)} if is_part else {}
+
+
+def _rope_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    return found
 
 
 def _biases(keys: Keys) -> Fields:

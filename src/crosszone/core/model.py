@@ -75,6 +75,8 @@ class Model:
     rope_scaling_factor: float | None = None
     """By which Llama 3.1's rule stretches them (from 8,192 positions on; its other factors are 1 and 4). 1: not at all;
     None: not known, or by another rule."""
+    rotary_fraction: float = 1.0
+    """Part of each query and key head, its first elements, that is rotated; what trains it must know."""
     num_position_rows: int = 0
     """Rows of a learned position table (OPT keeps two more than its positions)."""
     embedding_size: int | None = None

@@ -125,6 +125,7 @@ def _rotation(model: Model) -> dict[str, Any]:
     factor = scaling_factor(model)
     return {
         "--rotary-base": round(rotary_base(model)),
+        "--rotary-percent": model.rotary_fraction if model.rotary_fraction != 1.0 else None,
         "--use-rope-scaling": factor != 1.0,
         "--rope-scaling-factor": factor if factor != 1.0 else None,
     }

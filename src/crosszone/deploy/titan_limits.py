@@ -72,6 +72,7 @@ def _unlike_llama(model: Model) -> Iterator[str]:
         "a norm after the embedding": model.embedding_norm,
         "a narrower embedding": model.embedding_size not in (None, model.hidden_size),
         f"positions of the kind {model.position}": model.position != "rope",
+        f"heads of which {100.0 * model.rotary_fraction:g} % is rotated": model.rotary_fraction != 1.0,
         f"{model.num_heads} heads of {model.head_size} beside a hidden size of {model.hidden_size}": (
             model.num_heads * model.head_size != model.hidden_size
         ),

@@ -160,7 +160,7 @@ def _config_of(shape: Model) -> Any:
     transformers = _transformers()
     is_dense = not (shape.num_experts or shape.kv_lora_rank or shape.embedding_norm) and shape.is_causal
     has_whole_heads = shape.num_heads * shape.head_size == shape.hidden_size
-    is_dense = is_dense and shape.num_layer_norms == 2 and shape.window_size is None
+    is_dense = is_dense and shape.num_layer_norms == 2 and shape.window_size is None and shape.rotary_fraction == 1.0
     kind = (shape.position, shape.norm, shape.gated_ffn)
     if is_dense and kind == ("learned", "layernorm", False) and shape.tied_embeddings and has_whole_heads:
         build = _gpt2 if shape.num_position_rows == shape.max_positions else _opt

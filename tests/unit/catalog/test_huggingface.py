@@ -177,6 +177,26 @@ def test_rotary_positions_are_read_where_they_are_written(keys, base, factor, tm
     assert (found.rope_base, found.rope_scaling_factor) == (base, factor)
 
 
+@pytest.mark.parametrize(
+    ("model_type", "keys", "fraction"),
+    [
+        ("gpt_neox", "{}", 0.25),
+        ("gpt_neox", '{"rotary_pct": 0.5}', 0.5),
+        ("gpt_neox", '{"rotary_pct": 0.5, "rope_parameters": {"partial_rotary_factor": 1.0}}', 1.0),
+        ("nemotron", "{}", 0.5),
+        ("nemotron", '{"partial_rotary_factor": 0.75}', 0.75),
+        ("nemotron", '{"partial_rotary_factor": "half"}', 0.5),
+        ("llama", '{"partial_rotary_factor": 0.5}', 1.0),  # its class does not read it
+    ],
+)
+def test_the_part_of_a_head_that_is_rotated(model_type: str, keys: str, fraction: float, tmp_path: Path) -> None:
+    assert read(tmp_path, model_type=model_type, **SMALL, **json.loads(keys)).rotary_fraction == fraction
+
+
+def test_gpt_neox_has_its_own_name_for_the_base(tmp_path: Path) -> None:
+    assert read(tmp_path, model_type="gpt_neox", **SMALL, rotary_emb_base=20000).rope_base == 20000.0
+
+
 def test_latent_attention_is_read(tmp_path: Path) -> None:
     shape = read(tmp_path, model_type="deepseek_v3", **SMALL_LATENT | {"q_lora_rank": 12, "n_shared_experts": 2})
     assert (shape.head_size, shape.value_head_size, shape.rope_head_size) == (12, 6, 4)

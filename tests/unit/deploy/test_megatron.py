@@ -72,7 +72,7 @@ def test_words_are_flags_with_their_values() -> None:
 
 
 def test_a_plain_plan_says_nothing_of_what_it_has_not(megatron) -> None:
-    found = options(megatron(job()))
+    found = options(megatron(job({"dp": 8, "shard": "none"})))
     assert found["--pipeline-model-parallel-size"] == found["--tensor-model-parallel-size"] == "1"
     absent = (
         "pipeline-model-parallel-layout", "use-tp-pp-dp-mapping", "sequence-parallel", "use-distributed-optimizer",
@@ -269,12 +269,15 @@ def test_time_outs_are_those_of_the_ladder(megatron) -> None:
         ({"gpu": T4, "precision": "fp16"}, "workload.attention", "no fused attention for t4-16gb"),
         ({"precision": "fp32"}, "workload.attention", "no fused attention in fp32"),
         ({"precision": "tf32"}, "workload.precision", "do not compute in tf32"),
-        ({"dtypes": {"moments": "bf16"}}, "workload.moments", "moments in fp32, not bf16"),
+        ({"plan": {"dp": 8, "shard": "none"}, "dtypes": {"moments": "bf16"}}, "workload.moments", "moments in fp32, not bf16"),
         ({"plan": {"cp": 2, "dp": 4}, "attention": "unfused"}, "workload.attention", "fused attention for cp=2"),
         ({"plan": {"dp": 8, "prefetch": 2}}, "plan.prefetch", "no argument for prefetch"),
         ({"plan": {"tp": 4, "dp": 2}, "model": {"ffn_size": 130}}, "plan.tp", "width 130 of the FFN over tp=4"),
         (
-            {"plan": {"tp": 4, "dp": 2}, "model": {"num_experts": 4, "experts_per_token": 2, "expert_ffn_size": 30}},
+            {
+                "plan": {"tp": 4, "dp": 2, "ep": 1},
+                "model": {"num_experts": 4, "experts_per_token": 2, "expert_ffn_size": 30},
+            },
             "plan.tp",
             "width 30 of an expert over tp=4",
         ),
@@ -308,6 +311,12 @@ def test_positions_are_rotated_as_the_models_own(megatron, name: str, base: str,
     assert found["--rotary-base"] == base
     assert ("--use-rope-scaling" in found, found.get("--rope-scaling-factor")) == (factor is not None, factor)
     assert not [line for line in bundle.assumed if "base is not known" in line]
+
+
+@pytest.mark.parametrize(("name", "part"), [("gpt-neox-20b", "0.25"), ("llama-2-7b", None)])
+def test_no_more_of_a_head_is_rotated_than_the_model_does(megatron, name: str, part: str | None) -> None:
+    bundle = megatron({**job({"tp": 8, "dp": 1, "sequence_parallel": True}), "model": name})
+    assert options(bundle).get("--rotary-percent") == part
 
 
 def test_a_base_that_nobody_knows_is_said(megatron) -> None:

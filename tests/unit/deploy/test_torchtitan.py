@@ -77,6 +77,13 @@ def test_degrees_multiply_to_the_ranks(told, job) -> None:
     assert "pipeline_parallel_schedule" not in parallelism
 
 
+def test_heads_that_are_rotated_in_part_are_refused(job) -> None:
+    problem = service.read(job)
+    partly = replace(problem, model=replace(problem.model, rotary_fraction=0.25))
+    with pytest.raises(InfeasiblePlan, match="has heads of which 25 % is rotated"):
+        service.deploy(partly, framework="torchtitan", backend="local", num_steps=10, checkpoints="none")
+
+
 def test_positions_are_rotated_as_the_models_own(told, job) -> None:
     assert (told(job)["crosszone"]["rope_base"], told(job)["crosszone"]["rope_scaling_factor"]) == (10_000.0, 1.0)
     job["model"] = "llama-3.1-8b"
@@ -85,7 +92,7 @@ def test_positions_are_rotated_as_the_models_own(told, job) -> None:
 
 
 def test_replicas_alone_are_ddp(told, job) -> None:
-    parallelism = told(job, {"dp": 4})["parallelism"]
+    parallelism = told(job, {"dp": 4, "shard": "none"})["parallelism"]
     assert parallelism["data_parallel_replicate_degree"] == 4
     assert parallelism["data_parallel_shard_degree"] == 1
 
@@ -103,7 +110,7 @@ def test_a_rank_accumulates_its_microbatches(told, job) -> None:
 
 
 def test_a_pipeline_takes_all_microbatches_at_once(told, job) -> None:
-    found = told(job, {"pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2})
+    found = told(job, {"pp": 2, "dp": 2, "shard": "parameters", "dp_shard": 2, "schedule": "1f1b"})
     assert found["training"]["local_batch_size"] == 6
     parallelism = found["parallelism"]
     assert parallelism["pipeline_parallel_microbatch_size"] == 1

@@ -132,6 +132,11 @@ def test_shapes_that_no_class_builds_are_refused_by_name() -> None:
             build_model(model(name), None, attention="flash", recompute="none")
 
 
+def test_heads_that_are_rotated_in_part_are_no_llamas() -> None:
+    with pytest.raises(InfeasiblePlan, match="none of them"):
+        built(replace(SHAPES["llama"], rotary_fraction=0.5))
+
+
 def test_positions_are_rotated_by_the_models_own_rule() -> None:
     """Llama 3.1 turns 8 times slower where a whole turn takes 8,192 tokens or more, and as before where it is short."""
     plain = replace(SHAPES["llama"], rope_scaling_factor=1.0)
