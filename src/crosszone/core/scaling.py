@@ -1,5 +1,6 @@
 """How step time changes with the number of GPUs, as it was measured, with what may be believed of it."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ class ScalingPoint:
     num_repeats: int
     global_batch_tokens: int
     step_seconds: float
-    """Mean over starts of the mean over steps."""
+    """Geometric mean over starts of the mean over steps."""
     step_low_seconds: float | None
     step_high_seconds: float | None
     tokens_per_second: float
@@ -45,7 +46,7 @@ class ScalingPoint:
     predicted_step_seconds: float | None
     """None: nobody predicted this number of GPUs."""
     relative_error: float | None
-    """(predicted - measured) / measured"""
+    """(predicted - measured) / measured; None where nobody predicted it, or did for other devices than these ranks'."""
 
 
 def default_sizes(num_gpus: int) -> list[int]:
@@ -54,8 +55,13 @@ def default_sizes(num_gpus: int) -> list[int]:
     return sorted({*powers, num_gpus})
 
 
-def scaling_points(runs: Sequence[ScalingRun], predicted: Mapping[tuple[str, int], float]) -> tuple[ScalingPoint, ...]:
-    """The points of all `runs`, by mode and number of GPUs; `predicted` holds step seconds by (mode, GPUs)."""
+def scaling_points(
+    runs: Sequence[ScalingRun], predicted: Mapping[tuple[str, int], float], *, is_comparable: bool = True
+) -> tuple[ScalingPoint, ...]:
+    """The points of all `runs`, by mode and number of GPUs; `predicted` holds step seconds by (mode, GPUs).
+
+    `is_comparable`: whether the ranks ran on the devices that were predicted.
+    """
     grouped: dict[tuple[str, int], list[ScalingRun]] = {}
     for run in runs:
         grouped.setdefault((run.mode, run.num_gpus), []).append(run)
@@ -64,20 +70,25 @@ def scaling_points(runs: Sequence[ScalingRun], predicted: Mapping[tuple[str, int
         sizes = sorted(num for name, num in grouped if name == mode)
         for num_gpus in sizes:
             base = grouped[mode, sizes[0]]
-            found.append(_point(grouped[mode, num_gpus], base, predicted.get((mode, num_gpus))))
+            point = _point(grouped[mode, num_gpus], base, predicted.get((mode, num_gpus)))
+            found.append(point if is_comparable else dataclasses.replace(point, relative_error=None))
     return tuple(found)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """(mean, half width of its interval at `LEVEL`): t(n-1) * s / sqrt(n), as of a normal sample; None for one value.
+    """(geometric mean of positive `values`, half width of the interval at `LEVEL` of its logarithm).
+
+    t(n-1) * s / sqrt(n), with s of the logarithms, as of a log-normal sample: mean * exp(-+ half) is never below zero.
+    None for one value.
 
     Source: Student 1908, "The probable error of a mean", Biometrika 6.
     """
-    mean = statistics.fmean(values)
+    logs = [math.log(value) for value in values]
+    mean = math.exp(statistics.fmean(logs))
     if len(values) < 2:
         return mean, None
     quantile = student_quantile(LEVEL, len(values) - 1)
-    return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, quantile * statistics.stdev(logs) / math.sqrt(len(values))
 
 
 def student_quantile(level: float, degrees: int) -> float:
@@ -119,23 +130,30 @@ def _point(runs: Sequence[ScalingRun], base: Sequence[ScalingRun], predicted: fl
     rate = first.global_batch_tokens / seconds
     speedup = start.num_gpus * rate / (start.global_batch_tokens / base_seconds)
     is_base = first.num_gpus == start.num_gpus
-    # Of a quotient of two independent means, to first order: relative errors add as squares.
+    # The logarithm of a quotient is a difference: half widths of independent means add as squares.
     spread = None
     if half is not None and base_half is not None:
-        spread = 0.0 if is_base else speedup * math.hypot(half / seconds, base_half / base_seconds)
+        spread = 0.0 if is_base else math.hypot(half, base_half)
+    step_low, step_high = _interval(seconds, half)
+    speedup_low, speedup_high = _interval(speedup, spread)
     return ScalingPoint(
         mode=first.mode,
         num_gpus=first.num_gpus,
         num_repeats=len(runs),
         global_batch_tokens=first.global_batch_tokens,
         step_seconds=seconds,
-        step_low_seconds=None if half is None else seconds - half,
-        step_high_seconds=None if half is None else seconds + half,
+        step_low_seconds=step_low,
+        step_high_seconds=step_high,
         tokens_per_second=rate,
         speedup=speedup,
-        speedup_low=None if spread is None else speedup - spread,
-        speedup_high=None if spread is None else speedup + spread,
+        speedup_low=speedup_low,
+        speedup_high=speedup_high,
         efficiency_fraction=speedup / first.num_gpus,
         predicted_step_seconds=predicted,
         relative_error=None if predicted is None else (predicted - seconds) / seconds,
     )
+
+
+def _interval(mean: float, half: float | None) -> tuple[float, float] | tuple[None, None]:
+    """Around a mean, from the half width of its logarithm."""
+    return (None, None) if half is None else (mean * math.exp(-half), mean * math.exp(half))

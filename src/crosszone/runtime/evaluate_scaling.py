@@ -37,6 +37,9 @@ TABLE, RECORD, PLOT = "scaling.csv", "scaling.json", "scaling.svg"
 GRACE_SECONDS = 10.0
 """Chosen: ranks that are measured have nothing to save."""
 INTERRUPTED_EXIT_CODE = 130
+THREADS = "OMP_NUM_THREADS"
+"""torchrun gives a rank one thread, but a rank that is alone all cores (torch 2.13, distributed/run.py): here all have
+as many, else one rank would compute with what several share."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,12 +88,12 @@ def evaluate(asked: argparse.Namespace) -> int:
                     sys.stderr.write(f"{key}: {found}\n")
                 else:
                     runs.append(found)
-    points = scaling_points(runs, predicted)
+    points = scaling_points(runs, predicted, is_comparable=config.device != "cpu")
     _write(asked, config, runs, points, skipped)
     sys.stdout.write("".join(f"{line}\n" for line in table(points)))
-    sys.stdout.write("".join(f"{line}\n" for line in above_ideal(points)))
+    sys.stdout.write("".join(f"{line}\n" for line in (*_notes(config), *above_ideal(points))))
     if not points:
-        sys.stderr.write(f"error: no number of GPUs could be measured; why is above, and in {asked.results_dir}.\n")
+        sys.stderr.write(f"error: no number of ranks could be measured; why is above, and in {asked.results_dir}.\n")
     return 0 if points else 1
 
 
@@ -154,18 +157,20 @@ def sized_config(config: TrainConfig, mode: str, num_gpus: int, *, num_steps: in
 
 def table(points: Sequence[ScalingPoint]) -> Iterator[str]:
     """As people read it."""
-    yield f"{'mode':8}{'GPUs':>5}{'step s':>12}{'± s':>11}{'speed-up':>10}{'efficiency':>12}{'predicted s':>13}"
+    yield f"{'mode':8}{'ranks':>6}{'step s':>12}{'95 % s':>21}{'speed-up':>10}{'efficiency':>12}{'predicted s':>13}"
     for point in points:
-        half = "-" if point.step_high_seconds is None else f"{point.step_high_seconds - point.step_seconds:.4g}"
+        interval = "-"
+        if point.step_low_seconds is not None:
+            interval = f"{point.step_low_seconds:.4g} to {point.step_high_seconds:.4g}"
         predicted = "-" if point.predicted_step_seconds is None else f"{point.predicted_step_seconds:.4g}"
         yield (
-            f"{point.mode:8}{point.num_gpus:5}{point.step_seconds:12.4g}{half:>11}{point.speedup:10.3f}"
+            f"{point.mode:8}{point.num_gpus:6}{point.step_seconds:12.4g}{interval:>21}{point.speedup:10.3f}"
             f"{point.efficiency_fraction:12.3f}{predicted:>13}"
         )
 
 
 def above_ideal(points: Sequence[ScalingPoint]) -> Iterator[str]:
-    """What to make of an efficiency above 1, as it is shown: the fewest GPUs have 1, and more rarely beat that."""
+    """What to make of an efficiency above 1, as it is shown: the fewest ranks have 1, and more rarely beat that."""
     for point in points:
         if round(point.efficiency_fraction, 3) <= 1.0:
             continue
@@ -180,7 +185,7 @@ def above_ideal(points: Sequence[ScalingPoint]) -> Iterator[str]:
                 "fewest ranks down."
             )
         yield (
-            f"{point.mode} {point.num_gpus}: efficiency {point.efficiency_fraction:.3f} is above 1: its GPUs are "
+            f"{point.mode} {point.num_gpus}: efficiency {point.efficiency_fraction:.3f} is above 1: its ranks are "
             f"faster, each, than those of {base}, from which it is counted. {why}"
         )
 
@@ -246,7 +251,8 @@ def _train(bundle: Path, folder: Path, num_gpus: int) -> str | None:
     program = [*torchrun, "-m", "crosszone.runtime.train", str(folder / "train.json")]
     in_bundle = 'cd -- "$1" && shift && . ./environment.sh && exec "$@"'
     command = ["bash", "-c", in_bundle, "bash", str(bundle), *program]
-    options: dict[str, Any] = {"stderr": subprocess.STDOUT, "environment": os.environ, "grace_seconds": GRACE_SECONDS}
+    environment = {**os.environ, THREADS: _num_threads()}
+    options: dict[str, Any] = {"stderr": subprocess.STDOUT, "environment": environment, "grace_seconds": GRACE_SECONDS}
     with (
         (folder / "output.log").open("wb") as output,
         whole_program(command, stdout=output, **options) as process,
@@ -257,6 +263,11 @@ def _train(bundle: Path, folder: Path, num_gpus: int) -> str | None:
     lines = (folder / "output.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     errors = [line for line in lines if "rror" in line] or lines
     return f"the start ended with {code}: {' '.join(errors[-1:])} ({folder / 'output.log'})"
+
+
+def _num_threads() -> str:
+    """Of every rank, whatever their number: what is set, else one, as torchrun has it where there are several."""
+    return os.environ.get(THREADS, "1")
 
 
 def _write(
@@ -293,9 +304,10 @@ def _write(
 
 
 def _notes(config: TrainConfig) -> Iterator[str]:
-    yield "Intervals are Student's over starts, not over steps, which follow each other and are not independent."
+    yield "Intervals are Student's for logarithms over starts, not over steps, which are not independent."
+    yield f"Each rank computed with {THREADS}={_num_threads()}, whatever the number of ranks."
     if config.device == "cpu":
-        yield "Ranks computed on CPUs that they share; predictions are for the job's GPUs."
+        yield "Ranks computed on CPUs that they share; predictions are for the job's GPUs, and not compared with them."
 
 
 if __name__ == "__main__":

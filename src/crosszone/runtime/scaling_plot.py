@@ -83,7 +83,7 @@ def _axes(scale: _Scale, counts: Sequence[int], most: float) -> list[str]:
     for tick in range(1, TICKS + 1):
         x, y = scale.at(0, most * tick / TICKS)
         parts.append(f'<text x="{x - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">{most * tick / TICKS:.3g}</text>')
-    parts.append(f'<text x="{WIDTH / 2:.0f}" y="{HEIGHT - 12}" text-anchor="middle">GPUs (ranks)</text>')
+    parts.append(f'<text x="{WIDTH / 2:.0f}" y="{HEIGHT - 12}" text-anchor="middle">ranks</text>')
     parts.append(f'<text x="14" y="{HEIGHT / 2:.0f}" transform="rotate(-90 14 {HEIGHT / 2:.0f})">speed-up</text>')
     return parts
 

@@ -20,10 +20,26 @@ def test_quantiles_are_those_of_the_tables(degrees, t) -> None:
 
 
 def test_an_interval_needs_two_values() -> None:
-    assert mean_interval([3.0]) == (3.0, None)
-    mean, half = mean_interval([1.0, 3.0])
-    assert mean == 2.0
-    assert half == pytest.approx(12.7062 * math.sqrt(2) / math.sqrt(2), rel=1e-5)
+    assert mean_interval([3.0]) == (pytest.approx(3.0), None)
+    mean, half = mean_interval([1.0, 4.0])
+    assert mean == pytest.approx(2.0)
+    assert half == pytest.approx(12.7062 * math.log(2), rel=1e-5)  # the logarithms are ln 2 from their mean
+
+
+def test_intervals_of_times_and_speedups_are_above_zero() -> None:
+    runs = [run("strong", num, repeat, 8.0 ** (1 - repeat) / num) for num in (1, 2) for repeat in (0, 1)]
+    one, two = scaling_points(runs, {})
+    for point in (one, two):
+        assert point.step_low_seconds is not None
+        assert point.step_high_seconds is not None
+        assert 0.0 < point.step_low_seconds < point.step_seconds < point.step_high_seconds
+    assert two.speedup_low is not None
+    assert 0.0 < two.speedup_low < two.speedup == pytest.approx(2.0)
+
+
+def test_a_prediction_for_other_devices_has_no_error() -> None:
+    (point,) = scaling_points([run("strong", 1, 0, 4.0)], {("strong", 1): 1.0}, is_comparable=False)
+    assert (point.predicted_step_seconds, point.relative_error) == (1.0, None)
 
 
 def test_strong_scaling_is_by_time_and_weak_by_tokens() -> None:
@@ -50,18 +66,18 @@ def test_speedup_counts_from_the_fewest_gpus_that_ran() -> None:
     assert four.speedup == pytest.approx(3.0)
 
 
-def test_relative_errors_of_both_times_add_as_squares() -> None:
+def test_half_widths_of_both_logarithms_add_as_squares() -> None:
     runs = [run("strong", 1, 0, 4.0), run("strong", 1, 1, 4.4), run("strong", 2, 0, 2.0), run("strong", 2, 1, 2.1)]
     one, two = scaling_points(runs, {})
     assert one.step_low_seconds is not None
     assert two.step_high_seconds is not None
     assert two.speedup_high is not None
     assert one.speedup_low == one.speedup_high == 1.0
-    ones, twos = (one.step_seconds - one.step_low_seconds) / 4.2, (two.step_high_seconds - two.step_seconds) / 2.05
-    assert two.speedup_high / two.speedup - 1 == pytest.approx(math.hypot(ones, twos))
+    ones, twos = math.log(one.step_seconds / one.step_low_seconds), math.log(two.step_high_seconds / two.step_seconds)
+    assert math.log(two.speedup_high / two.speedup) == pytest.approx(math.hypot(ones, twos))
 
 
 def test_several_starts_count_once_each() -> None:
     (point,) = scaling_points([run("weak", 1, 0, 1.0, 1.0, 1.0, 1.0), run("weak", 1, 1, 3.0)], {})
-    assert point.step_seconds == 2.0
+    assert point.step_seconds == pytest.approx(math.sqrt(3.0))
     assert point.num_repeats == 2

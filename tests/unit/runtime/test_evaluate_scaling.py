@@ -141,7 +141,7 @@ def test_nothing_measured_is_said_with_the_reasons(tmp_path, capsys) -> None:
     assert main(words) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "strong 3: 8 microbatches of a step cannot be dealt evenly to 3 ranks"
-    assert said[1].startswith("error: no number of GPUs could be measured")
+    assert said[1].startswith("error: no number of ranks could be measured")
 
 
 def efficient(*starts: tuple[int, float]) -> list[str]:
@@ -156,12 +156,39 @@ def efficient(*starts: tuple[int, float]) -> list[str]:
 def test_an_efficiency_above_1_is_explained_and_others_are_not() -> None:
     assert efficient((1, 4.0), (2, 2.1)) == []
     (alone,) = efficient((1, 4.0), (2, 1.9))
-    assert alone.startswith("strong 2: efficiency 1.053 is above 1: its GPUs are faster, each, than those of 1,")
+    assert alone.startswith("strong 2: efficiency 1.053 is above 1: its ranks are faster, each, than those of 1,")
     assert "take more --repeats" in alone
     (chance,) = efficient((1, 4.0), (1, 4.5), (2, 1.9), (2, 2.2))
     assert "Its interval holds 1" in chance
     (cause,) = efficient((1, 4.0), (1, 4.001), (1, 4.002), (2, 1.0), (2, 1.001), (2, 1.002))
     assert "more than chance" in cause
+
+
+NOTING = """#!/usr/bin/env bash
+echo "$4 $OMP_NUM_THREADS" >>asked
+exit 3
+"""
+"""In the place of torchrun: it writes down how many ranks are wanted, and with how many threads."""
+
+
+@pytest.mark.parametrize("given", [None, "3"])
+def test_a_rank_that_is_alone_has_as_many_threads_as_each_of_several(tmp_path, capsys, monkeypatch, given) -> None:
+    python = tmp_path / "python"
+    python.write_text(NOTING)
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    if given is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    words = bundle(tmp_path)
+    assert main([*words, "--num_gpus_list", "1", "2", "--modes", "strong", "--repeats", "1"]) == 1
+    threads = given or "1"
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        f"--nproc-per-node=1 {threads}",
+        f"--nproc-per-node=2 {threads}",
+    ]
+    assert f"with OMP_NUM_THREADS={threads}, whatever the number of ranks." in capsys.readouterr().out
 
 
 LAUNCHER = """#!/usr/bin/env bash
