@@ -42,7 +42,7 @@ def complete(problem: Problem, *, is_hypothetical: bool = False) -> Plan:
         hint = "Write framework, as megatron."
         raise SpecError.of("which framework's facts to predict with is not said.", where="framework", hint=hint)
     if problem.plan == PlanRequest():
-        return _searched(problem)
+        return searched(problem)
     if is_written(problem.plan):
         return best_written(problem, allowed_frameworks(problem))
     fixed = dataclasses.replace(_by_time(problem), plan=_with_defaults(problem.plan))
@@ -61,8 +61,14 @@ def complete(problem: Problem, *, is_hypothetical: bool = False) -> Plan:
     raise InfeasiblePlan(*(not_expressible(problem, allowed_frameworks(problem), nearest) or (_unplaced(fixed),)))
 
 
-def _searched(problem: Problem) -> Plan:
-    """The plan that the search ranks first; where none keeps the limits or has a price, the fastest."""
+def searched(problem: Problem) -> Plan:
+    """The plan that the search ranks first; where none keeps the limits or has a price, the fastest.
+
+    Where nothing fits, the plan that lacks least memory; stages or replicas that a person wrote are placed as written.
+    Errors: InfeasiblePlan where no framework at hand can express any plan that the job file leaves open; SpecError.
+    """
+    if is_written(problem.plan):
+        return best_written(problem, allowed_frameworks(problem))
     answer = search(problem, top=1)
     if not answer.plans and answer.search.num_feasible:
         answer = search(_by_time(problem), top=1)

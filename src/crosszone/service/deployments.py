@@ -39,7 +39,7 @@ def deploy(
 ) -> Bundle:
     """The files that train `problem` by `plan` with `framework`, started over `backend`; nothing is written.
 
-    `plan` None: the job file's plan, completed, or the best that the framework can express. `entry` is the path of a
+    `plan` None: the one that `plan` ranks first for this framework; what the job file fixes stays. `entry` is the path of a
     program of one's own, `entry_text` such a program itself, `arguments` are passed on to it. `zone`: only the piece of
     that zone. SpecError for what must be known and is not, InfeasiblePlan where the plan does not fit, or the framework
     or a renderer cannot express it.
@@ -113,11 +113,11 @@ def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]
 
 
 def _plan_of(problem: Problem, framework: str, plan: Plan | None) -> Plan:
-    from crosszone.planner.complete import complete
+    from crosszone.planner.complete import searched
     from crosszone.planner.pinned import check_plan
 
     if plan is None:
-        return complete(dataclasses.replace(problem, framework=framework))
+        return searched(dataclasses.replace(problem, framework=framework))
     check_plan(problem, plan)
     if plan.framework != framework:
         hint = f"Give --framework {plan.framework}, or plan again with framework: {{name: {framework}}}."

@@ -103,7 +103,7 @@ def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
             3,
             "horovod needs horovodrun, which starts the ranks of all from one",
         ),
-        (("--framework", "ddp", "--backend", "local"), 3, "the job file has 3 on 2 nodes"),
+        (("--framework", "ddp", "--backend", "local"), 3, "the degrees of plan are 3 ranks, and no node has more than 2"),
         (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
         (("--framework", "ddp", "--backend", "bear"), 2, 'unknown backend "bear"'),
         (("--framework", "ddp", "--backend", "bare", "--steps", "0"), 2, "--steps"),

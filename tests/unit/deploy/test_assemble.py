@@ -158,7 +158,7 @@ def test_one_node_needs_an_address_only_to_be_reached(job, deployed) -> None:
 
 
 def test_local_is_one_machine_and_a_cpu_holds_any_number_of_ranks(job, deployed) -> None:
-    with pytest.raises(InfeasiblePlan, match="the job file has 3 on 2 nodes"):
+    with pytest.raises(InfeasiblePlan, match="the degrees of plan are 3 ranks, and no node has more than 2"):
         deployed(job, backend="local")
     problem = service.read(job | {"framework": {"name": "ddp"}})
     plan = service.predict(problem).plan

@@ -116,11 +116,11 @@ def test_the_precision_is_the_workloads(keys, precision, enabled) -> None:
 
 def test_without_zero_narrow_gradients_are_not_summed_in_fp32(keys) -> None:
     with pytest.raises(InfeasiblePlan) as caught:
-        keys({}, {"precision": "bf16"})
+        keys({"shard": "none"}, {"precision": "bf16"})
     (finding,) = caught.value.findings
     assert finding.where == "workload.dtypes.gradients"
     assert "without ZeRO computes in bf16 with gradients in bf16, not fp32" in finding.message
-    assert keys({}, {"dtypes": {"gradients": "bf16"}})["data_types"] == {"grad_accum_dtype": "bf16"}
+    assert keys({"shard": "none"}, {"dtypes": {"gradients": "bf16"}})["data_types"] == {"grad_accum_dtype": "bf16"}
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,11 @@ def piped(job: dict[str, Any], **plan: Any) -> dict[str, Any]:
 
 def test_a_pipeline_has_its_layers_and_overlaps_nothing(job, keys, deployed) -> None:
     piped(job)
-    config = train_config(json.loads(deployed(job, "deepspeed").text("configs/train.json")))
-    assert config.stage_layers == (2, 2, 2)
+    bundle = deployed(job, "deepspeed")
+    config = train_config(json.loads(bundle.text("configs/train.json")))
+    stages = json.loads(bundle.text("metadata.json"))["plan"]["stages"]
+    assert config.stage_layers == tuple(stage["num_layers"] for stage in stages)
+    assert (len(config.stage_layers), sum(config.stage_layers)) == (3, 6)
     assert config.rank_microbatches == (6,)
     found = keys({"shard": "optimizer"})
     assert found["gradient_accumulation_steps"] == 6

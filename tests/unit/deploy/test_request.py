@@ -55,7 +55,7 @@ def test_all_wrong_options_are_named_at_once(refused) -> None:
 def test_what_no_plan_can_mend_is_told_at_once(refused) -> None:
     (finding,) = refused(InfeasiblePlan, backend="local")
     assert (finding.code, finding.where) == ("several_nodes", "--backend")
-    assert "the job file has 3 on 2 nodes" in finding.message
+    assert "the degrees of plan are 3 ranks, and no node has more than 2" in finding.message
     (finding,) = refused(InfeasiblePlan, framework="horovod", backend="slurm")
     assert finding.message.startswith("slurm starts each node by itself, but horovod needs horovodrun")
 

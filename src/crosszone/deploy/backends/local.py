@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from crosszone.core.bundle import HOROVODRUN, TORCHRUN, DeployRequest, Launch
-from crosszone.core.problem import PlanRequest, Problem
+from crosszone.core.problem import Problem
 from crosszone.deploy.horovodrun import horovodrun
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
 from crosszone.errors import Finding
@@ -29,19 +30,17 @@ STEPS = {
 
 
 def unfit(problem: Problem, request: DeployRequest) -> Iterator[Finding]:
-    """Several machines, where a plan is fixed in part: then all GPUs work that the job file does not leave out.
+    """More ranks than any machine has GPUs, where the job file's degrees alone ask for them.
 
-    A search may find that one machine is fastest, and a plan written out may take no more.
+    With fewer a search may find that one machine is fastest, and a plan written out may take no more.
     """
     fixed = problem.plan
-    if request.device == "cpu" or fixed == PlanRequest() or fixed.stages or fixed.replicas:
+    if request.device == "cpu" or fixed.stages or fixed.replicas:
         return
-    zones = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
-    groups = [group for zone in zones for group in zone.node_groups]
-    num_idle = sum(idle.num_gpus for idle in fixed.idle_gpus or ())
-    num_gpus = sum(group.num_gpus for group in groups) - num_idle
-    if num_gpus > max((group.gpus_per_node for group in groups), default=0):
-        yield _several_nodes(f"the job file has {num_gpus} on {sum(group.num_nodes for group in groups)} nodes")
+    num_ranks = math.prod(degree or 1 for degree in (fixed.tp, fixed.cp, fixed.pp, fixed.dp))
+    most = max(group.gpus_per_node for zone in problem.cluster.zones for group in zone.node_groups)
+    if num_ranks > most:
+        yield _several_nodes(f"the degrees of plan are {num_ranks} ranks, and no node has more than {most}")
 
 
 def problems(launch: Launch) -> Iterator[Finding]:
