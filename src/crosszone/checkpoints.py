@@ -1,4 +1,4 @@
-"""Checkpoints as they lie on disk, for whoever writes them and for whoever only asks whether a run can go on.
+"""What a run is told and what it leaves, as files: for the ranks, and for whoever only asks whether it can go on.
 
 FOLDER/step-00000100/manifest.json     what it is, and every file with its size and hash
 FOLDER/step-00000100/...               torch.distributed.checkpoint, or DeepSpeed's own files
@@ -19,7 +19,7 @@ from crosszone.core.checkpoint import (
     state_fields,
 )
 from crosszone.core.codec import from_json
-from crosszone.core.train import TrainConfig
+from crosszone.core.train import TrainConfig, train_config
 from crosszone.errors import CrossZoneError, SpecError
 
 MANIFEST = "manifest.json"
@@ -27,6 +27,20 @@ NAME = re.compile(r"step-(\d{8,})")
 HASHED_BYTES = 1 << 20
 """Of the beginning of a file of tokens. Chosen: tells files apart in no time, however large they are."""
 OTHER_RUN_HINT = "Take another checkpoint.folder, or the configuration that wrote it."
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration in a file.
+
+    Errors: SpecError with all that is wrong.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError.unreadable("training configuration", str(path), error) from None
+    except json.JSONDecodeError as error:
+        raise SpecError.of(f"is no JSON: {error}.", where=str(path)) from None
+    return train_config(value)
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:

@@ -21,8 +21,8 @@ def stop(
     """Stop the newest run of the bundle in DIR.
 
     Ranks are asked to end their step and save; what is left after the time that this may take is ended by force.
-    Nothing happens where nothing runs. The exit code is 1 where a process cannot be ended or seen, or where the ranks
-    could not save.
+    Nothing happens where nothing runs. The exit code is 1 where a process cannot be ended or seen, as on the nodes of a
+    bare bundle, or where the ranks could not save.
     """
     from crosszone import service
     from crosszone.cli import console

@@ -19,6 +19,7 @@ from crosszone.launch.elsewhere import check_nothing_elsewhere
 from crosszone.launch.interpreter import check_python, chosen_python
 from crosszone.launch.record import only_one, read_run, write_measurement, write_run
 from crosszone.launch.step_log import log_sizes
+from crosszone.launch.training import check_training
 from crosszone.processes import check_can_see_processes, identity, is_alive, kill_marked, marked
 
 SUPERVISOR = "crosszone.launch.supervisor"
@@ -30,7 +31,8 @@ def start(folder: Path, *, python: str | None = None, is_forced: bool = False) -
     """Start the bundle in `folder`; it goes on when the caller ends.
 
     Errors: SpecError where there is no bundle, or its files were edited and `is_forced` is not set; InfeasiblePlan
-    where its backend has nothing to start; PreflightFailed where Python, torch or GPUs are missing, or it runs already.
+    where its backend has nothing to start; PreflightFailed where Python, torch or GPUs are missing, or it runs already;
+    as `check_training` where ranks would run here.
     """
     bundle = open_bundle(folder)
     check_can_run(bundle)
@@ -42,6 +44,7 @@ def start(folder: Path, *, python: str | None = None, is_forced: bool = False) -
     if bundle.backend == LOCAL:
         interpreter = chosen_python(python)
         _check_not_alive(bundle)  # before torch is imported, and again below
+        check_training(bundle)
         check_python(bundle, interpreter)
     elif python is not None:
         raise SpecError.of(

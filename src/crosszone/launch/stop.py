@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crosszone.core.run import LOST, RUNNING, SUBMITTED, Run, RunStatus
 from crosszone.errors import CrossZoneError
-from crosszone.launch.backends import LOCAL, fetch_logs, node_states, run_program
+from crosszone.launch.backends import LOCAL, can_run, fetch_logs, node_states, run_program
 from crosszone.launch.bundle_folder import STOP_PATH, BundleFolder, open_bundle
 from crosszone.launch.ending import as_stopped
 from crosszone.launch.record import read_run, write_run
@@ -28,10 +28,18 @@ def stop(folder: Path, *, is_forced: bool = False) -> RunStatus:
     """End the newest run of the bundle in `folder`; how things stand then.
 
     Nothing happens where nothing runs. `is_forced`: at once, and nothing is saved.
-    Errors: SpecError where there is no bundle, CrossZoneError where something cannot be ended.
+    Errors: SpecError where there is no bundle, CrossZoneError where something cannot be ended, or seen.
     """
     bundle = open_bundle(folder)
     run = read_run(bundle.logs)
+    if run is None and not can_run(bundle):
+        raise CrossZoneError.of(
+            f"a bundle of the backend {bundle.backend} is started node by node: nothing was stopped from here.",
+            where=str(bundle.folder),
+            hint="Press Ctrl-C in the terminal that started any node's ranks, or end its torchrun there with `kill`: "
+            "the other nodes notice, and end too.",
+            code="cannot_stop",
+        )
     if run is not None and run.state == RUNNING:
         if is_alive(run.supervisor):
             _ask_supervisor(bundle, run, is_forced=is_forced)

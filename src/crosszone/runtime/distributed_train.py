@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from crosszone.checkpoints import read_manifest, whole_checkpoints
+from crosszone.checkpoints import read_config, read_manifest, whole_checkpoints
 from crosszone.core.train import TrainConfig, train_problems
 from crosszone.errors import CrossZoneError, Finding, SpecError
-from crosszone.runtime.train import STOPPED_EXIT_CODE, read_config, train
+from crosszone.runtime.train import STOPPED_EXIT_CODE, train
 
 OWN_FOLDER = "distributed_train"
 """Inside the bundle's folders for logs and checkpoints, which all nodes see where they must."""

@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from crosszone.checkpoints import read_config
 from crosszone.core.codec import to_json
 from crosszone.core.scaling import LEVEL, MODES, ScalingPoint, ScalingRun, default_sizes, scaling_points
-from crosszone.core.train import TrainConfig, train_config
+from crosszone.core.train import TrainConfig
 from crosszone.errors import CrossZoneError, Finding, SpecError
 from crosszone.processes import whole_program
 from crosszone.runtime.scaling_plot import scaling_svg
@@ -100,12 +101,7 @@ def evaluate(asked: argparse.Namespace) -> int:
 def bundle_config(bundle: Path) -> TrainConfig:
     """What the bundle's trainer is told. Errors: SpecError where it has another trainer, or none of torchrun's."""
     path = bundle / CONFIG_PATH
-    try:
-        config = train_config(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SpecError.unreadable("training configuration", str(path), error) from None
-    except json.JSONDecodeError as error:
-        raise SpecError.of(f"is no JSON: {error}.", where=str(path)) from None
+    config = read_config(path)
     if config.framework not in FRAMEWORKS:
         hint = f"Render the job with {', '.join(FRAMEWORKS)}."
         raise SpecError.of(f"ranks of {config.framework} are not started by torchrun.", where=str(path), hint=hint)

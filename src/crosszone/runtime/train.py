@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import json
 import os
 import signal
 import sys
@@ -16,11 +15,11 @@ from typing import Any, Protocol
 import torch
 from torch import distributed
 
-from crosszone.checkpoints import check_continues, run_state
+from crosszone.checkpoints import check_continues, read_config, run_state
 from crosszone.core.checkpoint import Manifest, checkpoint_format
-from crosszone.core.train import TrainConfig, learning_rate, train_config
+from crosszone.core.train import TrainConfig, learning_rate
 from crosszone.cost.flop import model_flop
-from crosszone.errors import CrossZoneError, SpecError
+from crosszone.errors import CrossZoneError
 from crosszone.runtime.checkpoint import newest_checkpoint, random_state, save_checkpoint, set_random_state
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
 from crosszone.runtime.identity import check_identity
@@ -63,20 +62,6 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"error on rank {rank}: {error}\n")
         return error.exit_code
     return 0 if is_done else STOPPED_EXIT_CODE
-
-
-def read_config(path: Path) -> TrainConfig:
-    """The configuration in a file.
-
-    Errors: SpecError with all that is wrong.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError.unreadable("training configuration", str(path), error) from None
-    except json.JSONDecodeError as error:
-        raise SpecError.of(f"is no JSON: {error}.", where=str(path)) from None
-    return train_config(value)
 
 
 def train(config: TrainConfig, *, folder: Path) -> bool:

@@ -48,11 +48,7 @@ def bundle(tmp_path, monkeypatch) -> Iterator[Path]:
 
 def program(folder: Path, text: str, *, backend: str = "local") -> None:
     """Make `text` what the bundle runs."""
-    (folder / "configs").mkdir(exist_ok=True)
-    files = {
-        "configs/train.json": '{"num_steps": 2}',
-        "run_training.sh": f'#!/usr/bin/env bash\ncd "$(dirname "$0")"\n{text}\n',
-    }
+    files = {"run_training.sh": f'#!/usr/bin/env bash\ncd "$(dirname "$0")"\n{text}\n'}
     for path, content in files.items():
         (folder / path).write_text(content)
     (folder / "run_training.sh").chmod(0o755)
@@ -60,7 +56,7 @@ def program(folder: Path, text: str, *, backend: str = "local") -> None:
         "kind": "crosszone-bundle",
         "fingerprint": "abc",
         "framework": "ddp",
-        "request": {"backend": backend, "device": "cpu", "num_steps": None},
+        "request": {"backend": backend, "device": "cpu", "num_steps": 2},
         "prediction": PREDICTION,
         "files": {path: {"sha256": hashlib.sha256(content.encode()).hexdigest()} for path, content in files.items()},
     }

@@ -102,7 +102,7 @@ def make(tmp_path, monkeypatch) -> Iterator[Make]:
         prediction: dict[str, Any] | None = None,
         **more: str,
     ) -> Path:
-        files = {"configs/train.json": json.dumps({"num_steps": num_steps}), "requirements.txt": "torch==2.13.0\n"}
+        files = {"requirements.txt": "torch==2.13.0\n"}
         files |= {name.replace("_sh", ".sh"): f"#!/usr/bin/env bash\n{text}\n" for name, text in more.items()}
         if program is not None:
             files["run_training.sh"] = f'#!/usr/bin/env bash\ncd "$(dirname "$0")"\n{program}\n'
@@ -115,7 +115,7 @@ def make(tmp_path, monkeypatch) -> Iterator[Make]:
             "kind": "crosszone-bundle",
             "fingerprint": "abc",
             "framework": "ddp",
-            "request": {"backend": backend, "device": device, "num_steps": None},
+            "request": {"backend": backend, "device": device, "num_steps": num_steps},
             "prediction": PREDICTION | (prediction or {}),
             "files": {path: {"sha256": hashlib.sha256(text.encode()).hexdigest()} for path, text in files.items()},
         }

@@ -85,6 +85,7 @@ def test_a_program_of_ones_own_decides_how_many_steps_it_makes(make) -> None:
     folder = make()
     manifest = json.loads((folder / "metadata.json").read_text())
     manifest["files"] = {"entry.py": {"sha256": "0"}}
+    manifest["request"]["num_steps"] = None
     (folder / "metadata.json").write_text(json.dumps(manifest))
     found = open_bundle(folder)
     assert (found.has_own_program, found.num_steps) == (True, None)

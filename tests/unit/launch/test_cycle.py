@@ -309,7 +309,6 @@ def test_what_was_started_node_by_node_is_not_followed_and_not_never_started(mak
     (folder / "logs").mkdir()
     (folder / "logs/rank-3.jsonl").write_text(start() + step(1, 9.0) + step(2, 0.5))
     assert (status(folder).step, status(folder).step_seconds) == (2, 0.5), "this node's own, or a shared folder"
-    assert stop(folder).state == "unfollowed"
     with pytest.raises(SpecError, match="cannot be followed from here"):
         log_text(folder)
 
@@ -317,6 +316,12 @@ def test_what_was_started_node_by_node_is_not_followed_and_not_never_started(mak
 def test_a_bundle_to_be_started_by_hand_is_not_started(make) -> None:
     with pytest.raises(InfeasiblePlan, match="a program per node, and none that starts them all"):
         start_run(make(None, backend="bare"))
+
+
+def test_what_is_started_by_hand_is_not_stopped_from_here(make) -> None:
+    with pytest.raises(CrossZoneError, match=r"nothing was stopped from here\. Press Ctrl-C in the terminal") as caught:
+        stop(make(None, backend="bare"))
+    assert caught.value.exit_code == 1
 
 
 def test_what_a_scheduler_has_is_submitted_and_not_ended(make) -> None:
