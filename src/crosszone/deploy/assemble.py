@@ -32,6 +32,7 @@ from crosszone.deploy.ranks import agents, rank_grid, shared_addresses
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
 from crosszone.deploy.shipped import shipped_files
+from crosszone.deploy.sums import sum_warnings
 from crosszone.deploy.topology import cluster_text, hostfile_text
 from crosszone.deploy.trainer import ladder, trainer_assumptions
 from crosszone.errors import Finding, InfeasiblePlan, SpecError, UnknownName
@@ -73,6 +74,7 @@ def bundle(
         *prediction.warnings,
         *idle_warnings(launch),
         *environment_warnings(problem, plan, launch),
+        *sum_warnings(problem, plan, prediction),
         *program.warnings,
     )
     files = {**training_files(launch), **chosen.render(launch)}

@@ -62,12 +62,6 @@ def environment_warnings(problem: Problem, plan: Plan, launch: Launch) -> tuple[
             "which the prediction takes where the job file has it: NCCL's variables hold for all communicators of a "
             "process, and some span zones, over TCP."
         )
-    if plan.sync.method == "hierarchical" and plan.dp_shard in (1, plan.dp):
-        found.append(
-            "The plan agrees once per zone (hierarchical), but this framework sums over all ranks with NCCL's own "
-            "algorithm: links may carry more than predicted. `crosszone whatif JOB --set plan.sync.method=flat` shows "
-            "the step of a flat sum."
-        )
     streams = link_streams(problem, plan)
     if streams is not None and streams > MOST_SOCKETS:
         found.append(f"NCCL opens {MOST_SOCKETS} sockets at most, but {streams} streams are asked for.")

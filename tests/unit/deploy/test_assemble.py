@@ -253,7 +253,7 @@ def test_zones_whose_nodes_lose_infiniband_are_named(job, deployed) -> None:
 def test_flat_sums_are_said_and_one_zone_needs_no_word(job, deployed) -> None:
     told = " ".join(deployed(job).warnings)
     assert "NCCL_NET" not in told  # one node in each zone: nothing is lost
-    assert "plan.sync.method=flat" in told
+    assert "sync.method: flat" in told
     assert not [text for text in deployed(one_zone(job)).warnings if "NCCL" in text]
 
 

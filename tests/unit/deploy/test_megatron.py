@@ -269,7 +269,11 @@ def test_time_outs_are_those_of_the_ladder(megatron) -> None:
         ({"gpu": T4, "precision": "fp16"}, "workload.attention", "no fused attention for t4-16gb"),
         ({"precision": "fp32"}, "workload.attention", "no fused attention in fp32"),
         ({"precision": "tf32"}, "workload.precision", "do not compute in tf32"),
-        ({"plan": {"dp": 8, "shard": "none"}, "dtypes": {"moments": "bf16"}}, "workload.moments", "moments in fp32, not bf16"),
+        (
+            {"plan": {"dp": 8, "shard": "none"}, "dtypes": {"moments": "bf16"}},
+            "workload.moments",
+            "moments in fp32, not bf16",
+        ),
         ({"plan": {"cp": 2, "dp": 4}, "attention": "unfused"}, "workload.attention", "fused attention for cp=2"),
         ({"plan": {"dp": 8, "prefetch": 2}}, "plan.prefetch", "no argument for prefetch"),
         ({"plan": {"tp": 4, "dp": 2}, "model": {"ffn_size": 130}}, "plan.tp", "width 130 of the FFN over tp=4"),
