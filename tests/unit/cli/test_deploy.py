@@ -39,7 +39,7 @@ def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
     assert result.code == 0
     assert f"files in {tmp_path}/bundle: 3 ranks on 2 node(s)." in result.out
     assert f"{tmp_path}/bundle/README.md" in result.out
-    assert "warning: The plan agrees once per zone" in result.err
+    assert "warning: ddp sums gradients over all ranks of all zones at once" in result.err
     assert "Nothing changed" in run(*bare(job, tmp_path / "bundle")).out
 
 
@@ -103,8 +103,20 @@ def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
             3,
             "horovod needs horovodrun, which starts the ranks of all from one",
         ),
-        (("--framework", "ddp", "--backend", "local"), 3, "the degrees of plan are 3 ranks, and no node has more than 2"),
+        (
+            ("--framework", "ddp", "--backend", "local"),
+            3,
+            "the degrees of plan are 3 ranks, and no node has more than 2",
+        ),
+        (
+            ("--framework", "ddp", "--backend", "local", "--device", "cpu", "--zone", "south"),
+            3,
+            "--zone: local starts the ranks of all zones",
+        ),
         (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
+        (("--framework", "alpa", "--backend", "bare"), 3, "Alpa is history"),
+        (("--framework", "FairScale", "--backend", "bare"), 3, "Take fsdp."),
+        (("--framework", "colossal-ai", "--backend", "bare"), 3, "no renderer for Colossal-AI yet"),
         (("--framework", "ddp", "--backend", "bear"), 2, 'unknown backend "bear"'),
         (("--framework", "ddp", "--backend", "bare", "--steps", "0"), 2, "--steps"),
     ],

@@ -44,7 +44,14 @@ def unfit(problem: Problem, request: DeployRequest) -> Iterator[Finding]:
 
 
 def problems(launch: Launch) -> Iterator[Finding]:
-    """Ranks on the GPUs of several nodes, or of a node in several runs, are not one machine's."""
+    """Ranks on the GPUs of several nodes, or of a node in several runs, are not one machine's; a zone is no machine."""
+    if launch.only_zone is not None and len(launch.zones) > 1:
+        yield Finding(
+            code="one_job",
+            where="--zone",
+            message="local starts the ranks of all zones on this machine; those of one zone would wait for the others.",
+            hint="Leave --zone out, or take slurm or bare.",
+        )
     if launch.device == "cuda" and len(launch.agents) > 1:
         yield _several_nodes(f"the plan puts {launch.world_size} ranks on those of {launch.num_nodes} nodes")
 

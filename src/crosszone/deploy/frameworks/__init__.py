@@ -17,6 +17,23 @@ from types import ModuleType
 from crosszone.errors import InfeasiblePlan, UnknownName
 from crosszone.frameworks import framework_names
 
+RELATED = {
+    "fairscale": (
+        "FairScale is history: its sharding went on as PyTorch's FSDP, and what it has left is kept for reference.",
+        "Take fsdp.",
+    ),
+    "alpa": (
+        "Alpa is history: it is not maintained any more. It searched for plans, as `crosszone plan` does.",
+        "Take megatron or torchtitan.",
+    ),
+    "colossalai": (
+        "there is no renderer for Colossal-AI yet.",
+        "Take megatron, deepspeed or torchtitan, which shard and split as it does.",
+    ),
+}
+"""What to say of systems that people know and that are not rendered, and what to do. Sources: the READMEs of
+facebookresearch/fairscale (its FSDP "is for historical references") and alpa-projects/alpa."""
+
 
 @functools.cache
 def rendered_frameworks() -> tuple[str, ...]:
@@ -27,8 +44,12 @@ def rendered_frameworks() -> tuple[str, ...]:
 def framework_renderer(name: str) -> ModuleType:
     """The renderer of a framework.
 
-    Errors: UnknownName where there is no such framework, InfeasiblePlan where it has no renderer yet.
+    Errors: UnknownName where there is no such framework, InfeasiblePlan where it has no renderer.
     """
+    related = RELATED.get(name.casefold().replace("-", ""))
+    if related is not None:
+        message, hint = related
+        raise InfeasiblePlan.of(message, where="--framework", hint=hint, code="no_renderer")
     if name not in framework_names():
         raise UnknownName.among(name, framework_names(), kind="framework", where="--framework")
     if name not in rendered_frameworks():
