@@ -114,6 +114,8 @@ def _facts(found: RunStatus, run: Run) -> Iterator[tuple[str, str]]:
     if found.elapsed_seconds is not None:
         yield "time", units.format_seconds(found.elapsed_seconds)
     yield "steps", UNKNOWN + " (nobody logged any)" if found.step is None else _steps(found.step, run.num_steps)
+    if found.num_restarts:
+        yield "restarts", _restarts(found.num_restarts, found.num_lost_steps or 0)
     if found.loss is not None:
         yield "loss", f"{found.loss:.6g}"
     if found.remaining_seconds is not None:
@@ -122,6 +124,15 @@ def _facts(found: RunStatus, run: Run) -> Iterator[tuple[str, str]]:
 
 def _steps(step: int, num_steps: int | None) -> str:
     return f"step {step}" if num_steps is None else f"step {step} of {num_steps}"
+
+
+def _restarts(num_restarts: int, num_lost_steps: int) -> str:
+    lost = "no step was lost"
+    if num_lost_steps:
+        lost = "1 step was lost and trained again"
+    if num_lost_steps > 1:
+        lost = f"{num_lost_steps} steps were lost and trained again"
+    return f"{num_restarts}; {lost}"
 
 
 def _beside(found: RunStatus) -> str:

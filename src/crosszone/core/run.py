@@ -128,3 +128,7 @@ class RunStatus:
     """cuda | cpu: what the bundle was rendered for."""
     measurement: Measurement | None
     """Once it is over."""
+    num_restarts: int | None = None
+    """Of its ranks, after one of them failed; None where the program does not tell."""
+    num_lost_steps: int | None = None
+    """That these trained again, as no checkpoint held them."""

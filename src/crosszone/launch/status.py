@@ -96,6 +96,8 @@ def _status(bundle: BundleFolder, run: Run | None, steps: RankSteps | None, *, i
         predicted=bundle.predicted,
         device=bundle.device,
         measurement=read_measurement(bundle.logs) if is_over else None,
+        num_restarts=None if steps is None else steps.num_restarts,
+        num_lost_steps=None if steps is None else steps.num_lost_steps,
     )
 
 

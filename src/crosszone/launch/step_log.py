@@ -46,6 +46,8 @@ class RankSteps:
     """The newest that is done since its newest start."""
     saved_step: int = 0
     """The newest that a checkpoint holds, as far as it told since then."""
+    num_lost_steps: int = 0
+    """That a restart went back, so that they were trained again."""
     problem: str = ""
     """Why it could not save."""
 
@@ -73,6 +75,7 @@ class RankSteps:
         if event == "start":
             self.start = record
             self.first_steps.add(record["first_step"])
+            self.num_lost_steps += max(self.last_step - (record["first_step"] - 1), 0)
             self.last_step = self.saved_step = record["first_step"] - 1
             self.problem = ""
         elif event == "step":
@@ -97,6 +100,12 @@ class RankSteps:
         """Steps that tell how fast the run is; the first ones after a start, where there are no others."""
         later = {step: seconds for step, seconds in self.seconds.items() if step not in self.first_steps}
         return later or dict(self.seconds)
+
+    @property
+    def num_restarts(self) -> int | None:
+        """By the launcher, before the newest start; None where the program does not tell."""
+        attempt = self.start.get("attempt")
+        return None if attempt is None else int(attempt)
 
     @property
     def step_seconds(self) -> float | None:

@@ -99,6 +99,20 @@ def test_a_failure_is_told_with_its_last_lines_and_exits_with_1(run, bundle) -> 
     assert run("run", str(bundle), "--json").json["run"]["failure"]["lines"] == ["ValueError: the data ends"]
 
 
+def test_restarts_are_told_with_the_steps_that_they_lost(run, bundle) -> None:
+    first, second, third = STEPS.splitlines()
+    again = first.replace('"first_step": 1,', '"first_step": 2, "attempt": 1,')
+    words = "\n".join((first, second, third, again, third))
+    program(bundle, f"mkdir -p logs; cat >logs/rank-0.jsonl <<'END'\n{words}\nEND")
+    assert run("run", str(bundle)).code == 0
+    shown = run("status", str(bundle))
+    assert ["restarts", "1;", "1", "step", "was", "lost", "and", "trained", "again"] in [
+        line.split() for line in shown.out.splitlines()
+    ]
+    found = run("status", str(bundle), "--json").json
+    assert (found["num_restarts"], found["num_lost_steps"]) == (1, 1)
+
+
 def test_a_detached_run_is_stopped_by_its_folder(run, bundle) -> None:
     program(bundle, "sleep 600")
     started = run("run", str(bundle), "--detach")

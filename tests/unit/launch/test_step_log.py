@@ -135,6 +135,24 @@ def test_after_a_restart_the_newest_step_is_the_one_it_is_at(tmp_path, start, st
     assert found.newest["step"] == 2
 
 
+def test_restarts_and_the_steps_that_they_lost_are_counted(tmp_path, start, step) -> None:
+    write(tmp_path, 0, start(attempt=0), step(1, 9.0), step(2, 0.2), step(3, 0.2))
+    assert (rank_steps(tmp_path, ())[0].num_restarts, rank_steps(tmp_path, ())[0].num_lost_steps) == (0, 0)
+    write(tmp_path, 0, start(2, attempt=1), step(2, 9.0), start(3, attempt=2), step(3, 9.0))
+    found = rank_steps(tmp_path, ())[0]
+    assert (found.num_restarts, found.num_lost_steps) == (2, 2)
+
+
+def test_a_run_that_goes_on_from_an_earlier_one_has_lost_nothing(tmp_path, start, step) -> None:
+    write(tmp_path, 0, start(5, attempt=0), step(5, 9.0))
+    assert rank_steps(tmp_path, ())[0].num_lost_steps == 0
+
+
+def test_a_program_that_does_not_tell_of_restarts_has_none_that_are_known(tmp_path, start, step) -> None:
+    write(tmp_path, 0, start(), step(1, 9.0))
+    assert rank_steps(tmp_path, ())[0].num_restarts is None
+
+
 def test_ranks_are_in_order(tmp_path, start, step) -> None:
     for rank in (10, 9, 2):
         write(tmp_path, rank, start(), step(1, 0.5))
