@@ -157,7 +157,11 @@ class _Visit:
         rtt_seconds = max((path.rtt_seconds or 0.0 for path in self.paths.values()), default=0.0)
         warmup_seconds = min(max(WARMUP_SECONDS, WARMUP_RTTS * rtt_seconds), MOST_WARMUP_SECONDS)
         trial_seconds = warmup_seconds + self.request.window_seconds + 2 * MARGIN_SECONDS + 4 * rtt_seconds
-        planned, left_out = schedule(self.request.nodes, trial_seconds=trial_seconds)
+        reached = [node for node in self.request.nodes if node.index in self.ports]
+        num_away = len(self.request.nodes) - len(reached)
+        if num_away:
+            self.not_measured.append(f"bandwidth of {num_away} of {len(self.request.nodes)} nodes: out of reach.")
+        planned, left_out = schedule(reached, trial_seconds=trial_seconds)
         self.not_measured += left_out
         for number, trials in enumerate(planned):
             open_trials = [trial for trial in trials if all(self._is_open(pair) for pair in trial.pairs)]

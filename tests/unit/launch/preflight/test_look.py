@@ -104,7 +104,7 @@ def test_a_taken_port_and_a_name_that_does_not_resolve(port, quick) -> None:
 def test_nodes_that_hang_or_end_are_lost_within_their_time(quick, monkeypatch) -> None:
     monkeypatch.setattr(looking, "START_SECONDS", 2.0)
     monkeypatch.setattr(session, "END_SECONDS", 0.2)
-    request = ProbeRequest(nodes=nodes("silent", "refused", "missing"), port=1, window_seconds=0.1)
+    request = ProbeRequest(nodes=nodes("silent", "refused", "missing"), port=1, window_seconds=100.0)
     reach = {
         "silent": ("bash", "-c", "exec sleep 60"),
         "refused": ("bash", "-c", "echo 'Host key verification failed.' >&2; exit 255"),
@@ -116,6 +116,7 @@ def test_nodes_that_hang_or_end_are_lost_within_their_time(quick, monkeypatch) -
     assert "no answer within 2 s" in seen.lost[0]
     assert seen.lost[1] == "Host key verification failed."
     assert "No such file" in seen.lost[2]
+    assert seen.not_measured == ("bandwidth of 3 of 3 nodes: out of reach.",), "and not for lack of time"
     found = report(request, seen, measured="now", elapsed_seconds=0.0)
     assert [each.code for each in found.findings] == ["not_reachable"] * 3
 
