@@ -141,6 +141,7 @@ def _summary(bundle: Bundle, changes: Sequence[FileChange], output: Path) -> str
     written = f"Wrote {len(changes)} of {len(bundle.files)} files" if changes else "Nothing changed"
     lines = [
         f"{written} in {output}: {launch.world_size} ranks on {launch.num_nodes} node(s).",
+        *([bundle.piece] if bundle.piece else []),
         f"Next: {output}/README.md says what to run where.",
     ]
     if any(file.path == RUN_PROGRAM for file in bundle.files):

@@ -209,6 +209,8 @@ class Bundle:
     assumed: tuple[str, ...]
     """What the files rest on that nobody wrote."""
     warnings: tuple[str, ...]
+    piece: str | None = None
+    """Where it starts the ranks of one zone of several: which, and where the others start."""
 
     def text(self, path: str) -> str:
         """The text at `path`; KeyError where there is none."""

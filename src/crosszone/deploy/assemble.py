@@ -28,6 +28,7 @@ from crosszone.deploy.entry import ENTRY_PATH, trainer_files
 from crosszone.deploy.environment import environment, environment_warnings
 from crosszone.deploy.frameworks import framework_renderer
 from crosszone.deploy.idle import idle_warnings
+from crosszone.deploy.pieces import is_piece, piece_text
 from crosszone.deploy.ranks import agents, rank_grid, shared_addresses
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
@@ -90,7 +91,8 @@ def bundle(
         )
     files[MANIFEST_PATH] = _manifest(problem, plan, prediction, request, files, version, assumed, warnings)
     made = tuple(BundleFile(path=path, text=text) for path, text in sorted(files.items()))
-    return Bundle(files=made, launch=launch, assumed=assumed, warnings=warnings)
+    piece = piece_text(launch) if is_piece(launch) else None
+    return Bundle(files=made, launch=launch, assumed=assumed, warnings=warnings, piece=piece)
 
 
 def _check_plan(plan: Plan, prediction: Prediction, request: DeployRequest) -> None:

@@ -8,6 +8,7 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.deploy.checked_text import shown
 from crosszone.deploy.entry import ENTRY_PATH
+from crosszone.deploy.pieces import is_piece, piece_text
 from crosszone.deploy.scripts import agent_path
 from crosszone.units import format_bytes, format_seconds
 
@@ -94,8 +95,9 @@ def readme_text(
     sections = [
         f"# {words['title'].format(framework=_title(plan.framework, words), backend=backend.TITLE)}",
         what,
+        *([piece_text(launch, language)] if is_piece(launch) else []),
         f"## {words['run']}",
-        "\n".join(f"{number}. {step}" for number, step in enumerate(backend.STEPS[language], start=1)),
+        "\n".join(f"{number}. {step}" for number, step in enumerate(_steps(backend, launch, language), start=1)),
         words["python"],
         *([words["setup"].format(programs=", ".join(f"`./{path}`" for path in launch.setup))] if launch.setup else []),
         words[_resuming(launch)],
@@ -109,6 +111,12 @@ def readme_text(
         words["files"],
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _steps(backend: ModuleType, launch: Launch, language: str) -> tuple[str, ...]:
+    """What to do, and what more for a piece."""
+    more = getattr(backend, "PIECE_STEPS", {}) if is_piece(launch) else {}
+    return (*backend.STEPS[language], *more.get(language, ()))
 
 
 def _title(framework: str, words: dict[str, str]) -> str:

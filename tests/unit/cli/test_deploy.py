@@ -43,6 +43,18 @@ def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
     assert "Nothing changed" in run(*bare(job, tmp_path / "bundle")).out
 
 
+def test_a_piece_says_of_which_zone_it_is_and_where_the_others_are(run, job, tmp_path) -> None:
+    told = "it starts 1 of 3 ranks, those of zone south (2–2)."
+    result = run(*bare(job, tmp_path / "south", "--zone", "south"))
+    assert "This is a piece" in result.out
+    assert told in result.out
+    assert "all zones are started: north too" in result.out
+    assert "Rank 0, where all of them meet, is in north (10.0.0.1)." in result.out
+    assert told in (tmp_path / "south/README.md").read_text()
+    assert "zone south 的 1 个 rank" in (tmp_path / "south/README.zh.md").read_text()
+    assert "This is a piece" not in run(*bare(job, tmp_path / "whole")).out
+
+
 def test_a_search_shows_that_it_goes_on(run, job, tmp_path, monkeypatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)

@@ -322,3 +322,9 @@ class TestSubmitting:
         done = run(folder / "run_training.sh", PATH=f"{programs}:{bare}")
         assert done.returncode == 4
         assert "login node" in done.stderr
+
+
+def test_only_a_piece_is_told_to_start_the_others(job, deployed) -> None:
+    words = "Start the pieces of all zones, each on its own Slurm."
+    assert words in deployed(job, backend="slurm", zone="zone0").text("README.md")
+    assert words not in deployed(job, backend="slurm").text("README.md")

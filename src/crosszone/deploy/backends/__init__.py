@@ -2,10 +2,10 @@
 
 A file holds `render(launch) -> {path: text}` (pure; the programs of `launch.started`), `TITLE`, `LAUNCHERS` (those of
 frameworks that it starts or stands in for), `ADDRESSES_FROM` (from so many nodes on all of them need an address; None:
-never) and `STEPS` (what a person does, in English and Chinese). It may hold `unfit(problem, request)` (why it can start
-no plan of this problem, as far as that needs no plan), `problems(launch)` (why it cannot start this launch),
-`missing(launch)` (what it must know and the job file does not say) and `addressed(launch) -> launch` (agents under
-addresses that it gives to their nodes).
+never) and `STEPS` (what a person does, in English and Chinese). It may hold `PIECE_STEPS` (what more, where the bundle
+is one zone's piece), `unfit(problem, request)` (why it can start no plan of this problem, as far as that needs no
+plan), `problems(launch)` (why it cannot start this launch), `missing(launch)` (what it must know and the job file does
+not say) and `addressed(launch) -> launch` (agents under addresses that it gives to their nodes).
 """
 
 from __future__ import annotations

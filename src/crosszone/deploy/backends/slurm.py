@@ -45,8 +45,6 @@ STEPS = {
         "into its queue starts again.",
         f"`./{STOP_PATH}` stops the run: it is asked to end, then forced to. Ranks that save when they are asked to "
         "are also asked before the job's time is up.",
-        "Where each zone has its own Slurm and so its own bundle: start all of them. Jobs that start first hold their "
-        "nodes and wait for the others, as long as said below; start the zone with the longest queue first.",
     ),
     "zh": (
         "将本目录放到作业的所有节点都能以相同路径看到的共享文件系统上。",
@@ -54,10 +52,19 @@ STEPS = {
         "`--test-only` 不提交;`SBATCH_PARTITION` 等变量对所有组件有效。",
         "`logs/slurm-JOB.log` 记录作业,`logs/agent-N.log` 记录各节点的 rank。被 Slurm 重新排队的作业会再次启动。",
         f"`./{STOP_PATH}` 停止训练:先要求其退出,再强制结束。若训练程序在被要求退出时会保存,则时限将到时也会收到要求。",
-        "若每个 zone 各有自己的 Slurm(因而各有自己的 bundle):请全部启动。先开始的作业占住节点等待其他作业,时限见下文;"
+    ),
+}
+PIECE_STEPS = {
+    "en": (
+        "Start the pieces of all zones, each on its own Slurm. Jobs that start first hold their nodes and wait for the "
+        "others, as long as said below; start the zone with the longest queue first.",
+    ),
+    "zh": (
+        "启动所有 zone 的部分,每个 zone 用自己的 Slurm。先开始的作业占住节点等待其他作业,时限见下文;"
         "请先启动排队最久的 zone。",
     ),
 }
+"""For bundles that start one zone of several."""
 
 
 def addressed(launch: Launch) -> Launch:
