@@ -52,7 +52,13 @@ def steps(folder: Path, rank: int = 0) -> list[dict]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("framework", "plan"), [("ddp", {}), ("fsdp", SHARDED), ("deepspeed", ZERO_1), ("deepspeed", SHARDED)]
+    ("framework", "plan"),
+    [
+        ("ddp", {}),
+        ("fsdp", SHARDED),
+        ("deepspeed", ZERO_1),
+        pytest.param("deepspeed", SHARDED, marks=pytest.mark.soak),
+    ],
 )
 def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
     pytest.importorskip("torch" if framework != "deepspeed" else "deepspeed")
@@ -68,7 +74,13 @@ def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plan", [SHARDED, {"pp": 3, "dp": 1, "shard": "optimizer"}], ids=["zero 3", "pipeline"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(SHARDED, id="zero 3", marks=pytest.mark.soak),
+        pytest.param({"pp": 3, "dp": 1, "shard": "optimizer"}, id="pipeline"),
+    ],
+)
 def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path, plan) -> None:
     """Six steps, a checkpoint, and four more: losses are those of ten steps without a stop, to the last bit."""
     pytest.importorskip("deepspeed")
@@ -87,7 +99,7 @@ def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path, plan) -> None:
     assert [step for step, _ in losses[1]] == list(range(1, 11))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("is_tied", [False, True])
 def test_deepspeeds_pipeline_trains_what_one_stage_does(tmp_path, is_tied) -> None:
     """Two uneven stages of two replicas against one rank: the same losses and gradient norms, to rounding."""
