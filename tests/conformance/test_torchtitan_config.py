@@ -27,7 +27,7 @@ if importlib.util.find_spec("torchtitan") is None:
 
 PLANS: dict[str, tuple[int, dict[str, Any]]] = {
     "one GPU": (1, {}),
-    "ddp": (8, {"dp": 8}),
+    "ddp": (8, {"dp": 8, "shard": "none"}),
     "fsdp": (8, {"dp": 8, "shard": "parameters", "dp_shard": 8}),
     "hsdp": (8, {"dp": 8, "shard": "gradients", "dp_shard": 4, "recompute": "selective"}),
     "tp": (8, {"tp": 4, "dp": 2, "shard": "parameters", "dp_shard": 2, "recompute": "full"}),
