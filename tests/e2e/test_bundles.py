@@ -78,7 +78,7 @@ def test_a_local_bundle_trains(tmp_path, framework, plan) -> None:
     "plan",
     [
         pytest.param(SHARDED, id="zero 3", marks=pytest.mark.soak),
-        pytest.param({"pp": 3, "dp": 1, "shard": "optimizer"}, id="pipeline"),
+        pytest.param({"pp": 3, "dp": 1, "shard": "optimizer"}, id="pipeline", marks=pytest.mark.soak),
     ],
 )
 def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path, plan) -> None:
@@ -99,8 +99,8 @@ def test_a_deepspeed_bundle_goes_on_from_its_checkpoint(tmp_path, plan) -> None:
     assert [step for step, _ in losses[1]] == list(range(1, 11))
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("is_tied", [False, True])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_tied", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_deepspeeds_pipeline_trains_what_one_stage_does(tmp_path, is_tied) -> None:
     """Two uneven stages of two replicas against one rank: the same losses and gradient norms, to rounding."""
     pytest.importorskip("deepspeed")

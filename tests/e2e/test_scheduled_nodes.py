@@ -95,7 +95,7 @@ def test_pods_of_two_clusters_train_together(tmp_path, programs, free_port) -> N
     assert ranks(*folders) == {0: 3, 1: 3, 2: 3}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_rented_nodes_train_together(tmp_path, programs, free_port) -> None:
     """The second waits until the first is in reach, and both meet at the address that they are given."""
     value = job(region="gcp:us-central1")

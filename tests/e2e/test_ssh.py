@@ -288,6 +288,7 @@ def driven(nodes, tmp_path, monkeypatch) -> Iterator[Store]:
         kill_marked(logs.name)
 
 
+@pytest.mark.soak
 def test_a_task_loses_its_main_node_and_goes_on_without_it(nodes, driven, tmp_path) -> None:
     checkpoints = tmp_path / "checkpoints"
     deployment = {**REQUEST["deployment"], "checkpoints": str(checkpoints)}
