@@ -63,19 +63,17 @@ class Server:
 
 @contextlib.contextmanager
 def serving(*more, context=None):
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [*COMMAND, "--database", f"{folder}/data", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process,
-    ):
+    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+") as log:  # a full pipe would stop it
+        command = [*COMMAND, "--database", f"{folder}/data", *more]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             told = process.stdout.readline()
-            assert told, process.stderr.read()
+            assert told, Path(log.name).read_text()
             port = int(told.split("/api")[0].rpartition(":")[2])
             yield Server(process, port, context)
         finally:
             process.kill()
+            process.communicate()
 
 
 @pytest.fixture(scope="module")

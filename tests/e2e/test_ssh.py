@@ -245,28 +245,6 @@ def test_an_unknown_host_key_is_refused(nodes, tmp_path) -> None:
     assert not list(nodes.home(ADDRESSES[0]).iterdir())
 
 
-REQUEST = {
-    "taskName": "small",
-    "datasetId": "synthetic",
-    "datasetVersionId": "1",
-    "model": MODEL,
-    "workload": {
-        "sequence_length": 32,
-        "global_batch_size": 12,
-        "precision": "fp32",
-        "checkpoint": {"every": "1 s"},
-    },
-    "distributedConfig": {
-        "nodeIds": ["north-1", "south-1"],
-        "masterNode": "north-1",
-        "framework": "pytorch-ddp",
-        "strategy": {"dataParallel": 3, "microBatchSize": 2},
-        "links": [{"between": ["north", "south"], "bandwidth": "1 Gbit/s", "rtt": "20 ms"}],
-    },
-    "deployment": {"backend": "ssh", "device": "cpu", "steps": 1_000_000},
-}
-
-
 @pytest.fixture
 def driven(nodes, tmp_path, monkeypatch) -> Iterator[Store]:
     """A store with both nodes in its inventory, and a worker that drives its tasks."""
@@ -289,10 +267,11 @@ def driven(nodes, tmp_path, monkeypatch) -> Iterator[Store]:
 
 
 @pytest.mark.soak
-def test_a_task_loses_its_main_node_and_goes_on_without_it(nodes, driven, tmp_path) -> None:
+def test_a_task_loses_its_main_node_and_goes_on_without_it(nodes, driven, small_task, tmp_path) -> None:
     checkpoints = tmp_path / "checkpoints"
-    deployment = {**REQUEST["deployment"], "checkpoints": str(checkpoints)}
-    created = service.create_task(driven, {**REQUEST, "deployment": deployment}, actor="ann")
+    small_task["distributedConfig"]["masterNode"] = "north-1"
+    deployment = {"backend": "ssh", "device": "cpu", "steps": 1_000_000, "checkpoints": str(checkpoints)}
+    created = service.create_task(driven, {**small_task, "deployment": deployment}, actor="ann")
     task_id = created.headers["Location"].rpartition("/")[2]
 
     def state() -> str:

@@ -26,33 +26,6 @@ pytestmark = pytest.mark.slow
 
 LIMIT_SECONDS = 300.0
 NUM_STEPS = 250
-MODEL = {
-    "num_layers": 2,
-    "hidden_size": 64,
-    "ffn_size": 128,
-    "num_heads": 4,
-    "num_kv_heads": 2,
-    "vocab_size": 512,
-}
-REQUEST = {
-    "taskName": "small",
-    "datasetId": "synthetic",
-    "datasetVersionId": "1",
-    "model": MODEL,
-    "workload": {
-        "sequence_length": 32,
-        "global_batch_size": 12,
-        "precision": "fp32",
-        "checkpoint": {"every": "1 s"},
-    },
-    "distributedConfig": {
-        "nodeIds": ["north-1", "south-1"],
-        "framework": "pytorch-ddp",
-        "strategy": {"dataParallel": 3, "microBatchSize": 2},
-        "links": [{"between": ["north", "south"], "bandwidth": "1 Gbit/s", "rtt": "20 ms"}],
-    },
-    "deployment": {"backend": "local", "device": "cpu", "steps": NUM_STEPS},
-}
 
 
 class Server:
@@ -158,14 +131,15 @@ def state_of(store: Store, task_id: str) -> str:
     return found
 
 
-def create(server: Server) -> str:
-    data = server.ask("POST", "training-tasks", REQUEST)["data"]
+def create(server: Server, small_task: dict) -> str:
+    deployment = {"backend": "local", "device": "cpu", "steps": NUM_STEPS}
+    data = server.ask("POST", "training-tasks", {**small_task, "deployment": deployment})["data"]
     assert data["status"] == "initializing"
     return str(data["taskId"])
 
 
-def test_a_task_survives_its_rank_its_launcher_and_its_server(server, store) -> None:
-    task_id = create(server)
+def test_a_task_survives_its_rank_its_launcher_and_its_server(server, store, small_task) -> None:
+    task_id = create(server, small_task)
 
     def state() -> str:
         return state_of(store, task_id)
@@ -224,8 +198,8 @@ def check_end(store: Store, task_id: str) -> None:
         assert marked(status.run.run_id) == ()
 
 
-def test_a_task_that_is_stopped_has_saved_and_is_gone(server, store) -> None:
-    task_id = create(server)
+def test_a_task_that_is_stopped_has_saved_and_is_gone(server, store, small_task) -> None:
+    task_id = create(server, small_task)
     until(lambda: state_of(store, task_id) == "running", "the first step")
     run = service.run_status(folder_of(store, task_id)).run
     assert run is not None
