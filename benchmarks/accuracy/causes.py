@@ -18,6 +18,8 @@ LEAST_ODD_FRACTION = 0.02
 """Of a source's runs, from which those unlike their like are worth a line."""
 LEAST_ADDED_FRACTION = 0.003
 """What far-off runs must add to a source's error to be worth one."""
+LOST = 0.05
+"""Regret of a group beyond which the choice made in it counts as a bad one."""
 
 
 def causes(rows: Sequence[ValidatedRow], cases: Iterable[Case]) -> str:
@@ -26,7 +28,9 @@ def causes(rows: Sequence[ValidatedRow], cases: Iterable[Case]) -> str:
     lines = []
     for source in sorted({row.source for row in rows}):
         own = [row for row in rows if row.source == source]
-        lines += [line for line in (_far_line(source, own), _odd_line(source, own, odd)) if line]
+        lines += [
+            line for line in (_far_line(source, own), _odd_line(source, own, odd), _regret_line(source, own)) if line
+        ]
     return "\n".join(lines) or "None."
 
 
@@ -76,4 +80,16 @@ def _odd_line(source: str, rows: Sequence[ValidatedRow], odd: set[str]) -> str:
     return (
         f"- {source}: {num_odd} runs took more than {SLOWER:g} times as long for each token and GPU as the same layout "
         f"did elsewhere; without them the error is {error:.1%}, the regret {statistics.fmean(lost):.1%} ({len(lost)})."
+    )
+
+
+def _regret_line(source: str, rows: Sequence[ValidatedRow]) -> str:
+    lost = sorted(regrets(rows), reverse=True)
+    num_bad = sum(each > LOST for each in lost)
+    if not 0 < num_bad < len(lost):
+        return ""
+    return (
+        f"- {source}: in {num_bad} of {len(lost)} groups the layout predicted best was measured more than {LOST:.0%} "
+        f"slower than the best ({', '.join(f'{each:.0%}' for each in lost[:num_bad])}); "
+        f"in the others it loses {statistics.fmean(lost[num_bad:]):.1%} on average."
     )

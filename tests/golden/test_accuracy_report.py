@@ -73,6 +73,7 @@ def test_left_out_predictions_take_the_place_of_shipped_ones(report, texts, tmp_
     monkeypatch.setattr(parts, "LEFT_OUT", path)
     found = report.study({name: texts[name] for name in ("mlm2020", "sc21")}, date=DATE)
     assert found.left_out == {"sc21": pytest.approx(1.0)}
+    assert found.left_out_best_constant == {"sc21": pytest.approx(0.0)}  # they are all off by the same factor
     plain = parts.residuals(cases, report.studied(cases, date=DATE)).plain
     assert [each.log_ratio for each in plain] == pytest.approx([-math.log(2.0)] * len(cases))
     assert "left out of the fit" in found.ledger.source
