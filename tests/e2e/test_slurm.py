@@ -58,6 +58,7 @@ KillWait=10
 SlurmdParameters=config_overrides
 {nodes}
 PartitionName=all Nodes=ALL Default=YES State=UP
+PartitionName=others Nodes=ALL State=UP
 PartitionName=west Nodes=node5 State=UP
 PartitionName=east Nodes=node3 State=UP
 """
@@ -277,6 +278,21 @@ def test_slurm_takes_the_job_of_every_cell(slurm, tmp_path, framework, kind) -> 
         pytest.skip(str(error))
     done = train(slurm, written(bundle, tmp_path / "bundle"), "--test-only")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["three zones dp", "partitions", "one zone"])
+def test_options_are_for_the_nodes_of_all_zones(cluster, tmp_path, kind) -> None:
+    folder = written(rendered(kind), tmp_path / "bundle")
+    done = train(cluster, folder, "--hold", "--partition=others", "--comment=a b", "--time=7")
+    assert done.returncode == 0, done.stderr
+    told = cluster.call("squeue", "--noheader", "--format=%P|%k|%l").stdout.splitlines()
+    assert told == ["others|a b|7:00"] * len(KINDS[kind][0])
+
+
+def test_without_options_zones_are_in_their_own_partitions(cluster, tmp_path) -> None:
+    done = train(cluster, written(rendered("partitions"), tmp_path / "bundle"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(cluster.call("squeue", "--noheader", "--format=%P").stdout.split()) == ["east", "west"]
 
 
 def test_slurm_refuses_nodes_with_too_few_gpus(slurm, tmp_path) -> None:

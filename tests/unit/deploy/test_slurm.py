@@ -43,7 +43,7 @@ def test_each_node_group_is_a_component_in_the_order_of_ranks(job, deployed) -> 
     whole = ["--ntasks-per-node=1", "--exclusive", "--mem=0"]
     assert asked(bundle) == [["--nodes=1", *whole, "--gpus-per-node=2"], ["--nodes=1", *whole, "--gpus-per-node=1"]]
     assert "--het-group=0-1 " in bundle.text(slurm.JOB_PATH)
-    assert '--nodelist="$names_0" : --nodelist="$names_1"' in bundle.text("run_training.sh")
+    assert '"$@" --nodelist="$names_0" : "$@" --nodelist="$names_1"' in bundle.text("run_training.sh")
 
 
 def test_one_group_is_an_ordinary_job_whose_nodes_slurm_chooses(job, deployed) -> None:
@@ -291,10 +291,11 @@ class TestSubmitting:
     def test_the_job_is_submitted_and_noted(self, job, written, run, tmp_path) -> None:
         job["cluster"]["zones"][1]["nodes"][0]["addresses"] = ["n3"]
         folder = written(job, backend="slurm")
-        done = run(folder / "run_training.sh", "--wait", "--comment=a b")
+        own = ["--partition=west", "--comment=a b"]
+        done = run(folder / "run_training.sh", *own)
         assert done.returncode == 0, done.stderr
-        nodes = ["--nodelist=n1", ":", "--nodelist=n3"]
-        assert recorded(tmp_path) == ["--parsable", "--wait", "--comment=a b", *nodes, "launch/slurm/job.sh"]
+        parts = [*own, "--nodelist=n1", ":", *own, "--nodelist=n3"]
+        assert recorded(tmp_path) == ["--parsable", *parts, "launch/slurm/job.sh"]
         assert (folder / "logs/job-id").read_text() == "17\n"
         assert run(folder / "run_training.sh", SBATCH_CODE="5").returncode == 5
         again = run(folder / "run_training.sh", RUNS="1")

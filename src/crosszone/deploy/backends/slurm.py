@@ -39,8 +39,8 @@ QUEUE_SECONDS = 86400.0
 STEPS = {
     "en": (
         "Put this folder where all nodes of the job see it at the same path, a shared file system.",
-        f"On a login node, in this folder: `./{RUN_PATH}`. What follows it is passed to sbatch: `--wait` ends with the "
-        "job and its exit code, `--test-only` submits nothing; `SBATCH_PARTITION=name` before it holds for all nodes.",
+        f"On a login node, in this folder: `./{RUN_PATH}`. What follows it is passed to sbatch, for the nodes of all "
+        "zones: `--wait` ends with the job and its exit code, `--test-only` submits nothing, `--partition=name`.",
         "`logs/slurm-JOB.log` tells of the job, `logs/agent-N.log` of the ranks of a node. A job that Slurm puts back "
         "into its queue starts again.",
         f"`./{STOP_PATH}` stops the run: it is asked to end, then forced to. Ranks that save when they are asked to "
@@ -48,8 +48,8 @@ STEPS = {
     ),
     "zh": (
         "将本目录放到作业的所有节点都能以相同路径看到的共享文件系统上。",
-        f"在登录节点上,于本目录运行:`./{RUN_PATH}`。其后的参数传给 sbatch:`--wait` 等到作业结束并返回其退出码,"
-        "`--test-only` 不提交;`SBATCH_PARTITION` 等变量对所有组件有效。",
+        f"在登录节点上,于本目录运行:`./{RUN_PATH}`。其后的参数传给 sbatch,对所有 zone 的节点有效:`--wait` 等到作业结束并返回其退出码,"
+        "`--test-only` 不提交,`--partition=name` 指定分区。",
         "`logs/slurm-JOB.log` 记录作业,`logs/agent-N.log` 记录各节点的 rank。被 Slurm 重新排队的作业会再次启动。",
         f"`./{STOP_PATH}` 停止训练:先要求其退出,再强制结束。若训练程序在被要求退出时会保存,则时限将到时也会收到要求。",
     ),
@@ -199,14 +199,16 @@ def _zones_of_nodes(launch: Launch) -> list[str]:
 
 
 def _run(launch: Launch) -> list[str]:
-    """Checks, the names of the nodes that the job file gives, and the submission."""
-    named, lists = [], []
+    """Checks, the names of the nodes that the job file gives, and the submission.
+
+    sbatch hands few options of a component on to the next ones, and --partition is none of them.
+    """
+    named, told = [], []
     for index, part in enumerate(components(launch)):
         if part.addresses is not None:
             named.append(f'names_{index}="$(slurm_names {command(part.addresses)} | paste -sd ,)"')
-        lists.append("" if part.addresses is None else f'--nodelist="$names_{index}"')
-    words = " : ".join(lists) if any(lists) else ""
-    return [*RUN_LINES, *named, f'sbatch --parsable "$@" {words} {JOB_PATH} |', *SUBMITTED_LINES]
+        told.append('"$@"' if part.addresses is None else f'"$@" --nodelist="$names_{index}"')
+    return [*RUN_LINES, *named, f"sbatch --parsable {' : '.join(told)} {JOB_PATH} |", *SUBMITTED_LINES]
 
 
 def _nodes(launch: Launch) -> str:
