@@ -127,6 +127,8 @@ class Launch:
     """cuda | cpu"""
     port: int
     """At which ranks meet, on the node of rank 0."""
+    is_standalone: bool = False
+    """Whether one torchrun starts all ranks; they meet at a port that it finds free, and not at `port`."""
     timeouts: Timeouts
     zones: tuple[Zone, ...]
     """Of the job file, in its order: what is known of their regions and nodes."""

@@ -33,8 +33,8 @@ class ProbeRequest:
 
     nodes: tuple[ProbedNode, ...]
     """In the order of their ranks: the first is where ranks meet."""
-    port: int
-    """At which ranks meet, on the first node."""
+    port: int | None
+    """At which ranks meet, on the first node; None: torchrun finds a free one."""
     links: tuple[ZoneLink, ...] = ()
     """What the job file says of the paths between zones."""
     window_seconds: float = 1.0

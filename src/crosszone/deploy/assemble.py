@@ -10,6 +10,7 @@ from crosszone.core.bundle import (
     BUNDLE_KIND,
     MANIFEST_PATH,
     NO_CHECKPOINTS,
+    TORCHRUN,
     Agent,
     Bundle,
     BundleFile,
@@ -89,7 +90,7 @@ def bundle(
             assumed=assumed,
             warnings=warnings,
         )
-    files[MANIFEST_PATH] = _manifest(problem, plan, prediction, request, files, version, assumed, warnings)
+    files[MANIFEST_PATH] = _manifest(problem, plan, prediction, request, launch, files, version, assumed, warnings)
     made = tuple(BundleFile(path=path, text=text) for path, text in sorted(files.items()))
     piece = piece_text(launch) if is_piece(launch) else None
     return Bundle(files=made, launch=launch, assumed=assumed, warnings=warnings, piece=piece)
@@ -156,6 +157,7 @@ def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         saves_when_stopped=program.saves_when_stopped and not own and request.checkpoint_folder != NO_CHECKPOINTS,
         device=request.device,
         port=request.port,
+        is_standalone=program.launcher == TORCHRUN and len(found) == 1,
         timeouts=limits,
         zones=problem.cluster.zones,
         data_path=request.data_path,
@@ -237,6 +239,7 @@ def _manifest(
     plan: Plan,
     prediction: Prediction,
     request: DeployRequest,
+    launch: Launch,
     files: dict[str, str],
     version: str,
     assumed: tuple[str, ...],
@@ -251,6 +254,7 @@ def _manifest(
         "fingerprint": prediction.fingerprint,
         "framework": plan.framework,
         "request": asked,
+        "port": None if launch.is_standalone else launch.port,
         "assumed": list(assumed),
         "warnings": list(warnings),
         "files": {path: {"sha256": file.sha256, "num_bytes": len(file.text.encode())} for path, file in made.items()},

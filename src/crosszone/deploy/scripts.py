@@ -54,7 +54,7 @@ def environment_text(launch: Launch) -> str:
         "# shellcheck shell=bash",
         "# Variables of every rank; sourced by the launch files, in the folder of the bundle.",
         'export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"',
-        *([assignment(OWN_STORE, "1")] if len(launch.agents) == 1 else []),
+        *([assignment(OWN_STORE, "1")] if launch.is_standalone else []),
         "# Ranks that torchrun is asked to end may save first.",
         f'export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="${{TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-{launch.timeouts.grace_seconds}}}"',
         *(assignment(name, value) for name, value in launch.environment),
@@ -95,9 +95,10 @@ def node_lines(launch: Launch, agent: Agent) -> tuple[str, ...]:
 
 def torchrun(launch: Launch, agent: Agent) -> str:
     """The command that starts an agent's ranks; `$PYTHON` names another interpreter."""
-    several = len(launch.agents) > 1
     options = (
-        [
+        ["--standalone", f"--max-restarts={RESTARTS_ON_ONE_NODE}"]
+        if launch.is_standalone
+        else [
             f"--nnodes={len(launch.agents)}",
             f"--node-rank={agent.index}",
             "--rdzv-backend=static",
@@ -106,8 +107,6 @@ def torchrun(launch: Launch, agent: Agent) -> str:
             f"--rdzv-conf=timeout={math.ceil(launch.timeouts.rendezvous_seconds)}",
             "--max-restarts=0",
         ]
-        if several
-        else ["--standalone", f"--max-restarts={RESTARTS_ON_ONE_NODE}"]
     )
     return python(["-m", "torch.distributed.run", *options, f"--nproc-per-node={agent.num_ranks}", *launch.argv])
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from crosszone.errors import Finding
     from crosszone.store.opened import Store
 
-LOCAL, PORT_IN_USE = "local", "port_in_use"
-"""Local ranks meet at a port that torchrun finds free, whatever the bundle says."""
-LOOKED_AT = (LOCAL, "ssh")
+LOOKED_AT = ("local", "ssh")
 """Backends whose nodes are known, and reached from here, before they start anything."""
 FOLDER = "tasks"
 """Of bundles, checkpoints and logs, beside the database, or among this user's data."""
@@ -74,12 +72,11 @@ def _preflight(folder: Path) -> Sequence[Finding]:
     from crosszone.launch.bundle_folder import open_bundle
     from crosszone.service.preflight import preflight, probe_request
 
-    backend = open_bundle(folder).backend
-    if backend not in LOOKED_AT:
+    if open_bundle(folder).backend not in LOOKED_AT:
         return []
     report = preflight(probe_request(folder))
     return [
         Finding(code=each.code, message=each.message, where=each.where, hint=each.fix)
         for each in report.findings
-        if each.severity == ERROR and not (backend == LOCAL and each.code == PORT_IN_USE)
+        if each.severity == ERROR
     ]

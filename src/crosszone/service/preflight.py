@@ -195,7 +195,7 @@ def _of_bundle(folder: Path) -> ProbeRequest:
     saved_at = asked["checkpoint_folder"]
     return ProbeRequest(
         nodes=nodes,
-        port=asked["port"],
+        port=manifest.get("port", asked["port"]),
         links=problem.cluster.links,
         checkpoint_folder=None if saved_at == NO_CHECKPOINTS else saved_at,
         checkpoint_bytes=None if saved_at == NO_CHECKPOINTS else _checkpoint_bytes(manifest),

@@ -74,8 +74,11 @@ def missing(launch: Launch) -> Iterator[Finding]:
 
 
 def addressed(launch: Launch) -> Launch:
-    """mpirun kills its ranks a second after it asks them to end (`odls_base_sigkill_timeout`): no time to save."""
-    return replace(launch, saves_when_stopped=False)
+    """Ranks meet at the port that they are told, and have no time to save.
+
+    mpirun kills them a second after it asks them to end (`odls_base_sigkill_timeout`).
+    """
+    return replace(launch, is_standalone=False, saves_when_stopped=False)
 
 
 def render(launch: Launch) -> dict[str, str]:

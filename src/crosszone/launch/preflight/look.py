@@ -104,17 +104,17 @@ class _Visit:
             self.limits = self._everyone("limit", asked)
 
     def open_ports(self) -> None:
-        """The port where ranks meet on the first node, and others on all."""
-        first = self.request.nodes[0].index
+        """The port where ranks meet on the first node, where they are told one, and others on all."""
+        first, port = self.request.nodes[0].index, self.request.port
         asked = {}
         for node in self.request.nodes:
-            ports = [self.request.port] if node.index == first else []
+            ports = [port] if node.index == first and port is not None else []
             loopback = (node.address or "").startswith("127.")
             address = node.address if loopback else ""
             asked[node.index] = {"address": address, "ports": [*ports, *([0] * NUM_PORTS)]}
         for index, opened in self._everyone("listen", asked).items():
             self.ports[index] = [each["port"] for each in opened if each["problem"] is None]
-            if index == first:
+            if index == first and port is not None:
                 self.port_problem = opened[0]["problem"]
 
     def try_ports(self) -> None:

@@ -101,6 +101,12 @@ def test_a_taken_port_and_a_name_that_does_not_resolve(port, quick) -> None:
     assert not found.is_ready
 
 
+def test_where_ranks_find_a_port_themselves_none_is_opened_for_them(quick) -> None:
+    request = ProbeRequest(nodes=nodes("127.0.0.1"), port=None, window_seconds=0.1)
+    found = preflight(request, {})
+    assert found.is_ready, found.findings
+
+
 def test_nodes_that_hang_or_end_are_lost_within_their_time(quick, monkeypatch) -> None:
     monkeypatch.setattr(looking, "START_SECONDS", 2.0)
     monkeypatch.setattr(session, "END_SECONDS", 0.2)
