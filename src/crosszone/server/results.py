@@ -54,11 +54,13 @@ def _file() -> dict[str, Any]:
 
 
 def _bundle() -> dict[str, Any]:
+    piece = {"type": "object", "required": ["zone", "message"], "properties": {"zone": _TEXT, "message": _TEXT}}
     properties = {
         "schema_version": _WHOLE,
         "files": _list(_file()),
         "world_size": _WHOLE,
         "agents": _list(reference("Agent")),
+        "piece": {"anyOf": [piece, {"type": "null"}], "description": "Null: it starts the ranks of all zones."},
         "changes": {"type": "array", "maxItems": 0, "description": "Of a folder, which the command line writes."},
         "assumed": _list(_TEXT),
         "warnings": _list(_TEXT),

@@ -98,7 +98,10 @@ def write_bundle(bundle: Bundle, folder: str | Path, *, is_forced: bool = False)
 
 
 def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]:
-    """Deploy JSON: the files with their hashes, who starts which ranks, what changed in the folder."""
+    """Deploy JSON: the files with their hashes, who starts which ranks, what changed in the folder.
+
+    `piece` is null where the bundle starts all ranks, and not those of one zone of several.
+    """
     from crosszone.core.codec import to_json
 
     return {
@@ -108,6 +111,7 @@ def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]
         ],
         "world_size": bundle.launch.world_size,
         "agents": to_json(bundle.launch.agents),
+        "piece": None if bundle.piece is None else {"zone": bundle.launch.only_zone, "message": bundle.piece},
         "changes": to_json(tuple(changes)),
         "assumed": list(bundle.assumed),
         "warnings": list(bundle.warnings),

@@ -44,7 +44,7 @@ def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
 
 
 def test_a_piece_says_of_which_zone_it_is_and_where_the_others_are(run, job, tmp_path) -> None:
-    told = "it starts 1 of 3 ranks, those of zone south (2–2)."
+    told = "it starts 1 of 3 ranks, those of zone south (2)."
     result = run(*bare(job, tmp_path / "south", "--zone", "south"))
     assert "This is a piece" in result.out
     assert told in result.out
@@ -53,6 +53,13 @@ def test_a_piece_says_of_which_zone_it_is_and_where_the_others_are(run, job, tmp
     assert told in (tmp_path / "south/README.md").read_text()
     assert "zone south 的 1 个 rank" in (tmp_path / "south/README.zh.md").read_text()
     assert "This is a piece" not in run(*bare(job, tmp_path / "whole")).out
+
+
+def test_json_says_of_which_zone_a_bundle_is_a_piece(run, job, tmp_path) -> None:
+    found = json.loads(run(*bare(job, tmp_path / "south", "--zone", "south", "--json")).out)
+    assert found["piece"]["zone"] == "south"
+    assert found["piece"]["message"].startswith("This is a piece: it starts 1 of 3 ranks")
+    assert json.loads(run(*bare(job, tmp_path / "whole", "--json")).out)["piece"] is None
 
 
 def test_a_search_shows_that_it_goes_on(run, job, tmp_path, monkeypatch) -> None:

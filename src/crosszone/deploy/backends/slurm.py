@@ -48,8 +48,8 @@ STEPS = {
     ),
     "zh": (
         "将本目录放到作业的所有节点都能以相同路径看到的共享文件系统上。",
-        f"在登录节点上,于本目录运行:`./{RUN_PATH}`。其后的参数传给 sbatch,对所有 zone 的节点有效:`--wait` 等到作业结束并返回其退出码,"
-        "`--test-only` 不提交,`--partition=name` 指定分区。",
+        f"在登录节点上,于本目录运行:`./{RUN_PATH}`。其后的参数传给 sbatch,对所有 zone 的节点有效:"
+        "`--wait` 等到作业结束并返回其退出码,`--test-only` 不提交,`--partition=name` 指定分区。",
         "`logs/slurm-JOB.log` 记录作业,`logs/agent-N.log` 记录各节点的 rank。被 Slurm 重新排队的作业会再次启动。",
         f"`./{STOP_PATH}` 停止训练:先要求其退出,再强制结束。若训练程序在被要求退出时会保存,则时限将到时也会收到要求。",
     ),
