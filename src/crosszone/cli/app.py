@@ -15,6 +15,7 @@ from crosszone.cli.logs import logs
 from crosszone.cli.options import AsJson, IsVerbose
 from crosszone.cli.plan import plan
 from crosszone.cli.predict import predict
+from crosszone.cli.quotas import quotas
 from crosszone.cli.replan import replan
 from crosszone.cli.restore import restore
 from crosszone.cli.run import run
@@ -23,6 +24,7 @@ from crosszone.cli.simulate import simulate
 from crosszone.cli.status import status
 from crosszone.cli.stop import stop
 from crosszone.cli.sweep import sweep
+from crosszone.cli.tokens import tokens
 from crosszone.cli.validate import validate
 from crosszone.cli.whatif import whatif
 from crosszone.cli.worker import worker
@@ -57,6 +59,8 @@ for verb in (
     restore,
 ):
     app.command()(verb)
+for name, verbs in (("tokens", tokens), ("quotas", quotas)):
+    app.add_typer(verbs, name=name)
 
 
 def _print_version(is_wanted: bool) -> None:

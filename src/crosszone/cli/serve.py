@@ -10,6 +10,9 @@ import typer
 from crosszone.cli.database import DatabaseAddress
 from crosszone.cli.options import AsJson, IsVerbose, number_from
 
+PemFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.", show_default=False)]
+PemKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.", show_default=False)]
+
 
 def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
@@ -18,12 +21,13 @@ def serve(
     ] = 8000,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Tokens that requests must show, one a line.", show_default=False),
+        typer.Option(metavar="FILE", help="Tokens beside those of the database, one a line.", show_default=False),
     ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.", show_default=False)
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.", show_default=False)] = None,
+    is_token_asked: Annotated[
+        bool, typer.Option("--ask-token", help="Ask for a token on this machine, too.", show_default=False)
+    ] = False,
+    tls_cert: PemFile = None,
+    tls_key: PemKey = None,
     is_behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="A proxy on this machine ends TLS.", show_default=False)
     ] = False,
@@ -49,9 +53,9 @@ def serve(
 ) -> None:
     """Answer the verbs over HTTP, under /api/v1.
 
-    Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for --token-file,
-    and for TLS or a proxy. The address is printed; the log is on standard error, with --json as JSON lines. The exit
-    code is 4 where the port is taken or the database does not answer.
+    Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for one, as
+    `crosszone tokens create` makes it, and for TLS or a proxy. The address is printed; the log is on standard error,
+    with --json as JSON lines. The exit code is 4 where the port is taken or the database does not answer.
     """
     from crosszone.errors import PreflightFailed
 
@@ -65,6 +69,7 @@ def serve(
         host=host,
         port=port,
         token_file=token_file,
+        is_token_asked=is_token_asked,
         tls_certificate=tls_cert,
         tls_key=tls_key,
         is_behind_proxy=is_behind_proxy,

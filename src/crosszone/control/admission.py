@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from crosszone.core.access import covers
 from crosszone.core.environment import FAULTY, STOPPED, UNREACHABLE, Environment
 from crosszone.core.task import Task
 from crosszone.errors import Finding
@@ -55,13 +56,26 @@ def obstacles(
 ) -> tuple[Finding, ...]:
     """What must change before the task can start.
 
-    `environments`: by id, those of this task and of the tasks that have `begun`; `quotas` are its owner's.
+    `environments`: by id, those of this task and of the tasks that have `begun`; `quotas` are its owner's,
+    and those of their team.
     """
     found = [*_of_nodes(task, environments, reserved)]
-    own = [each for each in begun if each.owner == task.owner and each.id != task.id]
+    others = [each for each in begun if each.id != task.id]
     for quota in quotas:
-        found += _of_quota(task, quota, own, environments)
+        found += _of_quota(quota, [*others, task], environments)
     return tuple(found)
+
+
+def used(quota: Quota, begun: Sequence[Task], environments: Mapping[str, Environment]) -> float | None:
+    """What tasks under a quota use of its resource, of those that have `begun`; None where a price is unknown."""
+    own = [each for each in begun if covers(quota.owner, each.owner)]
+    if quota.resource == GPUS:
+        return float(sum(each.num_gpus for each in own))
+    if quota.resource == TASKS:
+        return float(len(own))
+    prices = [dollars_per_second(each, environments) for each in own]
+    known = [price for price in prices if price is not None]
+    return math.fsum(known) * HOUR_SECONDS if len(known) == len(prices) else None
 
 
 def wanted(
@@ -122,25 +136,12 @@ def _of_nodes(
             yield Finding(code="reserved", message=f"its GPUs belong to {names}.", where=environment.name)
 
 
-def _of_quota(
-    task: Task, quota: Quota, own: Sequence[Task], environments: Mapping[str, Environment]
-) -> Iterable[Finding]:
-    every = [*own, task]
-    used: float | None
-    if quota.resource == GPUS:
-        used = float(sum(each.num_gpus for each in every))
-    elif quota.resource == TASKS:
-        used = float(len(every))
-    else:
-        prices = [dollars_per_second(each, environments) for each in every]
-        known = [price for price in prices if price is not None]
-        used = math.fsum(known) * HOUR_SECONDS if len(known) == len(prices) else None
-    if used is None:
-        message = (
-            f"the quota of {task.owner or 'everybody'} is {quota.most:g} dollars per hour, and a price is unknown."
-        )
+def _of_quota(quota: Quota, every: Sequence[Task], environments: Mapping[str, Environment]) -> Iterable[Finding]:
+    who, amount = quota.owner or "everybody", used(quota, every, environments)
+    if amount is None:
+        message = f"the quota of {who} is {quota.most:g} dollars per hour, and a price is unknown."
         yield Finding(code="unknown_price", message=message, where=quota.resource, hint="Give the nodes their price.")
-    elif used > quota.most:
+    elif amount > quota.most:
         what = quota.resource.replace("_", " ")
-        message = f"with it {task.owner or 'everybody'} would use {used:g} {what}, and the quota is {quota.most:g}."
+        message = f"with it {who} would use {amount:g} {what}, and the quota is {quota.most:g}."
         yield Finding(code="quota", message=message, where=quota.resource)

@@ -9,13 +9,17 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from crosszone.core.access import ADMIN, LOCAL, OPERATOR, Caller
 from crosszone.errors import Finding, SpecError
 from crosszone.server.options import ServeOptions
 
 FEWEST_CHARACTERS = 32
 """Of a token: 24 random bytes in base64 have as many."""
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+NUM_DIGEST_CHARACTERS = 12
+"""Of a token of the file, in the name of who shows it: they tell tokens apart and give none away."""
 HOW_TO_MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))" > token && chmod 600 token'
+HOW_TO_GIVE_ONE = f"crosszone tokens create NAME --scope admin, or give --token-file FILE; make one: {HOW_TO_MAKE_ONE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,36 +27,49 @@ class Access:
     """What a request must show."""
 
     token_digests: tuple[bytes, ...] = ()
-    """SHA-256 of each token; empty: none is asked for."""
+    """SHA-256 of each token of the file."""
+    is_token_asked: bool = False
+    """Whether a token is asked for although none is of the file: those of the database are then taken."""
+    open_scope: str = ADMIN
+    """What who shows none may do, where none is needed."""
     host_names: frozenset[str] | None = LOCAL_NAMES
     """What the Host header may say; None: anything, because a token is asked for. Without a token, a page that makes
     its own name lead to this machine would otherwise be answered (DNS rebinding)."""
 
     @property
     def is_token_needed(self) -> bool:
-        """Whether requests must show one of the tokens."""
-        return bool(self.token_digests)
+        """Whether requests must show a token: one of the file, or of the database."""
+        return self.is_token_asked or bool(self.token_digests)
 
     def has_host(self, header: str) -> bool:
         """Whether a request with this Host header is meant for us."""
         return self.host_names is None or _host_name(header) in self.host_names
 
-    def has_token(self, authorization: str) -> bool:
-        """Whether an Authorization header shows one of the tokens; every one is compared, in constant time."""
-        if not self.is_token_needed:
-            return True
-        scheme, _, token = authorization.partition(" ")
-        digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+    def caller(self, token: str) -> Caller | None:
+        """Who shows a token of the file, compared with every one in constant time; None where it is none of them."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         found = [hmac.compare_digest(digest, known) for known in self.token_digests]
-        return scheme.lower() == "bearer" and any(found)
+        name = f"token-{digest.hex()[:NUM_DIGEST_CHARACTERS]}"
+        return Caller(actor=name, scope=ADMIN) if any(found) else None
+
+    def nobody(self) -> Caller | None:
+        """Who asks without a token that is known; None where they may not."""
+        return None if self.is_token_needed else Caller(actor=LOCAL, scope=self.open_scope)
 
 
-def access(options: ServeOptions) -> Access:
+def bearer(authorization: str) -> str:
+    """The token that an Authorization header shows; empty where it shows none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def access(options: ServeOptions, *, has_stored_token: bool = False) -> Access:
     """What requests must show. SpecError with everything that keeps the server from starting safely.
 
-    A demonstration is for everybody: it keeps nothing, so that it needs no token.
+    `has_stored_token`: whether the database has a token that may be shown. A demonstration is for everybody: it keeps
+    nothing, so that it needs no token.
     """
-    findings = [*_exposure_findings(options), *_tls_findings(options)]
+    findings = [*_exposure_findings(options, has_stored_token), *_tls_findings(options)]
     digests: tuple[bytes, ...] = ()
     if options.token_file is not None:
         try:
@@ -61,8 +78,14 @@ def access(options: ServeOptions) -> Access:
             findings += error.findings
     if findings:
         raise SpecError(*findings)
-    is_open = bool(digests) or options.is_demo
-    return Access(token_digests=digests, host_names=None if is_open else LOCAL_NAMES | {options.host.lower()})
+    is_asked = (options.is_token_asked or _is_exposed(options)) and not options.is_demo
+    is_for_any_host = is_asked or bool(digests) or options.is_demo
+    return Access(
+        token_digests=digests,
+        is_token_asked=is_asked,
+        open_scope=OPERATOR if options.is_demo else ADMIN,
+        host_names=None if is_for_any_host else LOCAL_NAMES | {options.host.lower()},
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -75,16 +98,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _exposure_findings(options: ServeOptions) -> list[Finding]:
-    """What is missing where others than this machine's users reach the server."""
-    if is_loopback(options.host) and not options.is_behind_proxy:
-        return []
+def _is_exposed(options: ServeOptions) -> bool:
+    """Whether others than this machine's users reach the server."""
+    return options.is_behind_proxy or not is_loopback(options.host)
+
+
+def _exposure_findings(options: ServeOptions, has_stored_token: bool) -> list[Finding]:
+    """What is missing where others than this machine's users reach the server, or where tokens are asked for."""
+    has_token = options.token_file is not None or has_stored_token or options.is_demo
+    if not _is_exposed(options):
+        if has_token or not options.is_token_asked:
+            return []
+        message = "tokens are asked for, and there is none that anybody could show."
+        return [Finding(code="no_token", message=message, where="--ask-token", hint=HOW_TO_GIVE_ONE)]
     reach = "a proxy passes on what others send" if is_loopback(options.host) else "other machines reach that address"
     findings = []
-    if options.token_file is None and not options.is_demo:
-        message = f"--host is {options.host} and {reach}, but no token is asked for."
-        hint = f"Give --token-file FILE; make one: {HOW_TO_MAKE_ONE}"
-        findings.append(Finding(code="no_token", message=message, where="--token-file", hint=hint))
+    if not has_token:
+        message = f"--host is {options.host} and {reach}, but there is no token that they could be asked for."
+        findings.append(Finding(code="no_token", message=message, where="--token-file", hint=HOW_TO_GIVE_ONE))
     if options.tls_certificate is None and not options.is_behind_proxy:
         message = f"--host is {options.host} and {reach}, but tokens and jobs would cross the network in clear."
         hint = "Give --tls-cert FILE and --tls-key FILE, or --behind-proxy where a proxy on this machine ends TLS."

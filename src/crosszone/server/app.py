@@ -16,6 +16,8 @@ from starlette.routing import Match, Route
 
 from crosszone.errors import Finding
 from crosszone.server.access import Access
+from crosszone.server.access_routes import add_access_routes
+from crosszone.server.callers import Callers
 from crosszone.server.catalogs import Catalogs
 from crosszone.server.configuration import Configuration, add_configuration_route
 from crosszone.server.documents import add_document_routes
@@ -70,12 +72,13 @@ def application(
     if store is not None:
         add_stored_routes(app, workers, store, is_demo=is_demo)
         add_progress_routes(app, store)
+        add_access_routes(app, store)
     add_watching_routes(app, workers, metrics, is_demo=is_demo)
     configuration = Configuration(
         version=version("crosszone"), api_path=API_PATH, is_token_needed=access.is_token_needed, is_demo=is_demo
     )
     add_configuration_route(app, configuration)
-    return Guard(app, access=access, metrics=metrics, is_tls=is_tls)
+    return Guard(app, callers=Callers(access, store), metrics=metrics, is_tls=is_tls)
 
 
 def _lifespan(workers: Pools) -> Callable[[FastAPI], Any]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crosszone.server.access import Access
+from crosszone.server.callers import ANYBODY, Callers
 from crosszone.server.metrics import Metrics
-from crosszone.server.problems import BUSY, NO_TOKEN, WRONG_HOST, Refused, mistake, problem_response
+from crosszone.server.problems import BUSY, WRONG_HOST, Refused, mistake, problem_response
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, *, access: Access, metrics: Metrics, is_tls: bool = False) -> None:
+    def __init__(self, app: ASGIApp, *, callers: Callers, metrics: Metrics, is_tls: bool = False) -> None:
         self.app = app
-        self.access = access
+        self.callers = callers
         self.metrics = metrics
         self.headers = dict(SECURITY_HEADERS)
         if is_tls:
@@ -66,7 +66,10 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         headers = Headers(scope=scope)
         try:
-            self._check(scope["path"], headers)
+            self._check(headers)
+            is_open = scope["path"] in OPEN_PATHS
+            shown = headers.get("authorization", "")
+            scope["state"]["caller"] = ANYBODY if is_open else await self.callers.caller(shown)
             await self.app(scope, receive, answer)
         except Exception as error:  # the last stop before the person; the log has all of it
             refusal = error if isinstance(error, Refused) else mistake(answer.request_id)
@@ -78,19 +81,15 @@ class Guard:
                 response = problem_response(refusal, request_id=answer.request_id, accept_language=wanted)
                 await response(scope, receive, answer)
 
-    def _check(self, path: str, headers: Headers) -> None:
+    def _check(self, headers: Headers) -> None:
         """Refused where the request may not be answered at all."""
         if self.num_requests > MOST_REQUESTS:
             message = f"{self.num_requests} requests are open; at most {MOST_REQUESTS} are taken."
             raise Refused.of(BUSY, message, headers={"Retry-After": "2"})
-        host = headers.get("host", "")
-        if not self.access.has_host(host):
-            hint = f"Ask for {' or '.join(sorted(self.access.host_names or ()))}, or give the server a --token-file."
+        host, access = headers.get("host", ""), self.callers.access
+        if not access.has_host(host):
+            hint = f"Ask for {' or '.join(sorted(access.host_names or ()))}, or give the server a --token-file."
             raise Refused.of(WRONG_HOST, f'the request is for "{host[:100]}", not for this server.', hint=hint)
-        if path not in OPEN_PATHS and not self.access.has_token(headers.get("authorization", "")):
-            message = "the request shows no token that this server knows."
-            hint = 'Send the header "Authorization: Bearer TOKEN".'
-            raise Refused.of(NO_TOKEN, message, hint=hint, headers={"WWW-Authenticate": 'Bearer realm="crosszone"'})
 
     def _note(self, scope: Scope, answer: _Answer, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"
@@ -105,6 +104,7 @@ class Guard:
             "seconds": round(seconds, 6),
             "bytes": answer.num_bytes,
             "client": client[0] if client else None,
+            "actor": getattr(scope["state"].get("caller"), "actor", None),
             "request_id": answer.request_id,
         }
         logger.info("request", extra={"fields": fields})

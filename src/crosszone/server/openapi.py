@@ -7,7 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
+from crosszone.core.access import ADMIN, OPERATOR, VIEWER
+from crosszone.server.access_told import ACCESS_ROUTES
 from crosszone.server.body import CSV, JSON
+from crosszone.server.callers import needs
 from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
 from crosszone.server.progress_told import PROGRESS_ROUTES
 from crosszone.server.results import result_schemas
@@ -28,11 +31,22 @@ _BEGUN = {"operation_id": "$response.body#/id"}
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the operation."}}
 
 
+TOLD = ROUTES | STATE_ROUTES | PROGRESS_ROUTES | ACCESS_ROUTES
+"""What every route says of itself that is not a verb."""
+_FOR_WHOM = {OPERATOR: "For operators and admins.", ADMIN: "For admins."}
+
+
 def operation(name: str) -> dict[str, Any]:
     """What the route `name` is told about itself."""
     verb = next((verb for verb in VERBS if verb.name == name), None)
-    found = _route((ROUTES | STATE_ROUTES | PROGRESS_ROUTES)[name]) if verb is None else _verb(verb)
-    return {"operation_id": name, "name": name, "response_class": Response, **found}
+    if verb is not None:
+        return {**_named(name, VIEWER), **_verb(verb)}
+    told = TOLD[name]
+    return {**_named(name, told.scope), **_route(told)}
+
+
+def _named(name: str, scope: str) -> dict[str, Any]:
+    return {"operation_id": name, "name": name, "response_class": Response, "dependencies": [needs(scope)]}
 
 
 def describe(app: FastAPI, job_schema: dict[str, Any]) -> dict[str, Any]:
@@ -64,12 +78,12 @@ def _route(told: Told) -> dict[str, Any]:
         extra["requestBody"] = {"required": True, "content": {JSON: {"schema": told.body}}}
     return {
         "summary": told.summary,
-        "description": told.description or None,
+        "description": f"{told.description} {_FOR_WHOM.get(told.scope, '')}".strip() or None,
         "status_code": told.status,
         "responses": {
             told.status: {**success, **({"content": contents} if contents else {})},
             **{status: {"description": meaning, "headers": _HEADERS} for status, meaning in told.others.items()},
-            **_problems(told.errors),
+            **_problems((*told.errors, *(() if told.scope == VIEWER else (403,)))),
         },
         **({"openapi_extra": extra} if extra else {}),
     }

@@ -18,7 +18,9 @@ class ServeOptions:
     port: int = DEFAULT_PORT
     """0: any free one."""
     token_file: Path | None = None
-    """Tokens, one a line; None: whoever reaches the address may ask."""
+    """Tokens, one a line, beside those of the database."""
+    is_token_asked: bool = False
+    """Whether a token is asked for where it need not be: of the users of this machine."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     is_behind_proxy: bool = False

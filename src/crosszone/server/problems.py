@@ -43,6 +43,7 @@ class Kind:
 
 MALFORMED = Kind(name="malformed", status=400, english="The request cannot be read", chinese="无法读取请求")
 NO_TOKEN = Kind(name="no-token", status=401, english="A token is needed", chinese="需要访问令牌")
+FORBIDDEN = Kind(name="forbidden", status=403, english="Not with this token", chinese="访问令牌权限不足")
 NOT_FOUND = Kind(name="not-found", status=404, english="There is no such thing here", chinese="找不到所请求的内容")
 WRONG_METHOD = Kind(name="wrong-method", status=405, english="Not with this method", chinese="不支持该请求方法")
 CONFLICT = Kind(name="conflict", status=409, english="What is there stands against it", chinese="与现有数据冲突")
@@ -62,7 +63,7 @@ UNAVAILABLE = Kind(name="unavailable", status=503, english="Something is missing
 TOO_LONG = Kind(name="too-long", status=503, english="It would take too long", chinese="计算时间过长")
 
 KINDS = (
-    *(MALFORMED, NO_TOKEN, NOT_FOUND, WRONG_METHOD, TOO_SLOW, UNFINISHED, TOO_LARGE),
+    *(MALFORMED, NO_TOKEN, FORBIDDEN, NOT_FOUND, WRONG_METHOD, TOO_SLOW, UNFINISHED, TOO_LARGE),
     *(WRONG_TYPE, WRONG_HOST, CONFLICT, CHANGED),
     *(INVALID, INFEASIBLE, INTERNAL, BUSY, UNAVAILABLE, TOO_LONG),
 )

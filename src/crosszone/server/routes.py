@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from crosszone.core.access import VIEWER
 from crosszone.server.schemas import reference
 from crosszone.server.sse import LAST_EVENT_ID
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
@@ -29,6 +30,8 @@ class Told:
     """Of the answer."""
     body: dict[str, Any] | None = None
     """Schema of the request's body, with an example."""
+    scope: str = VIEWER
+    """What who asks must be allowed to do."""
 
 
 def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:

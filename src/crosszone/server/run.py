@@ -40,9 +40,10 @@ def serve(options: ServeOptions, on_start: Callable[[str], None]) -> None:
     database does not answer.
     KeyboardInterrupt after Ctrl-C.
     """
-    allowed = access(options)
-    with closing(_listening_socket(options)) as listening, _opened_store(options) as store, _driving(options):
-        _answer(options, allowed, store, listening, on_start)
+    with _opened_store(options) as store:
+        allowed = access(options, has_stored_token=service.has_good_token(store))
+        with closing(_listening_socket(options)) as listening, _driving(options):
+            _answer(options, allowed, store, listening, on_start)
 
 
 @contextmanager

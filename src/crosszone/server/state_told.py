@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crosszone.core.access import OPERATOR
 from crosszone.server.routes import IDEMPOTENCY_KEY, LAST_EVENT, Told
 from crosszone.server.schemas import reference
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
@@ -97,6 +98,7 @@ STATE_ROUTES = {
         errors=_CHANGE,
         status=201,
         body=_ENTRY,
+        scope=OPERATOR,
     ),
     "environment": Told(summary="One environment", contents=_json("Environment"), errors=_READ),
     "environment_change": Told(
@@ -106,6 +108,7 @@ STATE_ROUTES = {
         errors=_CHANGE,
         parameters=(IF_MATCH,),
         body=_ENTRY,
+        scope=OPERATOR,
     ),
     "environment_remove": Told(
         summary="Forget an environment",
@@ -113,6 +116,7 @@ STATE_ROUTES = {
         errors=(404, 409, 412, 422),
         parameters=(IF_MATCH,),
         status=204,
+        scope=OPERATOR,
     ),
     "environment_import": Told(
         summary="Add or change all environments that a file tells of",
@@ -120,12 +124,14 @@ STATE_ROUTES = {
         contents=_json("Imported"),
         errors=_CHANGE,
         body=_IMPORT,
+        scope=OPERATOR,
     ),
     "environment_probe": Told(
         summary="Look at environments over ssh, and at the paths between their zones",
         contents=_json("Imported"),
         errors=_CHANGE,
         body=_IDS,
+        scope=OPERATOR,
     ),
     "environment_cluster": Told(
         summary="The cluster of a job file that chosen environments are",
@@ -137,7 +143,12 @@ STATE_ROUTES = {
         summary="What is known of the paths between zones", contents={JSON: {"type": "object"}}, errors=()
     ),
     "zone_link_set": Told(
-        summary="Tell what a path between two zones can do", contents={}, errors=_CHANGE, status=204, body=_LINK
+        summary="Tell what a path between two zones can do",
+        contents={},
+        errors=_CHANGE,
+        status=204,
+        body=_LINK,
+        scope=OPERATOR,
     ),
     "assets": Told(
         summary="Data sets or models that tasks can name", contents={JSON: {"type": "object"}}, errors=(404,)
@@ -147,6 +158,7 @@ STATE_ROUTES = {
         contents={JSON: {"type": "object"}},
         errors=_CHANGE,
         body=_ASSET,
+        scope=OPERATOR,
     ),
     "task_create": Told(
         summary="Create a training task",
@@ -157,6 +169,7 @@ STATE_ROUTES = {
         parameters=(IDEMPOTENCY_KEY,),
         status=201,
         body=_TASK,
+        scope=OPERATOR,
     ),
     "task_list": Told(summary="Training tasks", description=_LISTED, contents=_json("TaskPage"), errors=(422,)),
     "task": Told(summary="One training task", contents=_json("Task"), errors=_READ),
@@ -183,6 +196,7 @@ STATE_ROUTES = {
         errors=(404, 409, 412, 422),
         parameters=(IF_MATCH,),
         status=202,
+        scope=OPERATOR,
     ),
     "events": Told(
         summary="What happens to all tasks, as it happens",
@@ -203,6 +217,10 @@ STATE_ROUTES = {
         summary="How a bundle differs from another one, `since`", contents={JSON: {"type": "object"}}, errors=(404, 422)
     ),
     "deployment_remove": Told(
-        summary="Forget a bundle that no task refers to", contents={}, errors=(404, 409), status=204
+        summary="Forget a bundle that no task refers to",
+        contents={},
+        errors=(404, 409),
+        status=204,
+        scope=OPERATOR,
     ),
 }

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from crosszone.server.schemas import noun_schemas
+from crosszone.core.access import SCOPES
+from crosszone.server.schemas import noun_schemas, reference
 
 _TEXT, _WHOLE = {"type": "string"}, {"type": "integer"}
 
 
 def stored_schemas() -> dict[str, Any]:
     """The schemas of answers about what is kept, by name."""
+    from crosszone.core.access import Caller
     from crosszone.core.environment import STATUSES
     from crosszone.core.task import LAUNCH_MODES, TASK_STATES
+    from crosszone.service.access import QuotaUse
     from crosszone.service.inventory import ChosenCluster, EnvironmentPage, Imported
     from crosszone.service.stored import DeploymentPage
     from crosszone.service.tasks import TaskPage
 
-    schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage)
+    schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, Caller, QuotaUse)
     schemas["Environment"]["properties"]["status"]["enum"] = list(STATUSES)
     schemas["Task"]["properties"]["state"]["enum"] = list(TASK_STATES)
     schemas["Task"]["properties"]["launch_mode"]["enum"] = list(LAUNCH_MODES)
@@ -28,7 +31,42 @@ def stored_schemas() -> dict[str, Any]:
         "required": ["schema_version", "deployments", "cursor"],
         "properties": {"schema_version": _WHOLE, "deployments": deployments, "cursor": {"type": ["string", "null"]}},
     }
-    return {**schemas, "TaskEnvelope": _envelope()}
+    return {**schemas, **_access(), "TaskEnvelope": _envelope()}
+
+
+def _access() -> dict[str, Any]:
+    moment = {"type": ["number", "null"]}
+    token = {
+        **dict.fromkeys(("id", "name"), _TEXT),
+        "scope": {**_TEXT, "enum": list(SCOPES)},
+        "created_seconds": {"type": "number"},
+        "expires_seconds": moment,
+        "revoked_seconds": moment,
+        "is_good": {"type": "boolean", "description": "Whether it may still be shown."},
+    }
+    line = {
+        **dict.fromkeys(("actor", "action", "target"), _TEXT),
+        **dict.fromkeys(("sequence", "status"), _WHOLE),
+        "request_id": {"type": ["string", "null"]},
+        "details": {"type": "object"},
+        "seconds": {"type": "number"},
+    }
+    issued = {"schema_version": _WHOLE, "text": _TEXT, "token": reference("Token")}
+    return {
+        "Token": _object(token, "What is known of a token."),
+        "IssuedToken": _object(issued, "A new token; nobody can be told it again."),
+        "TokenList": _list_of("tokens", reference("Token")),
+        "QuotaList": _list_of("quotas", reference("QuotaUse")),
+        "AuditLog": _list_of("entries", _object(line, "One change that somebody asked for.")),
+    }
+
+
+def _object(properties: dict[str, Any], description: str = "") -> dict[str, Any]:
+    return {"type": "object", "description": description, "required": list(properties), "properties": properties}
+
+
+def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
+    return _object({"schema_version": _WHOLE, name: {"type": "array", "items": item}})
 
 
 def _envelope() -> dict[str, Any]:

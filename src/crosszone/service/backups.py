@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosszone.service.tasks import open_store
+from crosszone.service.tasks import open_store, opened_store
 
 if TYPE_CHECKING:
     from crosszone.core.backup import Backup
@@ -19,13 +19,10 @@ def backup(path: str | Path, *, database: str | None = None) -> Backup:
     `database`: its address, or None for this user's own. Errors: SpecError where the file cannot be written;
     PreflightFailed where the database is not reached.
     """
-    store = open_store(database)
-    from crosszone.store import backup as backups
+    with opened_store(database) as store:
+        from crosszone.store import backup as backups
 
-    try:
         return backups.backup(store, Path(path), program=version("crosszone"), now_seconds=time.time())
-    finally:
-        store.close()
 
 
 def restore(path: str | Path, *, database: str | None = None) -> Backup:

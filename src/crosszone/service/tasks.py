@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,13 @@ def open_store(database: str | None = None, *, is_upgraded: bool = True) -> Stor
         message = f"what speaks to databases is not installed: {error}."
         raise PreflightFailed.of(message, hint="Install it: pip install 'crosszone[server]'.", code="missing") from None
     return opened(database, is_upgraded=is_upgraded)
+
+
+@contextmanager
+def opened_store(database: str | None = None) -> Iterator[Store]:
+    """`open_store`, closed after use."""
+    with closing(open_store(database)) as store:
+        yield store
 
 
 def create_task(store: Store, value: Mapping[str, Any], *, actor: str, key: str | None = None) -> CreatedTask:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from crosszone.core.access import named_with
 from crosszone.errors import Conflict, Finding
 from crosszone.store import rows
 from crosszone.store.tables import quotas, reservations
@@ -31,7 +32,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How much an owner may use at once."""
+    """How much an owner may use at once, or a team with all of its people."""
 
     owner: str
     resource: str
@@ -74,16 +75,20 @@ def reserved(connection: sa.Connection, environment_ids: Sequence[str] | None = 
 
 def set_quota(connection: sa.Connection, quota: Quota) -> None:
     """Say how much an owner may use, in place of what was said before."""
-    is_it = (quotas.c.owner == quota.owner) & (quotas.c.resource == quota.resource)
-    connection.execute(sa.delete(quotas).where(is_it))
+    remove_quota(connection, quota.owner, quota.resource)
     connection.execute(sa.insert(quotas).values(rows.values(quota)))
 
 
+def remove_quota(connection: sa.Connection, owner: str, resource: str) -> None:
+    """Let an owner use as much as there is."""
+    connection.execute(sa.delete(quotas).where((quotas.c.owner == owner) & (quotas.c.resource == resource)))
+
+
 def all_quotas(connection: sa.Connection, owner: str | None = None) -> tuple[Quota, ...]:
-    """What was said of one owner, or of all."""
+    """What was said of one owner and of the team that they are of, or of all."""
     wanted = sa.select(quotas).order_by(quotas.c.owner, quotas.c.resource)
     if owner is not None:
-        wanted = wanted.where(quotas.c.owner == owner)
+        wanted = wanted.where(quotas.c.owner.in_(named_with(owner)))
     return tuple(rows.noun(Quota, row) for row in connection.execute(wanted))
 
 

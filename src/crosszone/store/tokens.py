@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from crosszone.core.access import SCOPES, Caller
 from crosszone.store import rows
 from crosszone.store.ids import new_id
 from crosszone.store.tables import tokens
 
-VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
-SCOPES = (VIEWER, OPERATOR, ADMIN)
-"""Each may do what those before it may: look; create, start and stop; hand out tokens and restore."""
 NUM_BYTES = 32
 PREFIX = "cz_"
 """What tokens begin with, so that one that was published by mistake can be searched for."""
@@ -32,6 +30,11 @@ class Token:
     expires_seconds: float | None
     """None: never."""
     revoked_seconds: float | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who shows it."""
+        return Caller(actor=self.name, scope=self.scope, expires_seconds=self.expires_seconds)
 
     def is_good(self, now_seconds: float) -> bool:
         """Whether it may still be shown."""

@@ -112,6 +112,20 @@ def test_a_quota_counts_what_its_owner_has_begun(add_environments, add_task, tak
     assert set(take()) == (set() if codes else {"second"})
 
 
+def test_a_quota_of_a_team_counts_all_of_its_people(add_environments, add_task, take, place):
+    add_environments("north", "south", "west")
+    quota(place, "gpus", 4.0, owner="vision")
+    quota(place, "gpus", 100.0, owner="vision/ann")
+    add_task("of-ann", ("north",), owner="vision/ann")
+    add_task("of-bob", ("south",), owner="vision/bob")
+    assert set(take()) == {"of-ann", "of-bob"}
+    add_task("one-more", ("west",), owner="vision/ann")
+    assert take() == {}
+    assert why(place, "one-more") == ["quota"]
+    add_task("of-others", ("west",), owner="visionary")
+    assert set(take()) == {"of-others"}
+
+
 def test_a_quota_in_dollars_needs_prices(add_environments, add_task, take, place):
     add_environments("north", dollars_per_gpu_second=None)
     quota(place, "dollars_per_hour", 1e9)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from crosszone.core.access import ADMIN, LOCAL
 from crosszone.errors import SpecError
-from crosszone.server.access import Access, access, is_loopback
+from crosszone.server.access import Access, access, bearer, is_loopback
 from crosszone.server.options import ServeOptions
 
 TOKEN = "t0ken-of-thirty-two-characters-or-more"
@@ -25,7 +26,8 @@ def findings(**options):
 
 def test_loopback_needs_no_token():
     allowed = access(ServeOptions())
-    assert allowed.has_token("")
+    nobody = allowed.nobody()
+    assert (nobody.actor, nobody.scope) == (LOCAL, ADMIN)
     assert allowed.has_host("127.0.0.1:8000")
     assert allowed.has_host("LOCALHOST")
     assert allowed.has_host("[::1]:8000")
@@ -54,10 +56,11 @@ def test_a_proxy_takes_the_place_of_tls_but_not_of_the_token(token_file):
 
 def test_every_token_of_the_file_is_taken_and_nothing_else(token_file):
     allowed = access(ServeOptions(token_file=token_file))
-    assert allowed.has_token(f"Bearer {TOKEN}")
-    assert allowed.has_token("bearer another-token-that-is-long-enough-too")
+    assert allowed.nobody() is None
+    assert allowed.caller(bearer(f"Bearer {TOKEN}")).scope == ADMIN
+    assert allowed.caller(bearer("bearer another-token-that-is-long-enough-too")).scope == ADMIN
     for wrong in ("", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer", "Bearer # ours", "Bearer \udcff"):
-        assert not allowed.has_token(wrong)
+        assert allowed.caller(bearer(wrong)) is None
 
 
 def test_tokens_are_kept_as_digests_alone(token_file):

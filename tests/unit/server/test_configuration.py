@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from crosszone import service
+from crosszone.core.access import OPERATOR
 from crosszone.errors import SpecError
 from crosszone.server.access import Access, access
 from crosszone.server.options import ServeOptions
@@ -54,7 +55,7 @@ def test_a_demonstration_answers_anybody_but_not_in_clear():
         access(ServeOptions(host="0.0.0.0", is_demo=True))
     assert [finding.where for finding in caught.value.findings] == ["--tls-cert"]
     allowed = access(ServeOptions(host="0.0.0.0", is_demo=True, is_behind_proxy=True))
-    assert allowed.has_token("")
+    assert allowed.nobody().scope == OPERATOR
     assert allowed.has_host("demo.example")
     assert not access(ServeOptions()).has_host("demo.example")
 

@@ -11,13 +11,14 @@ import pytest
 
 from crosszone.server import guard
 from crosszone.server.access import Access
+from crosszone.server.callers import Callers
 from crosszone.server.guard import Guard
 from crosszone.server.log import Line
 from crosszone.server.metrics import Metrics
 
 
 def guarded(app, **more):
-    return Guard(app, access=Access(), metrics=Metrics("1"), **more)
+    return Guard(app, callers=Callers(Access()), metrics=Metrics("1"), **more)
 
 
 async def fails(scope, receive, send):

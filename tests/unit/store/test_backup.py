@@ -12,6 +12,7 @@ import zipfile
 import pytest
 import sqlalchemy as sa
 
+from crosszone.core.access import VIEWER
 from crosszone.core.bundle import BundleFile
 from crosszone.errors import Conflict, SpecError
 from crosszone.store import deployments, journal, tasks, tokens
@@ -69,7 +70,7 @@ def filled(store, add_task, make_environment, now):
         deployments.add(connection, made, files)
         task = add_task(connection, "task-1", ["env-0", "env-2"], deployment_id=made.id)
         tasks.move(connection, task, "validated", tasks.Cause(code="asked"), actor="ann", now_seconds=now)
-        tokens.issue(connection, "ci", tokens.VIEWER, now_seconds=now, for_seconds=None)
+        tokens.issue(connection, "ci", VIEWER, now_seconds=now, for_seconds=None)
         attempt = tasks.Attempt(
             id="attempt-1",
             task_id="task-1",

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import sqlalchemy as sa
 
+from crosszone.core.access import ADMIN, OPERATOR
 from crosszone.core.bundle import BundleFile
 from crosszone.errors import Conflict, NotThere, Stale
 from crosszone.store import deployments, journal, records, tokens
@@ -113,8 +114,8 @@ def test_a_data_set_is_known_by_version(database):
 
 def test_tokens_are_known_by_what_is_not_stored(database):
     with database.writing() as connection:
-        text, token = tokens.issue(connection, "ci", tokens.OPERATOR, now_seconds=0.0, for_seconds=100.0)
-        _, forever = tokens.issue(connection, "me", tokens.ADMIN, now_seconds=1.0, for_seconds=None)
+        text, token = tokens.issue(connection, "ci", OPERATOR, now_seconds=0.0, for_seconds=100.0)
+        _, forever = tokens.issue(connection, "me", ADMIN, now_seconds=1.0, for_seconds=None)
     with database.reading() as connection:
         assert tokens.found(connection, text, now_seconds=99.0) == token
         assert tokens.found(connection, text, now_seconds=100.0) is None
