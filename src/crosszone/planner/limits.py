@@ -1,5 +1,6 @@
 """What is minimised, under which limits, and what to say where no plan keeps them or a price is unknown."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -78,8 +79,16 @@ def num_sequences(problem: Problem, part: Scored) -> Floats | float:
 
 
 def wall_dollars(dollars: Floats, egress_dollars: Floats, wall_ratio: float) -> Floats:
-    """`dollars` of steps with the GPUs' time of checkpoints, restarts and evaluation; egress stays as it is."""
-    return np.asarray(dollars + (dollars - egress_dollars) * (wall_ratio - 1.0))
+    """`dollars` of steps with the GPUs' time of checkpoints, restarts and evaluation; egress stays as it is.
+
+    Where a training never ends (`wall_ratio` is infinite), GPUs that cost nothing still cost nothing.
+    """
+    rent = np.asarray(dollars - egress_dollars)
+    return np.asarray(egress_dollars + (rent * wall_ratio if math.isfinite(wall_ratio) else _never_ending(rent)))
+
+
+def _never_ending(rent: Floats) -> Floats:
+    return np.where(rent > 0.0, np.inf, rent)
 
 
 def achieved(problem: Problem, prediction: Prediction) -> float | None:

@@ -1,5 +1,6 @@
 """From good plans to the best: single moves, simulated, until none is better."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -208,6 +209,8 @@ class _Climb:
             self._budget.spend(found.num_actions(index))
             most = value if self._inputs.problem.objective.minimize in TIMED else np.inf
             seconds = found.steps.seconds(self._inputs, index, most_seconds=most)
+            if math.isinf(seconds):  # longer than the best, and simulated no further
+                continue
             new = float(self._values(found, np.full(len(bounds), seconds))[index])
             if new < value * BETTER:
                 value, best, seconds_of_best = new, index, seconds

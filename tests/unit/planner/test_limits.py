@@ -59,6 +59,13 @@ def test_trainings_that_never_end_are_still_ranked_but_keep_no_deadline(problem:
     assert np.isinf(objective(asked(job, deadline_seconds=1e15), SECONDS, DOLLARS, EGRESS, np.inf)).all()
 
 
+def test_gpus_that_cost_nothing_cost_nothing_however_long(problem: Any) -> None:
+    job = problem(4, work=TOKENS)
+    found = objective(asked(job, budget_dollars=1e15), SECONDS, np.array([1.0, 4.0]), EGRESS, np.inf)
+    assert found[0] == objective(asked(job), SECONDS, DOLLARS, EGRESS, np.inf)[0]
+    assert np.isinf(found[1])
+
+
 def test_replicas_with_too_few_sequences_are_no_answer(problem: Any) -> None:
     job = asked(problem(4), batch=4)
     assert objective(job, SECONDS, DOLLARS, EGRESS, 1.0, np.array([3.0, 4.0])).tolist() == [np.inf, 3.0]
