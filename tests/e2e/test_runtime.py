@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 
 from crosszone.core.codec import to_json
-from crosszone.core.model import Model
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer
+from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainOptimizer
 from crosszone.core.workload import standard_dtypes
+from tiny_training import TINY_MODEL, tiny_training
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -28,30 +27,12 @@ pytestmark = pytest.mark.slow
 
 RELATIVE = 1e-5
 LIMIT_SECONDS = 200
-CONFIG = TrainConfig(
-    framework="ddp",
-    device="cpu",
-    backend="gloo",
-    model=Model(
-        name="tiny",
-        num_layers=2,
-        hidden_size=32,
-        ffn_size=64,
-        num_heads=2,
-        num_kv_heads=2,
-        head_size=16,
-        vocab_size=32,
-        tied_embeddings=True,
-    ),
+CONFIG = tiny_training(
+    model=replace(TINY_MODEL, tied_embeddings=True),
     num_steps=8,
-    sequence_length=16,
-    microbatch_size=2,
     rank_microbatches=(2, 2),
-    dtypes=standard_dtypes("fp32"),
     optimizer=TrainOptimizer(learning_rate=1e-2, max_gradient_norm=0.5),
-    data=TrainData(path=None, num_samples=1000),
     identity_every_steps=2,
-    timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
 )
 SHARDED = replace(CONFIG, framework="fsdp", shard="parameters", dp_shard=2)
 LONG = replace(CONFIG, num_steps=150, checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=10))

@@ -9,25 +9,17 @@ import pytest
 from crosszone.checkpoints import check_continues, read_manifest, run_state, whole_checkpoints
 from crosszone.core.checkpoint import Manifest
 from crosszone.core.codec import to_json
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer
-from crosszone.core.workload import standard_dtypes
+from crosszone.core.train import TrainConfig, TrainData
 from crosszone.errors import CrossZoneError, SpecError
+from tiny_training import tiny_training
 
-CONFIG = TrainConfig(
+CONFIG = tiny_training(
     framework="deepspeed",
     deepspeed_config="ds_config.json",
-    device="cpu",
-    backend="gloo",
+    model=None,
     model_config="config.json",
-    num_steps=4,
-    sequence_length=16,
-    microbatch_size=2,
     rank_microbatches=(1, 1),
-    dtypes=standard_dtypes("fp32"),
-    optimizer=TrainOptimizer(learning_rate=1e-3),
     data=TrainData(path="tokens.bin"),
-    timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
 )
 
 

@@ -6,34 +6,10 @@ import pytest
 
 from crosszone.core.checkpoint import Manifest, checkpoint_format, differing_fields, state_fields
 from crosszone.core.codec import from_json, to_json
-from crosszone.core.model import Model
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer
-from crosszone.core.workload import standard_dtypes
+from crosszone.core.train import TrainData
+from tiny_training import tiny_training
 
-CONFIG = TrainConfig(
-    framework="ddp",
-    device="cpu",
-    backend="gloo",
-    model=Model(
-        name="tiny",
-        num_layers=2,
-        hidden_size=32,
-        ffn_size=64,
-        num_heads=2,
-        num_kv_heads=2,
-        head_size=16,
-        vocab_size=64,
-    ),
-    num_steps=4,
-    sequence_length=16,
-    microbatch_size=2,
-    rank_microbatches=(3, 1),
-    dtypes=standard_dtypes("bf16"),
-    optimizer=TrainOptimizer(learning_rate=1e-3),
-    data=TrainData(path=None, num_samples=100),
-    timeouts=timeouts(rtt_seconds=0.03, p99_step_seconds=10.0, checkpoint_stall_seconds=20.0),
-)
+CONFIG = tiny_training()
 
 
 def differences(**changes) -> list[tuple[str, str, str]]:
@@ -55,7 +31,7 @@ def test_ranks_steps_and_labels_do_not_change_the_state() -> None:
         ({"seed": 1}, ("seed", "0", "1")),
         ({"sequence_length": 8}, ("sequence_length", "16", "8")),
         ({"microbatch_size": 1}, ("global_batch_size", "8", "4")),
-        ({"data": TrainData(path=None, num_samples=50)}, ("data.num_samples", "100", "50")),
+        ({"data": TrainData(path=None, num_samples=50)}, ("data.num_samples", "1000", "50")),
     ],
 )
 def test_what_differs_is_named_with_both_values(changes, found) -> None:

@@ -7,45 +7,20 @@ import pytest
 
 from crosszone.catalog.models import model
 from crosszone.core.codec import from_json, to_json
-from crosszone.core.model import Model
 from crosszone.core.timeouts import LADDER, timeout_problems, timeouts
 from crosszone.core.train import (
     TrainCheckpoint,
-    TrainConfig,
-    TrainData,
     TrainOptimizer,
     dealt_microbatches,
     learning_rate,
     train_config,
     train_problems,
 )
-from crosszone.core.workload import standard_dtypes
 from crosszone.errors import SpecError
+from tiny_training import TINY_MODEL, tiny_training
 
-CONFIG = TrainConfig(
-    framework="ddp",
-    device="cpu",
-    backend="gloo",
-    model=Model(
-        name="tiny",
-        num_layers=2,
-        hidden_size=32,
-        ffn_size=64,
-        num_heads=2,
-        num_kv_heads=2,
-        head_size=16,
-        vocab_size=64,
-        global_layers=(0, 1),
-    ),
-    num_steps=4,
-    sequence_length=16,
-    microbatch_size=2,
-    rank_microbatches=(3, 1),
-    dtypes=standard_dtypes("bf16"),
-    optimizer=TrainOptimizer(learning_rate=1e-3),
-    data=TrainData(path=None, num_samples=100),
-    checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=10),
-    timeouts=timeouts(rtt_seconds=0.03, p99_step_seconds=10.0, checkpoint_stall_seconds=20.0),
+CONFIG = tiny_training(
+    model=replace(TINY_MODEL, global_layers=(0, 1)), checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=10)
 )
 
 

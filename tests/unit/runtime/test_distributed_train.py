@@ -7,39 +7,18 @@ from pathlib import Path
 import pytest
 
 from crosszone.core.codec import to_json
-from crosszone.core.model import Model
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer
-from crosszone.core.workload import standard_dtypes
+from crosszone.core.train import TrainCheckpoint
+from tiny_training import tiny_training
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from crosszone.runtime.distributed_train import main
 
-CONFIG = TrainConfig(
-    framework="ddp",
-    device="cpu",
-    backend="gloo",
-    model=Model(
-        name="tiny",
-        num_layers=1,
-        hidden_size=8,
-        ffn_size=8,
-        num_heads=1,
-        num_kv_heads=1,
-        head_size=8,
-        vocab_size=32,
-    ),
+CONFIG = tiny_training(
     num_steps=3,
-    sequence_length=8,
-    microbatch_size=1,
     rank_microbatches=(1,),
-    dtypes=standard_dtypes("fp32"),
-    optimizer=TrainOptimizer(learning_rate=1e-2),
-    data=TrainData(path=None, num_samples=100),
     checkpoint=TrainCheckpoint(folder="../checkpoints", every_steps=100),
-    timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
     log_folder="../logs",
 )
 Train = Callable[..., int]

@@ -10,45 +10,17 @@ from xml.etree import ElementTree
 import pytest
 
 from crosszone.core.codec import to_json
-from crosszone.core.model import Model
 from crosszone.core.scaling import ScalingRun, default_sizes, scaling_points
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainConfig, TrainData, TrainOptimizer, train_problems
-from crosszone.core.workload import standard_dtypes
+from crosszone.core.train import TrainConfig, train_problems
 from crosszone.errors import SpecError
 from crosszone.processes import identity
 from crosszone.runtime.evaluate_scaling import above_ideal, main, predictions, sized_config, table
 from crosszone.runtime.scaling_plot import predicted_speedup, scaling_svg
-
-MODEL = Model(
-    name="<tiny>",
-    num_layers=2,
-    hidden_size=64,
-    ffn_size=128,
-    num_heads=4,
-    num_kv_heads=4,
-    head_size=16,
-    vocab_size=512,
-)
+from tiny_training import tiny_training
 
 
-def config(**changes) -> TrainConfig:
-    values = {
-        "framework": "ddp",
-        "device": "cpu",
-        "backend": "gloo",
-        "model": MODEL,
-        "num_steps": 100,
-        "sequence_length": 32,
-        "microbatch_size": 2,
-        "rank_microbatches": (2, 2, 2, 2),
-        "dtypes": standard_dtypes("fp32"),
-        "optimizer": TrainOptimizer(learning_rate=1e-3),
-        "data": TrainData(path=None, num_samples=10),
-        "timeouts": timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=0.0),
-        "identity_every_steps": 5,
-    }
-    return TrainConfig(**{**values, **changes})
+def config(**changes: object) -> TrainConfig:
+    return tiny_training(rank_microbatches=(2, 2, 2, 2), identity_every_steps=5, **changes)
 
 
 def sized(base: TrainConfig, mode: str, num_gpus: int) -> TrainConfig:
@@ -213,8 +185,12 @@ def test_a_signal_leaves_no_rank_behind(tmp_path, capsys, monkeypatch, number) -
             time.sleep(0.02)
         os.kill(os.getpid(), number)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
     threading.Thread(target=interrupt, daemon=True).start()
-    assert main(words) == 130
+    try:
+        assert main(words) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "no rank is left" in capsys.readouterr().err
     assert identity(int(pid.read_text())) is None
     assert not (tmp_path / "results/scaling.json").exists()

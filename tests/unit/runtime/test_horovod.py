@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 
 from crosszone.core.codec import to_json
-from crosszone.core.model import Model
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer
-from crosszone.core.workload import standard_dtypes
+from crosszone.core.train import TrainCheckpoint
+from tiny_training import tiny_training
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -23,29 +21,7 @@ pytest.importorskip("transformers")
 from crosszone.runtime.horovod_ranks import take_ranks  # noqa: E402 - needs torch
 from crosszone.runtime.train import main  # noqa: E402 - needs torch
 
-CONFIG = TrainConfig(
-    framework="horovod",
-    device="cpu",
-    backend="gloo",
-    model=Model(
-        name="tiny",
-        num_layers=1,
-        hidden_size=16,
-        ffn_size=32,
-        num_heads=2,
-        num_kv_heads=2,
-        head_size=8,
-        vocab_size=32,
-    ),
-    num_steps=2,
-    sequence_length=8,
-    microbatch_size=1,
-    rank_microbatches=(3,),
-    dtypes=standard_dtypes("fp32"),
-    optimizer=TrainOptimizer(learning_rate=1e-2),
-    data=TrainData(path=None, num_samples=100),
-    timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
-)
+CONFIG = tiny_training(framework="horovod", num_steps=2, microbatch_size=1, rank_microbatches=(3,))
 
 
 class Horovod:

@@ -12,12 +12,10 @@ import pytest
 
 from crosszone.checkpoints import MANIFEST, read_manifest, whole_checkpoints
 from crosszone.core.codec import to_json
-from crosszone.core.model import Model
 from crosszone.core.prediction import Memory, Prediction, StageMemory
-from crosszone.core.timeouts import timeouts
-from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer
-from crosszone.core.workload import standard_dtypes
+from crosszone.core.train import TrainCheckpoint, TrainData
 from crosszone.errors import CrossZoneError, SpecError
+from tiny_training import tiny_training
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -30,31 +28,12 @@ from crosszone.runtime.telemetry import problem  # noqa: E402 - needs torch
 from crosszone.runtime.train import STOPPED_EXIT_CODE, main, train  # noqa: E402 - needs torch
 from crosszone.runtime.zero import read_deepspeed_config  # noqa: E402 - needs torch
 
-CONFIG = TrainConfig(
+CONFIG = tiny_training(
     fingerprint="0123456789abcdef",
-    framework="ddp",
-    device="cpu",
-    backend="gloo",
-    model=Model(
-        name="tiny",
-        num_layers=2,
-        hidden_size=32,
-        ffn_size=64,
-        num_heads=2,
-        num_kv_heads=2,
-        head_size=16,
-        vocab_size=32,
-    ),
-    num_steps=6,
-    sequence_length=16,
     microbatch_size=4,
     rank_microbatches=(2,),
-    dtypes=standard_dtypes("fp32"),
-    optimizer=TrainOptimizer(learning_rate=1e-2),
-    data=TrainData(path=None, num_samples=1000),
     checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=2),
     identity_every_steps=1,
-    timeouts=timeouts(rtt_seconds=0.0, p99_step_seconds=1.0, checkpoint_stall_seconds=1.0),
 )
 
 
