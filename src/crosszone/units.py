@@ -231,11 +231,6 @@ def format_count(count: float | None, *, digits: int = 3) -> str:
     return _with_prefix(count, "", digits, {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}, space="")
 
 
-def format_flop(flop: float | None, *, digits: int = 3) -> str:
-    """ "1.2 EFLOP"."""
-    return _with_prefix(flop, "FLOP", digits, {**_DECIMAL, "Z": 10**21, "Y": 10**24})
-
-
 def format_flop_per_second(flop_per_second: float | None, *, digits: int = 3) -> str:
     """ "312 TFLOP/s"."""
     return _with_prefix(flop_per_second, "FLOP/s", digits)

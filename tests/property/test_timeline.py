@@ -13,7 +13,7 @@ from crosszone.errors import CrossZoneError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.complete import complete
 from crosszone.timeline.spans import step_timeline
-from crosszone.trace.span import is_nested
+from nested_spans import is_nested
 
 SYNCS = (
     Sync(),

@@ -109,7 +109,6 @@ positive = st.floats(min_value=1e-6, max_value=1e24)
         (units.format_bytes_per_second, "bytes_per_second"),
         (units.format_seconds, "seconds"),
         (units.format_count, "count"),
-        (units.format_flop, "flop"),
         (units.format_flop_per_second, "flop_per_second"),
         (units.format_fraction, "ratio"),
         (units.format_meters, "meters"),

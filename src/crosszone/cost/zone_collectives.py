@@ -16,8 +16,6 @@ from crosszone.core.tables import Bools, Floats, Numeric
 from crosszone.cost.network import slow_start_seconds, slowest_of_seconds
 from crosszone.cost.traffic import ring_link_bytes
 
-ALGORITHMS = ("ring", "tree", "direct")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeLinks:

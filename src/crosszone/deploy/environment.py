@@ -8,8 +8,7 @@ from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts
 
 MOST_SOCKETS = 64
-MOST_THREADS = 16
-"""Of NCCL_SOCKET_NTHREADS * NCCL_NSOCKS_PERTHREAD, and of the first: NVIDIA, NCCL User Guide, environment variables."""
+"""Of NCCL_SOCKET_NTHREADS * NCCL_NSOCKS_PERTHREAD: NVIDIA, NCCL User Guide, environment variables."""
 USUAL_THREADS = 4
 """Chosen: NCCL's own default on Google Cloud; more threads take CPUs from the trainer."""
 

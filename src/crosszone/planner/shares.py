@@ -1,6 +1,5 @@
 """Microbatches of each replica, exactly: alike, or by speed so that the slowest group is done first."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,10 +40,6 @@ class Shares:
             pairs = ((busier * self.unit, least + 1), ((units - busier) * self.unit, least))
             found.append([pair for pair in pairs if pair[0]])
         return found
-
-    def num_alike(self, groups: Sized) -> int:
-        """Greatest common divisor of the sizes of groups of replicas that do the same."""
-        return math.gcd(*(num for parts in self.parts(groups) for num, _ in parts))
 
     def fewest(self, groups: Sized) -> int:
         """Of the replica with fewest."""

@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from crosszone.core.schedules.action import BACKWARD, FORWARD, WEIGHT_GRADIENT, Action
+from crosszone.core.schedules.action import FORWARD, Action
 from crosszone.core.simulation import LinkUse, Simulation, StageUse
 from crosszone.timeline.closing_spans import AGREEMENT, Closing
 from crosszone.timeline.replay import Group, Replay
 from crosszone.timeline.stage_memory import in_flight
 from crosszone.trace.detail import activity
 from crosszone.trace.span import Counter, Span, Trace, Track
-
-WORK = frozenset((FORWARD, BACKWARD, WEIGHT_GRADIENT))
 
 
 def memory_counters(replay: Replay, group: Group) -> list[Counter]:

@@ -101,16 +101,3 @@ class Trace:
     def end_seconds(self) -> float:
         """End of the last span; 0 where there is none."""
         return max((span.end_seconds for span in self.spans), default=0.0)
-
-
-def is_nested(spans: "tuple[Span, ...] | list[Span]", *, tolerance_seconds: float = 0.0) -> bool:
-    """Whether spans of each track nest or follow each other, as every viewer needs it."""
-    open_ends: dict[Track, list[float]] = {}
-    for span in sorted(spans, key=lambda span: (span.start_seconds, -span.end_seconds)):
-        ends = open_ends.setdefault(span.track, [])
-        while ends and ends[-1] <= span.start_seconds + tolerance_seconds:
-            ends.pop()
-        if ends and span.end_seconds > ends[-1] + tolerance_seconds:
-            return False
-        ends.append(span.end_seconds)
-    return True

@@ -16,7 +16,8 @@ from crosszone.timeline.replay import IN_PIPELINE
 from crosszone.timeline.spans import StepTimeline, step_timeline
 from crosszone.timeline.use import stage_activity
 from crosszone.trace.perfetto import perfetto_text
-from crosszone.trace.span import Span, is_nested
+from crosszone.trace.span import Span
+from nested_spans import is_nested
 
 WORK = ("forward", "backward", "weight_gradient")
 PLANS = {

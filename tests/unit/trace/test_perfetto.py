@@ -7,7 +7,8 @@ import pytest
 
 from crosszone.trace.lanes import in_lanes
 from crosszone.trace.perfetto import CHUNK_EVENTS, perfetto_text
-from crosszone.trace.span import Counter, Flow, Span, Trace, Track, is_nested
+from crosszone.trace.span import Counter, Flow, Span, Trace, Track
+from nested_spans import is_nested
 
 STAGE = Track(zone="north", stream="compute", node_group=0, replica=0, stage=0)
 NEXT = Track(zone="south", stream="compute", node_group=0, replica=0, stage=1)

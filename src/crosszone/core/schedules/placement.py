@@ -5,8 +5,6 @@ them, and the last rank turns in place. `both_ways`: two models, positions 0 .. 
 without a way from one to the other.
 """
 
-PLACEMENTS = ("loop", "v", "both_ways")
-
 
 def rank_of(position: int, num_stages: int, placement: str) -> int:
     """The rank that holds a position."""

@@ -16,7 +16,6 @@ IDLE_SECONDS = 60.0
 """After which a silent peer is left."""
 MOST_LINE_BYTES = 4096
 BLOCK_BYTES = 2**20
-CLOCK = struct.Struct("!d")
 CLOCKS = struct.Struct("!dd")
 
 

@@ -13,8 +13,6 @@ from crosszone.spec import read_job
 
 NUMBER_KEYS = ("microbatch_size", "tp", "pp", "cp", "ep", "dp")
 TEXT_KEYS = ("shard", "recompute")
-PLAN_KEYS = (*NUMBER_KEYS, *TEXT_KEYS)
-"""Answers that fix something of the plan."""
 PLAIN = re.compile(r"[A-Za-z][\w.-]*|[0-9.]+ ?[A-Za-zµ]+(/s)?")
 """Names, and numbers with their unit."""
 NAMES = "abcdefghijklmnop"
