@@ -25,6 +25,8 @@ STARTED_AGENT, ALL_STARTED = (
 """What `run_training.sh` of an ssh bundle says before it starts a node, and once all are started."""
 NODES_SECONDS = 600.0
 """For a program that speaks to all nodes. Chosen: a node that is away costs its connection's time-out."""
+TIMED_OUT_EXIT_CODE = 124
+"""As timeout(1) reports a program that it ended."""
 
 
 def can_run(bundle: BundleFolder) -> bool:
@@ -101,13 +103,18 @@ def _started_agents(output: Path) -> tuple[str, ...]:
 
 
 def _program(bundle: BundleFolder, path: str) -> subprocess.CompletedProcess[str]:
-    program = Path(bundle.folder / path)
-    return subprocess.run(
-        [str(program)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=NODES_SECONDS + bundle.grace_seconds,
-    )
+    """One of the bundle's programs, which fails where it does not end in time, as a node that is away may cause."""
+    command, limit = [str(bundle.folder / path)], NODES_SECONDS + bundle.grace_seconds
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        said = f"it was ended after {limit:g} s: a node does not answer"
+        return subprocess.CompletedProcess(command, TIMED_OUT_EXIT_CODE, stdout="", stderr=said)

@@ -114,7 +114,7 @@ class Supervisor:
         """Ask the program's group to end, and force all that is left after the time of grace."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGTERM)
-        if self.bundle.backend != FOLLOWED[0] and self.bundle.has(STOP_PATH):
+        if self.bundle.backend != LOCAL and self.bundle.has(STOP_PATH):
             self._stop_elsewhere()
         until = time.monotonic() + self.run.grace_seconds + ORPHAN_SECONDS  # torchrun itself forces its ranks before
         while program.poll() is None and not self._is_forced and time.monotonic() < until:
