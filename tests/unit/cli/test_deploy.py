@@ -133,7 +133,7 @@ def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
             "--zone: local starts the ranks of all zones",
         ),
         (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
-        (("--framework", "alpa", "--backend", "bare"), 3, "Alpa is history"),
+        (("--framework", "alpa", "--backend", "bare"), 3, "Alpa is not actively maintained"),
         (("--framework", "FairScale", "--backend", "bare"), 3, "Take fsdp."),
         (("--framework", "colossal-ai", "--backend", "bare"), 3, "no renderer for Colossal-AI yet"),
         (("--framework", "ddp", "--backend", "bear"), 2, 'unknown backend "bear"'),

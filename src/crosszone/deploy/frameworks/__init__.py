@@ -23,7 +23,7 @@ RELATED = {
         "Take fsdp.",
     ),
     "alpa": (
-        "Alpa is history: it is not maintained any more. It searched for plans, as `crosszone plan` does.",
+        "Alpa is not actively maintained. It searched for plans, as `crosszone plan` does.",
         "Take megatron or torchtitan.",
     ),
     "colossalai": (
