@@ -56,16 +56,7 @@ def joined(*, device: str = "cuda", timeout_seconds: float = MEETING_SECONDS) ->
             code="no_launcher",
         )
     local_rank = int(os.environ["LOCAL_RANK"])
-    own = torch.device("cpu") if device == "cpu" else torch.device("cuda", local_rank)
-    if own.type == "cuda":
-        if local_rank >= torch.cuda.device_count():
-            raise PreflightFailed.of(
-                f"local rank {local_rank} has no GPU: torch {torch.__version__} sees {torch.cuda.device_count()}.",
-                where="environment",
-                hint="Start as many processes on a node as it has GPUs.",
-                code="no_gpu",
-            )
-        torch.cuda.set_device(own)
+    own = own_device(device, local_rank=local_rank)
     limit = datetime.timedelta(seconds=timeout_seconds)
     backend = "gloo" if own.type == "cpu" else "cpu:gloo,cuda:nccl"
     distributed.init_process_group(backend, timeout=limit, device_id=None if own.type == "cpu" else own)
@@ -75,6 +66,25 @@ def joined(*, device: str = "cuda", timeout_seconds: float = MEETING_SECONDS) ->
         )
     finally:
         distributed.destroy_process_group()
+
+
+def own_device(kind: str, *, local_rank: int) -> torch.device:
+    """What this process computes on; `kind` is cuda or cpu.
+
+    Errors: PreflightFailed where this process of its node has no GPU.
+    """
+    if kind == "cpu":
+        return torch.device("cpu")
+    num_gpus = torch.cuda.device_count()
+    if local_rank >= num_gpus:
+        raise PreflightFailed.of(
+            f"local rank {local_rank} has no GPU: torch {torch.__version__} sees {num_gpus}.",
+            where="device",
+            hint="Start as many processes on a node as it has GPUs, with a torch built for them.",
+            code="no_gpu",
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
 
 
 def seed_all(seed: int, *, rank: int = 0) -> None:

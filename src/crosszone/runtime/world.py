@@ -14,7 +14,8 @@ from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from crosszone.core.train import TrainConfig, dealt_microbatches
-from crosszone.errors import PreflightFailed, SpecError
+from crosszone.errors import SpecError
+from crosszone.runtime.distributed_utils import own_device
 
 STAGE, REPLICATE, SHARD = "pp", "dp_replicate", "dp_shard"
 """Dimensions of the mesh; consecutive ranks share one copy. There is no `STAGE` without a pipeline."""
@@ -75,7 +76,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     num_stages = len(config.stage_layers) or 1
     rank_microbatches = dealt_microbatches(config, num_ranks // num_stages if num_ranks % num_stages == 0 else 0)
     dp_shard = _shard_size(config, num_ranks)
-    device = _device(config.device)
+    device = own_device(config.device, local_rank=int(os.environ.get("LOCAL_RANK", "0")))
     if config.dtypes.compute == "tf32":
         torch.set_float32_matmul_precision("high")
     is_guest = distributed.is_initialized()  # under a program that has met already, and goes on afterwards
@@ -96,9 +97,8 @@ def open_world(config: TrainConfig) -> Iterator[World]:
             attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
         )
     except BaseException:
-        if (
-            config.backend == "gloo" and not is_guest
-        ):  # NCCL would wait here for ranks that may never come; the process ends anyway
+        # NCCL would wait here for ranks that may never come; the process ends anyway.
+        if config.backend == "gloo" and not is_guest:
             distributed.destroy_process_group()
         raise
     if not is_guest:
@@ -123,22 +123,6 @@ def _shard_size(config: TrainConfig, num_ranks: int) -> int:
             code="wrong_world_size",
         )
     return config.dp_shard if config.framework == "fsdp" else 1
-
-
-def _device(kind: str) -> torch.device:
-    if kind == "cpu":
-        return torch.device("cpu")
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    num_gpus = torch.cuda.device_count()
-    if local_rank >= num_gpus:
-        raise PreflightFailed.of(
-            f"local rank {local_rank} has no GPU: torch {torch.__version__} sees {num_gpus}.",
-            where="device",
-            hint="Start as many processes on a node as it has GPUs, with a torch built for them.",
-            code="no_gpu",
-        )
-    torch.cuda.set_device(local_rank)
-    return torch.device("cuda", local_rank)
 
 
 def _meet(config: TrainConfig, device: torch.device) -> None:
