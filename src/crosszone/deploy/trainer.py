@@ -125,7 +125,8 @@ def trainer_assumptions(problem: Problem, prediction: Prediction, request: Deplo
         found.append("Tokens are synthetic: no file was named with --data.")
     found += rotation_assumptions(problem.model)
     reliability = prediction.reliability
-    if reliability is None or reliability.checkpoint_every_seconds is None:
+    is_unknown = reliability is None or reliability.checkpoint_every_seconds is None
+    if is_unknown and request.checkpoint_folder != NO_CHECKPOINTS:
         found.append("A checkpoint every hour: how often nodes fail is not known (mtbf).")
     return tuple(found)
 
