@@ -48,6 +48,11 @@ class StageMemory:
     """As nvidia-smi shows the process in a run; above the total as long as there is room to keep free blocks."""
     capacity_bytes: float
 
+    @property
+    def filled_fraction(self) -> float:
+        """Of the capacity, by what the rank needs; above 1 where it does not fit."""
+        return self.total_bytes / self.capacity_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
@@ -61,6 +66,11 @@ class Memory:
     verdict: str
     """fits | tight | does not fit"""
     stages: tuple[StageMemory, ...]
+
+    @property
+    def fullest(self) -> StageMemory:
+        """The stage whose rank comes nearest to its capacity."""
+        return max(self.stages, key=lambda stage: stage.filled_fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from crosszone.core.bundle import (
 )
 from crosszone.core.codec import fingerprint, to_json
 from crosszone.core.plan import Plan
-from crosszone.core.prediction import Prediction
+from crosszone.core.prediction import Prediction, StageMemory
 from crosszone.core.problem import Problem
 from crosszone.deploy.backends import backend
 from crosszone.deploy.checked_text import text_problems
@@ -38,7 +38,9 @@ from crosszone.deploy.sums import sum_warnings
 from crosszone.deploy.topology import cluster_text, hostfile_text
 from crosszone.deploy.trainer import ladder, trainer_assumptions
 from crosszone.errors import Finding, InfeasiblePlan, SpecError, UnknownName
-from crosszone.frameworks import supports
+from crosszone.frameworks import framework_facts, supports
+from crosszone.timeline.fit import plan_host_shortage
+from crosszone.timeline.inputs import inputs
 from crosszone.units import format_bytes
 
 
@@ -58,7 +60,7 @@ def bundle(
     """
     framework = framework_renderer(plan.framework)
     chosen = backend(request.backend)
-    _check_plan(plan, prediction, request)
+    _check_plan(problem, plan, prediction, request)
     _check_zone(plan, request)
     program = framework.program(problem, plan, prediction, request)
     launch = _launch(problem, plan, prediction, request, program)
@@ -96,28 +98,25 @@ def bundle(
     return Bundle(files=made, launch=launch, assumed=assumed, warnings=warnings, piece=piece)
 
 
-def _check_plan(plan: Plan, prediction: Prediction, request: DeployRequest) -> None:
+def _check_plan(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> None:
     reasons = supports(plan.framework, plan)
     if reasons:
         raise InfeasiblePlan(*(Finding(code="not_expressible", where="plan", message=reason) for reason in reasons))
     if not prediction.memory.fits and request.device == "cuda":
-        raise InfeasiblePlan(_no_room(prediction))
+        raise InfeasiblePlan(_no_room(problem, plan, prediction.memory.fullest))
 
 
-def _no_room(prediction: Prediction) -> Finding:
-    memory = prediction.memory
-    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
-    host = format_bytes(prediction.host_memory_bytes)
-    lacking = (
-        f"stage {fullest.stage} in {fullest.zone} needs {format_bytes(fullest.total_bytes)} on its fullest rank, but "
-        f"its GPU ({fullest.gpu}) has {format_bytes(fullest.capacity_bytes)}."
-        if fullest.total_bytes > fullest.capacity_bytes
-        else f"what the plan offloads takes {host} of a node's own memory, and a node has less."
-    )
+def _no_room(problem: Problem, plan: Plan, fullest: StageMemory) -> Finding:
+    lacking = plan_host_shortage(inputs(problem, (framework_facts(plan.framework),)), plan)
+    if fullest.filled_fraction > 1.0:
+        lacking = (
+            f"stage {fullest.stage} in {fullest.zone} needs {format_bytes(fullest.total_bytes)} on its fullest rank, "
+            f"but its GPU ({fullest.gpu}) has {format_bytes(fullest.capacity_bytes)}"
+        )
     return Finding(
         code="no_memory",
         where="plan",
-        message=lacking,
+        message=f"{lacking}.",
         hint="`crosszone plan JOB --frameworks` shows what fits with each framework; what the job file leaves out of "
         "plan is searched.",
     )

@@ -20,7 +20,7 @@ from crosszone.planner.comparison import weighed
 from crosszone.planner.general import DEGREES, to_plan
 from crosszone.planner.limits import TIMED, achieved, total_dollars, unmet, unpriced
 from crosszone.planner.table import Scan
-from crosszone.timeline.fit import plan_memory
+from crosszone.timeline.fit import plan_host_shortage, plan_memory
 from crosszone.timeline.inputs import Inputs
 
 TIE_RATIO = 1.05
@@ -72,8 +72,10 @@ def as_written(written: RankedPlan, baseline: RankedPlan | None) -> str:
     prediction, memory = written.prediction, written.prediction.memory
     text = f"As written, the plan takes {units.format_seconds(prediction.step_seconds)} a step"
     if not memory.fits:
-        lacking = units.format_bytes(memory.peak_bytes - memory.capacity_bytes)
-        text = f"As written, the plan does not fit: it lacks {lacking} on its fullest GPU"
+        lacking = f"it lacks {units.format_bytes(memory.peak_bytes - memory.capacity_bytes)} on its fullest GPU"
+        if memory.peak_bytes <= memory.capacity_bytes:
+            lacking = "what it offloads is more than a node's own memory"
+        text = f"As written, the plan does not fit: {lacking}"
     if baseline is None:
         return f"{text}."
     alone = units.format_seconds(baseline.prediction.step_seconds)
@@ -228,7 +230,7 @@ def _other_axis_bytes(inputs: Inputs, plan: Plan) -> float:
 
 def _memory_reason(prediction: Prediction) -> str:
     memory = prediction.memory
-    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    fullest = memory.fullest
     peak, capacity = units.format_bytes(memory.peak_bytes), units.format_bytes(memory.capacity_bytes)
     return f"Memory {memory.verdict}: {peak} of {capacity} on stage {fullest.stage} in {fullest.zone}."
 
@@ -322,10 +324,10 @@ def _memory_refusal(inputs: Inputs, plan: Plan) -> list[str]:
     memory = plan_memory(inputs, plan)
     if memory.fits:
         return []
-    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    shortage, fullest = plan_host_shortage(inputs, plan), memory.fullest
+    if shortage is not None and fullest.filled_fraction <= 1.0:
+        return [f"{shortage[0].upper()}{shortage[1:]}."]
     needs, has = units.format_bytes(fullest.total_bytes), units.format_bytes(fullest.capacity_bytes)
-    if fullest.total_bytes <= fullest.capacity_bytes:
-        return ["What it offloads does not fit in the memory of a node."]
     return [f"Stage {fullest.stage} in {fullest.zone} needs {needs}, its GPU has {has}."]
 
 
@@ -334,9 +336,9 @@ def _headroom_refusal(inputs: Inputs, plan: Plan, neighbour: Plan) -> list[str]:
     memory = plan_memory(inputs, neighbour)
     if memory.verdict != "tight" or plan_memory(inputs, plan).verdict != "fits":
         return []
-    fullest = max(memory.stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    fullest = memory.fullest
     needs, has = units.format_bytes(fullest.total_bytes), units.format_bytes(fullest.capacity_bytes)
-    share = units.format_fraction(fullest.total_bytes / fullest.capacity_bytes)
+    share = units.format_fraction(fullest.filled_fraction)
     most = units.format_fraction(TIGHT_FRACTION)
     return [
         f"Tight: {share}, {needs} of {has} on stage {fullest.stage} in {fullest.zone}; plans above {most} are taken "

@@ -284,7 +284,7 @@ def _is_set_aside(plan: RankedPlan | None, chosen: RankedPlan | None) -> bool:
 def _set_aside(problem: Problem, plan: RankedPlan, chosen: RankedPlan) -> str:
     less = units.format_fraction(1.0 - _value(problem, plan) / _value(problem, chosen))
     what = "time" if problem.objective.minimize in TIMED else "money"
-    full = max(stage.total_bytes / stage.capacity_bytes for stage in plan.prediction.memory.stages)
+    full = plan.prediction.memory.fullest.filled_fraction
     return (
         f"It works and takes {less} less {what}, but it is tight: {units.format_fraction(full)} of the memory. Plans "
         f"above {units.format_fraction(TIGHT_FRACTION)} are taken only where nothing else fits. Fix it in the job to "

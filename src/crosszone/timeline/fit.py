@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from crosszone import units
 from crosszone.core.plan import Plan
 from crosszone.core.prediction import Memory, StageMemory
+from crosszone.core.tables import Floats
 from crosszone.cost.memory import verdict
 from crosszone.timeline.evaluate import memory
 from crosszone.timeline.inputs import Inputs
@@ -21,8 +23,7 @@ BYTES = (
 
 def plan_memory(inputs: Inputs, plan: Plan) -> Memory:
     """The memory of `plan`, whose framework is among those of `inputs`: `predict_plan`'s, without its time."""
-    tables = tabulate(inputs, plan)
-    return memory_of(inputs, tables, memory(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools)))))
+    return memory_of(inputs, *_sized(inputs, plan))
 
 
 def memory_of(inputs: Inputs, tables: Tables, size: StageBytes) -> Memory:
@@ -36,7 +37,7 @@ def memory_of(inputs: Inputs, tables: Tables, size: StageBytes) -> Memory:
     places: dict[tuple[int, int], int] = {}
     for row in np.argsort(total, kind="stable").tolist():
         places[int(stages.stage[row]), int(stages.pool[row])] = row
-    has_room = host_fits(inputs, tables, size)
+    has_room = host_shortage(inputs, tables, size) is None
     return Memory(
         peak_bytes=float(total[worst]),
         capacity_bytes=float(capacity[worst]),
@@ -46,10 +47,34 @@ def memory_of(inputs: Inputs, tables: Tables, size: StageBytes) -> Memory:
     )
 
 
-def host_fits(inputs: Inputs, tables: Tables, size: StageBytes) -> bool:
-    """Whether what is offloaded fits in every node's own memory, where that is known."""
-    hardware, pool = inputs.hardware, tables.stages.pool
-    return bool(np.all(size.host * hardware.gpus_per_node[pool] <= hardware.node_memory_bytes[pool]))
+def plan_host_shortage(inputs: Inputs, plan: Plan) -> str | None:
+    """`host_shortage` of `plan`, whose framework is among those of `inputs`."""
+    return host_shortage(inputs, *_sized(inputs, plan))
+
+
+def host_shortage(inputs: Inputs, tables: Tables, size: StageBytes) -> str | None:
+    """Which node lacks most memory for what its ranks offload, in words with both numbers; None where none does.
+
+    A node whose memory is not known lacks none.
+    """
+    pool = tables.stages.pool
+    need, have = host_bytes(inputs, tables, size), inputs.hardware.node_memory_bytes[pool]
+    worst = int(np.argmax(need - have))
+    if need[worst] <= have[worst]:
+        return None
+    needs, has = units.format_bytes(float(need[worst])), units.format_bytes(float(have[worst]))
+    zone = inputs.pools[int(pool[worst])].zone.name
+    return f"offloaded states need {needs} of a node's own memory, and a node in {zone} has {has}"
+
+
+def host_bytes(inputs: Inputs, tables: Tables, size: StageBytes) -> Floats:
+    """Per stage row: what the ranks of one node offload."""
+    return size.host * inputs.hardware.gpus_per_node[tables.stages.pool]
+
+
+def _sized(inputs: Inputs, plan: Plan) -> tuple[Tables, StageBytes]:
+    tables = tabulate(inputs, plan)
+    return tables, memory(inputs, tables, keyed(inputs, tables.plans))
 
 
 def _stage(inputs: Inputs, tables: Tables, size: StageBytes, row: int) -> StageMemory:

@@ -70,8 +70,7 @@ def unsharded_bytes(stage: StageMemory, plan: Plan) -> float:
 
 def _missing(case: Case) -> Judgement:
     """It does not fit: the least sharding with which it would, by a framework that has it."""
-    plan, stages = case.plan, case.prediction.memory.stages
-    fullest = max(stages, key=lambda stage: stage.total_bytes / stage.capacity_bytes)
+    plan, fullest = case.plan, case.prediction.memory.fullest
     states = units.format_bytes(sum(_part_bytes(fullest, part) for part in PARTS))
     capacity = units.format_bytes(fullest.capacity_bytes)
     text = f"shard {plan.shard}: weights, gradients and optimizer take {states} of {capacity}"
