@@ -48,8 +48,6 @@ GENTLE_RATIO = 1.01
 """A way to agree that changes the mathematics more must be faster by more."""
 ESTIMATE_MARGIN = 1.15
 """A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
-
-
 MOST_NEAREST = 4
 """Plans that are predicted for each limit where no candidate keeps all."""
 
@@ -335,7 +333,7 @@ def _placed(inputs: Inputs, listed: list[Candidate]) -> list[tuple[Plan, Steps, 
     """Each candidate as a plan, and its place in a table of all that have the same settings."""
     rows = [candidate.scored.rows.take(np.array([candidate.index])) for candidate in listed]
     plans = [to_plan(inputs, row.tables(), 0) for row in rows]
-    keys = keyed(inputs, PlanTable.stack([row.plans() for row in rows]), range(len(inputs.pools)))
+    keys = keyed(inputs, PlanTable.stack([row.plans() for row in rows]))
     alike: dict[Settings, list[int]] = {}
     for index, row in enumerate(rows):
         alike.setdefault(row.space.settings, []).append(index)

@@ -140,7 +140,7 @@ def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]
             continue
         able = _balanced(inputs, able, fixed)
         tables = tables_of(inputs, able, fixed)
-        keys = keyed(inputs, tables.plans, range(len(inputs.pools)))
+        keys = keyed(inputs, tables.plans)
         fits = memory_margin(inputs, tables, keys, fixed.memory_fraction) >= 0.0
         kept.append(able.take(fits))
         left = _stacked([able.take(~fits), unable])
@@ -148,7 +148,7 @@ def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]
     if not len(found):
         return None
     tables = tables_of(inputs, found, fixed)
-    steps = Steps.of(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools))))
+    steps = Steps.of(inputs, tables, keyed(inputs, tables.plans))
     bound = pipeline_bound(tables, steps.evaluation)
     return Timed(trials=found, steps=steps, bound_seconds=bound + steps.rest_seconds(bound))
 
@@ -276,7 +276,7 @@ def _balanced(inputs: Inputs, found: Trials, fixed: Fixed) -> Trials:
     alone = found.take(rows)
     alone = replace(alone, is_open=np.zeros(len(rows), dtype=np.bool_))
     tables = tables_of(inputs, alone, fixed)
-    seconds = evaluate(inputs, tables, keyed(inputs, tables.plans, range(len(inputs.pools)))).seconds
+    seconds = evaluate(inputs, tables, keyed(inputs, tables.plans)).seconds
     each = tables.per_replica(np.add, seconds.forward + seconds.backward)
     starts = np.searchsorted(tables.replicas.plan, np.arange(len(rows) + 1)).tolist()
     totals = inputs.problem.workload.global_batch_size // alone.microbatch_size

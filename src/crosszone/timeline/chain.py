@@ -1,6 +1,8 @@
 """The pipeline of one plan's slowest replica group, as the simulation takes it, with and without its delays."""
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,17 +29,20 @@ class Makespans:
     without_delay: float
 
 
-def chain_seconds(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> float:
-    """Simulated seconds of the slowest replica group of the one plan in `tables`."""
-    return max(makespan_seconds(pipeline) for pipeline in {
-        chain_pipeline(inputs, tables, evaluation, group) for group in _distinct(tables)
-    })  # fmt: skip
+def chain_seconds(
+    inputs: Inputs, tables: Tables, evaluation: Evaluation, groups: Iterable[int], *, most_seconds: float = math.inf
+) -> float:
+    """Simulated seconds of the slowest of these replica groups; infinite once it is known to exceed `most_seconds`."""
+    pipelines = {chain_pipeline(inputs, tables, evaluation, group) for group in _distinct(tables, groups)}
+    return max(makespan_seconds(each, most_seconds=most_seconds) for each in pipelines)
 
 
 def slowest_chain(inputs: Inputs, tables: Tables, evaluation: Evaluation) -> Makespans:
-    """Simulate every replica group of the one plan in `tables`, a row per stage; the slowest counts."""
-    spans = [_makespans(inputs, tables, evaluation, group) for group in _distinct(tables)]
-    return max(spans, key=lambda spans: spans.total)
+    """Of the replica group of the one plan in `tables`, a row per stage, whose pipeline takes longest."""
+    groups = _distinct(tables, range(len(tables.replicas)))
+    pipelines = {group: _with_kept_order(chain_pipeline(inputs, tables, evaluation, group)) for group in groups}
+    slowest = max(groups, key=lambda group: makespan_seconds(pipelines[group]))
+    return _makespans(slowest, pipelines[slowest])
 
 
 def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, replica: int) -> Pipeline:
@@ -58,11 +63,11 @@ def chain_pipeline(inputs: Inputs, tables: Tables, evaluation: Evaluation, repli
     )
 
 
-def _distinct(tables: Tables) -> list[int]:
-    """Replica groups that may be slowest: of those on the same pools, the one with most microbatches."""
+def _distinct(tables: Tables, groups: Iterable[int]) -> list[int]:
+    """Those of one plan's replica groups that may be slowest: on the same pools, the one with most microbatches."""
     chains: dict[tuple[int, ...], int] = {}
     counts = tables.replicas.num_microbatches
-    for group in range(len(counts)):
+    for group in groups:
         pools = tuple(tables.stages.pool[tables.stages.replica == group].tolist())
         if counts[group] > counts[chains.setdefault(pools, group)]:
             chains[pools] = group
@@ -93,10 +98,13 @@ def _boundaries(
     return tuple(found)
 
 
-def _makespans(inputs: Inputs, tables: Tables, evaluation: Evaluation, replica: int) -> Makespans:
-    pipeline = chain_pipeline(inputs, tables, evaluation, replica)
-    if traits(pipeline.schedule).is_generated and len(pipeline.forward_seconds) > 1:
-        pipeline = with_orders(pipeline)  # the same order without the delays that it was made for
+def _with_kept_order(pipeline: Pipeline) -> Pipeline:
+    """The same, which keeps its order without the delays that this was made for."""
+    is_made = traits(pipeline.schedule).is_generated and len(pipeline.forward_seconds) > 1
+    return with_orders(pipeline) if is_made else pipeline
+
+
+def _makespans(replica: int, pipeline: Pipeline) -> Makespans:
     total = makespan_seconds(pipeline)
     near = [hop if hop.forward_link is None else Boundary(delay_seconds=0.0) for hop in pipeline.boundaries]
     crosses = any(hop.forward_link for hop in pipeline.boundaries)

@@ -1,6 +1,6 @@
 """The distinct combinations that per-layer costs depend on, and the costs of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -47,8 +47,8 @@ class Keyed:
         return replace(self, codes=self.codes[rows])
 
 
-def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
-    """Costs of every distinct combination among `plans` on each of `pools`, in each mode of the frameworks."""
+def keyed(inputs: Inputs, plans: PlanTable, pools: Iterable[int] | None = None) -> Keyed:
+    """Costs of every distinct combination among `plans` on each of `pools` (None: all), in each mode of frameworks."""
     fields: tuple[Ints | Bools, ...] = (
         plans.framework,
         plans.tp,
@@ -61,7 +61,7 @@ def keyed(inputs: Inputs, plans: PlanTable, pools: Sequence[int]) -> Keyed:
         fields = (*fields, plans.pp > 1, plans.tp * plans.cp * plans.dp * plans.pp)
     found, first = codes(fields)
     kinds = pool_kinds(inputs)
-    distinct = sorted({kinds[pool] for pool in pools})
+    distinct = sorted(set(kinds) if pools is None else {kinds[pool] for pool in pools})
     num_modes = len(inputs.facts)
     plan, mode, place = np.indices((len(first), num_modes, len(distinct))).reshape(3, -1)
     position = np.array([distinct.index(kind) if kind in distinct else 0 for kind in kinds], dtype=np.int64)

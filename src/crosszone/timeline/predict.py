@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from crosszone import units
 from crosszone.catalog.intervals import error_ledger
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.codec import fingerprint
@@ -14,9 +13,9 @@ from crosszone.core.prediction import Prediction, Term
 from crosszone.core.problem import Problem
 from crosszone.cost.flop import attention_flop, forward_flop, head_flop, model_flop
 from crosszone.cost.parameters import num_active_parameters, num_parameters
-from crosszone.timeline.chain import chain_seconds, slowest_chain
+from crosszone.timeline.chain import slowest_chain
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory, with_pipeline
-from crosszone.timeline.fit import host_fits, memory_of
+from crosszone.timeline.fit import host_bytes, host_shortage, memory_of
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
 from crosszone.timeline.intervals import closeness_note, closeness_of, intervals
 from crosszone.timeline.keys import Keyed, keyed
@@ -24,6 +23,7 @@ from crosszone.timeline.links import full_paths, plan_links
 from crosszone.timeline.money import sum_of
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes
+from crosszone.timeline.steps import Steps
 from crosszone.timeline.sync_report import agreement_assumed, agreement_report, agreement_warnings
 from crosszone.timeline.tabulate import tabulate
 from crosszone.timeline.terms import BUBBLE, COMMUNICATION, COMPUTE, OTHER, terms
@@ -34,7 +34,7 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
     """Everything that is known of `plan` before it runs, whether it fits or not."""
     prepared = inputs(problem, (framework,))
     tables = tabulate(prepared, plan)
-    keys = keyed(prepared, tables.plans, range(len(prepared.pools)))
+    keys = keyed(prepared, tables.plans)
     evaluation = evaluate(prepared, tables, keys)
     spans = slowest_chain(prepared, tables, evaluation)
     evaluation = with_pipeline(tables, evaluation, spans.total)
@@ -55,7 +55,7 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
 
 def plan_keys(inputs: Inputs, plan: Plan) -> Keyed:
     """What the layers of `plan` cost: the same for all `inputs` that differ in nothing but the links between zones."""
-    return keyed(inputs, tabulate(inputs, plan).plans, range(len(inputs.pools)))
+    return keyed(inputs, tabulate(inputs, plan).plans)
 
 
 def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> float:
@@ -64,12 +64,7 @@ def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> 
     `keys` are `plan_keys`, where they are known already.
     """
     tables = tabulate(inputs, plan)
-    evaluation = evaluate(inputs, tables, plan_keys(inputs, plan) if keys is None else keys)
-    pipeline = chain_seconds(inputs, tables, evaluation)
-    evaluation = with_pipeline(tables, evaluation, pipeline)
-    agreement = evaluation.pool_exposed_seconds + evaluation.zone_exposed_seconds
-    agreement = agreement + evaluation.late_seconds + evaluation.tie_seconds + evaluation.optimizer_seconds
-    return pipeline + float(agreement[0])
+    return Steps.of(inputs, tables, keyed(inputs, tables.plans) if keys is None else keys).seconds(inputs, 0)
 
 
 def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, keys: Keyed, known_seconds: float) -> float:
@@ -140,7 +135,7 @@ class _Report:
             goodput_fraction=whole.outlook.goodput_fraction,
             terms=self.terms,
             memory=memory_of(self.inputs, self.tables, self.bytes),
-            host_memory_bytes=self._host_memory_bytes(),
+            host_memory_bytes=float(host_bytes(self.inputs, self.tables, self.bytes).max()),
             links=links,
             intervals=intervals(self.step_seconds, closeness, error_ledger()),
             train_seconds=whole.train_seconds,
@@ -189,11 +184,6 @@ class _Report:
     def _fraction(self, names: tuple[str, ...]) -> float:
         return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds
 
-    def _host_memory_bytes(self) -> float:
-        """Offloaded state of the ranks of one node, at the fullest."""
-        per_node = self.inputs.hardware.gpus_per_node[self.tables.stages.pool]
-        return float(np.max(self.bytes.host * per_node))
-
     def _step_dollars(self) -> float | None:
         """Egress of one step."""
         dollars = float(self.evaluation.egress_dollars[0])
@@ -202,11 +192,9 @@ class _Report:
     def _warnings(self) -> tuple[str, ...]:
         """What the reader should know of this plan that no number above says."""
         found = []
-        if not host_fits(self.inputs, self.tables, self.bytes):
-            need = float(np.max(self.bytes.host * self.inputs.hardware.gpus_per_node[self.tables.stages.pool]))
-            have = float(np.min(self.inputs.hardware.node_memory_bytes[self.tables.stages.pool]))
-            needs, has = units.format_bytes(need), units.format_bytes(have)
-            found.append(f"offloaded states need {needs} of a node's memory, it has {has}")
+        shortage = host_shortage(self.inputs, self.tables, self.bytes)
+        if shortage is not None:
+            found.append(shortage)
         if self.problem.model.num_experts and self.plan.ep > 1:
             found.append(
                 "routing to experts is taken as balanced; few runs with experts were studied, so trust this less"

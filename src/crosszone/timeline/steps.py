@@ -7,12 +7,11 @@ from typing import Self
 import numpy as np
 
 from crosszone.core.tables import Floats, Numeric, PlanTable, ReplicaTable, StageTable
-from crosszone.timeline.chain import chain_pipeline
+from crosszone.timeline.chain import chain_seconds
 from crosszone.timeline.evaluate import Evaluation, evaluate, with_pipeline
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed
 from crosszone.timeline.rows import Tables
-from crosszone.timeline.simulate import makespan_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +29,10 @@ class Steps:
     def seconds(self, inputs: Inputs, index: int, *, most_seconds: float = np.inf) -> float:
         """The simulated step of one plan; infinite once it is known to exceed `most_seconds`."""
         first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
-        pipelines = {chain_pipeline(inputs, self.tables, self.evaluation, group) for group in range(first, last)}
         # The longer the pipeline, the less of an exchange beside it is waited for.
         rest = float(self.rest_seconds(most_seconds)[index]) if np.isfinite(most_seconds) else 0.0
-        pipeline = max(makespan_seconds(each, most_seconds=most_seconds - rest) for each in pipelines)
+        groups, most = range(first, last), most_seconds - rest
+        pipeline = chain_seconds(inputs, self.tables, self.evaluation, groups, most_seconds=most)
         return pipeline + float(self.rest_seconds(pipeline)[index])
 
     def rest_seconds(self, pipeline_seconds: Numeric) -> Floats:

@@ -94,12 +94,12 @@ def test_the_closed_form_is_near_what_is_simulated(
         plan, more = {**plan, "shard": "gradients"}, {**more, **TITAN}
     prepared, tables, evaluation = evaluated(job(plan, **more))
     assert not chain_pipeline(prepared, tables, evaluation, 0).receives_early
-    simulated = chain_seconds(prepared, tables, evaluation)
+    simulated = chain_seconds(prepared, tables, evaluation, range(len(tables.replicas)))
     assert float(evaluation.pipeline_seconds[0]) == pytest.approx(simulated, rel=error)
 
 
 def test_fewer_microbatches_than_stages_drain_as_many_as_there_are(job: Callable[..., Problem]) -> None:
     problem = job({**PLAIN, "tp": 2, "pp": 8}, link={"bandwidth": "100 Mbit/s"}, global_batch_size=4)
     prepared, tables, evaluation = evaluated(problem)
-    simulated = chain_seconds(prepared, tables, evaluation)
+    simulated = chain_seconds(prepared, tables, evaluation, range(len(tables.replicas)))
     assert float(evaluation.pipeline_seconds[0]) == pytest.approx(simulated, rel=0.1)
