@@ -39,13 +39,18 @@ def layer_parameters(model: Model, kind: LayerKind) -> LayerParameters:
     (Megatron-LM: `TopKRouter`, and `linear_q_down_proj`, `linear_kv_down_proj` with parallel mode "duplicated").
     Assumes `tp` <= `num_kv_heads`; beyond it each rank holds a copy of a whole key-value head.
     """
-    attention = _latent_attention(model) if model.kv_lora_rank else _attention(model)
+    attention = attention_parameters(model)
     ffn = _moe_ffn(model) if kind.is_moe else _ffn(model, model.ffn_size)
     return LayerParameters(
         sharded=attention.sharded + ffn.sharded,
         replicated=attention.replicated + ffn.replicated + model.num_layer_norms * norm_parameters(model),
         expert=ffn.expert,
     )
+
+
+def attention_parameters(model: Model) -> LayerParameters:
+    """Parameters of the attention of one layer, without its norms."""
+    return _latent_attention(model) if model.kv_lora_rank else _attention(model)
 
 
 def norm_parameters(model: Model) -> int:

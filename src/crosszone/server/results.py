@@ -37,7 +37,8 @@ def result_schemas() -> dict[str, Any]:
         "detail": {"type": "object", "description": "The timeline, where it was asked for."},
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
-    return {**schemas, **stored_schemas(), "Bundle": _bundle(), "Validation": _validation(), **_catalogs(), **_older()}
+    verbs = {"Bundle": _bundle(), "Validation": _validation(), **_older(), **_calculator()}
+    return {**schemas, **stored_schemas(), **verbs, **_catalogs()}
 
 
 def _file() -> dict[str, Any]:
@@ -86,6 +87,39 @@ def _older() -> dict[str, Any]:
         name: {"type": "object", "required": list(properties), "properties": properties}
         for name, properties in (("OlderDeployment", deployment), ("OlderScript", script))
     }
+
+
+def _calculator() -> dict[str, Any]:
+    """By the names of the LLM Training Calculator."""
+    whole_or_none, number = {"type": ["integer", "null"]}, {"type": "number"}
+    parts = ("word_embedding", "position_embedding", "self_attention", "feed_forward", "other", "total_parameters")
+    kinds = ("optimizer", "weight", "gradient", "activation", "buffer", "overhead", "total", "capacity")
+    assumed = {"schema_version": _WHOLE, "assumed": _list(_TEXT)}
+    parameter = {"parameter": _closed(dict.fromkeys(parts, _WHOLE))}
+    degrees = ("tensor_parallel_degree", "pipeline_parallel_degree", "data_parallel_degree", "microbatch_size")
+    config = {
+        **dict.fromkeys(degrees, _WHOLE),
+        "optimization_strategy": _TEXT,
+        "per_iter_training_seconds": number,
+        "reasons": _list(_TEXT),
+    }
+    time = {
+        **dict.fromkeys(("total_number_of_gpus", "global_minibatch_size"), _WHOLE),
+        "per_iter_training_seconds": number,
+        "total_number_of_iters": whole_or_none,
+        "total_training_seconds": {"type": ["number", "null"]},
+    }
+    memory = {**{f"{kind}_bytes": number for kind in kinds}, "fits": {"type": "boolean"}}
+    whole = {"memory_usage": _closed(memory), "total_time": _closed(time), "prediction": reference("Prediction")}
+    return {
+        "CalculatorParameters": _closed({**parameter, **assumed}),
+        "CalculatorConfig": _closed({**config, **assumed}),
+        "Calculated": _closed({**parameter, **whole, **assumed}),
+    }
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _validation() -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from crosszone.service.calculator import STRATEGIES
 from crosszone.service.older_requests import MOST_GPUS
 
 MOST_PLANS = 1000
@@ -117,7 +118,97 @@ _OLDER_OPTIONS = (
     Option(name="sequenceLength", kind=WHOLE, meaning="Tokens; 2048 if left out.", most=10**8),
 )
 
+_CALCULATED = (
+    Option(
+        name="model",
+        kind=TEXT_OR_OBJECT,
+        meaning="A model of the catalog; or its shape: token_length num_attention_heads hidden_layer_size num_layers "
+        "vocab_size; or as a job file has it.",
+        is_required=True,
+    ),
+    Option(name="gpu", kind=TEXT, meaning="A GPU of the catalog, as h100 or a100-sxm4-80gb.", is_required=True),
+    Option(name="token_length", kind=WHOLE, meaning="Tokens of a sequence; the model's, or 2048.", most=10**8),
+    Option(name="network_bandwidth", kind=TEXT, meaning="Of a node, as 200 Gbit/s, which is also the default."),
+    Option(name="tensor_parallel_degree", kind=WHOLE, meaning="Degree.", most=MOST_GPUS),
+    Option(name="pipeline_parallel_degree", kind=WHOLE, meaning="Degree.", most=MOST_GPUS),
+    Option(name="data_parallel_degree", kind=WHOLE, meaning="Degree.", most=MOST_GPUS),
+    Option(name="minibatch_size", kind=WHOLE, meaning="Sequences of a step of one replica.", most=10**9),
+    Option(name="microbatch_size", kind=WHOLE, meaning="Sequences.", most=10**6),
+    Option(
+        name="optimization_strategy",
+        kind=TEXT,
+        meaning="What of the activations is computed again.",
+        choices=tuple(STRATEGIES),
+    ),
+)
+_NEEDED = ("tensor_parallel_degree", "pipeline_parallel_degree", "data_parallel_degree", "minibatch_size")
+_CALCULATOR_EXAMPLE = {
+    "gpu": "a100-sxm4-80gb",
+    "model": {
+        "token_length": 2048,
+        "num_attention_heads": 32,
+        "hidden_layer_size": 4096,
+        "num_layers": 32,
+        "vocab_size": 32000,
+    },
+    "minibatch_size": 8,
+}
+
+
+def _recommending(name: str, what: str, *needed: str) -> Verb:
+    """Of the LLM Training Calculator: the best plan that keeps what is already decided."""
+    total = Option(name="total_number_of_gpus", kind=WHOLE, meaning="Of the cluster; 8.", most=MOST_GPUS)
+    return Verb(
+        name=name,
+        path=f"/api/v1/calculator/{name}",
+        summary=f"Recommend a {what}, as the LLM Training Calculator did",
+        description="All degrees of the best plan that keeps those of the request; what is filled in is listed.",
+        options=(*(replace(each, is_required=each.is_required or each.name in needed) for each in _CALCULATED), total),
+        is_long=True,
+        result="CalculatorConfig",
+        example={**_CALCULATOR_EXAMPLE, **dict.fromkeys(needed, 2)},
+    )
+
+
+_CALCULATOR = (
+    Verb(
+        name="parameter_metrics",
+        path="/api/v1/calculator/parameter_metrics",
+        summary="Count the parameters of a model by part, as the LLM Training Calculator did",
+        description="As exactly as its framework counts them.",
+        options=_CALCULATED[:1],
+        is_long=False,
+        result="CalculatorParameters",
+        example={"model": "llama-2-7b"},
+    ),
+    _recommending("recommended_tensor", "tensor parallel degree"),
+    _recommending("recommended_pipeline", "pipeline parallel degree", "tensor_parallel_degree"),
+    _recommending("recommended_microbatch", "microbatch", "pipeline_parallel_degree"),
+    Verb(
+        name="calculate",
+        path="/api/v1/calculator/calculate",
+        summary="Predict time and memory of a plan, as the LLM Training Calculator did",
+        description="Its names, our figures, and the whole prediction.",
+        options=(
+            *(replace(each, is_required=each.is_required or each.name in _NEEDED) for each in _CALCULATED),
+            Option(name="number_of_input_tokens", kind=TEXT, meaning="Of the data set, as 300B."),
+            Option(name="epochs", kind=WHOLE, meaning="Passes over it; 1.", most=10**6),
+        ),
+        is_long=False,
+        result="Calculated",
+        example={
+            **_CALCULATOR_EXAMPLE,
+            "tensor_parallel_degree": 2,
+            "pipeline_parallel_degree": 2,
+            "data_parallel_degree": 2,
+            "optimization_strategy": "Full recomputation",
+            "number_of_input_tokens": "10B",
+        },
+    ),
+)
+
 VERBS = (
+    *_CALCULATOR,
     Verb(
         name="predict",
         path="/api/v1/predict",

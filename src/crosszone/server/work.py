@@ -177,6 +177,21 @@ def older_script(request: Request, on_progress: OnProgress) -> Any:
     return service.older_script(request)
 
 
+def parameter_metrics(request: Request, on_progress: OnProgress) -> Any:
+    """Parameters by part, by the calculator's names."""
+    return service.parameter_metrics(request)
+
+
+def recommended(request: Request, on_progress: OnProgress) -> Any:
+    """Degrees of the best plan, by the calculator's names."""
+    return service.recommended_config(request)
+
+
+def calculate(request: Request, on_progress: OnProgress) -> Any:
+    """Time and memory of a plan, by the calculator's names."""
+    return service.calculate(request)
+
+
 def templates(request: Request, on_progress: OnProgress) -> Any:
     """First job files, for who has none."""
     found = service.job_templates()
@@ -228,9 +243,10 @@ VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     for verb in (
         *(predict, plan, whatif, simulate, deploy, validate, compare),
         *(older_deploy, older_script, examine),
+        *(parameter_metrics, calculate),
         *(doctor, catalog, templates, schema, warm),
     )
-}
+} | dict.fromkeys(("recommended_tensor", "recommended_pipeline", "recommended_microbatch"), recommended)
 
 
 def _problem(request: Request) -> Problem:

@@ -35,6 +35,11 @@ from crosszone.service.as_json import (
     why_json,
 )
 from crosszone.service.backups import backup, backup_json, restore
+from crosszone.service.calculator import (
+    calculate,
+    parameter_metrics,
+    recommended_config,
+)
 from crosszone.service.catalogs import (
     CATALOGS,
     CatalogEntry,
@@ -180,6 +185,7 @@ __all__ = [
     "backup_json",
     "bundle_changes",
     "bundle_json",
+    "calculate",
     "calibrate",
     "calibrate_bytes",
     "calibrate_gpu",
@@ -232,6 +238,7 @@ __all__ = [
     "open_job",
     "open_store",
     "opened_store",
+    "parameter_metrics",
     "plan",
     "plan_json",
     "predict",
@@ -251,6 +258,7 @@ __all__ = [
     "received_plan",
     "received_problem",
     "received_why",
+    "recommended_config",
     "remove_deployment",
     "remove_environment",
     "replan",

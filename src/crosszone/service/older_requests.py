@@ -32,7 +32,7 @@ MESSAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Filled:
+class Filled:
     """Takes what was asked for, else a value of ours, and remembers which."""
 
     request: dict[str, Any]
@@ -74,7 +74,7 @@ def _bundle(request: dict[str, Any]) -> tuple[Bundle, list[str]]:
     from crosszone.core.bundle import NO_CHECKPOINTS
 
     _check(request)
-    filled = _Filled(request, [])
+    filled = Filled(request, [])
     framework = filled.value("framework", DEFAULT_FRAMEWORK)
     bundle = deploy(
         received_problem(_job(request, framework, filled)),
@@ -109,7 +109,7 @@ def _check(request: dict[str, Any]) -> None:
         raise SpecError(*findings)
 
 
-def _job(request: dict[str, Any], framework: str, filled: _Filled) -> dict[str, Any]:
+def _job(request: dict[str, Any], framework: str, filled: Filled) -> dict[str, Any]:
     gpu = filled.value("gpu", DEFAULT_GPU)
     zones = [
         {"name": f"region-{number}", "nodes": _nodes(number, num_gpus, gpu)}
