@@ -73,13 +73,16 @@ def _one(value: Any, number: int | None, *, where: str) -> dict[str, Any]:
 
 def _of_bundle(folder: Path) -> dict[str, Any]:
     """The prediction that a bundle was made with, and its newest run where it has ended."""
-    from crosszone.core.codec import to_json
+    from crosszone.core.codec import from_json, to_json
+    from crosszone.core.plan import Plan
+    from crosszone.service.as_json import plan_json
     from crosszone.service.runs import run_status
 
     manifest = _json(folder / MANIFEST)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("prediction"), dict):
         raise SpecError.of("is no bundle.", where=str(folder), hint="`crosszone deploy` writes one.", code="no_bundle")
-    value = {"problem": manifest.get("problem"), **manifest["prediction"], "plan": manifest.get("plan")}
+    plan: Plan = from_json(Plan, manifest.get("plan"), where=f"{folder / MANIFEST}: plan")
+    value = {"problem": manifest.get("problem"), **manifest["prediction"], "plan": plan_json(plan)}
     measurement = run_status(folder).measurement
     return value if measurement is None else {**value, "measurement": to_json(measurement)}
 

@@ -55,6 +55,15 @@ def test_a_bundle_is_compared_by_its_prediction(run, saved):
     assert {row["name"]: row["values"] for row in value["rows"]}["model.name"] == ["llama-3-8b", None]
 
 
+def test_a_bundle_is_the_same_as_the_plan_that_it_was_made_of(run, saved):
+    framework = json.loads((saved / "PLANS.json").read_text())["plans"][0]["plan"]["framework"]
+    options = ("--framework", framework, "--backend", "kubernetes", "--steps", "3", "--checkpoints", "none")
+    bundle, plan = saved / "of-plan", f"{saved}/PLANS.json#1"
+    found = run("deploy", str(UNEVEN), "--plan", plan, *options, "-o", str(bundle))
+    assert found.code == 0, found.err
+    assert "They are the same." in run("compare", plan, str(bundle)).out
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
