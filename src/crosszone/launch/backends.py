@@ -13,8 +13,8 @@ from crosszone.launch.failure import LauncherOutput
 from crosszone.launch.step_log import AGENT_LOGS
 
 LOCAL, SSH, SLURM = "local", "ssh", "slurm"
-FOLLOWED = (LOCAL, SSH, "kubernetes", "mpi", "skypilot")
-"""Backends whose `run_training.sh` ends when the training does. Slurm's submits a job, and ends."""
+SUBMITTING = (SLURM,)
+"""Backends whose `run_training.sh` hands a job over, and ends. Those of all others end when the training does."""
 OUTPUT_FILE, RANK_FOLDER = "output.log", "ranks"
 JOB_LOG = "slurm-{job}.log"
 """What a Slurm job itself says."""

@@ -18,12 +18,12 @@ from pathlib import Path
 from crosszone.core.run import ENDED, FAILED, LOST, SUBMITTED, Run
 from crosszone.errors import CrossZoneError
 from crosszone.launch.backends import (
-    FOLLOWED,
     LOCAL,
     OUTPUT_FILE,
     RANK_FOLDER,
     SLURM,
     SSH,
+    SUBMITTING,
     fetch_logs,
     launchers,
     program_output,
@@ -177,7 +177,8 @@ class Supervisor:
         if code is None:
             state = LOST
         elif code == 0:
-            state = ENDED if self.bundle.backend in FOLLOWED or self.run.job is not None else SUBMITTED
+            is_handed_over = self.bundle.backend in SUBMITTING and self.run.job is None
+            state = SUBMITTED if is_handed_over else ENDED
         else:
             state = FAILED
             failure = first_failure(
