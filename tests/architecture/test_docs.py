@@ -66,9 +66,9 @@ def command_line():
     module_or_skip("crosszone.cli")
     import typer
 
-    from crosszone.cli.app import app
+    from crosszone.cli.app import program
 
-    return typer.main.get_command(app)
+    return typer.main.get_command(program())
 
 
 def test_every_command_is_documented(documented_words):

@@ -41,7 +41,7 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from crosszone.cli import console
-    from crosszone.cli.app import app
+    from crosszone.cli.app import program
     from crosszone.errors import CrossZoneError
 
     # What typer raises for wrong usage; the name of the class is private to it.
@@ -49,7 +49,7 @@ def _run(arguments: list[str]) -> int:
     console.make_streams_safe()
     as_json, is_verbose = "--json" in arguments, "--verbose" in arguments
     try:
-        with typer.main.get_command(app).make_context("crosszone", arguments) as context:
+        with typer.main.get_command(program(arguments)).make_context("crosszone", arguments) as context:
             context.command.invoke(context)
         return 0
     except typer.Exit as exit_request:

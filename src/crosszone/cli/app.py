@@ -1,66 +1,60 @@
 """The program's verbs and the options that all of them take. What a verb needs is imported when it runs."""
 
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from crosszone.cli.backup import backup
-from crosszone.cli.calibrate import calibrate
-from crosszone.cli.catalog import catalog
-from crosszone.cli.compare import compare
-from crosszone.cli.deploy import deploy
-from crosszone.cli.doctor import doctor
-from crosszone.cli.init import init
-from crosszone.cli.logs import logs
 from crosszone.cli.options import AsJson, IsVerbose
-from crosszone.cli.plan import plan
-from crosszone.cli.predict import predict
-from crosszone.cli.quotas import quotas
-from crosszone.cli.replan import replan
-from crosszone.cli.restore import restore
-from crosszone.cli.run import run
-from crosszone.cli.serve import serve
-from crosszone.cli.simulate import simulate
-from crosszone.cli.status import status
-from crosszone.cli.stop import stop
-from crosszone.cli.sweep import sweep
-from crosszone.cli.tokens import tokens
-from crosszone.cli.validate import validate
-from crosszone.cli.whatif import whatif
-from crosszone.cli.worker import worker
 
-app = typer.Typer(
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich's help takes as long to load as everything else together
+VERBS = (
+    "init",
+    "predict",
+    "plan",
+    "whatif",
+    "simulate",
+    "deploy",
+    "doctor",
+    "run",
+    "status",
+    "logs",
+    "stop",
+    "sweep",
+    "replan",
+    "validate",
+    "compare",
+    "calibrate",
+    "catalog",
+    "serve",
+    "worker",
+    "backup",
+    "restore",
+    "tokens",
+    "quotas",
 )
-for verb in (
-    init,
-    predict,
-    plan,
-    whatif,
-    simulate,
-    deploy,
-    doctor,
-    run,
-    status,
-    logs,
-    stop,
-    sweep,
-    replan,
-    validate,
-    compare,
-    calibrate,
-    catalog,
-    serve,
-    worker,
-    backup,
-    restore,
-):
-    app.command()(verb)
-for name, verbs in (("tokens", tokens), ("quotas", quotas)):
-    app.add_typer(verbs, name=name)
+"""In the order of the help. Each is a function, or a program of its own verbs, in the module of its name."""
+BEFORE_VERBS = ("--json", "--verbose")
+"""Options that may stand before a verb and change nothing of what it is."""
+
+
+def program(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The program for `arguments`: with the one verb that they name; with all where help or a mistake may list them."""
+    first = next((argument for argument in arguments if argument not in BEFORE_VERBS), None)
+    app = typer.Typer(
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # rich's help takes as long to load as everything else together
+    )
+    app.callback(invoke_without_command=True)(root)
+    for verb in VERBS if first not in VERBS else (first,):
+        found = getattr(import_module(f"crosszone.cli.{verb}"), verb)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=verb)
+        else:
+            app.command()(found)
+    return app
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -71,7 +65,6 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
     as_json: AsJson = False,

@@ -70,7 +70,7 @@ def _preflight(folder: Path) -> Sequence[Finding]:
     """What stands in the way of starting a bundle; warnings do not. Nodes of a scheduler are its own to look at."""
     from crosszone.errors import Finding
     from crosszone.launch.bundle_folder import open_bundle
-    from crosszone.service.preflight import preflight, probe_request
+    from crosszone.service.preflights import preflight, probe_request
 
     if open_bundle(folder).backend not in LOOKED_AT:
         return []

@@ -158,7 +158,7 @@ def probe_environments(store: Store, keys: Sequence[str]) -> Imported:
     address, or they are too many.
     """
     from crosszone.core.preflight import ProbedNode, ProbeRequest
-    from crosszone.service.preflight import preflight
+    from crosszone.service.preflights import preflight
     from crosszone.store import environments as inventory
 
     with store.state.reading() as connection:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from crosszone.cli.app import app
+from crosszone.cli.app import program
 from crosszone.errors import Conflict, PreflightFailed, SpecError
 from crosszone.store.opened import open_store
 from crosszone.store.reservations import Quota, all_quotas, set_quota
@@ -27,7 +27,7 @@ def filled(tmp_path):
 
 
 def run(*arguments, **environment):
-    return CliRunner().invoke(app, [*map(str, arguments)], env=environment)
+    return CliRunner().invoke(program(), [*map(str, arguments)], env=environment)
 
 
 def test_what_was_saved_is_restored(filled, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crosszone import service
-from crosszone.cli.app import app as command
+from crosszone.cli.app import program
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples/single-zone-llama-3-8b-8xh100.yaml"
@@ -22,7 +22,7 @@ TABLE = "id,model,gpu,n_gpus,gpus_per_node,tp,pp,dp,seq_len,global_batch,micro_b
 
 def printed(*arguments):
     """What a command prints with --json."""
-    result = CliRunner().invoke(command, [*map(str, arguments), "--json"])
+    result = CliRunner().invoke(program(), [*map(str, arguments), "--json"])
     return json.loads(result.stdout)
 
 
@@ -36,7 +36,7 @@ def same(value, other):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_predictions_are_those_of_the_command(post, path):
     text = path.read_text(encoding="utf-8")
-    result = CliRunner().invoke(command, ["predict", str(path), "--json"])
+    result = CliRunner().invoke(program(), ["predict", str(path), "--json"])
     response = post("predict", {"job": text})
     if result.exception is None or isinstance(result.exception, SystemExit):
         assert response.status_code == 200
