@@ -215,6 +215,13 @@ def test_catalog_of_something_else_names_the_kinds() -> None:
 def test_every_public_name_is_there_and_loaded_late() -> None:
     assert all(getattr(crosszone, name) is not None for name in crosszone.__all__)
     assert set(crosszone.__all__) <= set(dir(crosszone))
+
+
+def test_every_verb_is_there_under_one_name_and_nothing_else_is() -> None:
+    assert all(getattr(service, name) is not None for name in service.__all__)
+    assert len(set(service.__all__)) == len(service.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'forecast'"):
+        _ = service.forecast  # type: ignore[attr-defined]
     assert crosszone.plan is service.plan
     with pytest.raises(AttributeError):
         _ = crosszone.no_such_name

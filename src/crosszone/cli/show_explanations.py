@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -12,7 +13,9 @@ from crosszone.cli.show_prediction import degrees, plan_details
 from crosszone.cli.tables import Column, bullets, heading, paragraph, table
 from crosszone.core.answer import RankedPlan
 from crosszone.core.explanation import Difference, ParetoPlan, Sensitivity
-from crosszone.core.why import Why
+
+if TYPE_CHECKING:
+    from crosszone.core.why import Why
 
 NUM_TERMS = 6
 """Terms of a difference shown before `--verbose` is needed."""

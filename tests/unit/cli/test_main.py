@@ -152,6 +152,22 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
+def test_a_verb_loads_neither_its_siblings_nor_the_servers_side() -> None:
+    code = (
+        "import sys; from crosszone.cli import main; main(['--json', 'plan', '/nowhere/job.yaml']);"
+        "print([name for name in sys.modules if name.startswith(('crosszone.cli', 'crosszone.s'))], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'crosszone.cli.plan'" in done.stderr
+    assert not [name for name in ("cli.serve", "cli.predict", "service.tasks", "store") if name in done.stderr]
+
+
+@pytest.mark.parametrize("arguments", [("--help", "plan"), ("-h",), ("plann", "--help")])
+def test_all_verbs_are_known_where_they_may_be_listed(run, arguments) -> None:
+    result = run(*arguments)
+    assert "Commands:" in result.out or "Did you mean 'plan'" in result.err
+
+
 def test_reader_that_goes_away_is_no_failure_of_ours() -> None:
     program = subprocess.Popen(
         [sys.executable, "-m", "crosszone.cli", "init"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

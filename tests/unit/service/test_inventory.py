@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 import pytest
 
@@ -180,7 +179,7 @@ def test_what_is_seen_of_nodes_and_paths_is_kept(seeded, monkeypatch):
             not_measured=(),
         )
 
-    monkeypatch.setattr(sys.modules["crosszone.service.preflights"], "preflight", look)
+    monkeypatch.setattr("crosszone.service.preflights.preflight", look)
     found = inventory.probe_environments(seeded, chosen)
     first, second = (inventory.environment(seeded, key) for key in chosen)
     assert found.environments == (first, second)
