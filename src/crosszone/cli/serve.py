@@ -51,7 +51,7 @@ def serve(
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
-    """Answer the verbs over HTTP, under /api/v1.
+    """Serve the web user interface, and the verbs over HTTP under /api/v1.
 
     Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for one, as
     `crosszone tokens create` makes it, and for TLS or a proxy. The address is printed; the log is on standard error,
@@ -89,5 +89,5 @@ def _tell(address: str, *, as_json: bool) -> None:
     if as_json:
         console.write_json({"schema_version": 1, "url": address})
     else:
-        console.write_text(f"CrossZone answers at {address}/api/v1; Ctrl-C stops it.\n")
+        console.write_text(f"CrossZone answers at {address} (API: /api/v1); Ctrl-C stops it.\n")
     console.flush()

@@ -32,6 +32,7 @@ from crosszone.server.progress_routes import add_progress_routes
 from crosszone.server.stored_routes import add_stored_routes
 from crosszone.server.verb_routes import add_verb_routes
 from crosszone.server.watching import add_watching_routes
+from crosszone.server.web_files import WebFiles
 
 if TYPE_CHECKING:
     from crosszone.service.tasks import Store
@@ -47,10 +48,11 @@ def application(
     store: Store | None = None,
     is_tls: bool = False,
     is_demo: bool = False,
+    web: WebFiles | None = None,
 ) -> Guard:
     """The whole application, guarded. Its workers start and end with it, and so do its operations.
 
-    `store`: what it keeps; None: it only computes.
+    `store`: what it keeps; None: it only computes. `web`: the user interface; None: there is only the API.
     """
     metrics = Metrics(version("crosszone"))
     app = FastAPI(
@@ -78,7 +80,7 @@ def application(
         version=version("crosszone"), api_path=API_PATH, is_token_needed=access.is_token_needed, is_demo=is_demo
     )
     add_configuration_route(app, configuration)
-    return Guard(app, callers=Callers(access, store), metrics=metrics, is_tls=is_tls)
+    return Guard(app, callers=Callers(access, store), metrics=metrics, is_tls=is_tls, web=web)
 
 
 def _lifespan(workers: Pools) -> Callable[[FastAPI], Any]:

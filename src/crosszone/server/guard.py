@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crosszone.server.callers import ANYBODY, Callers
 from crosszone.server.metrics import Metrics
 from crosszone.server.problems import BUSY, WRONG_HOST, Refused, mistake, problem_response
+from crosszone.server.web_files import WebFiles
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Guard:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application, and around the files of the user interface beside it."""
 
-    def __init__(self, app: ASGIApp, *, callers: Callers, metrics: Metrics, is_tls: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, *, callers: Callers, metrics: Metrics, is_tls: bool = False, web: WebFiles | None = None
+    ) -> None:
         self.app = app
+        self.web = web
         self.callers = callers
         self.metrics = metrics
         self.headers = dict(SECURITY_HEADERS)
@@ -65,12 +69,14 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         headers = Headers(scope=scope)
+        is_web = self.web is not None and self.web.has(scope["method"], scope["path"])
+        app: ASGIApp = self.web if self.web is not None and is_web else self.app
         try:
             self._check(headers)
-            is_open = scope["path"] in OPEN_PATHS
+            is_open = is_web or scope["path"] in OPEN_PATHS
             shown = headers.get("authorization", "")
             scope["state"]["caller"] = ANYBODY if is_open else await self.callers.caller(shown)
-            await self.app(scope, receive, answer)
+            await app(scope, receive, answer)
         except Exception as error:  # the last stop before the person; the log has all of it
             refusal = error if isinstance(error, Refused) else mistake(answer.request_id)
             if refusal is not error:
@@ -125,8 +131,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.has_started, self.status = True, message["status"]
             sent = MutableHeaders(scope=message)
-            for name, value in {**self.headers, "X-Request-ID": self.request_id}.items():
-                sent[name] = value
+            for name, value in self.headers.items():
+                sent.setdefault(name, value)
+            sent["X-Request-ID"] = self.request_id
             if "cache-control" not in sent:
                 sent["Cache-Control"] = "no-store"
         elif message["type"] == "http.response.body":

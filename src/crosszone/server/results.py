@@ -37,8 +37,16 @@ def result_schemas() -> dict[str, Any]:
         "detail": {"type": "object", "description": "The timeline, where it was asked for."},
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
-    verbs = {"Bundle": _bundle(), "Validation": _validation(), **_older(), **_calculator()}
+    verbs = {"JobDocument": _job_document(), "Bundle": _bundle(), "Validation": _validation()}
+    verbs |= {**_older(), **_calculator()}
     return {**schemas, **stored_schemas(), **verbs, **_catalogs()}
+
+
+def _job_document() -> dict[str, Any]:
+    keys = ("code", "message", "where", "hint")
+    error = {"type": "object", "required": list(keys), "properties": dict.fromkeys(keys, _TEXT)}
+    properties = {"schema_version": _WHOLE, "job": {"type": "object"}, "text": _TEXT, "errors": _list(error)}
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _file() -> dict[str, Any]:

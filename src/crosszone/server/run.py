@@ -21,6 +21,7 @@ from crosszone.server.log import start_log
 from crosszone.server.operations import Operations
 from crosszone.server.options import MOST_PORT, ServeOptions
 from crosszone.server.pools import pools
+from crosszone.server.web_files import WebFiles
 from crosszone.server.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _answer(
     workers = pools(options.num_workers)
     operations = Operations(workers)
     config = uvicorn.Config(
-        application(allowed, workers, operations, store=store, is_tls=is_tls, is_demo=options.is_demo),
+        application(allowed, workers, operations, store=store, is_tls=is_tls, is_demo=options.is_demo, web=WebFiles()),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -210,6 +210,25 @@ _CALCULATOR = (
 VERBS = (
     *_CALCULATOR,
     Verb(
+        name="job",
+        path="/api/v1/job",
+        summary="Read the text of a job file, or write one",
+        description="Gives both forms of a job, its keys and its YAML text, with all that is wrong with it: that is no "
+        "reason to refuse it, unlike a text that is no YAML.",
+        options=(
+            JOB,
+            Option(
+                name="like",
+                kind=TEXT,
+                meaning="Text that a `job` of keys takes the place of: what is the same stays as it is written there, "
+                "comments too.",
+            ),
+        ),
+        is_long=False,
+        result="JobDocument",
+        example={"job": EXAMPLE_JOB},
+    ),
+    Verb(
         name="predict",
         path="/api/v1/predict",
         summary="Predict time, memory and money of the job's plan",

@@ -89,6 +89,11 @@ def outcome(verb: str, request: Request, on_progress: OnProgress) -> Outcome:
     return Done(media_type=JSON, content=json.dumps(answer, ensure_ascii=False, allow_nan=False).encode())
 
 
+def job(request: Request, on_progress: OnProgress) -> Any:
+    """Job JSON."""
+    return service.job_document(request["job"], like=request.get("like", ""))
+
+
 def predict(request: Request, on_progress: OnProgress) -> Any:
     """Prediction JSON."""
     ranked = service.predict(_problem(request), is_hypothetical=request.get("hypothetical", False))
@@ -241,7 +246,7 @@ def archive_of(files: Sequence[BundleFile]) -> bytes:
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
-        *(predict, plan, whatif, simulate, deploy, validate, compare),
+        *(job, predict, plan, whatif, simulate, deploy, validate, compare),
         *(older_deploy, older_script, examine),
         *(parameter_metrics, calculate),
         *(doctor, catalog, templates, schema, warm),

@@ -29,6 +29,26 @@ def received_problem(job: str | dict[str, Any]) -> Problem:
     return read_named(received_job(job))
 
 
+def job_document(job: str | dict[str, Any], *, like: str = "") -> dict[str, Any]:
+    """A job file as its keys and as its text, whichever came, with all that is wrong with it.
+
+    A job that came as keys is written into the text `like`, whose comments stay. SpecError where a text is no YAML.
+    """
+    from dataclasses import asdict
+
+    from crosszone.spec.job_text import write_job
+
+    opened = received_job(job)
+    value = opened.source.value
+    errors = []
+    try:
+        opened.problem()
+    except SpecError as error:
+        errors = [asdict(finding) for finding in error.findings]
+    text = job if isinstance(job, str) else write_job(value, like=like)
+    return {"schema_version": 1, "job": value, "text": text, "errors": errors}
+
+
 def received_plan(value: dict[str, Any], *, where: str) -> Plan:
     """The plan in `value`, in what `predict` prints, or the first in what `plan` prints. SpecError."""
     from crosszone.spec.plan_file import read_plan

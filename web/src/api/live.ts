@@ -1,0 +1,62 @@
+/**
+ * Answers that follow what a person types: asked again a moment after the inputs change, the old answer kept meanwhile
+ * and marked stale, requests that were overtaken given up.
+ */
+import { useDebouncedValue } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import { answer, api, type Schemas } from './client';
+import { Problem } from './problem';
+
+const PAUSE_MILLISECONDS = 200;
+
+interface Verbs {
+  job: { asks: Schemas['JobArguments']; gives: Schemas['JobDocument'] };
+  predict: { asks: Schemas['PredictArguments']; gives: Schemas['Prediction'] };
+  plan: { asks: Schemas['PlanArguments']; gives: Schemas['Answer'] };
+  whatif: { asks: Schemas['WhatifArguments']; gives: Schemas['WhatIf'] };
+  simulate: { asks: Schemas['SimulateArguments']; gives: Schemas['Simulation'] };
+  compare: { asks: Schemas['CompareArguments']; gives: Schemas['SideBySide'] };
+}
+export type Verb = keyof Verbs;
+
+export interface Live<Data> {
+  /** Undefined until the first answer. */
+  data: Data | undefined;
+  /** Whether `data` is of inputs that have changed since, or that are wrong. */
+  isStale: boolean;
+  isWaiting: boolean;
+  /** What the server has against the present inputs. */
+  problem: Problem | null;
+  retry: () => void;
+}
+
+/** The answer of a verb to `body`; null: nothing is asked yet. */
+export function useLive<Name extends Verb>(verb: Name, body: Verbs[Name]['asks'] | null): Live<Verbs[Name]['gives']> {
+  const text = body == null ? '' : JSON.stringify(body);
+  const [settled] = useDebouncedValue(text, PAUSE_MILLISECONDS, { leading: true });
+  const query = useQuery({
+    queryKey: [verb, settled],
+    queryFn: ({ signal }) => ask(verb, settled, signal),
+    enabled: settled !== '',
+    staleTime: Infinity, // the same question has the same answer
+    retry: (count, problem) => problem instanceof Problem && problem.isPassing && count < 3,
+  });
+  const [last, setLast] = useState(query.data);
+  if (query.data !== undefined && query.data !== last) setLast(query.data);
+  const data = query.data ?? last;
+  return {
+    data,
+    isStale: data !== undefined && (settled !== text || query.data === undefined),
+    isWaiting: settled !== text || query.isFetching,
+    problem: settled === text && query.error instanceof Problem ? query.error : null,
+    retry: () => void query.refetch(),
+  };
+}
+
+async function ask<Name extends Verb>(verb: Name, body: string, signal: AbortSignal): Promise<Verbs[Name]['gives']> {
+  // The six verbs have one form: the type of each body and answer is held by `Verbs`.
+  const post = api.POST as (path: string, init: object) => Promise<{ data?: unknown; response: Response }>;
+  return (await answer(post(`/api/v1/${verb}`, { body: JSON.parse(body) as unknown, signal }))) as Verbs[Name]['gives'];
+}

@@ -1,0 +1,87 @@
+import { MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider, useSuspenseQuery } from '@tanstack/react-query';
+import { Suspense, use } from 'react';
+import { createBrowserRouter, Navigate, Outlet, RouterProvider } from 'react-router';
+
+import { configurationQuery, templatesQuery } from '@/api/queries';
+import { Problem } from '@/api/problem';
+import { token } from '@/api/token';
+import { JobProvider, startingJob } from '@/job/JobContext';
+import { cssVariables, theme } from '@/theme/theme';
+import { Loading } from '@/ui/Loading';
+
+import { ErrorBoundary, RouteError } from './ErrorBoundary';
+import { NotFound } from './NotFound';
+import { PAGES } from './pages';
+import { Shell } from './Shell';
+import { TokenForm } from './TokenForm';
+
+const FIRST_JOB = 'very-large'; // the template with two zones
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      refetchOnWindowFocus: false,
+      retry: (count, error) => error instanceof Problem && error.isPassing && count < 5,
+    },
+  },
+});
+
+const router = createBrowserRouter([
+  {
+    element: <Started />,
+    errorElement: <RouteError />,
+    children: [
+      { index: true, element: <Navigate to="/plan" replace /> },
+      ...PAGES.flatMap(({ path, more, Component }) => {
+        const route = { element: <Component />, errorElement: <RouteError /> };
+        return [{ path, ...route }, ...(more == null ? [] : [{ path: path + more, ...route }])];
+      }),
+      { path: '*', element: <NotFound /> },
+    ],
+  },
+]);
+
+export function App() {
+  return (
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
+      <QueryClientProvider client={queries}>
+        <ErrorBoundary>
+          <Suspense fallback={<Loading isWhole />}>
+            <RouterProvider router={router} />
+          </Suspense>
+        </ErrorBoundary>
+      </QueryClientProvider>
+    </MantineProvider>
+  );
+}
+
+/** The shell, once it is known whether a token is needed. */
+function Started() {
+  const { data: configuration } = useSuspenseQuery(configurationQuery);
+  if (configuration.is_token_needed && token() === '') return <TokenForm />;
+  return <WithJob />;
+}
+
+function WithJob() {
+  const { data } = useSuspenseQuery(templatesQuery);
+  const template = data.templates.find((each) => each.name === FIRST_JOB) ?? data.templates[0];
+  const first = use(startedWith(template?.text ?? ''));
+  return (
+    <JobProvider first={first}>
+      <Shell>
+        <Suspense fallback={<Loading />}>
+          <Outlet />
+        </Suspense>
+      </Shell>
+    </JobProvider>
+  );
+}
+
+let started: Promise<string> | null = null;
+
+/** Read once, when the page is opened. */
+function startedWith(first: string): Promise<string> {
+  started ??= startingJob(first);
+  return started;
+}

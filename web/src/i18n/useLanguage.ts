@@ -1,0 +1,27 @@
+import { useTranslation } from 'react-i18next';
+
+import { formatChange, formatField, formatList, formatMoment } from '@/format';
+
+import { known, type Language } from './languages';
+
+/** The language on the screen. */
+export function useLanguage(): Language {
+  return known(useTranslation('ui').i18n.language) ?? 'en';
+}
+
+/** `format.ts` in the language on the screen. */
+export function useFormat() {
+  const language = useLanguage();
+  return {
+    field: (name: string, value: unknown) => formatField(name, value, language),
+    change: (name: string, value: number | null | undefined) => formatChange(name, value, language),
+    moment: (seconds: number | null | undefined) => formatMoment(seconds, language),
+    list: (items: readonly string[]) => formatList(items, language),
+  };
+}
+
+/** What the API calls by name (terms of a step, states, verdicts), in words; a new name is shown as it is. */
+export function useTerm() {
+  const { t } = useTranslation('terms');
+  return (kind: string, name: string) => t(`${kind}.${name}`, { defaultValue: name.replaceAll('_', ' ') });
+}

@@ -1,0 +1,12 @@
+import { Library } from 'lucide-react';
+
+import type { Page } from '@/app/pages';
+
+export const page: Page = {
+  path: '/catalog',
+  title: { en: 'Catalog', zh: '目录' },
+  icon: Library,
+  order: 110,
+  shortcut: 'l',
+  load: () => import('./CatalogPage'),
+};

@@ -1,0 +1,12 @@
+import { ListChecks } from 'lucide-react';
+
+import type { Page } from '@/app/pages';
+
+export const page: Page = {
+  path: '/tasks',
+  title: { en: 'Tasks', zh: '训练任务' },
+  icon: ListChecks,
+  order: 70,
+  shortcut: 'k',
+  load: () => import('./TasksPage'),
+};

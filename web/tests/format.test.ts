@@ -1,0 +1,49 @@
+/** The cases of `tests/unit/units_cases.json`, which the Python twin passes, too. */
+import { readFileSync } from 'node:fs';
+
+import { describe, expect, it } from 'vitest';
+
+import { formatChange, formatField, formatQuantity, quantityOf, type Quantity } from '@/format';
+
+interface Case {
+  quantity: Quantity;
+  value: number | null;
+  text: string;
+}
+
+const CASES = JSON.parse(readFileSync('../tests/unit/units_cases.json', 'utf8')) as { format: Case[] };
+
+describe('format', () => {
+  it.each(CASES.format)('writes $quantity $value as $text', ({ quantity, value, text }) => {
+    expect(formatQuantity(quantity, value)).toBe(text);
+  });
+
+  it('gives a tie to the even digit, as Python does', () => {
+    expect(formatQuantity('bytes', 1.125e9)).toBe('1.12 GB');
+    expect(formatQuantity('bytes', 1.375e9)).toBe('1.38 GB');
+    expect(formatQuantity('dollars', 2.125)).toBe('2.12 USD');
+    expect(formatQuantity('dollars', 1234.5)).toBe('1234 USD');
+  });
+
+  it.each([
+    ['step_seconds', 'seconds'],
+    ['memory.peak_bytes', 'bytes'],
+    ['bytes_per_second', 'bytes_per_second'],
+    ['tokens_per_second_per_gpu', 'tokens_per_second_per_gpu'],
+    ['dollars_per_hour', 'dollars_per_hour'],
+    ['mfu', 'mfu'],
+    ['num_gpus', 'count'],
+  ])('knows what %s is', (name, quantity) => {
+    expect(quantityOf(name)).toBe(quantity);
+  });
+
+  it('tells of what has no number in the language of the reader', () => {
+    expect(formatField('total_dollars', null, 'zh')).toBe('未知');
+    expect(formatField('fits', true, 'zh')).toBe('是');
+  });
+
+  it('shows the sign of a change', () => {
+    expect(formatChange('step_seconds', 1.5)).toBe('+1.5 s');
+    expect(formatChange('step_seconds', -1.5)).toBe('−1.5 s');
+  });
+});
