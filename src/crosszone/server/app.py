@@ -29,6 +29,7 @@ from crosszone.server.operations import Operations
 from crosszone.server.pools import Pools
 from crosszone.server.problems import INVALID, NOT_FOUND, WRONG_METHOD, Refused, mistake, problem_response
 from crosszone.server.progress_routes import add_progress_routes
+from crosszone.server.run_routes import add_run_routes
 from crosszone.server.stored_routes import add_stored_routes
 from crosszone.server.verb_routes import add_verb_routes
 from crosszone.server.watching import add_watching_routes
@@ -75,6 +76,7 @@ def application(
         add_stored_routes(app, workers, store, is_demo=is_demo)
         add_progress_routes(app, store)
         add_access_routes(app, store)
+        add_run_routes(app, store)
     add_watching_routes(app, workers, metrics, is_demo=is_demo)
     configuration = Configuration(
         version=version("crosszone"), api_path=API_PATH, is_token_needed=access.is_token_needed, is_demo=is_demo

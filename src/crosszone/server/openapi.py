@@ -15,6 +15,7 @@ from crosszone.server.problems import KINDS, MEDIA_TYPE, Kind, problem_schema
 from crosszone.server.progress_told import PROGRESS_ROUTES
 from crosszone.server.results import result_schemas
 from crosszone.server.routes import IDEMPOTENCY_KEY, PREFER, ROUTES, Told
+from crosszone.server.run_told import RUN_ROUTES
 from crosszone.server.schemas import JOB_FILE, job_schemas, reference
 from crosszone.server.state_told import STATE_ROUTES
 from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS, Verb
@@ -31,7 +32,7 @@ _BEGUN = {"operation_id": "$response.body#/id"}
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the operation."}}
 
 
-TOLD = ROUTES | STATE_ROUTES | PROGRESS_ROUTES | ACCESS_ROUTES
+TOLD = ROUTES | STATE_ROUTES | PROGRESS_ROUTES | ACCESS_ROUTES | RUN_ROUTES
 """What every route says of itself that is not a verb."""
 _FOR_WHOM = {OPERATOR: "For operators and admins.", ADMIN: "For admins."}
 

@@ -62,7 +62,7 @@ TASK_EXAMPLE: dict[str, Any] = {
     },
     "workload": {"sequence_length": 4096, "global_batch_size": 64},
 }
-_TASK = {
+_TASK: dict[str, Any] = {
     "type": "object",
     "required": ["taskName", "datasetId", "datasetVersionId"],
     "properties": {
@@ -74,6 +74,11 @@ _TASK = {
         "priority": _WHOLE,
     },
     "examples": [TASK_EXAMPLE],
+}
+_AGAIN = {
+    "type": "object",
+    "properties": {name: _TASK["properties"][name] for name in ("taskName", "budget", "priority")},
+    "examples": [{"taskName": "once more"}],
 }
 _ASSET = {"type": "object", "examples": [{"name": "Wikipedia", "size": "20 GB", "zone": "beijing-a"}]}
 FOLLOWED = "Server-sent events. With `Accept: text/event-stream` those to come are waited for, until a task is over."
@@ -215,6 +220,17 @@ STATE_ROUTES = {
     ),
     "deployment_changes": Told(
         summary="How a bundle differs from another one, `since`", contents={JSON: {"type": "object"}}, errors=(404, 422)
+    ),
+    "deployment_again": Told(
+        summary="Create a new task of what a bundle was made for",
+        description="The newest task that refers to the bundle is asked for again, with what the body says otherwise; "
+        "everything is examined anew.",
+        contents=_json("TaskEnvelope"),
+        errors=_CHANGE,
+        parameters=(IDEMPOTENCY_KEY,),
+        status=201,
+        body=_AGAIN,
+        scope=OPERATOR,
     ),
     "deployment_remove": Told(
         summary="Forget a bundle that no task refers to",

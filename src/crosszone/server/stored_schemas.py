@@ -17,10 +17,11 @@ def stored_schemas() -> dict[str, Any]:
     from crosszone.core.task import LAUNCH_MODES, TASK_STATES
     from crosszone.service.access import QuotaUse
     from crosszone.service.inventory import ChosenCluster, EnvironmentPage, Imported
+    from crosszone.service.saved import RunPage
     from crosszone.service.stored import DeploymentPage
     from crosszone.service.tasks import TaskPage
 
-    schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, Caller, QuotaUse)
+    schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, RunPage, Caller, QuotaUse)
     schemas["Environment"]["properties"]["status"]["enum"] = list(STATUSES)
     schemas["Task"]["properties"]["state"]["enum"] = list(TASK_STATES)
     schemas["Task"]["properties"]["launch_mode"]["enum"] = list(LAUNCH_MODES)
@@ -31,7 +32,20 @@ def stored_schemas() -> dict[str, Any]:
         "required": ["schema_version", "deployments", "cursor"],
         "properties": {"schema_version": _WHOLE, "deployments": deployments, "cursor": {"type": ["string", "null"]}},
     }
-    return {**schemas, **_access(), "TaskEnvelope": _envelope()}
+    return {**schemas, **_access(), "SavedRun": _saved_run(), "TaskEnvelope": _envelope()}
+
+
+def _saved_run() -> dict[str, Any]:
+    text_or_none, object_or_none = {"type": ["string", "null"]}, {"type": ["object", "null"]}
+    properties = {
+        **dict.fromkeys(("id", "name", "owner"), _TEXT),
+        "kind": {**_TEXT, "enum": ["predicted", "measured"]},
+        **dict.fromkeys(("task_id", "attempt_id", "fingerprint"), text_or_none),
+        "job": {"type": "object"},
+        **dict.fromkeys(("plan", "prediction", "measurement"), object_or_none),
+        "created_seconds": {"type": "number"},
+    }
+    return _object(properties, "A plan with its prediction, or a run: what was predicted and measured.")
 
 
 def _access() -> dict[str, Any]:

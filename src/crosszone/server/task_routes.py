@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 
@@ -41,11 +41,25 @@ def add_task_routes(app: FastAPI, stored: Stored, pool: Pool) -> None:
     _add_events(app, stored)
 
 
+def creation_key(request: Request) -> str | None:
+    """The Idempotency-Key of a request that creates something. Refused."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= MOST_KEY_CHARACTERS and key.isprintable()):
+        message = f"it has {len(key)} characters; 1 to {MOST_KEY_CHARACTERS} printable ones are taken."
+        raise Refused.of(INVALID, message, where="Idempotency-Key", hint="Take a UUID.")
+    return key
+
+
 def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
     async def create(request: Request) -> Response:
-        key = _key(request)
-        value = await object_request(request)
-        who = actor(request)
+        return await _created(request, await object_request(request))
+
+    async def again(request: Request, deployment_id: str) -> Response:
+        changed = await object_request(request)
+        return await _created(request, await stored.ask(service.request_again, deployment_id, changed, body=changed))
+
+    async def _created(request: Request, value: dict[str, Any]) -> Response:
+        key, who = creation_key(request), actor(request)
         created = await stored.ask(service.answered_before, value, actor=who, key=key, body=value)
         if created is None:
             facts = await stored.ask(service.task_facts, value, body=value)
@@ -60,6 +74,8 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
         return Response(created.body, created.status, created.headers, JSON)
 
     app.add_api_route(PATH, create, methods=["POST"], **operation("task_create"))
+    path = f"{API_PATH}/deployments/{{deployment_id}}/tasks"
+    app.add_api_route(path, again, methods=["POST"], **operation("deployment_again"))
 
 
 def _add_list(app: FastAPI, stored: Stored) -> None:
@@ -113,11 +129,3 @@ def _add_events(app: FastAPI, stored: Stored) -> None:
 
     app.add_api_route(f"{PATH}/{{task_id}}/events", of_one, methods=["GET"], **operation("task_events"))
     app.add_api_route(f"{API_PATH}/events", of_all, methods=["GET"], **operation("events"))
-
-
-def _key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= MOST_KEY_CHARACTERS and key.isprintable()):
-        message = f"it has {len(key)} characters; 1 to {MOST_KEY_CHARACTERS} printable ones are taken."
-        raise Refused.of(INVALID, message, where="Idempotency-Key", hint="Take a UUID.")
-    return key

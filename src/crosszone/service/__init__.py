@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crosszone.service.preflights import *  # noqa: F403
     from crosszone.service.received import *  # noqa: F403
     from crosszone.service.runs import *  # noqa: F403
+    from crosszone.service.saved import *  # noqa: F403
     from crosszone.service.stored import *  # noqa: F403
     from crosszone.service.task_check import *  # noqa: F403
     from crosszone.service.tasks import *  # noqa: F403
@@ -134,6 +135,13 @@ _HOMES = {
         "start_run",
         "stop_run",
     ),
+    "saved": (
+        "compare_runs",
+        "remove_run",
+        "save_run",
+        "saved_run",
+        "saved_runs",
+    ),
     "stored": (
         "assets",
         "deployment",
@@ -155,6 +163,7 @@ _HOMES = {
         "keep_task",
         "open_store",
         "opened_store",
+        "request_again",
         "task_attempts",
         "task_facts",
         "task_history",

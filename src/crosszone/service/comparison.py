@@ -24,7 +24,7 @@ def compare(named: Sequence[tuple[str, dict[str, Any]]]) -> SideBySide:
     """
     from crosszone.verify.side_by_side import side_by_side
 
-    return side_by_side([(name, _one(value, None, where=name)) for name, value in named])
+    return side_by_side([(name, one_prediction(value, where=name)) for name, value in named])
 
 
 def saved_result(reference: str) -> tuple[str, dict[str, Any]]:
@@ -38,19 +38,14 @@ def saved_result(reference: str) -> tuple[str, dict[str, Any]]:
     if Path(path).is_dir():
         return reference, _of_bundle(Path(path))
     value = _json(Path(path))
-    return reference, _one(value, int(number) if number else None, where=reference)
+    return reference, one_prediction(value, int(number) if number else None, where=reference)
 
 
-def compare_json(found: SideBySide) -> dict[str, Any]:
-    """Compare JSON."""
-    from crosszone.core.codec import to_json
+def one_prediction(value: Any, number: int | None = None, *, where: str) -> dict[str, Any]:
+    """The prediction that is meant, with its plan and its problem where it was saved with them. SpecError.
 
-    value: dict[str, Any] = to_json(found)
-    return value
-
-
-def _one(value: Any, number: int | None, *, where: str) -> dict[str, Any]:
-    """The prediction that is meant, with its plan and its problem where it was saved with them."""
+    `number`: of the plan in an answer of `plan`; None: the first.
+    """
     if not isinstance(value, dict):
         raise SpecError.of("it is no JSON object.", where=where, hint="Give what `crosszone predict --json` printed.")
     plans = value.get("plans")
@@ -69,6 +64,14 @@ def _one(value: Any, number: int | None, *, where: str) -> dict[str, Any]:
         **(prediction if isinstance(prediction, dict) else {}),
         "plan": parts.get("plan"),
     }
+
+
+def compare_json(found: SideBySide) -> dict[str, Any]:
+    """Compare JSON."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(found)
+    return value
 
 
 def _of_bundle(folder: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from crosszone.core.task import (
     compatible_status,
 )
 from crosszone.core.task_request import ExaminedTask, TaskFacts
-from crosszone.errors import PreflightFailed
+from crosszone.errors import Finding, NotThere, PreflightFailed, SpecError
 
 if TYPE_CHECKING:
     from crosszone.core.task_request import TaskRequest
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 TASKS_PATH = "/api/v1/training-tasks"
 CREATED, CREATED_ZH = "The task is created.", "训练任务创建成功"
+AGAIN_KEYS = ("taskName", "budget", "priority")
+"""What may be another when a deployment is run again: nothing that its files depend on."""
 SERVER = "server"
 """Who does what nobody asked for by name."""
 
@@ -200,6 +202,30 @@ def created_json(task: Task, examined: ExaminedTask) -> dict[str, Any]:
             "warnings": list(task.warnings),
         },
     }
+
+
+def request_again(store: Store, deployment_id: str, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """The request of the newest task that refers to a deployment, with `AGAIN_KEYS` changed.
+
+    Errors: NotThere of the deployment, or where no task refers to it any more; SpecError of a key that may not change.
+    """
+    from crosszone.store import deployments, tasks
+
+    with store.state.reading() as connection:
+        deployments.one(connection, deployment_id)
+        task = tasks.newest_of(connection, deployment_id)
+    if task is None:
+        message = "no task refers to it any more, so that nobody knows on which nodes to run it."
+        raise NotThere.of(message, where=deployment_id, hint="Create a task with the job that it has.")
+    hint = f"Change {', '.join(AGAIN_KEYS)}, or create another task."
+    unknown = [
+        Finding(code="unknown_key", message=f'"{key[:50]}" cannot be changed.', where=key, hint=hint)
+        for key in changed
+        if key not in AGAIN_KEYS
+    ]
+    if unknown:
+        raise SpecError(*unknown)
+    return {**task.request, **changed}
 
 
 def training_tasks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,11 +89,28 @@ def one_run(connection: sa.Connection, key: str) -> SavedRun:
 
 
 def listed_runs(
-    connection: sa.Connection, *, sort: str = "-created", limit: int = 100, cursor: str | None = None
+    connection: sa.Connection,
+    *,
+    kinds: Sequence[str] = (),
+    text: str = "",
+    sort: str = "-created",
+    limit: int = 100,
+    cursor: str | None = None,
 ) -> Page[SavedRun]:
-    """A page of all runs. SpecError of the sort, the limit or the cursor."""
+    """A page of the runs of some kinds whose names have all words of `text`; of all, where nothing is said.
+
+    SpecError of the sort, the limit or the cursor.
+    """
     by: Order = order(sort, RUN_SORTS)
-    return page(connection, runs, SavedRun, where=sa.true(), by=by, limit=limit, cursor=cursor)
+    wanted = [sa.func.lower(runs.c.name).contains(word.lower(), autoescape=True) for word in text.split()]
+    where = sa.and_(sa.true(), *wanted, *([runs.c.kind.in_(kinds)] if kinds else []))
+    return page(connection, runs, SavedRun, where=where, by=by, limit=limit, cursor=cursor)
+
+
+def remove_run(connection: sa.Connection, key: str) -> None:
+    """Forget a run. NotThere."""
+    one_run(connection, key)
+    connection.execute(sa.delete(runs).where(runs.c.id == key))
 
 
 def add_operation(connection: sa.Connection, operation: Operation) -> Operation:

@@ -60,6 +60,13 @@ def one(connection: sa.Connection, key: str) -> Task:
     return rows.one(connection, tasks, Task, key, called=CALLED)
 
 
+def newest_of(connection: sa.Connection, deployment_id: str) -> Task | None:
+    """The newest task that refers to a deployment; None where none does."""
+    wanted = sa.select(tasks).where(tasks.c.deployment_id == deployment_id).order_by(tasks.c.id.desc()).limit(1)
+    row = connection.execute(wanted).one_or_none()
+    return None if row is None else rows.noun(Task, row)
+
+
 def listed(
     connection: sa.Connection,
     wanted: TaskFilter,
