@@ -11,10 +11,12 @@ from crosszone.deploy.installing import PIP_LINES, package_lines, setup_lines
 from crosszone.deploy.parts import Part, job_name, parts
 from crosszone.deploy.pods import (
     ARCHIVE,
+    HOPELESS_CODE,
     JOB_SET,
     PRODUCT_LABEL,
     TRAIN_JOB,
     ZONE_LABEL,
+    end_seconds,
     kind_of,
     part_name,
     spans_zones,
@@ -24,6 +26,8 @@ from crosszone.deploy.scripts import STRICT, script
 CLUSTER_PATH, POD_PATH, NODE_PATH = "launch/cluster.sh", "launch/pod.sh", "launch/this_node.py"
 MOST_ARCHIVE_BYTES = 1_048_576
 """Of a ConfigMap: Kubernetes documentation, ConfigMaps."""
+REMOVAL_SECONDS = 60
+"""Beyond the time that pods have to end. Chosen: the cluster's controllers and a busy node take some of it."""
 
 CONTROLLERS = {
     TRAIN_JOB: ("trainer.kubeflow.org", "trainjobs", "Kubeflow Trainer 2", "https://trainer.kubeflow.org"),
@@ -155,7 +159,14 @@ def stop_text(launch: Launch) -> str:
         "# Takes the job out of the cluster, with all that was created for it.",
         *_in_cluster(),
         f'"${{kubectl[@]}}" delete --ignore-not-found "$kind/$name" "configmap/$name"{runtime}',
-        "rm -f logs/job-id",
+        "# Its pods may live on and save: until they are gone, this folder belongs to them.",
+        f"for _ in $(seq {end_seconds(launch) + REMOVAL_SECONDS}); do",
+        '    left="$("${kubectl[@]}" get pods --selector "$all" --output name)"',
+        '    if [ -z "$left" ]; then rm -f logs/job-id; exit 0; fi',
+        "    sleep 1",
+        "done",
+        'echo "error: they do not end: $(tr "\\n" " " <<<"$left"). Run this again, or look why." >&2',
+        "exit 1",
     )
 
 
@@ -171,6 +182,7 @@ def pod_text(launch: Launch) -> str:
     return script(
         "# Starts the ranks of one pod: its place among the pods of its part, from the part's first agent ($1) on.",
         *STRICT,
+        f"trap 'exit 1' ERR  # what fails here may do next time; {HOPELESS_CODE} is said of ranks alone",
         'cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."',
         *package_lines(launch.packages),
         *PIP_LINES,

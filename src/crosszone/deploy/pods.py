@@ -28,6 +28,8 @@ RESTARTS = 3
 """Of the whole job where it has checkpoints to go on from. Chosen."""
 END_SECONDS = 30
 """Kubernetes' own time for a pod that is removed, here what is left after ranks had theirs to save."""
+HOPELESS_CODE = 2
+"""Of a pod whose ranks would fail at every start; torchrun ends with 1 where a rank fails."""
 UNPACK = (
     f"set -euo pipefail; mkdir -p {BUNDLE_FOLDER}; "
     f"python3 -m tarfile --extract {FILES_FOLDER}/{ARCHIVE} {BUNDLE_FOLDER}; "
@@ -49,6 +51,11 @@ def spans_zones(launch: Launch) -> bool:
 def part_name(launch: Launch, part: Part) -> str:
     """The replicated job that starts a part."""
     return NODE if kind_of(launch) == TRAIN_JOB else f"part-{part.index}"
+
+
+def end_seconds(launch: Launch) -> int:
+    """The time of a pod from being asked to end to being forced to."""
+    return launch.timeouts.grace_seconds + END_SECONDS
 
 
 def pod_addresses(launch: Launch) -> tuple[str, ...]:
@@ -121,8 +128,9 @@ def _job_set(launch: Launch, name: str) -> dict[str, Any]:
 def _job_set_spec(launch: Launch, name: str) -> dict[str, Any]:
     """As far as JobSet and TrainingRuntime share it."""
     has_checkpoints = launch.checkpoint_folder not in (None, NO_CHECKPOINTS)
+    hopeless = {"name": "hopeless", "action": "FailJobSet", "onJobFailureReasons": ["PodFailurePolicy"]}
     return {
-        **({"failurePolicy": {"maxRestarts": RESTARTS}} if has_checkpoints else {}),
+        **({"failurePolicy": {"maxRestarts": RESTARTS, "rules": [hopeless]}} if has_checkpoints else {}),
         "replicatedJobs": [_replicated_job(launch, part, name) for part in parts(launch, launch.started)],
     }
 
@@ -141,17 +149,23 @@ def _replicated_job(launch: Launch, part: Part, name: str) -> dict[str, Any]:
                 "completions": len(part.agents),
                 # One failed pod fails the job: its ranks cannot rejoin those that run (static rendezvous).
                 "backoffLimit": 0,
+                "podFailurePolicy": {"rules": [_fails_at_every_start()]},
                 "template": {"metadata": {"labels": _labels(name)}, "spec": _pod_spec(launch, part, name)},
             },
         },
     }
 
 
+def _fails_at_every_start() -> dict[str, Any]:
+    codes = {"containerName": NODE, "operator": "In", "values": [HOPELESS_CODE]}
+    return {"action": "FailJob", "onExitCodes": codes}
+
+
 def _pod_spec(launch: Launch, part: Part, name: str) -> dict[str, Any]:
     volumes, mounts = _volumes(launch, name)
     return {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": launch.timeouts.grace_seconds + END_SECONDS,
+        "terminationGracePeriodSeconds": end_seconds(launch),
         **({"nodeSelector": {ZONE_LABEL: part.zone.name}} if spans_zones(launch) else {}),
         **_host_network(launch),
         **_placement(launch, part, name),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -25,7 +26,8 @@ case "$*" in
     *"api-resources"*) cat "$ANSWERS/api-resources" ;;
     *"get nodes"*) cat "$ANSWERS/nodes" ;;
     *"jsonpath"*) cat "$ANSWERS/state" ;;
-    *"get pods"*) echo pod/failed-one ;;
+    *"get pods"*"phase=Failed"*) echo pod/failed-one ;;
+    *"get pods"*) cat "$ANSWERS/pods" && sed -i 1d "$ANSWERS/pods" ;;
     *"get jobset"* | *"get trainjob"*) [ -e "$ANSWERS/there" ] ;;
     *"create configmap"*) cp -r "${4#--from-file=}/." "$ANSWERS/files" ;;
     *"logs"*"--tail=20"*) echo "CUDA out of memory" ;;
@@ -53,6 +55,7 @@ def cluster(tmp_path, monkeypatch) -> Path:
     (answers / "api-resources").write_text("jobsets.jobset.x-k8s.io\n")
     (answers / "nodes").write_text("node/a\nnode/b\n")
     (answers / "state").write_text("cz-1 StartupPolicyCompleted Completed")
+    (answers / "pods").write_text("")
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("ANSWERS", str(answers))
     monkeypatch.setenv("CALLS", str(answers / "calls"))
@@ -155,8 +158,32 @@ def test_claims_are_mounted_and_a_restart_goes_on_from_them(job, kubernetes) -> 
     mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
     assert [mounts[volume["name"]] for volume in volumes] == ["/claims/corpus", "/claims/runs"]
     job_set = yaml.safe_load(bundle.text("kubernetes/1-job-set.yaml"))
-    assert job_set["spec"]["failurePolicy"] == {"maxRestarts": 3}
+    assert job_set["spec"]["failurePolicy"]["maxRestarts"] == 3
     assert "ln -sfn '/claims/runs/one two/logs' logs\n" in bundle.text("launch/pod.sh")
+
+
+def test_what_no_restart_mends_is_not_started_again(job, kubernetes) -> None:
+    """The code with which the check of ranks ends fails the job, and with it the set."""
+    bundle = kubernetes(job, checkpoints="/claims/runs/one")
+    spec = yaml.safe_load(bundle.text("kubernetes/1-job-set.yaml"))["spec"]
+    (rule,) = spec["failurePolicy"]["rules"]
+    assert (rule["action"], rule["onJobFailureReasons"]) == ("FailJobSet", ["PodFailurePolicy"])
+    for each in spec["replicatedJobs"]:
+        (rule,) = each["template"]["spec"]["podFailurePolicy"]["rules"]
+        (container,) = each["template"]["spec"]["template"]["spec"]["containers"]
+        assert rule["action"] == "FailJob"
+        assert rule["onExitCodes"] == {"containerName": container["name"], "operator": "In", "values": [2]}
+
+
+def test_an_installation_that_fails_may_be_tried_again(job, written, tmp_path, monkeypatch) -> None:
+    """pip ends with 2 where a network fails it."""
+    folder, programs = written(job, "ddp", "kubernetes"), tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").write_text("#!/bin/sh\nexit 2\n")
+    (programs / "python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+    assert run(folder / "launch/pod.sh", "0").returncode == 1
 
 
 def test_on_one_pod_too_checkpoints_need_a_place(job, kubernetes) -> None:
@@ -222,6 +249,27 @@ def test_a_run_is_created_followed_and_removed(job, written, deployed, cluster) 
     assert run(folder / "stop_training.sh").returncode == 0
     assert service.write_bundle(deployed(job, "ddp", "kubernetes", num_steps=20), folder)
     assert "delete --ignore-not-found jobset/cz-" in (cluster / "calls").read_text()
+
+
+def test_a_job_is_gone_when_its_pods_are(job, written, cluster) -> None:
+    folder = written(job, "ddp", "kubernetes")
+    assert run(folder / "run_training.sh").returncode == 0
+    (cluster / "pods").write_text("pod/saves\n" * 2)
+    assert run(folder / "stop_training.sh").returncode == 0
+    assert (cluster / "calls").read_text().count("get pods") == 3, "it asks until none is left"
+    assert not (folder / "logs/job-id").exists()
+
+
+def test_a_job_whose_pods_do_not_end_is_not_forgotten(job, written, cluster) -> None:
+    folder = written(job, "ddp", "kubernetes")
+    assert run(folder / "run_training.sh").returncode == 0
+    (cluster / "pods").write_text("pod/stuck\n" * 99)
+    program = folder / "stop_training.sh"
+    program.write_text(re.sub(r"seq \d+", "seq 2", program.read_text()))
+    done = run(program)
+    assert done.returncode == 1
+    assert "pod/stuck" in done.stderr
+    assert (folder / "logs/job-id").exists()
 
 
 def test_a_failed_run_shows_its_last_lines(job, written, cluster) -> None:
