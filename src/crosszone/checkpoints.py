@@ -1,14 +1,19 @@
 """What a run is told and what it leaves, as files: for the ranks, and for whoever only asks whether it can go on.
 
+`python -m crosszone.checkpoints CONFIG.json NUM_RANKS` asks, before ranks start: they would fail once for each restart.
+
 FOLDER/step-00000100/manifest.json     what it is, and every file with its size and hash
 FOLDER/step-00000100/...               torch.distributed.checkpoint, or DeepSpeed's own files
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 from crosszone.core.checkpoint import (
@@ -20,7 +25,7 @@ from crosszone.core.checkpoint import (
 )
 from crosszone.core.codec import from_json
 from crosszone.core.train import TrainConfig, train_config
-from crosszone.errors import CrossZoneError, SpecError
+from crosszone.errors import SpecError
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"step-(\d{8,})")
@@ -74,6 +79,22 @@ def read_manifest(path: Path) -> Manifest:
     return from_json(Manifest, value)
 
 
+def check_training(path: Path, *, num_ranks: int) -> None:
+    """What no restart of `num_ranks` ranks that are told the configuration at `path` can mend.
+
+    Errors: SpecError where the configuration is wrong or names a file that cannot be read, or the newest checkpoint is
+    of another run.
+    """
+    config = read_config(path)
+    state = run_state(config, path.parent)
+    if config.checkpoint is None:
+        return
+    checkpoints = Path(os.path.normpath(path.parent / config.checkpoint.folder))
+    newest = next(iter(whole_checkpoints(checkpoints)), None)
+    if newest is not None:
+        check_continues(read_manifest(newest), newest, config, state=state, num_ranks=num_ranks)
+
+
 def run_state(config: TrainConfig, folder: Path) -> tuple[tuple[str, str], ...]:
     """What a checkpoint must share with a run to be its own; paths of `config` are relative to `folder`.
 
@@ -90,28 +111,42 @@ def run_state(config: TrainConfig, folder: Path) -> tuple[tuple[str, str], ...]:
 def check_continues(
     manifest: Manifest, path: Path, config: TrainConfig, *, state: tuple[tuple[str, str], ...], num_ranks: int
 ) -> None:
-    """Errors: CrossZoneError where `num_ranks` ranks told `config`, with that `run_state`, cannot go on from it."""
+    """Errors: SpecError where `num_ranks` ranks told `config`, with that `run_state`, cannot go on from it."""
     others = list(differing_fields(manifest.state_fields, state))
     if others:
         told = "; ".join(f"{place} was {saved}, and is {own}" for place, saved, own in others)
-        raise CrossZoneError.of(
+        raise SpecError.of(
             f"the checkpoint is of another run: {told}.", where=str(path), hint=OTHER_RUN_HINT, code="other_run"
         )
     own_format = checkpoint_format(config)
     if manifest.format != own_format:
-        raise CrossZoneError.of(
+        raise SpecError.of(
             f"the checkpoint is in format {manifest.format}, and this run reads {own_format}.",
             where=str(path),
             hint=OTHER_RUN_HINT,
             code="other_run",
         )
     if own_format != "dcp" and manifest.num_ranks != num_ranks:
-        raise CrossZoneError.of(
+        raise SpecError.of(
             f"DeepSpeed's checkpoint was written by {manifest.num_ranks} ranks, but {num_ranks} run.",
             where=str(path),
             hint=OTHER_RUN_HINT,
             code="other_run",
         )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 2 where ranks would fail at every start, with a word why."""
+    parser = argparse.ArgumentParser(prog="python -m crosszone.checkpoints", description=check_training.__doc__)
+    parser.add_argument("config", type=Path, metavar="CONFIG.json")
+    parser.add_argument("num_ranks", type=int, metavar="NUM_RANKS")
+    asked = parser.parse_args(arguments)
+    try:
+        check_training(asked.config, num_ranks=asked.num_ranks)
+    except SpecError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
 
 
 def _content(path: Path, what: str) -> str:
@@ -122,3 +157,7 @@ def _content(path: Path, what: str) -> str:
             return f"{path.stat().st_size} bytes that begin as SHA-256 {digest[:16]}"
     except OSError as error:
         raise SpecError.unreadable(what, str(path), error) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

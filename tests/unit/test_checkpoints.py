@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from crosszone.checkpoints import check_continues, read_manifest, run_state, whole_checkpoints
+from crosszone.checkpoints import check_continues, main, read_manifest, run_state, whole_checkpoints
 from crosszone.core.checkpoint import Manifest
 from crosszone.core.codec import to_json
-from crosszone.core.train import TrainConfig, TrainData
-from crosszone.errors import CrossZoneError, SpecError
+from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData
+from crosszone.errors import SpecError
 from tiny_training import tiny_training
 
 CONFIG = tiny_training(
@@ -43,7 +43,7 @@ def manifest(folder: Path, **changes) -> Manifest:
 
 
 def refusal(folder: Path, saved: Manifest, config: TrainConfig = CONFIG, num_ranks: int = 2) -> str:
-    with pytest.raises(CrossZoneError) as caught:
+    with pytest.raises(SpecError) as caught:
         check_continues(saved, Path("step-00000002"), config, state=run_state(config, folder), num_ranks=num_ranks)
     return str(caught.value)
 
@@ -94,3 +94,18 @@ def test_manifests(folder) -> None:
         read_manifest(folder)
     with pytest.raises(SpecError, match="cannot read the checkpoint"):
         read_manifest(folder / "absent")
+
+
+def test_as_a_program_it_says_whether_ranks_may_start(folder, capsys) -> None:
+    config = folder / "train.json"
+    config.write_text(json.dumps(to_json(replace(CONFIG, checkpoint=TrainCheckpoint(folder="saved", every_steps=1)))))
+    assert main([str(config), "2"]) == 0
+    newest = folder / "saved/step-00000002"
+    newest.mkdir(parents=True)
+    (newest / "manifest.json").write_text(json.dumps(to_json(manifest(folder))))
+    assert main([str(config), "2"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main([str(config), "4"]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"error: {newest}: DeepSpeed's checkpoint was written by 2 ranks, but 4 run."
+    )

@@ -39,8 +39,8 @@ def run(
 
     Measured steps stand beside the predicted ones. Ctrl-C stops every rank, and a second one does it by force; with
     --detach, `status`, `logs` and `stop` go on from there. The exit code is 1 where the run fails, after the last lines
-    of the rank that failed first, or where the checkpoints are of another run; 2 where files of the bundle were edited;
-    4 where Python, torch or GPUs are missing or it runs already.
+    of the rank that failed first; 2 where files of the bundle were edited, or checkpoints are of another run; 4 where
+    Python, torch or GPUs are missing or it runs already.
     """
     from crosszone import service
     from crosszone.cli import console

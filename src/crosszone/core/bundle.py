@@ -85,6 +85,8 @@ class Program:
     """Beyond what every framework needs."""
     launcher: str = TORCHRUN
     """torchrun | horovodrun: what gives processes their ranks"""
+    check: tuple[str, ...] = ()
+    """After `python`, and before the number of ranks: says what no restart would mend, and ends with 2 then."""
     has_our_trainer: bool = True
     """Whether it runs `crosszone.runtime`, whose source the bundle then carries."""
     saves_when_stopped: bool = False
@@ -117,6 +119,8 @@ class Launch:
     """The zone whose agents this bundle starts; others start theirs. None: all."""
     argv: tuple[str, ...]
     """What each rank runs, after `python`: ("-m", module, argument ...) or (script, argument ...)."""
+    check: tuple[str, ...] = ()
+    """As in `Program`."""
     environment: tuple[tuple[str, str], ...]
     """Of every rank."""
     launcher: str = TORCHRUN

@@ -151,6 +151,7 @@ def _launch(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
         agents=found,
         only_zone=request.zone,
         argv=(ENTRY_PATH, *request.entry_arguments) if own else program.argv,
+        check=() if own else program.check,
         environment=(*environment(problem, plan, limits, request.device), *program.environment),
         launcher=program.launcher,
         saves_when_stopped=program.saves_when_stopped and not own and request.checkpoint_folder != NO_CHECKPOINTS,

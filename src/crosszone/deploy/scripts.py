@@ -78,12 +78,14 @@ def agent_text(launch: Launch, agent: Agent) -> str:
             f"# Starts all {launch.world_size} ranks. Run it on the node that README.md names.",
             *FOLDER_LINES,
             *(_visible_gpus(launch, agent) if launch.num_nodes == 1 else ()),
+            *check_lines(launch),
             horovodrun(launch),
         )
     last = agent.first_rank + agent.num_ranks - 1
     return script(
         f"# Starts ranks {agent.first_rank} to {last} of {launch.world_size}. Run it on the node that README.md names.",
         *node_lines(launch, agent),
+        *check_lines(launch),
         torchrun(launch, agent),
     )
 
@@ -91,6 +93,13 @@ def agent_text(launch: Launch, agent: Agent) -> str:
 def node_lines(launch: Launch, agent: Agent) -> tuple[str, ...]:
     """How the program of an agent begins: in the bundle's folder, with the variables of every rank and of its node."""
     return (*FOLDER_LINES, *_visible_gpus(launch, agent), *_interface(launch, agent))
+
+
+def check_lines(launch: Launch) -> tuple[str, ...]:
+    """Ends the program with 2, and a word why, where ranks would fail at every start."""
+    if not launch.check:
+        return ()
+    return (f'"${{PYTHON:-python3}}" {command([*launch.check, str(launch.world_size)])}',)
 
 
 def torchrun(launch: Launch, agent: Agent) -> str:

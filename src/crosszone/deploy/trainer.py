@@ -18,7 +18,11 @@ from crosszone.deploy.rotation import rotation_assumptions
 from crosszone.errors import Finding, InfeasiblePlan
 
 CONFIG_PATH = "configs/train.json"
-TRAINER_PROGRAM = Program(argv=("-m", "crosszone.runtime.train", CONFIG_PATH), saves_when_stopped=True)
+TRAINER_PROGRAM = Program(
+    argv=("-m", "crosszone.runtime.train", CONFIG_PATH),
+    check=("-m", "crosszone.checkpoints", CONFIG_PATH),
+    saves_when_stopped=True,
+)
 TRAINER_REQUIREMENTS = ("torch==2.13.0", "transformers==5.23.0", "numpy==2.4.6")
 """What it was tested with: a restart next year, or a node that joins late, must not train with others."""
 RENDERED_SYNC = ("flat", "hierarchical")

@@ -17,6 +17,8 @@ from crosszone.errors import SpecError
 STUB = """#!{python}
 import json, os, sys
 from pathlib import Path
+if sys.argv[2:3] == ["crosszone.checkpoints"]:
+    sys.exit(0)  # what is looked at before ranks start
 names = ("CUDA_VISIBLE_DEVICES", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "NCCL_IB_DISABLE", "NCCL_SOCKET_NTHREADS",
     "NCCL_NSOCKS_PERTHREAD", "PYTHONPATH")
 found = {{name: os.environ[name] for name in names if name in os.environ}}
@@ -73,6 +75,31 @@ def test_each_node_starts_its_ranks(job, written, recorder) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="the route is read with ip, of iproute2")
+@pytest.mark.parametrize(
+    ("backend", "path"),
+    [
+        ("bare", "launch/zone-0/agent-0.sh"),
+        ("ssh", "launch/zone-1/agent-1.sh"),
+        ("slurm", "launch/zone-0/agent-0.sh"),
+        ("kubernetes", "launch/zone-1/agent-1.sh"),
+        ("mpi", "run_training.sh"),
+    ],
+)
+def test_what_no_restart_mends_is_told_once_and_nothing_starts(job, written, tmp_path, backend, path) -> None:
+    for zone in job["cluster"]["zones"]:
+        zone["nodes"][0]["interface"] = "lo"
+    folder = written(job, "ddp", backend, data="/claims/absent/tokens.bin")
+    (tmp_path / "mpirun").write_text("#!/bin/sh\necho ranks start\n")
+    (tmp_path / "mpirun").chmod(0o755)
+    (tmp_path / "torch.py").write_text("print('ranks start')")
+    around = {"PYTHON": sys.executable, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([str(folder / path)], env=around, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: /claims/absent/tokens.bin: cannot read the token file: No such file")
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
 def test_the_interface_is_that_of_the_route_to_the_peer(job, written, recorder) -> None:
     for zone, address in zip(job["cluster"]["zones"], ("127.0.0.1", "127.0.0.2"), strict=True):
         zone["nodes"][0]["addresses"] = [address]

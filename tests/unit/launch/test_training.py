@@ -11,7 +11,7 @@ from crosszone import service
 from crosszone.checkpoints import read_config, run_state
 from crosszone.core.checkpoint import Manifest
 from crosszone.core.codec import to_json
-from crosszone.errors import CrossZoneError, SpecError
+from crosszone.errors import SpecError
 from crosszone.launch.bundle_folder import BundleFolder, open_bundle
 from crosszone.launch.start import start
 from crosszone.launch.training import check_training
@@ -71,7 +71,7 @@ def test_a_checkpoint_of_another_run_is_told_before_ranks_start(deployed, tmp_pa
     checkpoint = save(deployed(), tmp_path / "checkpoints")
     bundle = deployed(num_steps=10)
     edit(bundle, seed=5)
-    with pytest.raises(CrossZoneError) as caught:
+    with pytest.raises(SpecError) as caught:
         start(bundle.folder, is_forced=True)
     assert str(caught.value).startswith(f"{checkpoint}: the checkpoint is of another run: seed was 0, and is 5.")
     assert not bundle.logs.exists()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from crosszone.core.bundle import HOROVODRUN, TORCHRUN, Agent, Launch
 from crosszone.deploy.checked_text import assignment, command
-from crosszone.deploy.scripts import STRICT, agent_path, node_lines, python, script
+from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, agent_path, check_lines, node_lines, python, script
 from crosszone.errors import Finding
 
 TITLE = "mpirun (Open MPI)"
@@ -100,12 +100,19 @@ def _run(launch: Launch) -> str:
         '    echo "error: mpirun is not here. Install Open MPI on every node: apt-get install openmpi-bin" >&2',
         "    exit 4",
         "fi",
+        *_check(launch),
         "mkdir -p logs",
         "passed=()",
         'if [ -n "${PYTHON:-}" ]; then passed=(-x PYTHON); fi',
         f'mpirun "$@" {command(options)} \\',
         f"    {programs} 2>&1 | tee -a logs/mpirun.log",
     )
+
+
+def _check(launch: Launch) -> tuple[str, ...]:
+    """Once for all ranks, and not by each."""
+    lines = check_lines(launch)
+    return (f"(source ./{ENVIRONMENT_PATH} && {lines[0]})",) if lines else ()
 
 
 def _is_addressed(launch: Launch) -> bool:

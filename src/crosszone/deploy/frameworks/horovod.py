@@ -44,6 +44,7 @@ def program(problem: Problem, plan: Plan, prediction: Prediction, request: Deplo
     shutdown_seconds = max(math.ceil(limits.step_deadline_seconds), STALL_WARNING_SECONDS + 1)
     return Program(
         argv=TRAINER_PROGRAM.argv,
+        check=TRAINER_PROGRAM.check,
         launcher=LAUNCHER,
         environment=(
             ("HOROVOD_FUSION_THRESHOLD", str(round(bucket_bytes))),
