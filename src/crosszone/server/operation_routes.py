@@ -49,7 +49,7 @@ def add_operation_routes(app: FastAPI, operations: Operations) -> None:
         return done_response(operations.result(operation_id))
 
     async def events(request: Request, operation_id: str) -> Response:
-        return event_response(request, operations.log(operation_id))
+        return await event_response(request, operations.log(operation_id))
 
     async def cancel(operation_id: str) -> Response:
         return _operation_response(operations.cancel(operation_id))

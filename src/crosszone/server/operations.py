@@ -13,7 +13,7 @@ from typing import Any
 from crosszone.server.answers import answer_key
 from crosszone.server.pools import Pools
 from crosszone.server.problems import INVALID, NOT_FOUND, UNFINISHED, Refused, mistake
-from crosszone.server.sse import EventLog, MemoryLog
+from crosszone.server.sse import MemoryLog
 from crosszone.server.verbs import Verb
 from crosszone.server.work import Done
 
@@ -105,7 +105,7 @@ class Operations:
         """How an operation stands. Refused where there is none."""
         return self._entry(operation_id).operation
 
-    def log(self, operation_id: str) -> EventLog:
+    def log(self, operation_id: str) -> MemoryLog:
         """What happened to an operation. Refused where there is none."""
         return self._entry(operation_id).log
 

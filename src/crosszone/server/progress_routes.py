@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
 from crosszone.core.codec import to_json
 from crosszone.server.openapi import API_PATH, operation
-from crosszone.server.sse import Event, event_response
-from crosszone.server.stored import POLL_SECONDS, Stored, is_followed, noun_response
+from crosszone.server.sse import Event, News, PolledLog, event_response
+from crosszone.server.stored import Stored, is_followed, noun_response
 from crosszone.server.task_routes import PATH
 from crosszone.service.run_table import run_table
 from crosszone.service.task_progress import TaskLines, task_lines, task_orphans, task_progress, task_samples
@@ -24,41 +22,6 @@ Number = Annotated[int | None, Query(ge=1, le=10**6)]
 Rank = Annotated[int | None, Query(ge=0, le=10**7)]
 Step = Annotated[int, Query(ge=-1, le=10**12)]
 Name = Annotated[str, Query(min_length=1, max_length=100)]
-
-
-class LineLog:
-    """What the ranks of an attempt say: an `EventLog`."""
-
-    def __init__(
-        self, stored: Stored, task_id: str, *, attempt: int | None, rank: int | None, is_followed: bool
-    ) -> None:
-        self.stored, self.task_id, self.attempt, self.rank = stored, task_id, attempt, rank
-        self.is_followed = is_followed
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing more will come."""
-        return not self.is_followed or self._look(0).is_ended
-
-    def after(self, number: int) -> Sequence[Event]:
-        """Lines after the one with this number, the oldest first."""
-        return [
-            Event(
-                number=line.sequence, kind="line", data={"rank": line.rank, "seconds": line.seconds, "text": line.text}
-            )
-            for line in self._look(number).lines
-        ]
-
-    async def changed(self, number: int) -> None:
-        """Return once there is a line after this one, or none will come."""
-        while True:
-            found = await self.stored.ask(task_lines, self.task_id, number, attempt=self.attempt, rank=self.rank)
-            if found.lines or found.is_ended:
-                return
-            await asyncio.sleep(POLL_SECONDS)
-
-    def _look(self, number: int) -> TaskLines:
-        return task_lines(self.stored.store, self.task_id, number, attempt=self.attempt, rank=self.rank)
 
 
 def add_progress_routes(app: FastAPI, store: Store) -> None:
@@ -74,8 +37,11 @@ def _add_of_tasks(app: FastAPI, stored: Stored) -> None:
 
     async def log(request: Request, task_id: str, attempt: Number = None, rank: Rank = None) -> Response:
         await stored.ask(task_lines, task_id, 0, attempt=attempt, rank=rank)
-        lines = LineLog(stored, task_id, attempt=attempt, rank=rank, is_followed=is_followed(request))
-        return event_response(request, lines)
+
+        async def look(number: int) -> News:
+            return _lines(await stored.ask(task_lines, task_id, number, attempt=attempt, rank=rank))
+
+        return await event_response(request, PolledLog(look, is_followed=is_followed(request)))
 
     async def samples(
         task_id: str, name: Name, attempt: Number = None, rank: Rank = None, after_step: Step = -1
@@ -104,3 +70,11 @@ def _add_of_all(app: FastAPI, stored: Stored) -> None:
     app.add_api_route(f"{API_PATH}/run-table", table, methods=["GET"], **operation("run_table"))
     app.add_api_route(f"{API_PATH}/run-table/left-out", left_out, methods=["GET"], **operation("run_table_left_out"))
     app.add_api_route(f"{API_PATH}/orphans", orphans, methods=["GET"], **operation("orphans"))
+
+
+def _lines(found: TaskLines) -> News:
+    events = [
+        Event(number=line.sequence, kind="line", data={"rank": line.rank, "seconds": line.seconds, "text": line.text})
+        for line in found.lines
+    ]
+    return News(events=events, is_ended=found.is_ended)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from fastapi import Request, Response
@@ -18,6 +18,8 @@ HEARTBEAT_SECONDS = 15.0
 """A comment after this silence: proxies close connections that say nothing for a minute."""
 RETRY_SECONDS = 2.0
 """What a browser waits before it asks again."""
+POLL_SECONDS = 0.5
+"""Between two looks for events that others write."""
 MOST_KEPT = 1000
 """Events that a log in memory remembers."""
 LAST_EVENT_ID = "Last-Event-ID"
@@ -33,15 +35,21 @@ class Event:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What happened behind an event."""
+
+    events: Sequence[Event]
+    """The oldest first."""
+    is_ended: bool
+    """Whether nothing more will come behind these."""
+
+
 class EventLog(Protocol):
     """What happened to one thing; the same whether memory or a database holds it."""
 
-    def after(self, number: int) -> Sequence[Event]:
-        """Events after the one with this number, the oldest first."""
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing more will come."""
+    async def after(self, number: int) -> News:
+        """What happened behind the event with this number, or some of it."""
 
     async def changed(self, number: int) -> None:
         """Return once there is an event after this one, or none will come."""
@@ -69,9 +77,9 @@ class MemoryLog:
         self.is_ended = True
         self._wake()
 
-    def after(self, number: int) -> Sequence[Event]:
-        """Events after the one with this number that are remembered, the oldest first."""
-        return [event for event in self._events if event.number > number]
+    async def after(self, number: int) -> News:
+        """Events after the one with this number that are remembered."""
+        return News(events=[event for event in self._events if event.number > number], is_ended=self.is_ended)
 
     async def changed(self, number: int) -> None:
         """Return once there is an event after this one, or none will come."""
@@ -83,39 +91,64 @@ class MemoryLog:
         self._news = asyncio.Event()
 
 
-def event_response(request: Request, log: EventLog) -> Response:
+class PolledLog:
+    """The `EventLog` of what other processes write, too: it is asked for again and again.
+
+    Where it is not followed, it ends with what there is.
+    """
+
+    def __init__(self, look: Callable[[int], Awaitable[News]], *, is_followed: bool) -> None:
+        self._look = look
+        self._is_followed = is_followed
+
+    async def after(self, number: int) -> News:
+        """What is there by now."""
+        found = await self._look(number)
+        return found if self._is_followed or found.events else replace(found, is_ended=True)
+
+    async def changed(self, number: int) -> None:
+        """Return once there is an event after this one, or none will come."""
+        while True:
+            found = await self.after(number)
+            if found.events or found.is_ended:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def event_response(request: Request, log: EventLog) -> Response:
     """The events of `log` from where the client left off until it ends.
 
     204 where the client has all of an ended log: that tells a browser not to ask again. Refused where its
     Last-Event-ID is none of ours.
     """
     number = _last_number(request)
-    if log.is_ended and not log.after(number):
+    news = await log.after(number)
+    if news.is_ended and not news.events:
         return Response(status_code=204)
     # A proxy that buffers would keep events back until there are some kilobytes of them.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_texts(log, number), media_type=MEDIA_TYPE, headers=headers)
-
-
-async def _texts(log: EventLog, number: int) -> AsyncIterator[bytes]:
-    yield f"retry: {round(RETRY_SECONDS * 1000)}\n\n".encode()
-    while True:
-        is_ended = log.is_ended  # before the events: those that come between are of the next round
-        for event in log.after(number):
-            number = event.number
-            yield event_text(event)
-        if is_ended:
-            return
-        try:
-            await asyncio.wait_for(log.changed(number), HEARTBEAT_SECONDS)
-        except TimeoutError:
-            yield b":\n\n"
+    return StreamingResponse(_texts(log, number, news), media_type=MEDIA_TYPE, headers=headers)
 
 
 def event_text(event: Event) -> bytes:
     """One event as it is sent; JSON has no line breaks of its own, so that its data is one line."""
     data = json.dumps(event.data, ensure_ascii=False, allow_nan=False)
     return f"id: {event.number}\nevent: {event.kind}\ndata: {data}\n\n".encode("utf-8", "backslashreplace")
+
+
+async def _texts(log: EventLog, number: int, news: News) -> AsyncIterator[bytes]:
+    yield f"retry: {round(RETRY_SECONDS * 1000)}\n\n".encode()
+    while True:
+        for event in news.events:
+            number = event.number
+            yield event_text(event)
+        if news.is_ended:
+            return
+        try:
+            await asyncio.wait_for(log.changed(number), HEARTBEAT_SECONDS)
+        except TimeoutError:
+            yield b":\n\n"
+        news = await log.after(number)
 
 
 def _last_number(request: Request) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -19,17 +18,14 @@ from crosszone.server.body import JSON
 from crosszone.server.callers import caller_of
 from crosszone.server.problems import INVALID, Refused, refused
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
-from crosszone.server.sse import Event
+from crosszone.server.sse import Event, News, PolledLog
 from crosszone.service.stored import Noted
 
 if TYPE_CHECKING:
-    from crosszone.service.stored import StoredEvents
     from crosszone.service.tasks import Store
 
 Found = TypeVar("Found")
 
-POLL_SECONDS = 0.5
-"""Between two looks for events: others than this process write them too."""
 MOST_TARGET_CHARACTERS = 1000
 _TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 
@@ -67,34 +63,15 @@ class Stored:
         await self.ask(service.note_request, _note(request, action, target, 200))
 
 
-class StoredLog:
-    """What happens to a task, or to all: the `EventLog` of the store."""
+def event_log(stored: Stored, task_id: str | None, *, is_followed: bool) -> PolledLog:
+    """What happens to a task, or to all."""
 
-    def __init__(self, stored: Stored, task_id: str | None, *, is_followed: bool) -> None:
-        self.stored = stored
-        self.task_id = task_id
-        self.is_followed = is_followed
-        """Whether what is still to come is waited for."""
+    async def look(number: int) -> News:
+        found = await stored.ask(service.stored_events, number, task_id=task_id)
+        events = [Event(number=each, kind=kind, data=data) for each, kind, data in found.events]
+        return News(events=events, is_ended=found.is_ended)
 
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing more will come."""
-        return not self.is_followed or (self.task_id is not None and self._look(0).is_ended)
-
-    def after(self, number: int) -> Sequence[Event]:
-        """Events after the one with this number, the oldest first."""
-        return [Event(number=each, kind=kind, data=data) for each, kind, data in self._look(number).events]
-
-    async def changed(self, number: int) -> None:
-        """Return once there is an event after this one, or none will come."""
-        while True:
-            found = await self.stored.ask(service.stored_events, number, task_id=self.task_id)
-            if found.events or found.is_ended:
-                return
-            await asyncio.sleep(POLL_SECONDS)
-
-    def _look(self, number: int) -> StoredEvents:
-        return service.stored_events(self.stored.store, number, task_id=self.task_id)
+    return PolledLog(look, is_followed=is_followed)
 
 
 def is_followed(request: Request) -> bool:

@@ -17,8 +17,8 @@ from crosszone.server.problems import INVALID, Refused, refused
 from crosszone.server.sse import event_response
 from crosszone.server.stored import (
     Stored,
-    StoredLog,
     actor,
+    event_log,
     expected_version,
     is_followed,
     noun_response,
@@ -122,10 +122,10 @@ def _add_one(app: FastAPI, stored: Stored) -> None:
 def _add_events(app: FastAPI, stored: Stored) -> None:
     async def of_one(request: Request, task_id: str) -> Response:
         await stored.ask(service.training_task, task_id)
-        return event_response(request, StoredLog(stored, task_id, is_followed=is_followed(request)))
+        return await event_response(request, event_log(stored, task_id, is_followed=is_followed(request)))
 
     async def of_all(request: Request) -> Response:
-        return event_response(request, StoredLog(stored, None, is_followed=is_followed(request)))
+        return await event_response(request, event_log(stored, None, is_followed=is_followed(request)))
 
     app.add_api_route(f"{PATH}/{{task_id}}/events", of_one, methods=["GET"], **operation("task_events"))
     app.add_api_route(f"{API_PATH}/events", of_all, methods=["GET"], **operation("events"))
