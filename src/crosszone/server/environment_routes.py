@@ -13,6 +13,7 @@ from crosszone.server.body import object_request
 from crosszone.server.openapi import API_PATH, operation
 from crosszone.server.problems import INVALID, UNAVAILABLE, Refused
 from crosszone.server.stored import Stored, expected_version, noun_response, page_response
+from crosszone.service.inventory import ASKED
 
 PATH = f"{API_PATH}/environments"
 MOST_IDS = 10_000
@@ -25,7 +26,7 @@ Cursor = Annotated[str | None, Query(max_length=2000)]
 def add_environment_routes(app: FastAPI, stored: Stored, *, reaches_out: bool = True) -> None:
     """Add what answers for environments and the paths between their zones.
 
-    `reaches_out`: whether a request may let this machine ask others, over ssh and by Slurm.
+    `reaches_out`: whether a request may let this machine ask others, over ssh, by Slurm and by kubectl.
     """
     _add_list(app, stored)
     _add_many(app, stored, reaches_out)  # before those of one environment, whose id could be any of these words
@@ -97,9 +98,9 @@ def _add_many(app: FastAPI, stored: Stored, reaches_out: bool) -> None:
         kinds = {"format": str, "text": str, "defaults": dict, "try": bool}
         _check(asked, kinds, required=("format",))
         more = {"defaults": asked.get("defaults"), "is_tried": asked.get("try", False)}
-        if asked["format"] == "slurm" and "text" not in asked and reaches_out:
-            found = await _of_slurm(stored, more, asked)
-            await stored.note(request, "environment_import", "slurm")
+        if asked["format"] in ASKED and "text" not in asked and reaches_out:
+            found = await _of_scheduler(stored, more, asked)
+            await stored.note(request, "environment_import", asked["format"])
             return noun_response(found)
         told = (request, "environment_import", 200)
         what = (service.import_environments, asked.get("text", ""), asked["format"])
@@ -123,10 +124,10 @@ def _add_many(app: FastAPI, stored: Stored, reaches_out: bool) -> None:
         app.add_api_route(f"{PATH}/{name}", route, methods=["POST"], **operation(f"environment_{name}"))
 
 
-async def _of_slurm(stored: Stored, more: dict[str, Any], asked: dict[str, Any]) -> Any:
-    """What the server's own Slurm says. Where there is none, to ask for it was wrong, and will be."""
+async def _of_scheduler(stored: Stored, more: dict[str, Any], asked: dict[str, Any]) -> Any:
+    """What a scheduler says that the server reaches. Where there is none, to ask for it was wrong, and will be."""
     try:
-        return await stored.ask(service.import_slurm, **more, body=asked)
+        return await stored.ask(service.import_asked, asked["format"], **more, body=asked)
     except Refused as refusal:
         if refusal.kind is UNAVAILABLE:
             raise Refused(INVALID, *refusal.findings, body=asked) from None

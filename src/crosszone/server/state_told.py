@@ -29,8 +29,11 @@ _IMPORT = {
     "type": "object",
     "required": ["format"],
     "properties": {
-        "format": {"type": "string", "enum": ["yaml", "csv", "hostfile", "slurm"]},
-        "text": {"type": "string", "description": "Of the file. Without it Slurm is asked on the server's machine."},
+        "format": {"type": "string", "enum": ["yaml", "csv", "hostfile", "slurm", "kubernetes"]},
+        "text": {
+            "type": "string",
+            "description": "Of the file. Without it Slurm, or kubectl, is asked on the server's machine.",
+        },
         "defaults": {"type": "object", "description": "Keys that entries take where they do not have them."},
         "try": {"type": "boolean", "description": "Say what it would do, and do nothing."},
     },

@@ -104,7 +104,7 @@ _HOMES = {
         "environment",
         "environments",
         "import_environments",
-        "import_slurm",
+        "import_asked",
         "probe_environments",
         "remove_environment",
         "set_zone_link",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from crosszone.core.preflight import NodeFacts
     from crosszone.store.opened import Store
 
+SLURM, KUBERNETES = "slurm", "kubernetes"
+ASKED = (SLURM, KUBERNETES)
+"""Formats that a program of this machine prints, where it is there."""
+ASK_SECONDS = 30.0
 MOST_PROBED = 64
 """Environments that are looked at together."""
 
@@ -125,7 +129,7 @@ def remove_environment(store: Store, key: str, *, expected_version: int | None =
 def import_environments(
     store: Store, text: str, kind: str, *, defaults: Mapping[str, Any] | None = None, is_tried: bool = False
 ) -> Imported:
-    """Add or change all that the text of a file tells of, by name: yaml | csv | hostfile | slurm.
+    """Add or change all that the text of a file tells of, by name: yaml | csv | hostfile | slurm | kubernetes.
 
     All of it or nothing. `defaults`: keys that entries take where they do not have them. `is_tried`: say what it would
     do, and do nothing. SpecError with everything that is wrong in any entry.
@@ -135,20 +139,29 @@ def import_environments(
     return _keep(store, written.read_inventory(text, kind, defaults), source=kind, is_tried=is_tried)
 
 
-def import_slurm(store: Store, *, defaults: Mapping[str, Any] | None = None, is_tried: bool = False) -> Imported:
-    """`import_environments` of what this machine's Slurm says of its nodes. PreflightFailed where it says nothing."""
+def import_asked(
+    store: Store, kind: str, *, defaults: Mapping[str, Any] | None = None, is_tried: bool = False
+) -> Imported:
+    """`import_environments` of what a scheduler that this machine reaches says of its nodes: slurm | kubernetes.
+
+    PreflightFailed where it says nothing.
+    """
     import subprocess
 
     from crosszone.errors import PreflightFailed
     from crosszone.spec.inventory import SINFO
+    from crosszone.spec.kubernetes_nodes import GET_NODES
 
+    command, called = {SLURM: (SINFO, "Slurm"), KUBERNETES: (GET_NODES, "Kubernetes")}[kind]
     try:
-        done = subprocess.run(SINFO, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASK_SECONDS, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         said = " ".join(str(getattr(error, "stderr", "") or error).split()).removesuffix(".")
-        hint = f"Run `{' '.join(SINFO)}` where Slurm is, and import what it prints."
-        raise PreflightFailed.of(f"Slurm does not answer: {said}.", where=SINFO[0], hint=hint) from None
-    return import_environments(store, done.stdout, "slurm", defaults=defaults, is_tried=is_tried)
+        hint = f"Run `{' '.join(command)}` where {called} is, and import what it prints."
+        raise PreflightFailed.of(f"{called} does not answer: {said}.", where=command[0], hint=hint) from None
+    return import_environments(store, done.stdout, kind, defaults=defaults, is_tried=is_tried)
 
 
 def probe_environments(store: Store, keys: Sequence[str]) -> Imported:

@@ -17,6 +17,7 @@ from crosszone.catalog.gpus import gpu as catalog_gpu
 from crosszone.core.environment import FAULTY, HEALTHY, STATUSES, Environment
 from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
 from crosszone.spec import quantities as q
+from crosszone.spec.kubernetes_nodes import kubernetes_entries
 from crosszone.spec.yaml_source import read_yaml
 
 MOST_ENTRIES = 10_000
@@ -99,11 +100,12 @@ def changed(known: Environment, entry: Mapping[str, Any], *, now_seconds: float,
 
 
 def read_inventory(text: str, kind: str, defaults: Mapping[str, Any] | None = None) -> tuple[tuple[str, Entry], ...]:
-    """(place, entry) of every environment in the text of a file: yaml | csv | hostfile | slurm.
+    """(place, entry) of every environment in the text of a file: yaml | csv | hostfile | slurm | kubernetes.
 
     `defaults` are keys that entries take where they do not have them. SpecError where it cannot be read as that.
     """
     readers = {"yaml": _from_yaml, "csv": _from_csv, "hostfile": _from_hostfile, "slurm": _from_slurm}
+    readers["kubernetes"] = kubernetes_entries
     if kind not in readers:
         raise UnknownName.among(kind, readers, kind="format of an inventory", where="format")
     found = readers[kind](text)

@@ -93,7 +93,7 @@ def test_an_import_is_all_or_nothing_and_tells_all_that_is_wrong(store):
 def test_a_machine_without_slurm_is_told(store, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PreflightFailed, match="Slurm does not answer"):
-        inventory.import_slurm(store)
+        inventory.import_asked(store, "slurm")
 
 
 def test_slurm_is_asked(store, tmp_path, monkeypatch):
@@ -101,8 +101,56 @@ def test_slurm_is_asked(store, tmp_path, monkeypatch):
     program.write_text('#!/bin/sh\necho "n1|idle|64|1000|gpu:a100:8|0|x"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    (found,) = inventory.import_slurm(store, defaults={"zone": "slurm"}).environments
+    (found,) = inventory.import_asked(store, "slurm", defaults={"zone": "slurm"}).environments
     assert (found.name, found.gpu, found.num_gpus, found.source) == ("n1", "a100-sxm4-80gb", 8, "slurm")
+
+
+KUBERNETES = """{"items": [{
+  "metadata": {"name": "gpu-1", "labels": {
+    "topology.kubernetes.io/zone": "cn-beijing-a", "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+    "nvidia.com/cuda.driver-version.full": "550.54.15", "eks.amazonaws.com/capacityType": "SPOT"}},
+  "spec": {"unschedulable": true},
+  "status": {"capacity": {"cpu": "96", "memory": "1056270940Ki", "nvidia.com/gpu": "8"},
+    "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
+    "addresses": [{"type": "Hostname", "address": "gpu-1"}, {"type": "InternalIP", "address": "10.0.0.5"}]}
+}, {
+  "metadata": {"name": "cpu-1"}, "status": {"capacity": {"cpu": "500m"},
+    "conditions": [{"type": "Ready", "status": "Unknown"}]}
+}]}"""
+
+
+def test_nodes_of_kubernetes_are_imported(store):
+    found = inventory.import_environments(store, KUBERNETES, "kubernetes", defaults={"zone": "lab"})
+    gpu, cpu = found.environments
+    assert (gpu.zone, gpu.gpu, gpu.num_gpus, gpu.num_cpus) == ("cn-beijing-a", "a100-sxm4-80gb", 8, 96)
+    assert gpu.memory_bytes == 1056270940 * 1024
+    assert gpu.addresses == ("10.0.0.5", "gpu-1")
+    assert (gpu.status, gpu.is_draining, gpu.is_preemptible, gpu.driver_version) == ("running", True, True, "550.54.15")
+    assert (cpu.zone, cpu.gpu, cpu.num_gpus, cpu.status) == ("lab", None, 0, "unreachable")
+    again = inventory.import_environments(store, KUBERNETES, "kubernetes", defaults={"zone": "lab"})
+    assert (again.num_added, again.num_unchanged) == (0, 2)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"items": 1}', '{"items": [1]}', '{"items": [{"metadata": {}}]}'])
+def test_what_is_no_list_of_nodes_is_told(store, text):
+    with pytest.raises(SpecError):
+        inventory.import_environments(store, text, "kubernetes", defaults={"zone": "lab"})
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        '{"capacity": {"cpu": "x", "memory": [1]}}',
+        '{"capacity": {"cpu": "9e999"}}',
+        '{"addresses": [1]}',
+        '{"addresses": 3}',
+        "3",
+    ],
+)
+def test_odd_nodes_are_problems_or_have_less(store, status):
+    text = f'{{"items": [{{"metadata": {{"name": "n", "labels": 3}}, "status": {status}}}]}}'
+    found = inventory.import_environments(store, text, "kubernetes", defaults={"zone": "lab"})
+    assert found.environments[0].memory_bytes is None
 
 
 def test_the_chosen_ones_become_a_cluster_that_is_planned_for(seeded):
