@@ -1,5 +1,6 @@
 """What is trained: sequence, batch, number formats, optimizer, tokens."""
 
+import math
 from dataclasses import dataclass
 
 DTYPE_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
@@ -108,3 +109,8 @@ class Workload:
     def global_batch_tokens(self) -> int:
         """Tokens of one step."""
         return self.sequence_length * self.global_batch_size
+
+    @property
+    def num_steps(self) -> int | None:
+        """Of the whole training, the last one cut short; None where its tokens are unknown."""
+        return None if self.train_tokens is None else math.ceil(self.train_tokens / self.global_batch_tokens)

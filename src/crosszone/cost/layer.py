@@ -253,15 +253,12 @@ def _elementwise_seconds(
     `elementwise_factor` is what the framework's kernels move over that count; norms that are not fused move
     `norm_traffic_bytes` more per element forward and half as much again backward.
     """
-    h = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
-    qkv = model.num_heads * model.head_size + model.num_kv_heads * (model.head_size + value_head_size(model))
-    routed = model.experts_per_token * model.expert_ffn_size + model.shared_expert_ffn_size
-    f = (routed if kind.is_moe else model.ffn_size) / keys.tp
+    h, qkv, f = _widths(model, kind, keys)
     forward_f, backward_f = (6.0, 10.0) if model.gated_ffn else (4.0, 6.0)
     scale = keys.elementwise_factor * (element_bytes / 2.0) * tokens / keys.memory_bytes_per_second
     permutation = PERMUTATION_BYTES * model.experts_per_token * h if kind.is_moe else 0.0
-    forward = scale * (20.0 * h + forward_f * f + 4.0 * qkv / keys.tp + permutation)
-    backward = scale * (28.0 * h + backward_f * f + 4.0 * qkv / keys.tp + permutation)
+    forward = scale * (20.0 * h + forward_f * f + 4.0 * qkv + permutation)
+    backward = scale * (28.0 * h + backward_f * f + 4.0 * qkv + permutation)
     norms = keys.norm_traffic_bytes * h * tokens / keys.memory_bytes_per_second
     return forward + norms, backward + NORM_BACKWARD_RATIO * norms
 
@@ -272,14 +269,19 @@ def _cast_seconds(model: Model, kind: LayerKind, keys: LayerKeys, tokens: Floats
     Forward 2h + v + f elements a token (inputs of qkv, FFN up, attention output, FFN down), backward 2h + qkv + f or 2f
     (gated); the parts in h are divided by tp only with sequence parallelism. Weights are cast once a step: left out.
     """
-    h = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
+    h, qkv, f = _widths(model, kind, keys)
     value = model.num_heads * value_head_size(model) / keys.tp
-    qkv = model.num_heads * model.head_size + model.num_kv_heads * (model.head_size + value_head_size(model))
-    routed = model.experts_per_token * model.expert_ffn_size + model.shared_expert_ffn_size
-    f = (routed if kind.is_moe else model.ffn_size) / keys.tp
     branches = 2.0 if model.gated_ffn else 1.0
     scale = NARROW_CAST_BYTES * tokens / keys.memory_bytes_per_second
-    return scale * (2.0 * h + value + f), scale * (2.0 * h + qkv / keys.tp + branches * f)
+    return scale * (2.0 * h + value + f), scale * (2.0 * h + qkv + branches * f)
+
+
+def _widths(model: Model, kind: LayerKind, keys: LayerKeys) -> tuple[Floats, Floats, Floats]:
+    """(hidden, query with key and value, FFN) elements of a token on one rank."""
+    hidden = model.hidden_size / np.where(keys.sequence_parallel, keys.tp, 1.0)
+    qkv = model.num_heads * model.head_size + model.num_kv_heads * (model.head_size + value_head_size(model))
+    routed = model.experts_per_token * model.expert_ffn_size + model.shared_expert_ffn_size
+    return hidden, qkv / keys.tp, (routed if kind.is_moe else model.ffn_size) / keys.tp
 
 
 def _exchange_seconds(

@@ -183,11 +183,9 @@ def _no_renderer(what: str, where: str, hint: str) -> Finding:
 
 
 def _num_steps(problem: Problem, request: DeployRequest) -> int:
-    if request.num_steps is not None:
-        return request.num_steps
-    tokens = problem.workload.train_tokens
-    assert tokens is not None, "check_request saw to it"
-    return math.ceil(tokens / problem.workload.global_batch_tokens)
+    num_steps = request.num_steps or problem.workload.num_steps
+    assert num_steps is not None, "check_request saw to it"
+    return num_steps
 
 
 def _optimizer(problem: Problem, prediction: Prediction, num_steps: int) -> TrainOptimizer:

@@ -16,7 +16,6 @@ from crosszone.planner.limits import TIMED, num_sequences, objectives, wall_doll
 from crosszone.planner.options import divisors, options
 from crosszone.planner.table import Scan, Scored
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.totals import num_steps
 
 ZONE_TERMS = ("zone_pipeline_send", "zone_agreement", "embedding_agreement")
 """Terms that links between zones cause."""
@@ -175,7 +174,7 @@ def _without_limits(problem: Problem) -> Problem:
 
 def _broken(problem: Problem, part: Scored, row: int) -> list[tuple[str, str]]:
     """Limits that one candidate does not keep, with both numbers."""
-    goal, limits, steps = problem.objective, problem.constraints, num_steps(problem)
+    goal, limits, steps = problem.objective, problem.constraints, problem.workload.num_steps
     found = []
     if steps is not None:
         seconds = float(part.step_seconds[row]) * part.wall_ratio * steps

@@ -12,7 +12,6 @@ from crosszone.core.problem import Problem
 from crosszone.core.tables import Floats
 from crosszone.planner.table import Scan, Scored
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.totals import num_steps
 
 TIMED = ("time", "goodput")
 """Objectives that are a time; the others are money."""
@@ -39,7 +38,7 @@ def objective(
     those of the wall time that half of all trainings stay under: `wall_ratio` is that over the time of the steps.
     `slack_ratio` widens the deadline and the budget, for values that are estimates.
     """
-    goal, limits, steps = problem.objective, problem.constraints, num_steps(problem)
+    goal, limits, steps = problem.objective, problem.constraints, problem.workload.num_steps
     ratio = min(wall_ratio, HOPELESS_RATIO)
     if goal.minimize in TIMED:
         value = np.asarray(step_seconds * ratio)
@@ -120,7 +119,7 @@ def unlimited(problem: Problem) -> tuple[Problem, ...]:
     there was a budget."""
     goal, found = problem.objective, []
     free = replace(goal, deadline_seconds=None, budget_dollars=None)
-    if num_steps(problem) is None:
+    if problem.workload.num_steps is None:
         return ()
     if goal.deadline_seconds is not None:
         found.append(replace(problem, objective=replace(free, minimize="time")))
@@ -156,7 +155,7 @@ def unmet(inputs: Inputs, found: Scan, nearest: Sequence[Prediction] = ()) -> st
 def unpriced(inputs: Inputs) -> str:
     """Names what has no price where money decides; empty where nothing lacks one."""
     problem = inputs.problem
-    limited, is_money = num_steps(problem) is not None, problem.objective.minimize not in TIMED
+    limited, is_money = problem.workload.num_steps is not None, problem.objective.minimize not in TIMED
     needs_rent = is_money or (limited and problem.objective.budget_dollars is not None)
     needs_egress = needs_rent or (limited and problem.constraints.max_egress_dollars is not None)
     missing, keys = without_price(inputs, rent=needs_rent, egress=needs_egress)
@@ -196,7 +195,7 @@ def _bounds(
     problem: Problem, scored: tuple[Scored, ...], nearest: Sequence[Prediction]
 ) -> list[tuple[str, float, float]]:
     """(words, least that any plan needs, simulated where it was, most that is allowed) of each limit."""
-    goal, steps = problem.objective, num_steps(problem) or np.nan
+    goal, steps = problem.objective, problem.workload.num_steps or np.nan
     found = []
     if goal.deadline_seconds is not None:
         least, most = _least([part.step_seconds * part.wall_ratio for part in scored]) * steps, goal.deadline_seconds

@@ -17,7 +17,6 @@ from crosszone.planner.limits import objectives, total_dollars, wall_dollars, wi
 from crosszone.planner.table import Scan, Scored
 from crosszone.planner.wall import layout_failures_per_second
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.totals import num_steps
 
 MOST_PLANS = 12
 """Plans of the front that are predicted in full."""
@@ -160,7 +159,7 @@ def _point(problem: Problem, ranked: RankedPlan, rank: int | None) -> Point:
 
 def _dollars(problem: Problem, ranked: RankedPlan) -> float | None:
     """Of the whole training; of a step where nobody said how long it is."""
-    return total_dollars(ranked.prediction) if num_steps(problem) else _step_dollars(problem, ranked)
+    return total_dollars(ranked.prediction) if problem.workload.num_steps else _step_dollars(problem, ranked)
 
 
 def _step_dollars(problem: Problem, ranked: RankedPlan) -> float | None:

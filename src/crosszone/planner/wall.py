@@ -12,7 +12,6 @@ from crosszone.timeline.dataset import reading
 from crosszone.timeline.finish import outlook
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.threats import Footprint, plan_footprint, threats_to
-from crosszone.timeline.totals import num_steps
 
 
 def layout_wall_ratio(inputs: Inputs, layout: Layout, step_seconds: float) -> float:
@@ -43,18 +42,18 @@ def layout_failures_per_second(inputs: Inputs, layout: Layout) -> tuple[float, f
 
 def step_data_dollars(problem: Problem, plan: Plan, step_seconds: float) -> float:
     """Egress of the data that zones read, spread over the steps; NaN where its price is unknown."""
-    steps = num_steps(problem)
+    steps = problem.workload.num_steps
     dollars = reading(problem, plan, (), step_seconds).egress_dollars
     return 0.0 if steps is None else np.nan if dollars is None else dollars / steps
 
 
 def _is_asked(problem: Problem) -> bool:
     """Where there is an end, or goodput is what the job maximises."""
-    return num_steps(problem) is not None or problem.objective.minimize == "goodput"
+    return problem.workload.num_steps is not None or problem.objective.minimize == "goodput"
 
 
 def _ratio(problem: Problem, footprint: Footprint, step_seconds: float) -> float:
-    whole, steps = outlook(problem, footprint, step_seconds, with_p90=False), num_steps(problem)
+    whole, steps = outlook(problem, footprint, step_seconds, with_p90=False), problem.workload.num_steps
     if whole.goodput_fraction == 0.0:
         return math.inf
     p50_seconds = whole.finish.p50_seconds

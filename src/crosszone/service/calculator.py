@@ -5,7 +5,6 @@ Where its request leaves something out that a job needs, a value is filled in an
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
@@ -81,8 +80,6 @@ def calculate(request: dict[str, Any]) -> dict[str, Any]:
     found = ranked.prediction
     fullest = max(found.memory.stages, key=lambda stage: stage.total_bytes)
     kinds = ("optimizer", "weight", "gradient", "activation", "buffer", "overhead", "total", "capacity")
-    tokens = problem.workload.train_tokens
-    num_steps = None if tokens is None else math.ceil(tokens / found.global_batch_tokens)
     return {
         "schema_version": 1,
         "parameter": _parameters(problem.model),
@@ -92,7 +89,7 @@ def calculate(request: dict[str, Any]) -> dict[str, Any]:
             "total_number_of_gpus": num_gpus,
             "global_minibatch_size": batch,
             "per_iter_training_seconds": found.step_seconds,
-            "total_number_of_iters": num_steps,
+            "total_number_of_iters": problem.workload.num_steps,
             "total_training_seconds": found.train_seconds,
         },
         "prediction": prediction_json(ranked),

@@ -71,9 +71,8 @@ class _Pauses:
     wait_ratio: float
 
     @property
-    def num_steps(self) -> float | None:
-        tokens = self.problem.workload.train_tokens
-        return None if tokens is None else math.ceil(tokens / self.problem.workload.global_batch_tokens)
+    def num_steps(self) -> int | None:
+        return self.problem.workload.num_steps
 
     @property
     def evaluation_seconds(self) -> float | None:

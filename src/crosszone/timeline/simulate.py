@@ -163,7 +163,7 @@ def simulate(pipeline: Pipeline) -> list[Event]:
 
 def play(pipeline: Pipeline) -> Played:
     """Every action and every message between ranks."""
-    sent: list[tuple[int, float, float, float]] = []
+    sent: Sent = []
     events = _events(pipeline, _played(pipeline, _nodes(pipeline), sent))
     return Played(events=tuple(events), messages=_messages(pipeline, sent), makespan_seconds=events[-1].end_seconds)
 
@@ -192,18 +192,27 @@ class _Node(NamedTuple):
     link: str | None
 
 
+Sent = list[tuple[int, float, float, float]]
+"""(task, start, end, arrival) of messages; `Message` in short."""
+
+
 class _Links:
-    """When each link is free again."""
+    """When each link is free again; `sent` gets every message."""
 
-    def __init__(self, nodes: list[_Node]) -> None:
+    def __init__(self, nodes: list[_Node], sent: Sent | None) -> None:
         self.free: dict[str | None, float] = dict.fromkeys((node.link for node in nodes), 0.0)
+        self._nodes, self._sent = nodes, sent
 
-    def send(self, node: _Node, end: float) -> tuple[float, float]:
-        """(arrival, when it has left) of the result of a node that ended at `end`."""
-        left = end + node.transfer_seconds
-        if node.link is not None:  # a link takes one message at a time
-            left = self.free[node.link] = max(end, self.free[node.link]) + node.transfer_seconds
-        return left + node.delay_seconds, left
+    def send(self, task: int, node: int, end: float) -> float:
+        """Arrival of what `task`, of this node, has made by `end`."""
+        _, _, _, _, delay, transfer, link = self._nodes[node]
+        left = end + transfer
+        if link is not None:  # a link takes one message at a time
+            left = self.free[link] = max(end, self.free[link]) + transfer
+        arrival = left + delay
+        if self._sent is not None:
+            self._sent.append((task, left - transfer, left, arrival))
+        return arrival
 
 
 def _extended_seconds(pipeline: Pipeline, count: int) -> float | None:
@@ -226,11 +235,11 @@ def _last_end(done: list[tuple[int, float, float]]) -> float:
 def _played(
     pipeline: Pipeline,
     nodes: list[_Node],
-    sent: list[tuple[int, float, float, float]] | None = None,
+    sent: Sent | None = None,
     *,
     steady: Steady | None = None,
 ) -> list[tuple[int, float, float]]:
-    """(task, start, end) of every action in order of end; `sent` gets (task, start, end, arrival) of every message.
+    """(task, start, end) of every action in order of end; `sent` gets every message.
 
     The heap holds what each rank is at work on. When that ends, its result is sent and the rank goes on; a rank whose
     next task lacks its message stands until that arrives. With `steady`, what repeats itself is left out.
@@ -239,7 +248,7 @@ def _played(
     tasks = _tasks(pipeline)
     seconds = _seconds(pipeline, nodes, tasks, m)
     early, before = pipeline.receives_early, [None] * len(nodes) if pipeline.receives_early else _senders(nodes)
-    links, upcoming = _Links(nodes), [iter(own) for own in tasks]
+    links, upcoming = _Links(nodes, sent), [iter(own) for own in tasks]
     state = State(current=[next(own) for own in upcoming], upcoming=upcoming, free=links.free)
     current, running, arrived, push, pop = state.current, state.running, state.arrived, heapq.heappush, heapq.heappop
     watched = range(0) if steady is None else steady.watch(state, tasks, seconds, m)
@@ -255,9 +264,7 @@ def _played(
         start = free if start < free else start
         sender = before[task // m]
         if sender is not None:  # the message leaves only now
-            start, left = links.send(nodes[sender], start)
-            if sent is not None:
-                sent.append((sender * m + task % m, left - nodes[sender].transfer_seconds, left, start))
+            start = links.send(sender * m + task % m, sender, start)
         started[rank] = start
         push(running, (start + seconds[task], rank))
 
@@ -277,9 +284,7 @@ def _played(
             elif link is None and sent is None:
                 arrived[message] = end + transfer + delay
             else:
-                arrived[message], left = links.send(nodes[node], end)
-                if sent is not None:
-                    sent.append((task, left - transfer, left, arrived[message]))
+                arrived[message] = links.send(task, node, end)
             if target_rank != rank and current[target_rank] == message:  # it stood for this one
                 begin(target_rank, stands_since[target_rank])
         if current[rank] >= 0:
@@ -461,7 +466,7 @@ def _events(pipeline: Pipeline, done: list[tuple[int, float, float]]) -> list[Ev
     return [Event(*named(task), start, end) for task, start, end in done]
 
 
-def _messages(pipeline: Pipeline, sent: list[tuple[int, float, float, float]]) -> tuple[Message, ...]:
+def _messages(pipeline: Pipeline, sent: Sent) -> tuple[Message, ...]:
     named, nodes = _names(pipeline), _nodes(pipeline)
     num_units = pipeline.num_microbatches * traits(pipeline.schedule).num_parts
     messages = []

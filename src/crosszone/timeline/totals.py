@@ -1,6 +1,5 @@
 """The whole training that a plan's step adds up to: time, failures, money, energy."""
 
-import math
 from dataclasses import dataclass
 
 from crosszone.core.plan import Plan
@@ -28,7 +27,7 @@ def totals(
     problem: Problem, plan: Plan, links: tuple[Link, ...], *, step_seconds: float, step_dollars: float | None
 ) -> Totals:
     """Of `plan`, whose step takes `step_seconds` and sends what `links` say for `step_dollars` of egress."""
-    steps = num_steps(problem)
+    steps = problem.workload.num_steps
     data = reading(problem, plan, links, step_seconds)
     footprint = plan_footprint(plan, {(link.from_zone, link.to_zone) for link in links})
     whole = outlook(problem, footprint, step_seconds, data.wait_ratio)
@@ -48,9 +47,3 @@ def totals(
         assumed=whole.assumed + data.assumed,
         warnings=whole.warnings + data.warnings,
     )
-
-
-def num_steps(problem: Problem) -> float | None:
-    """Steps of the whole training; None where its tokens are unknown."""
-    tokens = problem.workload.train_tokens
-    return None if tokens is None else float(math.ceil(tokens / problem.workload.global_batch_tokens))
