@@ -12,13 +12,12 @@ groups meet once a step, weighted by tokens in our trainer, and may differ.
 """
 
 from crosszone.frameworks.rules import (
-    SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     ZONES_HOLD_WHOLE_SHARDS,
     Rule,
     codecs_only,
-    lacks,
     offloads_only,
+    replicas_only,
     shards_only,
 )
 
@@ -36,11 +35,7 @@ UNEQUAL_WITHIN_SHARD_GROUP = Rule(
 )
 
 RULES = (
-    lacks("tp", TITLE, hint="Set tp=1, or take megatron or torchtitan."),
-    lacks("pp", TITLE, hint="Set pp=1, or take megatron, torchtitan or deepspeed."),
-    lacks("cp", TITLE, hint="Set cp=1, or take megatron or torchtitan."),
-    lacks("ep", TITLE, hint="Set ep=1, or take megatron or torchtitan."),
-    SEQUENCE_PARALLEL_NEEDS_TP,
+    *replicas_only(TITLE),
     shards_only(TITLE, "gradients", "parameters", hint="Set shard=gradients or parameters, or take ddp for none."),
     offloads_only(
         TITLE,

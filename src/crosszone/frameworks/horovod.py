@@ -5,24 +5,19 @@ ranks, and the average gives each rank the same weight. Compression of gradients
 """
 
 from crosszone.frameworks.rules import (
-    SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     codecs_only,
     equal_replicas,
-    lacks,
     offloads_only,
     own_mathematics_only,
+    replicas_only,
     shards_only,
 )
 
 TITLE = "Horovod"
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 RULES = (
-    lacks("tp", TITLE, hint="Set tp=1, or take megatron or torchtitan."),
-    lacks("pp", TITLE, hint="Set pp=1, or take megatron, torchtitan or deepspeed."),
-    lacks("cp", TITLE, hint="Set cp=1, or take megatron or torchtitan."),
-    lacks("ep", TITLE, hint="Set ep=1, or take megatron or torchtitan."),
-    SEQUENCE_PARALLEL_NEEDS_TP,
+    *replicas_only(TITLE),
     shards_only(TITLE, "none", hint="Set shard=none, or take fsdp or deepspeed."),
     offloads_only(TITLE, hint="Set offload=none, or take deepspeed."),
     equal_replicas("Horovod averages all ranks with equal weight"),

@@ -157,6 +157,17 @@ def lacks(axis: str, why: str, hint: str = "") -> Rule:
     )
 
 
+def replicas_only(why: str) -> tuple[Rule, ...]:
+    """Ranks are replicas: no axis divides the model."""
+    return (
+        lacks("tp", why, hint="Set tp=1, or take megatron or torchtitan."),
+        lacks("pp", why, hint="Set pp=1, or take megatron, torchtitan or deepspeed."),
+        lacks("cp", why, hint="Set cp=1, or take megatron or torchtitan."),
+        lacks("ep", why, hint="Set ep=1, or take megatron or torchtitan."),
+        SEQUENCE_PARALLEL_NEEDS_TP,
+    )
+
+
 def shards_only(why: str, *shards: str, hint: str) -> Rule:
     """With dp > 1, `shard` must be one of these."""
     return Rule(

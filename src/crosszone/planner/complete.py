@@ -9,15 +9,13 @@ from crosszone.core.plan import Plan
 from crosszone.core.problem import Objective, PlanRequest, Problem
 from crosszone.core.schedules import traits
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
-from crosszone.frameworks import framework_facts
 from crosszone.planner.explain import not_expressible
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
-from crosszone.planner.search import allowed_frameworks, best_plan, search
+from crosszone.planner.search import allowed_frameworks, allowed_inputs, best_plan, search
 from crosszone.planner.table import scan
 from crosszone.planner.written import best_written, is_written
-from crosszone.timeline.inputs import Inputs, inputs
 
 DEFAULTS = {
     "cp": 1,
@@ -83,7 +81,7 @@ def _by_time(problem: Problem) -> Problem:
 
 def _best(problem: Problem, world_size: int, *, any_framework: bool = False) -> Plan | None:
     """The best plan that uses `world_size` ranks; where none fits, the best of those that do not."""
-    prepared = _prepared(problem)
+    prepared = allowed_inputs(problem)
     free = options(prepared, world_size=world_size, any_framework=any_framework)
     where = layouts(prepared, problem.constraints.exclude_zones)
     plan = best_plan(prepared, scan(prepared, where, free))
@@ -92,7 +90,7 @@ def _best(problem: Problem, world_size: int, *, any_framework: bool = False) -> 
 
 def _fullest(problem: Problem, *, any_framework: bool = False) -> Plan | None:
     """A plan with as many ranks as any has, whether it fits or not; None where nothing can be expressed."""
-    prepared = _prepared(problem)
+    prepared = allowed_inputs(problem)
     where = layouts(prepared, problem.constraints.exclude_zones)
     most, fullest = 0, None
     for part in scan(
@@ -104,10 +102,6 @@ def _fullest(problem: Problem, *, any_framework: bool = False) -> Plan | None:
         if world_size[row] > most:
             most, fullest = int(world_size[row]), part.rows.take(np.array([row]))
     return to_plan(prepared, fullest.tables(), 0) if fullest else None
-
-
-def _prepared(problem: Problem) -> Inputs:
-    return inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
 
 
 def _world_size(problem: Problem) -> int:

@@ -168,6 +168,11 @@ def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
     return problem.constraints.frameworks or framework_names()
 
 
+def allowed_inputs(problem: Problem) -> Inputs:
+    """What the cost model reads of `problem`, with the facts of its frameworks."""
+    return inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+
+
 def first_that_fits(
     problem: Problem, *, zones: Sequence[str] | None = None, every: bool = False
 ) -> tuple[Inputs, Scan]:
@@ -188,7 +193,7 @@ def first_that_fits(
 
 
 def _scanned(problem: Problem, memory_fraction: float, zones: Sequence[str] | None, every: bool) -> tuple[Inputs, Scan]:
-    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+    prepared = allowed_inputs(problem)
     where, free = _layouts(prepared, zones), options(prepared, tries_ways=True)
     contest = None if every or has_limits(problem) else _contest(problem)  # what binds is found among all
     return prepared, scan(prepared, where, free, memory_fraction=memory_fraction, contest=contest)
@@ -212,7 +217,7 @@ def _layouts(inputs: Inputs, zones: Sequence[str] | None) -> tuple[Layout, ...]:
 
 def any_plan(problem: Problem, *, zones: Sequence[str] | None = None) -> Plan | None:
     """A plan that the job file leaves open, whether a framework can express it or not; None where there is none."""
-    prepared = inputs(problem, tuple(framework_facts(name) for name in allowed_frameworks(problem)))
+    prepared = allowed_inputs(problem)
     where, free = _layouts(prepared, zones), options(prepared, any_framework=True)
     if problem.plan.shard is None and problem.plan.dp_shard is None:  # blame no choice that nobody wrote
         free = replace(free, shard=np.zeros(1, dtype=np.int64), recompute=free.recompute[:1])

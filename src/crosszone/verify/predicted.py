@@ -16,7 +16,7 @@ from crosszone.catalog.efficiency import efficiency
 from crosszone.core.cluster import Cluster, Gpu
 from crosszone.core.efficiency import Efficiency
 from crosszone.core.problem import Problem
-from crosszone.core.tables import Floats, PlanTable, ReplicaTable, StageTable
+from crosszone.core.tables import Floats
 from crosszone.timeline.chain import chain_pipeline
 from crosszone.timeline.evaluate import Evaluation, evaluate
 from crosszone.timeline.inputs import Inputs, inputs
@@ -24,6 +24,7 @@ from crosszone.timeline.keys import keyed
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.simulate import makespan_seconds
 from crosszone.timeline.stage_memory import StageBytes, stage_bytes
+from crosszone.timeline.steps import stacked
 from crosszone.timeline.tabulate import tabulate
 from crosszone.verify.case import Case
 
@@ -108,7 +109,7 @@ def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency], max_events
     """Forecasts of cases with the same key."""
     frameworks = tuple({case.framework.name: case.framework for case in cases}.values())
     prepared = inputs(cases[0].problem, frameworks, shares)
-    tables = _stacked([tabulate(prepared, case.plan) for case in cases])
+    tables = stacked([tabulate(prepared, case.plan) for case in cases])
     keys = keyed(prepared, tables.plans)
     with np.errstate(all="ignore"):  # a row that has no finite answer is told apart below
         evaluation = evaluate(prepared, tables, keys)
@@ -117,20 +118,6 @@ def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency], max_events
     # All that is no pipeline stays as it is, whatever terms there are.
     step_seconds = evaluation.step_seconds - evaluation.pipeline_seconds + pipeline
     return _forecasts(prepared, tables, evaluation, size, step_seconds)
-
-
-def _stacked(rows: list[Tables]) -> Tables:
-    """Tables of one plan each, one below the other; the chains that `layouts` lists lie in the one pool there is."""
-    num_stages = [len(row.stages) for row in rows]
-    index = np.arange(len(rows))
-    replicas = ReplicaTable.stack([row.replicas for row in rows])
-    stages = StageTable.stack([row.stages for row in rows])
-    return Tables(
-        layouts=rows[0].layouts,
-        plans=PlanTable.stack([row.plans for row in rows]),
-        replicas=dataclasses.replace(replicas, plan=index),
-        stages=dataclasses.replace(stages, replica=np.repeat(index, num_stages)),
-    )
 
 
 def _pipeline_seconds(prepared: Inputs, tables: Tables, evaluation: Evaluation, max_events: int) -> Floats:

@@ -9,6 +9,7 @@ from crosszone.deploy.trainer import TRAINER_PROGRAM, TRAINER_REQUIREMENTS, trai
 REQUIREMENTS = TRAINER_REQUIREMENTS
 OWN_CONFIG_PATH = "configs/fsdp_config.py"
 TORCH_DTYPES = {"fp32": "float32", "tf32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""Of formats that are narrower FSDP gathers bf16, which a program's own layers narrow."""
 OWN_CONFIG = '''"""FSDP2 as the plan has it, for a training program of one's own; our trainer reads configs/train.json.
 
     model = ...                             # on this process's device, before an optimizer is made
