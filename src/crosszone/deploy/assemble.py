@@ -30,6 +30,7 @@ from crosszone.deploy.environment import environment, environment_warnings
 from crosszone.deploy.frameworks import framework_renderer
 from crosszone.deploy.idle import idle_warnings
 from crosszone.deploy.pieces import is_piece, piece_text
+from crosszone.deploy.places import lacking, of_working
 from crosszone.deploy.ranks import agents, rank_grid, shared_addresses
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
@@ -193,15 +194,9 @@ def _on_one_machine(found: tuple[Agent, ...]) -> Agent:
 
 def _missing(launch: Launch, request: DeployRequest, chosen: ModuleType) -> Iterator[Finding]:
     """What must be known of a launch over several nodes, and is not."""
-    groups = {(agent.zone_index, agent.node_group) for agent in launch.agents if agent.address is None}
-    if chosen.ADDRESSES_FROM is not None and launch.num_nodes >= chosen.ADDRESSES_FROM:
-        for zone, group in sorted(groups):
-            yield Finding(
-                code="missing",
-                where=f"cluster.zones[{zone}].nodes[{group}].addresses",
-                message=f"{request.backend} needs the address of every node of the group.",
-                hint="Write addresses: [host, ...], one per node, in order.",
-            )
+    if launch.num_nodes >= (chosen.ADDRESSES_FROM or 1):
+        working = sorted({(agent.zone_index, agent.node_group) for agent in launch.agents})
+        yield from of_working(working, lacking(launch.zones, request, chosen))
     if launch.num_nodes > 1 and request.checkpoint_folder is None and request.entry_text is None:
         yield Finding(
             code="missing",

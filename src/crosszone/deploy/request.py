@@ -9,6 +9,7 @@ from crosszone.core.bundle import DEVICES, NO_CHECKPOINTS, TORCHRUN, DeployReque
 from crosszone.core.problem import Problem
 from crosszone.deploy.backends import backend
 from crosszone.deploy.frameworks import framework_renderer
+from crosszone.deploy.places import surely_lacking
 from crosszone.errors import Finding, InfeasiblePlan, SpecError, nearest_hint
 
 
@@ -19,7 +20,7 @@ def check_request(problem: Problem, framework: str, request: DeployRequest, *, i
     start the framework, or no plan of the problem.
     """
     renderer, chosen = framework_renderer(framework), backend(request.backend)
-    wrong = tuple(_wrong(problem, request))
+    wrong = (*_wrong(problem, request), *(() if is_planned else surely_lacking(problem, request, chosen)))
     if wrong:
         raise SpecError(*wrong)
     unfit = () if is_planned or not hasattr(chosen, "unfit") else chosen.unfit(problem, request)

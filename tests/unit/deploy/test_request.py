@@ -75,3 +75,39 @@ def test_what_may_be_one_machines_work_is_left_to_the_plan(job, change) -> None:
     with pytest.raises(InfeasiblePlan):
         check_request(service.read(job), "ddp", request)
     check_request(service.read(job), "ddp", request, is_planned=True)
+
+
+@pytest.mark.parametrize("backend", ["bare", "ssh", "mpi"])
+def test_addresses_that_every_plan_needs_are_asked_for_before_a_search(refused, job, backend) -> None:
+    for zone in job["cluster"]["zones"]:
+        del zone["nodes"][0]["addresses"]
+    found = refused(SpecError, backend=backend, num_steps=None)
+    places = [f"cluster.zones[{index}].nodes[0].addresses" for index in (0, 1)]
+    assert [each.where for each in found] == ["workload.train_tokens", *places]
+
+
+def test_only_those_without_addresses_are_named(refused, job) -> None:
+    del job["cluster"]["zones"][0]["nodes"][0]["addresses"]
+    (finding,) = refused(SpecError, backend="ssh")
+    assert finding.where == "cluster.zones[0].nodes[0].addresses"
+
+
+def test_addresses_of_nodes_that_may_not_work_are_left_to_the_plan(job) -> None:
+    request = DeployRequest(backend="ssh", num_steps=10)
+    del job["cluster"]["zones"][1]["nodes"][0]["addresses"]
+    check_request(service.read({**job, "plan": {"dp": 2}}), "ddp", request)
+    check_request(service.read({**job, "plan": {}}), "ddp", request)
+    del job["cluster"]["zones"][0]["nodes"][0]["addresses"]
+    check_request(service.read({**job, "plan": {"dp": 2}}), "ddp", DeployRequest(backend="mpi", num_steps=10))
+    with pytest.raises(SpecError, match="ssh needs the address of every node"):
+        check_request(service.read({**job, "plan": {"dp": 2}}), "ddp", request)
+
+
+def test_regions_and_addresses_of_clusters_are_asked_for_before_a_search(refused, job) -> None:
+    found = refused(SpecError, backend="skypilot")
+    assert [each.where for each in found] == ["cluster.zones[0].region", "cluster.zones[1].region"]
+    for zone in job["cluster"]["zones"]:
+        del zone["nodes"][0]["addresses"]
+    found = refused(SpecError, backend="kubernetes", zone="zone1")
+    lacking = ((0, "addresses"), (1, "addresses"), (1, "interface"))
+    assert [each.where for each in found] == [f"cluster.zones[{zone}].nodes[0].{name}" for zone, name in lacking]

@@ -4,8 +4,9 @@ A file holds `render(launch) -> {path: text}` (pure; the programs of `launch.sta
 frameworks that it starts or stands in for), `ADDRESSES_FROM` (from so many nodes on all of them need an address; None:
 never) and `STEPS` (what a person does, in English and Chinese). It may hold `PIECE_STEPS` (what more, where the bundle
 is one zone's piece), `unfit(problem, request)` (why it can start no plan of this problem, as far as that needs no
-plan), `problems(launch)` (why it cannot start this launch), `missing(launch)` (what it must know and the job file does
-not say) and `addressed(launch) -> launch` (agents under addresses that it gives to their nodes).
+plan), `lacking(zone, group_index, where, request)` (what it must know of a zone and node group that work, and the job
+file does not say; `where` is the zone), `problems(launch)` (why it cannot start this launch), `missing(launch)` (what
+else it must know) and `addressed(launch) -> launch` (agents under addresses that it gives to their nodes).
 """
 
 from __future__ import annotations

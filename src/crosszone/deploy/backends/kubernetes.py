@@ -10,10 +10,12 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from crosszone.core.bundle import NO_CHECKPOINTS, TORCHRUN, Launch
+from crosszone.core.bundle import NO_CHECKPOINTS, TORCHRUN, DeployRequest, Launch
+from crosszone.core.cluster import Zone
 from crosszone.deploy.entry import ENTRY_PATH
 from crosszone.deploy.gpu_names import kubernetes_products
 from crosszone.deploy.parts import unfit_for_parts
+from crosszone.deploy.places import no_addresses
 from crosszone.deploy.pod_scripts import (
     CLUSTER_PATH,
     NODE_PATH,
@@ -75,12 +77,24 @@ def problems(launch: Launch) -> Iterator[Finding]:
             )
 
 
-def missing(launch: Launch) -> Iterator[Finding]:
-    """Volumes of its paths; labels that zones can have; in a zone's piece, addresses and network devices of nodes."""
-    yield from _paths(launch)
-    if launch.only_zone is not None:
-        yield from _own_network(launch)
+def lacking(zone: Zone, group_index: int, where: str, request: DeployRequest) -> Iterator[Finding]:
+    """Addresses, where each zone is a cluster of its own, and the network devices of the zone that is started."""
+    if request.zone is None:
         return
+    group, place = zone.node_groups[group_index], f"{where}.nodes[{group_index}]"
+    if not group.addresses:
+        yield no_addresses("a zone in a cluster of its own", place)
+    if not group.interface and zone.name == request.zone:
+        yield _finding(
+            f"{place}.interface",
+            "zones in clusters of their own need the network device that leads from one to another.",
+            "Write interface: NAME, as eth0.",
+        )
+
+
+def missing(launch: Launch) -> Iterator[Finding]:
+    """Volumes of its paths; labels that zones can have."""
+    yield from _paths(launch)
     zones = {agent.zone_index: agent.zone for agent in launch.agents}
     for index, name in sorted(zones.items()):
         if spans_zones(launch) and not LABEL.fullmatch(name):
@@ -130,21 +144,6 @@ def _paths(launch: Launch) -> Iterator[Finding]:
     is_ours = launch.argv[0] != ENTRY_PATH
     if launch.num_nodes == 1 and launch.checkpoint_folder is None and is_ours:
         yield _finding("--checkpoints", "what a pod saves in itself is gone with it.", f"{hint} Or give none.")
-
-
-def _own_network(launch: Launch) -> Iterator[Finding]:
-    for zone, group in sorted({(agent.zone_index, agent.node_group) for agent in launch.agents if not agent.address}):
-        yield _finding(
-            f"cluster.zones[{zone}].nodes[{group}].addresses",
-            "zones in clusters of their own need the address of every node of the group.",
-            "Write addresses: [host, ...], one per node, in order.",
-        )
-    for zone, group in sorted({(one.zone_index, one.node_group) for one in launch.started if not one.interface}):
-        yield _finding(
-            f"cluster.zones[{zone}].nodes[{group}].interface",
-            "zones in clusters of their own need the network device that leads from one to another.",
-            "Write interface: NAME, as eth0.",
-        )
 
 
 def _finding(where: str, message: str, hint: str) -> Finding:

@@ -10,7 +10,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from crosszone.core.bundle import NO_CHECKPOINTS, TORCHRUN, Launch
+from crosszone.core.bundle import NO_CHECKPOINTS, TORCHRUN, DeployRequest, Launch
+from crosszone.core.cluster import Zone
 from crosszone.deploy.entry import ENTRY_PATH
 from crosszone.deploy.parts import unfit_for_parts
 from crosszone.deploy.rented import VERSION, rented_parts, task, unrentable
@@ -68,15 +69,15 @@ def problems(launch: Launch) -> Iterator[Finding]:
     yield from unrentable(launch)
 
 
+def lacking(zone: Zone, group_index: int, where: str, request: DeployRequest) -> Iterator[Finding]:
+    """Where to rent the nodes of a zone."""
+    if not REGION.fullmatch(zone.region or ""):
+        hint = "Write region: provider:region, as aws:us-east-1."
+        yield _finding(f"{where}.region", "SkyPilot needs to know where to rent.", hint)
+
+
 def missing(launch: Launch) -> Iterator[Finding]:
-    """Where to rent; paths that rented nodes can have."""
-    for index in sorted({part.agents[0].zone_index for part in rented_parts(launch)}):
-        if not REGION.fullmatch(launch.zones[index].region or ""):
-            yield _finding(
-                f"cluster.zones[{index}].region",
-                "SkyPilot needs to know where to rent.",
-                "Write region: provider:region, as aws:us-east-1.",
-            )
+    """Paths that rented nodes can have."""
     if launch.data_path is not None and not DATA.fullmatch(launch.data_path):
         yield _finding(
             "--data",
