@@ -21,6 +21,7 @@ BACKENDS = ("gloo", "nccl")
 OFFLOADS = ("none", "parameters")
 ATTENTIONS = ("flash", "unfused")
 TOKEN_BYTES = (2, 4)
+ZONE_DTYPES = ("fp16", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,10 @@ class TrainConfig:
     microbatch_size: int
     rank_microbatches: tuple[int, ...]
     """Microbatches that each data-parallel rank works off in a step, by rank; there are as many as ranks of a stage."""
+    rank_zones: tuple[int, ...] = ()
+    """Zone of each rank (ddp), as a number, where gradients are added up once per zone; empty: over all at once."""
+    zone_dtype: str | None = None
+    """fp16 | bf16: what gradients are sent as between zones; None: as they are added up."""
     is_elastic: bool = False
     """Whether another number of ranks may go on with the same microbatches, dealt evenly."""
     stage_layers: tuple[int, ...] = ()
@@ -252,6 +257,7 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding(
             "shard", f"{config.framework} neither shards nor offloads, but shard is {config.shard}.", "Take fsdp."
         )
+    yield from _zone_problems(config)
     if config.framework == "fsdp" and config.shard not in ("gradients", "parameters"):
         yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
     if config.framework == "fsdp" and config.dp_shard >= 1:
@@ -277,6 +283,18 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("shard", f"a pipeline shards the optimizer's states at most, not {config.shard}.")
     if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
         yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
+
+
+def _zone_problems(config: TrainConfig) -> Iterator[Finding]:
+    num_zones, counts = len(config.rank_zones), config.rank_microbatches
+    if num_zones and config.framework != "ddp":
+        yield _finding("rank_zones", f"{config.framework} adds up gradients in groups of its own.", "Leave it out.")
+    if num_zones not in (0, len(counts)):
+        yield _finding("rank_zones", f"{num_zones} zones for {len(counts)} ranks.", "Give one for each, or none.")
+    if config.zone_dtype is not None and not num_zones:
+        yield _finding("zone_dtype", "nothing is sent between zones without rank_zones.", "Leave it out.")
+    if config.zone_dtype not in (None, *ZONE_DTYPES):
+        yield _finding("zone_dtype", f'"{config.zone_dtype}" is none of {", ".join(ZONE_DTYPES)}.')
 
 
 def _finding(where: str, message: str, hint: str = "") -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from crosszone.core.train import TrainConfig, TrainOptimizer
 from crosszone.runtime.model import build_model, decoder_layers, initialise, move_buffers
+from crosszone.runtime.sync.flat import narrow_sum
+from crosszone.runtime.sync.hierarchical import zone_sum
 from crosszone.runtime.world import World
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -129,10 +131,18 @@ class NativeEngine:
                 gradient_as_bucket_view=True,
                 broadcast_buffers=False,
             )
-        dtype = DTYPES[config.dtypes.gradient_reduction]
-        if dtype != next(self.model.parameters()).dtype:
-            module.register_comm_hook(self.world.replicas, narrow_sum(dtype))
+        self._sum_gradients(module)
         return module
+
+    def _sum_gradients(self, module: DistributedDataParallel) -> None:
+        """Have replicas add up gradients as the configuration says; DDP's own way is one sum in their own format."""
+        config, world, dtype = self.config, self.world, DTYPES[self.config.dtypes.gradient_reduction]
+        if world.zones is not None:
+            sent = DTYPES[config.zone_dtype or config.dtypes.gradient_reduction]
+            hook = zone_sum(world.zones, dtype=dtype, sent_dtype=sent, num_ranks=world.num_ranks)
+            module.register_comm_hook(None, hook)
+        elif dtype != next(self.model.parameters()).dtype:
+            module.register_comm_hook(world.replicas, narrow_sum(dtype))
 
     def _sharded(self) -> nn.Module:
         config, mesh = self.config, self.world.mesh
@@ -206,22 +216,6 @@ def parameter_groups(model: nn.Module, optimizer: TrainOptimizer) -> list[dict[s
 def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Sum over tokens of the cross-entropy, in fp32; logits are (batch, sequence, vocabulary)."""
     return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="sum")
-
-
-Hook = Callable[[Any, Any], torch.futures.Future[torch.Tensor]]
-
-
-def narrow_sum(dtype: torch.dtype) -> Hook:
-    """A hook for DDP that adds gradients up in `dtype`. torch's own for bf16 insists on NCCL."""
-
-    def hook(group, bucket):  # type: ignore[no-untyped-def]  # DDP refuses annotations that are strings
-        wide = bucket.buffer()
-        narrow = wide.to(dtype).div_(group.size())
-        work = distributed.all_reduce(narrow, group=group, async_op=True)
-        assert work is not None
-        return work.get_future().then(lambda future: wide.copy_(future.value()[0]))
-
-    return hook
 
 
 def _prefetch(layers: list[nn.Module], num_ahead: int) -> None:

@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from crosszone.core.train import TrainConfig, dealt_microbatches
 from crosszone.errors import SpecError
 from crosszone.runtime.distributed_utils import own_device
+from crosszone.runtime.sync.hierarchical import ZoneGroups, zone_groups
 
 STAGE, REPLICATE, SHARD = "pp", "dp_replicate", "dp_shard"
 """Dimensions of the mesh; consecutive ranks share one copy. There is no `STAGE` without a pipeline."""
@@ -33,6 +34,8 @@ class World:
     rank_microbatches: tuple[int, ...]
     """Of each replica."""
     mesh: DeviceMesh
+    zones: ZoneGroups | None
+    """Groups that add up gradients once per zone; None: all replicas are one group."""
     attempt: int
     """Restarts by the launcher before this start."""
 
@@ -94,6 +97,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
             num_stages=num_stages,
             rank_microbatches=rank_microbatches,
             mesh=mesh,
+            zones=_zones(config, num_ranks),
             attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
         )
     except BaseException:
@@ -125,10 +129,22 @@ def _shard_size(config: TrainConfig, num_ranks: int) -> int:
     return config.dp_shard if config.framework == "fsdp" else 1
 
 
+def _zones(config: TrainConfig, num_ranks: int) -> ZoneGroups | None:
+    """As the configuration says; where an elastic run has other ranks than it lists, nobody knows where they are."""
+    if len(config.rank_zones) != num_ranks:
+        return None
+    return zone_groups(config.rank_zones, limit=_first_limit(config))
+
+
+def _first_limit(config: TrainConfig) -> datetime.timedelta:
+    """Of a collective until the first step is done."""
+    return datetime.timedelta(seconds=max(config.timeouts.first_step_seconds, config.timeouts.collective_seconds))
+
+
 def _meet(config: TrainConfig, device: torch.device) -> None:
     # Beside NCCL there is gloo for what lies in host memory: checkpoints, offloaded weights, words between ranks.
     backend = "gloo" if config.backend == "gloo" else "cpu:gloo,cuda:nccl"
-    limit = datetime.timedelta(seconds=max(config.timeouts.first_step_seconds, config.timeouts.collective_seconds))
+    limit = _first_limit(config)
     bound = device if config.backend == "nccl" else None
     if "WORLD_SIZE" in os.environ:
         distributed.init_process_group(backend, timeout=limit, device_id=bound)
