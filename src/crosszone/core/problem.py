@@ -52,12 +52,19 @@ class PlanRequest:
     offload: str | None = None
     rank_order: tuple[str, ...] | None = None
     sync: Sync | None = None
+    is_sync_method_open: bool = False
+    """`sync` says all but its method."""
     bucket_bytes: float | None = None
     prefetch: int | None = None
     overlap_fraction: float | None = None
     stages: tuple[StageRequest, ...] | None = None
     replicas: tuple[ReplicaRequest, ...] | None = None
     idle_gpus: tuple[IdleGpus, ...] | None = None
+
+    @property
+    def leaves_sum_open(self) -> bool:
+        """Nobody says by which method zones agree: gradients are summed as the framework does."""
+        return self.sync is None or self.is_sync_method_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

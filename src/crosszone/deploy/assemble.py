@@ -79,7 +79,7 @@ def bundle(
         *prediction.warnings,
         *idle_warnings(launch),
         *environment_warnings(problem, plan, launch),
-        *sum_warnings(problem, plan, prediction),
+        *sum_warnings(problem, plan, prediction, request),
         *program.warnings,
     )
     files = {**training_files(launch), **chosen.render(launch)}

@@ -1,47 +1,42 @@
-"""How gradients are summed between zones, which is what runs and not what a plan would like."""
+"""A program of one's own sums gradients as torch does unless it says otherwise, which our trainer does."""
 
 from dataclasses import replace
 
-from crosszone.core.plan import Plan
+from crosszone.core.bundle import DeployRequest
+from crosszone.core.plan import Plan, Sync
 from crosszone.core.prediction import Prediction
-from crosszone.core.problem import Problem
-from crosszone.frameworks import framework_facts
+from crosszone.core.problem import PlanRequest, Problem
+from crosszone.deploy.entry import ENTRY_PATH
+from crosszone.frameworks import as_summed, flat_sync, framework_facts
+from crosszone.frameworks.rules import HIERARCHICAL, plan_expressed
 from crosszone.timeline.predict import predict_plan
 from crosszone.units import format_seconds
 
-FLAT, HIERARCHICAL = "flat", "hierarchical"
+
+def flat_where_open(problem: Problem) -> Problem:
+    """The same with a flat sum where the job file does not say how zones agree."""
+    wanted = problem.plan
+    if not wanted.leaves_sum_open:
+        return problem
+    return replace(problem, plan=replace(wanted, sync=flat_sync(wanted.sync or Sync()), is_sync_method_open=False))
 
 
-def sums_flat(plan: Plan) -> bool:
-    """Whether every framework sums this plan's gradients over ranks of several zones in one group.
-
-    Only replicas that are sharded in part have a group inside and one across. Stages in zones of their own send no
-    gradients between them.
-    """
-    return "dp" in plan.zone_axis and plan.dp_shard in (1, plan.dp)
-
-
-def as_summed(problem: Problem, plan: Plan) -> Plan:
-    """`plan` with the sum that runs, where the job file does not say how zones agree."""
-    if problem.plan.sync is not None or plan.sync.method != HIERARCHICAL or not sums_flat(plan):
-        return plan
-    return replace(plan, sync=replace(plan.sync, method=FLAT))
-
-
-def sum_warnings(problem: Problem, plan: Plan, prediction: Prediction) -> tuple[str, ...]:
-    """What the other sum would take, where `plan` is not what a person would expect; `prediction` is of `plan`."""
-    is_asked, method = problem.plan.sync is not None, plan.sync.method
-    if not sums_flat(plan) or method != (HIERARCHICAL if is_asked else FLAT):
+def sum_warnings(problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest) -> tuple[str, ...]:
+    """What a program of one's own must do for the plan's sum, or could, in both numbers; `prediction` is of `plan`."""
+    if request.entry_text is None or plan_expressed(plan).is_once_per_zone[0]:
         return ()
-    other = replace(plan, sync=replace(plan.sync, method=FLAT if is_asked else HIERARCHICAL))
+    is_once = plan.sync.method == HIERARCHICAL
+    other = replace(plan, sync=flat_sync(plan.sync)) if is_once else as_summed(plan, PlanRequest())
+    if other.sync == plan.sync:
+        return ()
     seconds = predict_plan(problem, other, framework_facts(plan.framework)).step_seconds
     here, there = format_seconds(prediction.step_seconds), format_seconds(seconds)
-    if is_asked:
+    if is_once:
         return (
-            f"The plan agrees once per zone (hierarchical), {here} a step, but {plan.framework} sums over all ranks of "
-            f"all zones at once: a flat sum takes {there}.",
+            f"The plan sums gradients once per zone (sync.method: hierarchical), {here} a step: {ENTRY_PATH} must do "
+            f"so itself. {plan.framework} alone sums over all ranks of all zones at once (flat), {there}.",
         )
     return (
-        f"{plan.framework} sums gradients over all ranks of all zones at once (sync.method: flat), {here} a step; once "
-        f"per zone (hierarchical) would take {there}, which it does not do.",
+        f"{ENTRY_PATH} is taken to sum gradients over all ranks of all zones at once (sync.method: flat), {here} a "
+        f"step; our trainer would sum once per zone (hierarchical), {there}.",
     )

@@ -12,10 +12,18 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts, timeouts
-from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainData, TrainOptimizer, train_problems
+from crosszone.core.train import (
+    ZONE_DTYPES,
+    TrainCheckpoint,
+    TrainConfig,
+    TrainData,
+    TrainOptimizer,
+    train_problems,
+)
 from crosszone.deploy.ranks import single_replicas
 from crosszone.deploy.rotation import rotation_assumptions
 from crosszone.errors import Finding, InfeasiblePlan
+from crosszone.frameworks.rules import HIERARCHICAL, SUMS
 
 CONFIG_PATH = "configs/train.json"
 TRAINER_PROGRAM = Program(
@@ -25,7 +33,6 @@ TRAINER_PROGRAM = Program(
 )
 TRAINER_REQUIREMENTS = ("torch==2.13.0", "transformers==5.23.0", "numpy==2.4.6")
 """What it was tested with: a restart next year, or a node that joins late, must not train with others."""
-RENDERED_SYNC = ("flat", "hierarchical")
 LEARNING_RATES = (
     (125e6, 6e-4), (350e6, 3e-4), (760e6, 2.5e-4), (1.3e9, 2e-4),
     (2.7e9, 1.6e-4), (6.7e9, 1.2e-4), (13e9, 1e-4), (175e9, 0.6e-4),
@@ -79,6 +86,8 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         sequence_length=workload.sequence_length,
         microbatch_size=plan.microbatch_size,
         rank_microbatches=tuple(replica.num_microbatches for replica in single_replicas(plan)),
+        rank_zones=_rank_zones(plan),
+        zone_dtype=_zone_codec(plan),
         stage_layers=tuple(stage.num_layers for stage in plan.stages) if plan.pp > 1 else (),
         dp_shard=plan.dp_shard,
         shard=plan.shard,
@@ -158,9 +167,10 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     sync, workload = plan.sync, problem.workload
     replicas = single_replicas(plan)
     crosses = len(plan.zones) > 1
-    if crosses and (sync.method not in RENDERED_SYNC or sync.every > 1):
+    if crosses and (sync.method not in SUMS or sync.every > 1):
         yield _no_renderer(f"{sync.method} every {sync.every} steps", "plan.sync", "Set sync.method=flat and every=1.")
-    coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none"]
+    own = ("gradients", _zone_codec(plan))
+    coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none" and (stream, codec) != own]
     if crosses and coded:
         yield _no_renderer(f"codecs ({', '.join(coded)})", "plan.sync.codecs", "Leave codecs out.")
     if workload.optimizer != "adamw":
@@ -176,6 +186,19 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
             f"global_batch_size is {workload.global_batch_size}.",
             hint="Take a plan for this batch.",
         )
+
+
+def _rank_zones(plan: Plan) -> tuple[int, ...]:
+    """Where our trainer sums gradients once per zone, the zone of each rank; groups of FSDP do so by themselves."""
+    if plan.framework != "ddp" or plan.sync.method != HIERARCHICAL or "dp" not in plan.zone_axis:
+        return ()
+    return tuple(plan.zones.index(replica.zones[0]) for replica in single_replicas(plan))
+
+
+def _zone_codec(plan: Plan) -> str | None:
+    """The format in which our trainer sends gradients between zones, if the plan asks for one that it knows."""
+    codec = dict(plan.sync.codecs).get("gradients")
+    return codec if codec in ZONE_DTYPES and _rank_zones(plan) else None
 
 
 def _no_renderer(what: str, where: str, hint: str) -> Finding:

@@ -18,10 +18,19 @@ import numpy as np
 
 from crosszone.catalog.frameworks import framework
 from crosszone.core.framework import Framework, Mode
-from crosszone.core.plan import Plan, Sync
+from crosszone.core.plan import SYNC_METHODS, ZONE_ALGORITHMS, Plan, Sync
+from crosszone.core.problem import PlanRequest
 from crosszone.core.tables import Bools, Ints, PlanTable
 from crosszone.errors import UnknownName
-from crosszone.frameworks.rules import Expressed, plan_expressed, table_expressed
+from crosszone.frameworks.rules import (
+    FLAT,
+    FLAT_SUMS,
+    HIERARCHICAL,
+    SUMS,
+    Expressed,
+    plan_expressed,
+    table_expressed,
+)
 
 SHARED = "rules"
 """The one file of the folder that is no framework."""
@@ -66,6 +75,7 @@ def expressible(
     num_microbatches: int | Ints,
     num_like_replicas: Ints | None = None,
     fewest_replicas: Ints | None = None,
+    num_zones: int | Ints = 0,
     sync: Sync | None = None,
     rank_order: tuple[str, ...] | None = None,
 ) -> Bools:
@@ -73,8 +83,8 @@ def expressible(
 
     `num_layers` is the model's, `num_microbatches` that of the row's replica with fewest, `num_like_replicas` the
     greatest common divisor of the sizes of its replica groups (only rows with unequal replicas need it),
-    `fewest_replicas` what the zone with fewest holds (absent: all are in one), `sync` how all of them agree,
-    `rank_order` the order of ranks that all shall have (absent: the framework's).
+    `fewest_replicas` what the zone with fewest holds of the `num_zones` among which replicas agree (absent: all are in
+    one), `sync` how all of them agree, `rank_order` the order of ranks that all shall have (absent: the framework's).
 
     Errors: UnknownName with the nearest names.
     """
@@ -86,6 +96,7 @@ def expressible(
             num_microbatches=num_microbatches,
             num_like_replicas=num_like_replicas,
             fewest_replicas=fewest_replicas,
+            num_zones=num_zones,
             sync=sync,
         ),
         rank_order,
@@ -102,6 +113,46 @@ def expressed_by(name: str, columns: Expressed, rank_order: tuple[str, ...] | No
     for rule in module.RULES:
         can &= ~rule.violated(columns)
     return can if rank_order is None else can & _in_order(columns, rank_order, module.RANK_ORDERS)
+
+
+def sums_once_per_zone(name: str, columns: Expressed) -> Bools:
+    """Rows whose gradients the framework adds up inside each zone before they cross, were it left to it.
+
+    This is what says which sum runs: searches, predictions and bundles all ask here.
+
+    Errors: UnknownName with the nearest names.
+    """
+    asked = replace(columns, sync=np.full(len(columns), SYNC_METHODS.index(HIERARCHICAL)))
+    flat = [rule.violated(asked) for rule in _module(name).RULES if rule.code == FLAT_SUMS]
+    return ~flat[0] if flat else np.ones(len(columns), dtype=np.bool_)
+
+
+def runs_way(name: str, columns: Expressed, sync: Sync, wanted: PlanRequest) -> Bools:
+    """Rows for which `sync` is what the framework runs: where `wanted` leaves the sum open, only one of both is.
+
+    Errors: UnknownName with the nearest names.
+    """
+    if not wanted.leaves_sum_open or sync.method not in SUMS:
+        return np.ones(len(columns), dtype=np.bool_)
+    is_once = sums_once_per_zone(name, columns)
+    return is_once if sync.method == HIERARCHICAL else ~is_once
+
+
+def as_summed(plan: Plan, wanted: PlanRequest) -> Plan:
+    """`plan` with the sum that its framework runs, where `wanted` does not say how zones agree.
+
+    Errors: UnknownName with the nearest names.
+    """
+    if not wanted.leaves_sum_open or plan.sync.method not in SUMS:
+        return plan
+    if sums_once_per_zone(plan.framework, plan_expressed(plan))[0]:
+        return replace(plan, sync=replace(plan.sync, method=HIERARCHICAL))
+    return replace(plan, sync=flat_sync(plan.sync))
+
+
+def flat_sync(sync: Sync) -> Sync:
+    """The same sum over all ranks at once, which is a ring."""
+    return replace(sync, method=FLAT, algorithm=ZONE_ALGORITHMS[0])
 
 
 def rank_order(name: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from crosszone.frameworks.rules import (
     ZONES_HOLD_WHOLE_SHARDS,
     Rule,
     codecs_only,
+    flat_sums,
     offloads_only,
     replicas_only,
     shards_only,
@@ -44,6 +45,7 @@ RULES = (
     ),
     UNEQUAL_WITHIN_SHARD_GROUP,
     ZONES_HOLD_WHOLE_SHARDS,
+    flat_sums(TITLE),
     codecs_only(TITLE, "gradients", "bf16", "fp16"),
     STAGES_ALIKE,
 )

@@ -8,6 +8,7 @@ from crosszone.frameworks.rules import (
     STAGES_ALIKE,
     codecs_only,
     equal_replicas,
+    flat_sums,
     offloads_only,
     own_mathematics_only,
     replicas_only,
@@ -22,6 +23,7 @@ RULES = (
     offloads_only(TITLE, hint="Set offload=none, or take deepspeed."),
     equal_replicas("Horovod averages all ranks with equal weight"),
     own_mathematics_only(TITLE),
+    flat_sums(TITLE),
     codecs_only(TITLE, "gradients", "fp16"),
     STAGES_ALIKE,
 )

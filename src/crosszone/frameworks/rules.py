@@ -17,7 +17,7 @@ import numpy as np
 
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, SYNC_METHODS, Plan, Sync
 from crosszone.core.schedules import traits
-from crosszone.core.tables import Bools, Columns, Ints, PlanTable
+from crosszone.core.tables import Bools, Columns, Ints, Numeric, PlanTable
 from crosszone.cost.codecs import codec, families
 from crosszone.cost.sync import sync_method
 
@@ -33,8 +33,13 @@ CODECS = tuple(sorted(families()))
 """Codecs without their numbers."""
 WITH_VIRTUAL_STAGES = tuple(name for name in SCHEDULES if traits(name).least_virtual_stages > 1)
 """Schedules of several virtual stages on a rank."""
-SAME_MATHEMATICS = ("flat", "hierarchical")
-"""Ways to agree across zones in which every step is that of one cluster."""
+FLAT, HIERARCHICAL = "flat", "hierarchical"
+SUMS = (FLAT, HIERARCHICAL)
+"""Ways to agree across zones that add up the gradients of every step, as one cluster would."""
+
+
+FLAT_SUMS = "flat_sums"
+"""Code of the rule of frameworks that add up gradients over all ranks at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,8 @@ class Expressed(Columns):
     """Stages differ in tp, dp or recompute."""
     is_torn: Bools
     """Zones step by themselves, but what is sharded spans them."""
+    is_once_per_zone: Bools
+    """Ranks that add up the same part of the gradients lie in one zone, or one of them in each."""
     gradients: Ints
     """Codec of each stream, an index in `CODECS`."""
     activations: Ints
@@ -97,13 +104,15 @@ def table_expressed(
     num_microbatches: int | Ints,
     num_like_replicas: Ints | None = None,
     fewest_replicas: Ints | None = None,
+    num_zones: int | Ints = 0,
     sync: Sync | None = None,
 ) -> Expressed:
     """The columns that rules read, of every row of `table`.
 
     What a table does not hold is what the search never varies: stages alike, and how zones agree, as in `sync`. Where
     `num_like_replicas` is not given, rows with unequal replicas count as having groups of one. `fewest_replicas` is
-    what the zone with fewest holds; where it is not given, one zone holds all.
+    what the zone with fewest holds of the `num_zones` among which replicas agree; where it is not given, one zone has
+    all.
     """
     sync = sync or Sync()
     num_rows = len(table)
@@ -118,12 +127,18 @@ def table_expressed(
         sync=np.full(num_rows, SYNC_METHODS.index(sync.method)),
         is_mixed=no,
         is_torn=no if fewest_replicas is None else _is_local(sync) & (table.dp_shard > fewest_replicas),
+        is_once_per_zone=~no
+        if fewest_replicas is None
+        else _once_per_zone(table.dp, table.cp, table.shard, table.dp_shard, fewest_replicas, num_zones),
         **{stream: np.full(num_rows, code) for stream, code in _codec_codes(sync).items()},
     )
 
 
 def plan_expressed(plan: Plan) -> Expressed:
     """The columns of one plan: one row."""
+    in_zones = _zone_replicas(plan)
+    fewest, num_zones = min(in_zones), len(in_zones) if "dp" in plan.zone_axis else 0
+    shard = SHARDS.index(plan.shard)
     numbers: dict[str, int] = {
         **{name: getattr(plan, name) for name in ("tp", "pp", "cp", "ep", "dp", "dp_shard", "num_virtual_stages")},
         "num_layers": sum(stage.num_layers for stage in plan.stages),
@@ -131,7 +146,7 @@ def plan_expressed(plan: Plan) -> Expressed:
         "num_like_replicas": math.gcd(*(replica.num_replicas for replica in plan.replicas)),
         "schedule": SCHEDULES.index(plan.schedule),
         "recompute": RECOMPUTES.index(plan.recompute),
-        "shard": SHARDS.index(plan.shard),
+        "shard": shard,
         "offload": OFFLOADS.index(plan.offload),
         "sync": SYNC_METHODS.index(plan.sync.method),
         **_codec_codes(plan.sync),
@@ -140,7 +155,8 @@ def plan_expressed(plan: Plan) -> Expressed:
         "sequence_parallel": plan.sequence_parallel,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
         "is_mixed": any((s.tp, s.dp, s.recompute) != (plan.tp, plan.dp, plan.recompute) for s in plan.stages),
-        "is_torn": _is_local(plan.sync) and "dp" in plan.zone_axis and plan.dp_shard > _fewest_replicas(plan),
+        "is_torn": _is_local(plan.sync) and num_zones > 0 and plan.dp_shard > fewest,
+        "is_once_per_zone": bool(_once_per_zone(plan.dp, plan.cp, shard, plan.dp_shard, fewest, num_zones)),
     }
     columns: dict[str, Any] = {name: np.array([value], dtype=np.int64) for name, value in numbers.items()}
     columns |= {name: np.array([value], dtype=np.bool_) for name, value in answers.items()}
@@ -220,7 +236,21 @@ def offloads_only(why: str, *offloads: str, hint: str) -> Rule:
 
 def own_mathematics_only(why: str) -> Rule:
     """Zones agree in every step: flat or hierarchical."""
-    return syncs_only(why, *SAME_MATHEMATICS, hint="Set sync.method=hierarchical or flat, or take ddp or fsdp.")
+    return syncs_only(why, *SUMS, hint="Set sync.method=hierarchical or flat, or take ddp or fsdp.")
+
+
+def flat_sums(why: str) -> Rule:
+    """Gradients are added up by one collective of all ranks that hold the same part of them."""
+    return Rule(
+        code=FLAT_SUMS,
+        violated=lambda of: (of.sync == SYNC_METHODS.index(HIERARCHICAL)) & ~of.is_once_per_zone,
+        message=lambda plan: (
+            f"{why} adds up the gradients of dp/dp_shard = {plan.dp}/{plan.dp_shard} ranks at once, in zones that hold "
+            f"{' and '.join(str(count) for count in _zone_replicas(plan))} replicas, which is not once per zone "
+            "(sync.method=hierarchical)."
+        ),
+        hint="Set sync.method=flat, dp_shard to the replicas of a zone, or take ddp.",
+    )
 
 
 def syncs_only(why: str, *methods: str, hint: str) -> Rule:
@@ -254,7 +284,7 @@ ZONES_HOLD_WHOLE_SHARDS = Rule(
     violated=lambda of: of.is_torn,
     message=lambda plan: (
         f"with {plan.sync.method} each zone has its own weights, but dp_shard={plan.dp_shard} shards them over zones "
-        f"of which one holds {_fewest_replicas(plan)} replicas."
+        f"of which one holds {min(_zone_replicas(plan))} replicas."
     ),
     hint="Set dp_shard so that it stays in a zone, or sync.method=hierarchical.",
 )
@@ -304,12 +334,21 @@ def _is_local(sync: Sync) -> bool:
     return bool(sync_method(sync.method).IS_LOCAL)
 
 
-def _fewest_replicas(plan: Plan) -> int:
-    """Of the zones that hold first stages, what the one with fewest holds."""
+def _once_per_zone(
+    dp: Numeric, cp: Numeric, shard: Numeric, dp_shard: Numeric, fewest_replicas: Numeric, num_zones: Numeric
+) -> Bools:
+    """Every zone holds one rank of all that agree, or as many replicas as share one copy. 0 zones: nothing crosses."""
+    fewest, zones = np.asarray(fewest_replicas), np.asarray(num_zones)
+    fills = (cp * fewest == 1) | ((np.asarray(shard) > 0) & (dp_shard == fewest))
+    return np.asarray((zones == 0) | ((dp == fewest * zones) & fills))
+
+
+def _zone_replicas(plan: Plan) -> tuple[int, ...]:
+    """Replicas of each zone that holds first stages."""
     counts = Counter[str]()
     for replica in plan.replicas:
         counts[replica.zones[0]] += replica.num_replicas
-    return min(counts.values())
+    return tuple(counts.values())
 
 
 def is_interleaved(of: Expressed) -> Bools:

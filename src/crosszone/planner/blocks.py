@@ -26,6 +26,8 @@ class Blocks:
     """Greatest common divisor of the numbers of replicas of its groups."""
     fewest_in_a_zone: Ints
     """Of the zones that hold first stages, replicas of the one with fewest."""
+    num_zones: Ints
+    """That hold first stages, where replicas agree across zones; else 0."""
     dollars_per_second: Floats
     """Rent of all GPUs of the zones that it uses."""
     first_group: Ints
@@ -54,7 +56,9 @@ class Blocks:
 def blocks(inputs: Inputs, structures: Sequence[Structure]) -> Blocks:
     """Columns of `structures`."""
     layouts: dict[Layout, int] = {}
-    layout = [layouts.setdefault(layout_of(inputs, one), len(layouts)) for one in structures]
+    placed = [layout_of(inputs, one) for one in structures]
+    layout = [layouts.setdefault(one, len(layouts)) for one in placed]
+    in_zones = [_zone_replicas(inputs, one) for one in structures]
     counts = [[count for _, count in one.groups] for one in structures]
     pp = [one.pp for one in structures]
     num_stages = [own * len(one.groups) for own, one in zip(pp, structures, strict=True)]
@@ -68,7 +72,8 @@ def blocks(inputs: Inputs, structures: Sequence[Structure]) -> Blocks:
         pp=_ints(pp),
         dp=_ints([sum(own) for own in counts]),
         whole=_ints([int(np.gcd.reduce(own)) for own in counts]),
-        fewest_in_a_zone=_ints([_fewest_in_a_zone(inputs, one) for one in structures]),
+        fewest_in_a_zone=_ints([min(each) for each in in_zones]),
+        num_zones=_ints([len(each) * (len(one.ring) > 1) for each, one in zip(in_zones, placed, strict=True)]),
         dollars_per_second=_rents(inputs, structures),
         first_group=np.cumsum([0, *map(len, counts)]),
         num_replicas=_ints([count for own in counts for count in own]),
@@ -90,12 +95,13 @@ def _gathered(first: Ints, rows: Ints) -> tuple[Ints, Ints]:
     return owner, first[rows][owner] + offset
 
 
-def _fewest_in_a_zone(inputs: Inputs, structure: Structure) -> int:
+def _zone_replicas(inputs: Inputs, structure: Structure) -> tuple[int, ...]:
+    """Of each zone that holds first stages."""
     counts: dict[int, int] = {}
     for chain, count in structure.groups:
         zone = int(inputs.hardware.zone[chain[0]])
         counts[zone] = counts.get(zone, 0) + count
-    return min(counts.values())
+    return tuple(counts.values())
 
 
 def _rents(inputs: Inputs, structures: Sequence[Structure]) -> Floats:

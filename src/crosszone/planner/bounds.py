@@ -19,6 +19,7 @@ from crosszone.core.layout import Layout
 from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.tables import Floats, Ints, PlanTable
 from crosszone.core.workload import DTYPE_BYTES
+from crosszone.frameworks.rules import HIERARCHICAL, SUMS
 from crosszone.planner.options import Options
 from crosszone.planner.shapes import Shapes
 from crosszone.timeline.inputs import Inputs, modes_of
@@ -84,8 +85,8 @@ def crosses(kind: LayoutClass) -> bool:
 
 
 def layout_class(layout: Layout, method: str) -> LayoutClass:
-    """The class in which plans of this layout and way to agree are ranked."""
-    return layout.crosses_pp, len(layout.ring) > 1, method
+    """The class in which plans of this layout and way to agree are ranked; all that sum in every step are one."""
+    return layout.crosses_pp, len(layout.ring) > 1, HIERARCHICAL if method in SUMS else method
 
 
 def paces(inputs: Inputs, tables: Tables, keys: Keyed, recomputes: Iterable[int]) -> Iterator[Paces]:

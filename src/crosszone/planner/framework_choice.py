@@ -8,7 +8,7 @@ from crosszone.core.answer import RankedPlan
 from crosszone.core.framework_choice import FrameworkChoice, FrameworkOption
 from crosszone.core.problem import Problem
 from crosszone.errors import InfeasiblePlan
-from crosszone.frameworks import framework_facts, framework_names, supports
+from crosszone.frameworks import as_summed, framework_facts, framework_names, supports
 from crosszone.planner.difference import difference
 from crosszone.planner.explain import TIE_RATIO
 from crosszone.planner.limits import TIMED, achieved
@@ -87,7 +87,7 @@ def _option(
     best = found if isinstance(found, RankedPlan) else None
     if chosen is not None and chosen.plan.framework == name:
         best = chosen
-    plan = None if chosen is None else replace(chosen.plan, framework=name)
+    plan = None if chosen is None else as_summed(replace(chosen.plan, framework=name), problem.plan)
     reasons = () if plan is None else supports(name, plan)
     as_chosen = None
     if plan is not None and not reasons:

@@ -12,7 +12,8 @@ from crosszone.core.plan import IdleGpus, Plan, Replica, Sync
 from crosszone.core.pools import pools
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
-from crosszone.frameworks import supports
+from crosszone.frameworks import as_summed, supports
+from crosszone.frameworks.rules import SUMS
 from crosszone.planner.complete import complete
 from crosszone.planner.search import search
 
@@ -24,11 +25,13 @@ PLACED = frozenset({"tp", "pp", "cp", "dp", "stages", "replicas", "idle_gpus"})
 HELD = tuple(
     field.name
     for field in dataclasses.fields(PlanRequest)
-    if field.name not in {*PLACED, "sync", "dp_shard", "microbatch_size"}
+    if field.name not in {*PLACED, "sync", "is_sync_method_open", "dp_shard", "microbatch_size"}
 )
 """Keys of `plan` that are values of the plan as they stand."""
 SYNC_FIELDS = {"streams": "num_streams", "fragments": "num_fragments", "delay": "num_delay_steps"}
 """Fields of `Sync` that the job file calls otherwise."""
+DECIDE_SUM = ("framework", "cp", "shard", "dp_shard", "replicas")
+"""Fields of a plan from which it follows which sum its framework runs."""
 SEARCH_AGAIN = "`crosszone plan` searches a plan for the changed job."
 
 
@@ -49,6 +52,8 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
     else:
         remaining = _without_excluded(problem, changed)
         changed = _placed(problem, remaining, must_share=remaining is not changed or _shares_anew(problem, plan, keys))
+    if any(getattr(changed, name) != getattr(plan, name) for name in DECIDE_SUM):
+        changed = as_summed(changed, problem.plan)
     check_plan(problem, changed)
     return changed
 
@@ -140,6 +145,7 @@ def _request(problem: Problem, plan: Plan, keys: set[str]) -> PlanRequest:
         dp_shard=shards,
         microbatch_size=plan.microbatch_size,
         sync=plan.sync,
+        is_sync_method_open=written.leaves_sum_open and plan.sync.method in SUMS,
     )
 
 

@@ -16,6 +16,7 @@ from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
 from crosszone.planner.binding import bindings, has_limits
+from crosszone.planner.bounds import layout_class
 from crosszone.planner.comparison import comparison
 from crosszone.planner.difference import difference
 from crosszone.planner.explain import as_written, misses, not_expressible, reasons, refused, rejected, verdict
@@ -240,10 +241,10 @@ def _ranked(inputs: Inputs, found: Scan, *, is_refined: bool = False) -> list[Pl
     classes: dict[tuple[bool, bool, str, bool], list[Candidate]] = {}
     for part in found.scored:
         layout = part.rows.layout
-        crosses = (layout.crosses_pp, len(layout.ring) > 1, part.rows.space.settings.sync.method)
-        classes.setdefault((*crosses, False), []).extend(_best_rows(inputs, part, PER_CLASS))
+        kind = layout_class(layout, part.rows.space.settings.sync.method)
+        classes.setdefault((*kind, False), []).extend(_best_rows(inputs, part, PER_CLASS))
         if has_limits(inputs.problem):
-            classes.setdefault((*crosses, True), []).extend(_near_misses(inputs, part, PER_CLASS))
+            classes.setdefault((*kind, True), []).extend(_near_misses(inputs, part, PER_CLASS))
     best = [_simulated(inputs, sorted(listed, key=_order)[:PER_CLASS]) for listed in classes.values()]
     more = refined(inputs, options(inputs, tries_ways=True), best) if is_refined else []
     timed = _gentlest([*(one for simulated in best for one in simulated), *more])

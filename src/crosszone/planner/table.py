@@ -9,7 +9,7 @@ import numpy as np
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Sync
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, unique
-from crosszone.frameworks import expressed_by
+from crosszone.frameworks import expressed_by, runs_way
 from crosszone.frameworks.rules import table_expressed
 from crosszone.planner.bounds import (
     Cutoffs,
@@ -190,7 +190,7 @@ def scan(
     # The most powerful first, so that weaker ones are soon known to be hopeless; listed as they came all the same.
     for index in sorted(range(len(layouts)), key=lambda index: -_flop_per_second(inputs, layouts[index])):
         layout = layouts[index]
-        tried = _ways(inputs, layout) if options.tries_ways else (inputs.problem.plan.sync or Sync(),)
+        tried = _ways(inputs, layout) if options.tries_ways else ways(inputs.problem, layout)
         tried = tuple(sync for sync in tried if not _is_hopeless(run, layout, sync))
         if not tried:
             continue
@@ -441,20 +441,29 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
         return np.zeros((len(recomputes), len(inputs.frameworks), 0), dtype=np.bool_)
     wanted = inputs.problem.plan
     alike, fewest = space.like_replicas(inputs.problem.workload.global_batch_size)
+    in_zones = _zone_replicas(inputs, space)
     asked = table_expressed(
         space.plans,
         num_layers=inputs.problem.model.num_layers,
         num_microbatches=fewest,
         num_like_replicas=alike,
-        fewest_replicas=space.num_replicas.min(axis=1) if len(space.layout.ring) > 1 else None,
+        fewest_replicas=in_zones.min(axis=1) if len(space.layout.ring) > 1 else None,
+        num_zones=in_zones.shape[1],
         sync=space.settings.sync,
     )
     found = [
         expressed_by(framework.name, replace(asked, recompute=np.full(num_rows, recompute)), wanted.rank_order)
+        & runs_way(framework.name, asked, space.settings.sync, wanted)
         for recompute in recomputes
         for framework in inputs.frameworks
     ]
     return np.stack(found).reshape(len(recomputes), len(inputs.frameworks), num_rows)
+
+
+def _zone_replicas(inputs: Inputs, space: Space) -> Ints:
+    """[rows, zones]: replicas of each zone that holds first stages."""
+    zones, of_chain = np.unique(inputs.hardware.zone[[chain[0] for chain in space.layout.chains]], return_inverse=True)
+    return np.asarray(space.num_replicas @ (of_chain[:, None] == np.arange(len(zones))))
 
 
 def _rent_dollars_per_second(inputs: Inputs, layout: Layout) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica
 from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable
-from crosszone.frameworks import expressible
+from crosszone.frameworks import as_summed, expressible
 from crosszone.planner.blocks import Blocks, blocks
 from crosszone.planner.general import placed_stages
 from crosszone.planner.options import divisors
@@ -209,7 +209,7 @@ def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
     }
     recompute, settings = RECOMPUTES[int(one.recompute[0])], fixed.settings
     chains = [list(chain) for chain, _ in structure.groups]
-    return Plan(
+    plan = Plan(
         framework=inputs.frameworks[int(one.framework[0])].name,
         tp=structure.tp, pp=structure.pp, cp=structure.cp, dp=structure.dp,
         **numbers,
@@ -221,6 +221,7 @@ def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
         stages=placed_stages(inputs, structure.tp, structure.dp, recompute, list(structure.layers), chains),
         replicas=tuple(_replicas(inputs, structure, one)), idle_gpus=_idle(inputs, structure),
     )  # fmt: skip
+    return as_summed(plan, inputs.problem.plan)  # a flat sum of one rank of each zone is one per zone
 
 
 def _most_virtual(structure: Structure) -> int:
@@ -336,7 +337,8 @@ def _expressible(inputs: Inputs, asked: Trials, fixed: Fixed) -> Bools:
             can[rows] = expressible(
                 framework.name, plans.take(rows), num_layers=inputs.problem.model.num_layers,
                 num_microbatches=fewest[rows], num_like_replicas=alike[rows],
-                fewest_replicas=of.fewest_in_a_zone[row[rows]], sync=fixed.settings.sync,
+                fewest_replicas=of.fewest_in_a_zone[row[rows]], num_zones=of.num_zones[row[rows]],
+                sync=fixed.settings.sync,
                 rank_order=inputs.problem.plan.rank_order,
             )  # fmt: skip
     return can

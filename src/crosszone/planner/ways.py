@@ -11,6 +11,8 @@ from crosszone.core.problem import Problem
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.sync import sync_methods
 from crosszone.errors import Finding, SpecError
+from crosszone.frameworks import flat_sync
+from crosszone.frameworks.rules import SUMS
 from crosszone.timeline.sync_choice import ASYNC, COMPRESSION, changes
 
 LOCAL_SGD = "local_sgd"
@@ -20,16 +22,18 @@ EVERY_AXIS = "dp+pp"
 
 
 def ways(problem: Problem, layout: Layout, *, algorithm: str = "ring") -> tuple[Sync, ...]:
-    """The plan's own way where it is fixed; else once per zone in every step, and what `constraints.allow` names.
+    """The plan's own way where it is fixed; else a sum in every step, and what `constraints.allow` names.
 
-    The gentlest first, all by `algorithm`, which changes no sum. A flat ring is not tried: it moves more bytes over
-    fewer flows and changes nothing else. Nor are larger batches, which a person chooses by `global_batch_size`.
+    The gentlest first, all by `algorithm`, which changes no sum; each sum once per zone and flat, as some frameworks
+    run the one and some the other. Larger batches are not tried: a person chooses them by `global_batch_size`.
     """
-    if problem.plan.sync is not None:
-        return (problem.plan.sync,)
+    wanted = problem.plan.sync
+    if not problem.plan.leaves_sum_open:
+        return (wanted or Sync(),)
     if len(layout.ring) < 2:
-        return (Sync(),)
-    return tuple(replace(sync, algorithm=algorithm) for sync in (Sync(), *_changing(problem)))
+        return (wanted or Sync(),)
+    tried = (Sync(), *_changing(problem)) if wanted is None else (wanted,)
+    return tuple(_summed(tuple(replace(sync, algorithm=algorithm) for sync in tried)))
 
 
 def refuse_without_consent(problem: Problem) -> None:
@@ -48,6 +52,13 @@ def gentleness(sync: Sync) -> tuple[int, int, float]:
     widths = {"none": 4.0, "bf16": 2.0, "fp16": 2.0, "int8_block": 1.0, "int4": 0.5}
     packed = [(stream, name) for stream, name in sync.codecs if name != "none"]
     return len(packed), sync.every, -min((widths.get(name, 0.0) for _, name in packed), default=4.0)
+
+
+def _summed(tried: tuple[Sync, ...]) -> Iterator[Sync]:
+    for sync in tried:
+        yield sync
+        if sync.method in SUMS:
+            yield flat_sync(sync)
 
 
 def _changing(problem: Problem) -> Iterator[Sync]:

@@ -8,7 +8,7 @@ from crosszone.core.pools import Pool, pools
 from crosszone.core.problem import PlanRequest, Problem, ReplicaRequest, StageRequest
 from crosszone.core.schedules import traits
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
-from crosszone.frameworks import framework_facts, supports
+from crosszone.frameworks import as_summed, framework_facts, supports
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.predict import plan_step_seconds
 
@@ -38,7 +38,7 @@ def written_plan(problem: Problem, framework: str) -> Plan:
     groups = _groups(problem, stages, replicas, tp * cp)
     dp = sum(replica.num_replicas for replica in replicas)
     recompute = request.recompute or "none"
-    return Plan(
+    plan = Plan(
         framework=framework,
         tp=tp,
         pp=pp,
@@ -62,6 +62,7 @@ def written_plan(problem: Problem, framework: str) -> Plan:
         replicas=_replicas(problem, replicas, groups, size),
         idle_gpus=_idle(problem, replicas, groups, tp * cp),
     )
+    return as_summed(plan, request)
 
 
 def best_written(problem: Problem, frameworks: tuple[str, ...]) -> Plan:
@@ -70,7 +71,7 @@ def best_written(problem: Problem, frameworks: tuple[str, ...]) -> Plan:
     Errors: InfeasiblePlan with every reason where none can express it; SpecError as `written_plan`.
     """
     plan = written_plan(problem, frameworks[0])
-    plans = [dataclasses.replace(plan, framework=name) for name in frameworks]
+    plans = [as_summed(dataclasses.replace(plan, framework=name), problem.plan) for name in frameworks]
     reasons = {plan.framework: supports(plan.framework, plan) for plan in plans}
     able = [plan for plan in plans if not reasons[plan.framework]]
     if not able:

@@ -145,6 +145,7 @@ def sized_config(config: TrainConfig, mode: str, num_gpus: int, *, num_steps: in
         config,
         num_steps=num_steps,
         rank_microbatches=(total // num_gpus,) * num_gpus,
+        rank_zones=config.rank_zones[:num_gpus],
         dp_shard=dp_shard if config.framework == "fsdp" else config.dp_shard,
         checkpoint=None,
         identity_every_steps=None,

@@ -39,9 +39,9 @@ def deploy(
 ) -> Bundle:
     """The files that train `problem` by `plan` with `framework`, started over `backend`; nothing is written.
 
-    `plan` None: the one that `plan` ranks first for this framework; what the job file fixes stays. Zones agree by a
-    flat sum where that is what runs and the job file says nothing else. `entry` is the path of a program of one's own,
-    `entry_text` such a program itself, `arguments` are passed on to it. `zone`: only the piece of that zone.
+    `plan` None: the one that `plan` ranks first for this framework; what the job file fixes stays. A program of one's
+    own is taken to sum gradients flat where the job file says nothing else. `entry` is its path, `entry_text` such a
+    program itself, `arguments` are passed on to it. `zone`: only the piece of that zone.
     SpecError for what must be known and is not, InfeasiblePlan where the plan does not fit, or the framework
     or a renderer cannot express it.
     """
@@ -50,7 +50,7 @@ def deploy(
     from crosszone.core.bundle import DEFAULT_PORT, NO_CHECKPOINTS, DeployRequest
     from crosszone.deploy.assemble import bundle
     from crosszone.deploy.request import check_request
-    from crosszone.deploy.sums import as_summed
+    from crosszone.deploy.sums import flat_where_open
     from crosszone.frameworks import framework_facts
     from crosszone.service.scaling import scaling_files
     from crosszone.timeline.predict import predict_plan
@@ -68,7 +68,7 @@ def deploy(
         zone=zone,
     )
     check_request(problem, framework, request, is_planned=plan is not None)  # before a search is spent on it
-    chosen = as_summed(problem, _plan_of(problem, framework, plan))
+    chosen = _plan_of(flat_where_open(problem) if has_own else problem, framework, plan)
     prediction = predict_plan(problem, chosen, framework_facts(framework))
     more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and not has_own else {}
     return bundle(problem, chosen, prediction, request, version=version("crosszone"), more_files=more_files)

@@ -52,6 +52,7 @@ def predicted_scaling(problem: Problem, plan: Plan, mode: str) -> dict[str, floa
 def _smaller(problem: Problem, plan: Plan, mode: str, num_gpus: int) -> Problem | None:
     """The same training on `num_gpus`; None where a step's batch cannot be dealt evenly, or nodes be cut so."""
     from crosszone.core.problem import PlanRequest
+    from crosszone.frameworks.rules import SUMS
 
     cluster = _cut(problem.cluster, plan, num_gpus)
     microbatches = [replica.num_microbatches for replica in plan.replicas for _ in range(replica.num_replicas)]
@@ -70,6 +71,7 @@ def _smaller(problem: Problem, plan: Plan, mode: str, num_gpus: int) -> Problem 
         recompute=plan.recompute,
         offload=plan.offload,
         sync=plan.sync if len(cluster.zones) > 1 else None,
+        is_sync_method_open=len(cluster.zones) > 1 and plan.sync.method in SUMS,
         bucket_bytes=plan.bucket_bytes,
         prefetch=plan.prefetch,
     )

@@ -254,9 +254,9 @@ class Sync(Section):
     """How zones agree on the weights."""
 
     method: q.SyncMethod | None = None
-    """hierarchical, which is also the default, reduces inside each zone first; flat is one ring over all; delayed
-    applies gradients a step late; with local_sgd, diloco and streaming_diloco each zone steps by itself in between. All
-    but the first two change the mathematics."""
+    """hierarchical reduces inside each zone first; flat is one ring over all; where absent, the one of them that the
+    framework runs. delayed applies gradients a step late; with local_sgd, diloco and streaming_diloco each zone steps
+    by itself in between. All but the first two change the mathematics."""
     every: q.SmallCount | None = None
     """Inner steps from one agreement to the next; 1 where absent."""
     codecs: Codecs | None = None

@@ -272,6 +272,7 @@ def _plan(written: spec.Plan) -> core.PlanRequest:
         offload=written.offload,
         rank_order=written.rank_order,
         sync=_sync(written.sync),
+        is_sync_method_open=written.sync is not None and written.sync.method is None and written.sync.algorithm is None,
         bucket_bytes=written.bucket_bytes,
         prefetch=written.prefetch,
         overlap_fraction=written.overlap_fraction,

@@ -148,7 +148,7 @@ class _Report:
             costs=whole.costs,
             assumed=(
                 *(f"{notice.where}: {notice.message}" for notice in problem.assumed),
-                *agreement_assumed(problem, plan),
+                *agreement_assumed(plan),
                 *self._assumed_shares(),
                 *(() if note is None else (note,)),
                 *whole.assumed,

@@ -60,19 +60,12 @@ def agreement_warnings(problem: Problem, plan: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def agreement_assumed(problem: Problem, plan: Plan) -> tuple[str, ...]:
-    """What a person said of the agreement in place of what is computed, and what its default takes."""
-    found = []
-    if plan.overlap_fraction is not None:
-        share = f"{plan.overlap_fraction:g} of the agreement is hidden, as stated"
-        found.append(f"plan.overlap_fraction: {share}; none is computed.")
-    sums_at_once = "dp" in plan.zone_axis and plan.shard == "none"
-    if sums_at_once and problem.plan.sync is None and plan.sync.method == "hierarchical":
-        found.append(
-            "plan.sync.method: hierarchical, each zone sums its gradients first. Replicas of a whole model sum them in "
-            "one flat ring unless a communication hook makes a group of each zone; write flat where there is none."
-        )
-    return tuple(found)
+def agreement_assumed(plan: Plan) -> tuple[str, ...]:
+    """What a person said of the agreement in place of what is computed."""
+    if plan.overlap_fraction is None:
+        return ()
+    share = f"{plan.overlap_fraction:g} of the agreement is hidden, as stated"
+    return (f"plan.overlap_fraction: {share}; none is computed.",)
 
 
 def _idle_codecs(problem: Problem, plan: Plan) -> list[str]:

@@ -90,7 +90,8 @@ def zone_agreement(view: StageView, tables: Tables) -> ZoneAgreement:
     packed = packing.encoded(exchanged_content(inputs.problem, settings.sync, plans.tp))
     volume = _volume(view, tables, packing, packed, num_zones)
     flows = num_flows(view, tables)
-    found = _exchange(inputs, tables, volume, num_zones, flows)
+    members = plans.dp * plans.cp // _ranks_of_a_copy(view, tables)
+    found = _exchange(inputs, tables, volume, num_zones, flows, members)
     crosses = num_zones > 1
     return replace(
         found,
@@ -166,12 +167,19 @@ def num_flows(view: StageView, tables: Tables) -> Ints:
     """Ranks of each plan's smallest zone that send different parts of the model at once.
 
     Once per zone those are all: a zone's replicas share its copy. A flat ring crosses each link once, from one rank of
-    each part of the model.
+    each part of the model that ranks share.
     """
-    if sync_method(tables.settings.sync.method).IS_FLAT:
-        return np.asarray(tables.plans.tp * tables.plans.pp)
     plans = tables.plans
+    if sync_method(tables.settings.sync.method).IS_FLAT:
+        return np.asarray(plans.tp * plans.pp * _ranks_of_a_copy(view, tables))
     return np.asarray(plans.tp * plans.pp * plans.cp * _fewest_replicas(view, tables))
+
+
+def _ranks_of_a_copy(view: StageView, tables: Tables) -> Ints:
+    """Ranks of one zone that each agree on a part of their own: those of a shard group that lies in the zone."""
+    plans = tables.plans
+    is_inside = (plans.shard > 0) & (plans.dp_shard <= _fewest_replicas(view, tables))
+    return np.where(is_inside, plans.dp_shard * plans.cp, 1)
 
 
 def _fewest_replicas(view: StageView, tables: Tables) -> Ints:
@@ -249,8 +257,13 @@ def _num_calls(view: StageView, tables: Tables) -> Floats:
     return tables.most(np.where(view.plans.shard == PARAMETERS, layers, buckets))
 
 
-def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints, flows: Ints) -> ZoneAgreement:
-    """Bytes, seconds and egress of each plan, layout by layout; without what codecs and outer steps take."""
+def _exchange(
+    inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints, flows: Ints, members: Ints
+) -> ZoneAgreement:
+    """Bytes, seconds and egress of each plan, layout by layout; without what codecs and outer steps take.
+
+    `members` are the ranks of a flat ring.
+    """
     plans, settings = tables.plans, tables.settings
     size = len(plans)
     moved, transfer, latency, dollars = (np.zeros(size) for _ in range(4))
@@ -263,7 +276,7 @@ def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints, 
             pairs = exchange_pairs(inputs, layout, chosen)
             if not pairs or not len(rows):
                 continue
-            one = _rows_exchange(inputs, tables, volume, rows, pairs, chosen, flows[rows])
+            one = _rows_exchange(inputs, tables, volume, rows, pairs, chosen, flows[rows], members[rows])
             moved[rows], transfer[rows], latency[rows] = one.link_bytes, one.transfer_seconds, one.latency_seconds
             dollars[rows] = one.link_bytes * _price(inputs, pairs)
     zero = np.zeros(size)
@@ -275,15 +288,16 @@ def _exchange(inputs: Inputs, tables: Tables, volume: _Volume, num_zones: Ints, 
 
 
 def _rows_exchange(
-    inputs: Inputs, tables: Tables, volume: _Volume, rows: Ints, pairs: list[PoolPair], algorithm: str, flows: Ints
-) -> Exchange:
+    inputs: Inputs, tables: Tables, volume: _Volume, rows: Ints, pairs: list[PoolPair], algorithm: str, flows: Ints,
+    members: Ints,
+) -> Exchange:  # fmt: skip
     plans, settings = tables.plans.take(rows), tables.settings
     return _exchange_of(
         inputs,
         tables.layouts[int(plans.layout[0])],
         algorithm,
         _exchange_links(_with_streams(inputs, settings), pairs, flows),
-        num_ranks=plans.dp * plans.cp,
+        num_ranks=members,
         is_flat=sync_method(settings.sync.method).IS_FLAT,
         reduced=volume.all_reduce_bytes[rows],
         half=volume.half_bytes[rows],

@@ -173,7 +173,7 @@ def test_local_is_one_machine_and_a_cpu_holds_any_number_of_ranks(job, deployed)
     ("plan", "message"),
     [
         ({"sync": {"method": "local_sgd", "every": 8}}, "no renderer for local_sgd every 8 steps yet"),
-        ({"sync": {"codecs": {"gradients": "bf16"}}}, r"no renderer for codecs \(gradients=bf16\) yet"),
+        ({"sync": {"codecs": {"gradients": "int8_block"}}}, r"no renderer for codecs \(gradients=int8_block\) yet"),
     ],
 )
 def test_ways_to_agree_that_the_trainer_lacks_are_refused(job, deployed, plan, message) -> None:
@@ -250,10 +250,8 @@ def test_zones_whose_nodes_lose_infiniband_are_named(job, deployed) -> None:
     assert not [text for text in deployed(job, backend="local", device="cpu").warnings if "NCCL" in text]
 
 
-def test_flat_sums_are_said_and_one_zone_needs_no_word(job, deployed) -> None:
-    told = " ".join(deployed(job).warnings)
-    assert "NCCL_NET" not in told  # one node in each zone: nothing is lost
-    assert "sync.method: flat" in told
+def test_one_node_in_each_zone_needs_no_word(job, deployed) -> None:
+    assert "NCCL_NET" not in " ".join(deployed(job).warnings)
     assert not [text for text in deployed(one_zone(job)).warnings if "NCCL" in text]
 
 

@@ -50,14 +50,37 @@ def codecs(allow):
 
 
 def test_nothing_changes_without_consent():
-    assert ways(problem(), _Layout(0, 1)) == (Sync(),)
-    assert ways(problem(allow=["batch_change"]), _Layout(0, 1)) == (Sync(),)
+    assert ways(problem(), _Layout(0, 1)) == (Sync(), Sync(method="flat"))
+    assert ways(problem(allow=["batch_change"]), _Layout(0, 1)) == (Sync(), Sync(method="flat"))
+
+
+def test_what_the_job_says_of_the_way_is_kept_and_only_what_it_leaves_open_is_tried():
+    streams = problem({"sync": {"streams": 4}})
+    assert ways(streams, _Layout(0, 1)) == (Sync(num_streams=4), Sync(method="flat", num_streams=4))
+    assert ways(problem({"sync": {"method": "flat"}}), _Layout(0, 1)) == (Sync(method="flat"),)
+    assert ways(problem({"sync": {"algorithm": "tree"}}), _Layout(0, 1, 2)) == (Sync(algorithm="tree"),)
+
+
+def test_each_framework_is_planned_with_the_sum_that_it_runs():
+    plan = {"tp": 1, "pp": 1, "cp": 1, "dp": 32, "microbatch_size": 1}
+    found = {name: search(problem(plan, framework=name), top=1).plans[0].plan for name in ("ddp", "horovod")}
+    assert {name: one.sync.method for name, one in found.items()} == {"ddp": "hierarchical", "horovod": "flat"}
+    whole = {**plan, "shard": "parameters", "dp_shard": 16}
+    assert search(problem(whole, framework="fsdp"), top=1).plans[0].plan.sync.method == "hierarchical"
+    part = {**plan, "shard": "parameters", "dp_shard": 8}
+    assert search(problem(part, framework="fsdp"), top=1).plans[0].plan.sync.method == "flat"
+
+
+def test_a_sum_that_the_framework_does_not_run_is_refused():
+    asked = {"tp": 1, "pp": 1, "cp": 1, "dp": 32, "sync": {"method": "hierarchical"}}
+    with pytest.raises(InfeasiblePlan, match=r"dp/dp_shard = 32/1 ranks at once, in zones that hold 16 and 16"):
+        search(problem(asked, framework="horovod"), top=1)
 
 
 def test_each_word_opens_its_own_ways():
-    assert methods(["local_sgd"]) == {"hierarchical", "local_sgd", "diloco", "streaming_diloco"}
-    assert methods(["async"]) == {"hierarchical", "delayed"}
-    assert methods(["compression"]) == {"hierarchical"}
+    assert methods(["local_sgd"]) == {"flat", "hierarchical", "local_sgd", "diloco", "streaming_diloco"}
+    assert methods(["async"]) == {"flat", "hierarchical", "delayed"}
+    assert methods(["compression"]) == {"flat", "hierarchical"}
     assert codecs(["local_sgd", "async"]) == set()
     assert codecs(["compression"]) == {"bf16", "int8_block"}
     assert codecs(["compression", "local_sgd"]) == {"bf16", "int8_block", "int4"}
@@ -66,12 +89,16 @@ def test_each_word_opens_its_own_ways():
 def test_local_steps_are_those_that_were_trained():
     every = {(sync.method, sync.every) for sync in ways(problem(allow=["local_sgd"]), _Layout(0, 1))}
     local = {("local_sgd", 8), ("diloco", 10), ("diloco", 30), ("diloco", 100)}
-    assert every == {("hierarchical", 1), *local, ("streaming_diloco", 30), ("streaming_diloco", 100)}
+    assert every == {("hierarchical", 1), ("flat", 1), *local, ("streaming_diloco", 30), ("streaming_diloco", 100)}
 
 
 def test_the_algorithm_is_that_of_every_way():
     found = ways(problem(allow=["async"]), _Layout(0, 1, 2), algorithm="tree")
-    assert {(sync.method, sync.algorithm) for sync in found} == {("hierarchical", "tree"), ("delayed", "tree")}
+    assert {(sync.method, sync.algorithm) for sync in found} == {
+        ("hierarchical", "tree"),
+        ("flat", "ring"),
+        ("delayed", "tree"),
+    }
 
 
 def test_the_search_takes_the_fastest_algorithm_of_more_than_two_zones():

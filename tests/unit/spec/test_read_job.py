@@ -7,6 +7,7 @@ import json
 import pytest
 
 from crosszone.core.plan import IdleGpus, Sync
+from crosszone.core.problem import PlanRequest
 from crosszone.errors import SpecError
 from crosszone.spec import read_job, read_job_text
 
@@ -242,7 +243,13 @@ class TestPlan:
 
     def test_nothing_is_fixed_unless_written(self, small):
         plan = read_job(small()).plan
-        assert all(getattr(plan, name) is None for name in plan.__slots__)
+        assert plan == PlanRequest()
+        assert plan.leaves_sum_open
+
+    def test_a_way_to_agree_without_a_method_leaves_the_sum_open(self, small):
+        assert read_job(small({"plan.sync": {"streams": 4}})).plan.leaves_sum_open
+        for written in ({"method": "hierarchical"}, {"algorithm": "tree"}):
+            assert not read_job(small({"plan.sync": written})).plan.leaves_sum_open
 
 
 def test_keys_of_later_are_named(small):

@@ -97,9 +97,13 @@ def test_virtual_stages_cross_the_link_more_often(predicted: Predicted, v: int) 
     assert prediction.step_seconds >= moved / ONE_GIGABIT
 
 
+ONCE_PER_ZONE = {"tp": 4, "pp": 1, "shard": "optimizer", "dp_shard": 2}
+"""Each zone's two replicas share one optimizer, so that groups across zones have one rank of each."""
+
+
 def test_replicas_in_two_zones_exchange_one_gradient(job: Any, predicted: Predicted) -> None:
-    plan, prediction = predicted({"tp": 4, "pp": 1, "shard": "none"})
-    assert plan.zone_axis == "dp"
+    plan, prediction = predicted(ONCE_PER_ZONE)
+    assert (plan.zone_axis, plan.sync.method) == ("dp", "hierarchical")
     gradient = 4.0 * num_parameters(job({"tp": 4, "pp": 1}).model)
     assert [link.step_bytes for link in prediction.links] == pytest.approx([gradient, gradient])
     assert all(link.groups[0].group == "dp" for link in prediction.links)
@@ -109,8 +113,9 @@ def test_replicas_in_two_zones_exchange_one_gradient(job: Any, predicted: Predic
 
 
 def test_a_flat_ring_sends_more_than_once_per_zone(predicted: Predicted) -> None:
-    _, once = predicted({"tp": 4, "pp": 1, "shard": "none"})
-    _, flat = predicted({"tp": 4, "pp": 1, "shard": "none", "sync": {"method": "flat"}})
+    _, once = predicted(ONCE_PER_ZONE)
+    plan, flat = predicted({"tp": 4, "pp": 1, "shard": "none"})
+    assert plan.sync.method == "flat"
     assert flat.links[0].step_bytes == pytest.approx(2 * 3 / 4 * once.links[0].step_bytes)
     assert flat.step_seconds > once.step_seconds
 

@@ -254,17 +254,6 @@ def test_a_codec_of_what_does_not_cross_is_told(agreed):
     assert any("codecs.activations has no effect" in line for line in found.warnings)
 
 
-def test_what_sums_once_per_zone_takes_is_told_where_nobody_chose_it(job):
-    def told(**plan):
-        problem = job({**REPLICAS, **plan}, framework="ddp")
-        found = predict_plan(problem, complete(problem), framework_facts("ddp"))
-        return any("communication hook" in line for line in found.assumed)
-
-    assert told()
-    assert not told(sync={"method": "hierarchical"})
-    assert not told(sync={"method": "flat"})
-
-
 def test_more_streams_carry_more_over_a_window(agreed):
     thin = {"link": {"window": "100 kB"}}
     assert agreed({"streams": 8}, **thin).step_seconds < agreed(**thin).step_seconds
