@@ -88,7 +88,7 @@ def application(
 def _lifespan(workers: Pools) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.ensure_future(_load(workers))
+        loading = asyncio.ensure_future(load(workers))
         try:
             yield
         finally:
@@ -99,9 +99,12 @@ def _lifespan(workers: Pools) -> Callable[[FastAPI], Any]:
     return lifespan
 
 
-async def _load(workers: Pools) -> None:
+async def load(workers: Pools) -> None:
+    """Start all workers. What goes wrong is for the log, too: nobody waits for this task."""
     try:
-        await asyncio.gather(workers.quick.start(), workers.long.start())
+        # One after the other: who asks first waits for a quick one, which long ones would keep from the processors.
+        await workers.quick.start()
+        await workers.long.start()
     except Exception:
         logger.exception("the workers do not start")
         raise

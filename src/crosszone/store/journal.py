@@ -59,16 +59,6 @@ def events_after(
     return tuple(rows.noun(Event, row) for row in found)
 
 
-def newest_sequence(connection: sa.Connection) -> int:
-    """Of the newest event; 0 where there is none."""
-    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.sequence), 0))).scalar_one())
-
-
-def forget_events(connection: sa.Connection, before_seconds: float) -> int:
-    """Drop events older than that; how many. Transitions and the audit log stay."""
-    return connection.execute(sa.delete(events).where(events.c.seconds < before_seconds)).rowcount
-
-
 def note(
     connection: sa.Connection,
     *,

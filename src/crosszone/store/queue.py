@@ -13,8 +13,6 @@ from crosszone.store.leases import Lease
 from crosszone.store.tables import attempts, queue, tasks
 from crosszone.store.tables import leases as lease_table
 
-DRIVE = "drive"
-"""The one thing that is done with a task in the queue: see it to its end."""
 PAGE = 500
 """Tasks that are put into the queue at once."""
 
@@ -25,15 +23,10 @@ class Waiting:
 
     id: str
     task_id: str
-    action: str = DRIVE
     priority: int
     """Higher goes first."""
     not_before_seconds: float
     """Since 1970, UTC; it is left alone until then."""
-    holder: str | None = None
-    """Who took it last."""
-    fencing_token: int | None = None
-    """Under which they did."""
     created_seconds: float
 
 
@@ -80,10 +73,7 @@ def waiting(connection: sa.Connection, *, now_seconds: float) -> tuple[Waiting, 
 
 def take(connection: sa.Connection, task_id: str, holder: str, *, for_seconds: float, now_seconds: float) -> Lease:
     """The right to act for a task. Conflict where another holds it."""
-    lease = leases.take(connection, lease_name(task_id), holder, for_seconds=for_seconds, now_seconds=now_seconds)
-    taken = sa.update(queue).where(queue.c.task_id == task_id)
-    connection.execute(taken.values(holder=holder, fencing_token=lease.fencing_token))
-    return lease
+    return leases.take(connection, lease_name(task_id), holder, for_seconds=for_seconds, now_seconds=now_seconds)
 
 
 def put_off(connection: sa.Connection, task_id: str, until_seconds: float) -> None:

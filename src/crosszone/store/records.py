@@ -1,24 +1,19 @@
-"""Runs and predictions that were saved, long operations, and the data sets and models that tasks name."""
+"""Runs and predictions that were saved, and the data sets and models that tasks name."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from crosszone.errors import Conflict
 from crosszone.store import rows
 from crosszone.store.pages import Order, Page, order, page
-from crosszone.store.tables import assets, operations, runs
+from crosszone.store.tables import assets, runs
 
-WAITING, WORKING, DONE, FAILED, CANCELLED = "waiting", "working", "done", "failed", "cancelled"
-OVER = (DONE, FAILED, CANCELLED)
 DATASET, MODEL = "dataset", "model"
 RUN_SORTS: dict[str, sa.ColumnElement[Any]] = {"created": runs.c.created_seconds, "name": runs.c.name}
-OPERATION_SORTS: dict[str, sa.ColumnElement[Any]] = {"created": operations.c.created_seconds}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +33,6 @@ class SavedRun:
     measurement: dict[str, Any] | None = None
     owner: str = ""
     created_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """Something that takes long: how far it is, and what came of it."""
-
-    id: str
-    kind: str
-    state: str
-    """waiting | working | done | failed | cancelled"""
-    progress_fraction: float | None = None
-    request: dict[str, Any]
-    result: dict[str, Any] | None = None
-    problem: dict[str, Any] | None = None
-    """Why it failed."""
-    is_cancel_asked: bool = False
-    owner: str = ""
-    created_seconds: float
-    updated_seconds: float
-    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,31 +86,6 @@ def remove_run(connection: sa.Connection, key: str) -> None:
     """Forget a run. NotThere."""
     one_run(connection, key)
     connection.execute(sa.delete(runs).where(runs.c.id == key))
-
-
-def add_operation(connection: sa.Connection, operation: Operation) -> Operation:
-    """Keep it."""
-    return rows.add(connection, operations, operation)
-
-
-def one_operation(connection: sa.Connection, key: str) -> Operation:
-    """The operation with this id. NotThere."""
-    return rows.one(connection, operations, Operation, key, called="operation")
-
-
-def listed_operations(
-    connection: sa.Connection, *, sort: str = "-created", limit: int = 100, cursor: str | None = None
-) -> Page[Operation]:
-    """A page of all operations. SpecError of the sort, the limit or the cursor."""
-    by: Order = order(sort, OPERATION_SORTS)
-    return page(connection, operations, Operation, where=sa.true(), by=by, limit=limit, cursor=cursor)
-
-
-def change_operation(connection: sa.Connection, operation: Operation, **changed: Any) -> Operation:
-    """Keep `operation` with other values. Stale; Conflict where it was over already."""
-    if one_operation(connection, operation.id).state in OVER:
-        raise Conflict.of("it is over already.", where=operation.id, code="over")
-    return rows.replace(connection, operations, dataclasses.replace(operation, **changed))
 
 
 def keep_asset(connection: sa.Connection, asset: Asset) -> Asset:

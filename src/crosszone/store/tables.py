@@ -247,22 +247,6 @@ runs = _table(
     _given("created_seconds", NUMBER),
 )
 
-operations = _table(
-    "operations",
-    _id(),
-    _text("kind"),
-    _text("state", index=True),
-    _maybe("progress_fraction", NUMBER),
-    _json("request"),
-    _json("result", is_optional=True),
-    _json("problem", is_optional=True),
-    _given("is_cancel_asked", sa.Boolean()),
-    _text("owner"),
-    _given("created_seconds", NUMBER),
-    _given("updated_seconds", NUMBER),
-    _given("version", WHOLE),
-)
-
 events = _table(
     "events",
     _sequence(),
@@ -277,11 +261,8 @@ queue = _table(
     "queue",
     _id(),
     _of("task_id", "tasks.id", goes_with_it=True),
-    _text("action"),
     _given("priority", WHOLE),
     _given("not_before_seconds", NUMBER),
-    _maybe("holder"),
-    _maybe("fencing_token", WHOLE),
     _given("created_seconds", NUMBER),
     sa.Index("ix_queue_order", "priority", "not_before_seconds"),
 )

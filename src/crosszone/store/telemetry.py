@@ -82,12 +82,6 @@ def lines_after(
     return tuple(rows.noun(Line, row) for row in found)
 
 
-def forget_run(connection: sa.Connection, run_id: str) -> None:
-    """Drop all that a run measured and said."""
-    for table in (samples, lines):
-        connection.execute(sa.delete(table).where(table.c.run_id == run_id))
-
-
 def _is_sample(run_id: str, name: str, rank: int, step: int) -> sa.ColumnElement[bool]:
     columns = samples.c
     return (columns.run_id == run_id) & (columns.name == name) & (columns.rank == rank) & (columns.step == step)

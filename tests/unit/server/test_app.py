@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 
 from crosszone import service
 from crosszone.cli.app import program
+from crosszone.server.app import load
+from crosszone.server.pools import Pools
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples/single-zone-llama-3-8b-8xh100.yaml"
@@ -234,3 +237,19 @@ def test_a_calibration_is_sent_whole_and_its_errors_have_pointers(post):
 def test_the_archive_is_not_asked_for_by_a_key(post):
     response = post("deploy", {"job": SMALL, "framework": "fsdp", "backend": "bare", "archive": True})
     assert response.status_code == 422
+
+
+def test_quick_workers_load_before_long_ones_take_the_processors():
+    told = []
+
+    class Loading:
+        def __init__(self, name):
+            self.name = name
+
+        async def start(self):
+            told.append(f"{self.name} begins")
+            await asyncio.sleep(0)
+            told.append(f"{self.name} is ready")
+
+    asyncio.run(load(Pools(quick=Loading("quick"), long=Loading("long"))))
+    assert told == ["quick begins", "quick is ready", "long begins", "long is ready"]

@@ -76,6 +76,5 @@ def check(connection):
     assert journal.audit_before(connection)[0].action == "create"
     assert records.find_asset(connection, "model", "m").model == {"parameters": "13B"}
     assert records.one_run(connection, "run-1").plan is None
-    assert records.one_operation(connection, "operation-1").progress_fraction == 0.25
-    newest = journal.newest_sequence(connection)
+    newest = journal.events_after(connection, 0)[-1].sequence
     assert journal.tell(connection, "k", "s", {}, now_seconds=FIRST) == newest + 1

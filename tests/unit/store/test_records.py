@@ -1,4 +1,4 @@
-"""Deployments, saved runs, operations, data sets, tokens, the audit log and what runs measure."""
+"""Deployments, saved runs, data sets, tokens, the audit log and what runs measure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from crosszone.core.access import ADMIN, OPERATOR
 from crosszone.core.bundle import BundleFile
-from crosszone.errors import Conflict, NotThere, Stale
+from crosszone.errors import Conflict, NotThere
 from crosszone.store import deployments, journal, records, tokens
 from crosszone.store import telemetry as measured
 from crosszone.store.deployments import Deployment, deployment_id
 from crosszone.store.ids import ALPHABET, new_id
-from crosszone.store.records import Asset, Operation, SavedRun
-from crosszone.store.tables import blobs
+from crosszone.store.records import Asset, SavedRun
+from crosszone.store.tables import blobs, events
 from crosszone.store.telemetry import Sample
 
 FILES = (
@@ -85,20 +85,6 @@ def test_runs_come_back_as_they_were_page_by_page(database):
         assert records.one_run(connection, "run-2") == runs[2]
 
 
-def test_an_operation_goes_on_until_it_is_over(database):
-    made = Operation(id="operation-1", kind="plan", state="waiting", request={}, created_seconds=0, updated_seconds=0)
-    with database.writing() as connection:
-        records.add_operation(connection, made)
-        working = records.change_operation(connection, made, state="working", progress_fraction=0.5)
-        with pytest.raises(Stale):
-            records.change_operation(connection, made, is_cancel_asked=True)
-        done = records.change_operation(connection, working, state="done", result={"plans": []})
-        with pytest.raises(Conflict, match="over already"):
-            records.change_operation(connection, done, state="failed")
-        assert records.listed_operations(connection).rows == (done,)
-    assert (done.version, done.progress_fraction) == (3, 0.5)
-
-
 def test_a_data_set_is_known_by_version(database):
     first = Asset(kind="dataset", id="d", version_id="1", name="D", zone="east", size_bytes=1e12, created_seconds=0.0)
     second = dataclasses.replace(first, version_id="2", size_bytes=2e12)
@@ -143,11 +129,11 @@ def test_the_audit_log_is_read_backwards_and_never_changed(database):
         connection.exec_driver_sql("DELETE FROM audit")
 
 
-def test_old_events_go_and_numbers_never_come_again(database):
+def test_numbers_of_events_that_are_gone_never_come_again(database):
     with database.writing() as connection:
         first = journal.tell(connection, "k", "s", {"a": 1}, now_seconds=1.0)
         second = journal.tell(connection, "k", "s", {}, now_seconds=2.0)
-        assert journal.forget_events(connection, 3.0) == 2
+        connection.execute(sa.delete(events))
     with database.writing() as connection:
         third = journal.tell(connection, "k", "s", {}, now_seconds=4.0)
         assert [each.sequence for each in journal.events_after(connection, 0)] == [third]
@@ -179,9 +165,6 @@ def test_lines_come_in_order_from_where_one_left_off(telemetry):
         rest = measured.lines_after(connection, "run-1", first[-1].sequence)
         assert [each.text for each in (*first, *rest)] == ["a", "b", "c"]
         assert [each.text for each in measured.lines_after(connection, "run-1", rank=0)] == ["a", "b"]
-        measured.forget_run(connection, "run-1")
-        assert measured.lines_after(connection, "run-1") == ()
-        assert len(measured.lines_after(connection, "run-2")) == 1
 
 
 def test_ids_sort_by_the_time_they_were_made_in():

@@ -123,7 +123,7 @@ def test_a_task_and_its_first_step_are_written_together(database, make_task, now
         fail()
     with database.reading() as connection:
         assert tasks.listed(connection, TaskFilter()).rows == ()
-        assert journal.newest_sequence(connection) == 0
+        assert journal.events_after(connection, 0) == ()
         with pytest.raises(NotThere, match='no task "task-1"'):
             tasks.one(connection, "task-1")
 
