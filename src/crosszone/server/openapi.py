@@ -92,7 +92,7 @@ def _route(told: Told) -> dict[str, Any]:
 
 def _verb(verb: Verb) -> dict[str, Any]:
     content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}}
-    if verb.name == "deploy":
+    if verb.is_file_too:
         content[GZIP] = {"schema": {"type": "string", "contentMediaType": GZIP}}
     responses: dict[int, Any] = {200: {"description": "The answer.", "content": content, "headers": _HEADERS}}
     extra: dict[str, Any] = {"requestBody": _request_body(verb)}

@@ -12,7 +12,8 @@ from crosszone.server.work import GZIP, Done
 
 def done_response(done: Done) -> Response:
     """The answer of a verb; an archive is a file to save."""
-    headers = {"Content-Disposition": 'attachment; filename="bundle.tar.gz"'} if done.media_type == GZIP else None
+    saved = {"Content-Disposition": f'attachment; filename="{done.file_name}"'}
+    headers = saved if done.media_type == GZIP else None
     return Response(done.content, media_type=done.media_type, headers=headers)
 
 

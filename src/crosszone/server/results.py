@@ -34,7 +34,7 @@ def result_schemas() -> dict[str, Any]:
     schemas["Simulation"]["properties"] |= {
         "fits": {"type": "boolean"},
         "plan": reference("Plan"),
-        "detail": {"type": "object", "description": "The timeline, where it was asked for."},
+        "detail": _detail(),
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
     verbs = {"JobDocument": _job_document(), "Bundle": _bundle(), "Validation": _validation()}
@@ -47,6 +47,19 @@ def _job_document() -> dict[str, Any]:
     error = {"type": "object", "required": list(keys), "properties": dict.fromkeys(keys, _TEXT)}
     properties = {"schema_version": _WHOLE, "job": {"type": "object"}, "text": _TEXT, "errors": _list(error)}
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _detail() -> dict[str, Any]:
+    """The timeline, where it was asked for: what `service.detail_json` gives."""
+    whole_or_none, number = {"type": ["integer", "null"]}, {"type": "number"}
+    bounds = {"start_seconds": number, "end_seconds": number}
+    box = {"name": _TEXT, "category": _TEXT, "depth": _WHOLE, **bounds, "num_spans": _WHOLE}
+    box |= {"busy_fraction": number, "moved_bytes": number, "args": {"type": "object"}}
+    track: dict[str, Any] = {"zone": _TEXT, "stream": _TEXT, "to_zone": {"type": ["string", "null"]}, "lane": _WHOLE}
+    track |= {name: whole_or_none for name in ("node_group", "replica", "stage", "rank")}
+    line = _closed({"track": _closed(track), "slices": _list(_closed(box))})
+    whole = {**bounds, "num_spans": _WHOLE, "is_merged": {"type": "boolean"}, "tracks": _list(line)}
+    return {**_closed(whole), "description": "The timeline, where it was asked for."}
 
 
 def _file() -> dict[str, Any]:

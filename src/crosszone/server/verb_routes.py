@@ -35,7 +35,7 @@ def _route(verb: Verb, workers: Pools, operations: Operations) -> Callable[..., 
     async def route(request: Request) -> Response:
         media_type(request, JSON)
         asked = verb_request(await body_bytes(request), verb)
-        if verb.name == "deploy" and GZIP in request.headers.get("accept", ""):
+        if verb.is_file_too and GZIP in request.headers.get("accept", ""):
             asked["archive"] = True
         return await _answer(request, verb, asked, workers, operations)
 

@@ -9,7 +9,7 @@ from crosszone.service.calculator import STRATEGIES
 from crosszone.service.older_requests import MOST_GPUS
 
 MOST_PLANS = 1000
-MOST_SLICES = 20_000
+MOST_SLICES = 100_000
 MOST_TEXTS = 1000
 MOST_WHOLES = 64
 MOST_CHARACTERS = 2**20
@@ -65,6 +65,8 @@ class Verb:
     """Name of the schema of its answer."""
     example: dict[str, Any]
     """Of a request."""
+    is_file_too: bool = False
+    """Whether it answers with a file, packed by gzip, where that is asked for."""
     is_older: bool = False
     """Whether the programs before this one answered it: problems then say `success` and `error`, too."""
 
@@ -223,6 +225,9 @@ VERBS = (
                 meaning="Text that a `job` of keys takes the place of: what is the same stays as it is written there, "
                 "comments too.",
             ),
+            Option(
+                name="set", kind=TEXTS, meaning='Values that it shall have, each "KEY=VALUE"; null takes a key away.'
+            ),
         ),
         is_long=False,
         result="JobDocument",
@@ -286,7 +291,8 @@ VERBS = (
         name="simulate",
         path="/api/v1/simulate",
         summary="Play one step of the job's plan",
-        description="Who works, waits and sends when. Without a plan the best is searched.",
+        description="Who works, waits and sends when. Without a plan the best is searched. With `Accept: "
+        "application/gzip` the answer is the timeline as a file for ui.perfetto.dev, packed by gzip.",
         options=(
             JOB,
             PLAN,
@@ -301,6 +307,7 @@ VERBS = (
         ),
         is_long=True,
         result="Simulation",
+        is_file_too=True,
         example={"job": EXAMPLE_JOB, "detail": 200},
     ),
     Verb(
@@ -342,6 +349,7 @@ VERBS = (
         ),
         is_long=True,
         result="Bundle",
+        is_file_too=True,
         example={
             "job": EXAMPLE_JOB,
             "framework": "megatron",

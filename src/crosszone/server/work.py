@@ -31,6 +31,8 @@ PICKLE = "application/x-python-pickle"
 """Between our own processes alone."""
 NUM_BASES = 128
 """Jobs that a worker remembers between two what-ifs: finding the plan of one takes much longer than a change."""
+TRACE_LEVEL = 5
+"""Of gzip: traces repeat themselves, and more effort makes them hardly smaller."""
 FEWEST_NEW_OBJECTS = 50_000
 """Before garbage is looked for, as on the command line."""
 
@@ -43,6 +45,8 @@ class Done:
 
     media_type: str
     content: bytes
+    file_name: str = "bundle.tar.gz"
+    """What to save it as, where it is packed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ def outcome(verb: str, request: Request, on_progress: OnProgress) -> Outcome:
 
 def job(request: Request, on_progress: OnProgress) -> Any:
     """Job JSON."""
-    return service.job_document(request["job"], like=request.get("like", ""))
+    return service.job_document(request["job"], like=request.get("like", ""), settings=request.get("set", ()))
 
 
 def predict(request: Request, on_progress: OnProgress) -> Any:
@@ -120,8 +124,12 @@ def whatif(request: Request, on_progress: OnProgress) -> Any:
 
 
 def simulate(request: Request, on_progress: OnProgress) -> Any:
-    """Simulate JSON."""
+    """Simulate JSON, or with `archive` the timeline as a packed file for Perfetto."""
     timeline = service.simulate(_problem(request), _plan(request), is_hypothetical=request.get("hypothetical", False))
+    if request.get("archive"):
+        text = "".join(service.trace_text(timeline))
+        packed = gzip.compress(text.encode(), compresslevel=TRACE_LEVEL, mtime=0)
+        return Done(media_type=GZIP, content=packed, file_name="trace.json.gz")
     return service.simulation_json(timeline, max_slices=request.get("detail"))
 
 

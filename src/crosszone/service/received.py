@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crosszone.errors import SpecError
@@ -29,24 +30,39 @@ def received_problem(job: str | dict[str, Any]) -> Problem:
     return read_named(received_job(job))
 
 
-def job_document(job: str | dict[str, Any], *, like: str = "") -> dict[str, Any]:
+def job_document(job: str | dict[str, Any], *, like: str = "", settings: Sequence[str] = ()) -> dict[str, Any]:
     """A job file as its keys and as its text, whichever came, with all that is wrong with it.
 
-    A job that came as keys is written into the text `like`, whose comments stay. SpecError where a text is no YAML.
+    A job that came as keys is written into the text `like`, whose comments stay. `settings`, each `KEY=VALUE` as of
+    `whatif`, are values that it shall have; null takes a key away. SpecError where a text is no YAML, or a setting no
+    setting.
     """
     from dataclasses import asdict
 
     from crosszone.spec.job_text import write_job
 
-    opened = received_job(job)
+    opened, places = received_job(job).with_settings(settings)
     value = opened.source.value
+    for where in places:
+        _drop_null(value, where)
     errors = []
     try:
         opened.problem()
     except SpecError as error:
         errors = [asdict(finding) for finding in error.findings]
-    text = job if isinstance(job, str) else write_job(value, like=like)
+    if isinstance(job, str):
+        like = job
+    text = write_job(value, like=like)
     return {"schema_version": 1, "job": value, "text": text, "errors": errors}
+
+
+def _drop_null(value: Any, where: Sequence[str | int]) -> None:
+    """Take away the key at `where` if it has no value: the text then looks as if it had never been written."""
+    *way, last = where
+    for part in way:
+        value = value[part]
+    if isinstance(value, dict) and value.get(last, ...) is None:
+        del value[last]
 
 
 def received_plan(value: dict[str, Any], *, where: str) -> Plan:

@@ -106,6 +106,22 @@ def test_a_bundle_as_an_archive_has_the_same_files_and_bytes(post, example):
             assert bool(member.mode & 0o100) == file["is_executable"]
 
 
+def test_settings_of_a_job_go_into_its_text_and_null_takes_a_key_away(post):
+    text = "model: llama-3-8b  # ours\nplan: {tp: 2, dp: 4}\n"
+    value = post("job", {"job": text, "set": ["plan.tp=4", "plan.dp=null"]}).json()
+    assert value["job"]["plan"] == {"tp": 4}
+    assert value["text"] == "model: llama-3-8b  # ours\nplan: {tp: 4}\n"
+    wrong = post("job", {"job": text, "set": ["plan.tp"]})
+    assert (wrong.status_code, wrong.json()["errors"][0]["where"]) == (422, "plan.tp")
+
+
+def test_a_timeline_as_a_file_is_that_of_the_command(post, example, tmp_path):
+    response = post("simulate", {"job": example}, headers={"Accept": "application/gzip"})
+    assert "trace.json.gz" in response.headers["content-disposition"]
+    printed("simulate", EXAMPLE, "-o", tmp_path / "trace.json")
+    assert gzip.decompress(response.content) == (tmp_path / "trace.json").read_bytes()
+
+
 def test_a_program_of_ones_own_is_sent_as_text(post, example):
     body = {"job": example, "framework": "fsdp", "backend": "bare", "entry": "print(1)\n", "arguments": ["--x"]}
     files = {file["path"]: file["text"] for file in post("deploy", body).json()["files"]}
