@@ -51,11 +51,12 @@ def serve(
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
-    """Serve the web user interface, and the verbs over HTTP under /api/v1.
+    """Serve the web user interface, and the verbs over HTTP.
 
-    Until SIGTERM or Ctrl-C. Without a token only this machine is answered: any other address asks for one, as
-    `crosszone tokens create` makes it, and for TLS or a proxy. The address is printed; the log is on standard error,
-    with --json as JSON lines. The exit code is 4 where the port is taken or the database does not answer.
+    The API is under /api/v1. It ends at SIGTERM or Ctrl-C. Without a token only this machine is answered: any other
+    address asks for one, as `crosszone tokens create` makes it, and for TLS or a proxy. The address is printed; the
+    log is on standard error, with --json as JSON lines. The exit code is 4 where the port is taken or the database
+    does not answer.
     """
     from crosszone.errors import PreflightFailed
 

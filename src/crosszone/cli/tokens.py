@@ -55,7 +55,7 @@ def create(
 
 @tokens.command("list")
 def listed(database: DatabaseAddress = None, as_json: AsJson = False, is_verbose: IsVerbose = False) -> None:
-    """List what is known of every token; the tokens themselves are known to nobody."""
+    """List what is known of every token. The tokens themselves are known to nobody."""
     from crosszone import service
     from crosszone.cli import console
     from crosszone.cli.tables import Column, table

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from crosszone.core.access import covers
+from crosszone.core.bundle import DEFAULT_PORT
 from crosszone.core.environment import FAULTY, STOPPED, UNREACHABLE, Environment
 from crosszone.core.task import Task
 from crosszone.errors import Finding
@@ -13,8 +14,8 @@ from crosszone.store.reservations import GPU, PORT, Quota, Reservation
 
 GPUS, TASKS, DOLLARS = "gpus", "tasks", "dollars_per_hour"
 RESOURCES = (GPUS, TASKS, DOLLARS)
-FIRST_PORT, NUM_PORTS = 29500, 1000
-"""From torchrun's own on."""
+NUM_PORTS = 1000
+"""That an attempt's ranks may meet at, from the usual one on."""
 HOUR_SECONDS = 3600.0
 
 
@@ -97,7 +98,7 @@ def wanted(
     ]
     if main_node is not None:
         taken = {each.number for each in reserved if (each.environment_id, each.kind) == (main_node, PORT)}
-        port = next(number for number in range(FIRST_PORT, FIRST_PORT + NUM_PORTS) if number not in taken)
+        port = next(number for number in range(DEFAULT_PORT, DEFAULT_PORT + NUM_PORTS) if number not in taken)
         places.append((main_node, PORT, port))
     return tuple(
         Reservation(

@@ -10,6 +10,7 @@ from crosszone.control.ending import finish
 from crosszone.control.hands import CHECKPOINT_FOLDER, Way
 from crosszone.control.session import Session
 from crosszone.core.bundle import MANIFEST_PATH, Bundle
+from crosszone.core.preflight import PORT_IN_USE
 from crosszone.core.task import (
     DEPLOYED,
     EXPORT,
@@ -27,8 +28,6 @@ from crosszone.store import deployments
 from crosszone.store.database import Connection
 from crosszone.store.deployments import Deployment, deployment_id
 
-PORT_IN_USE = "port_in_use"
-"""What preflight says of a port at which others listen."""
 MOST_PORTS = 10
 """That are tried. Chosen: who has ten ports in a row taken has another problem."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from crosszone.core.cluster import ZoneLink
 
 ERROR, WARNING = "error", "warning"
+PORT_IN_USE = "port_in_use"
+"""Code of the finding that another port mends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from crosszone.control.admission import FIRST_PORT
 from crosszone.control.claim import why_waiting
 from crosszone.control.drive import step
+from crosszone.core.bundle import DEFAULT_PORT
 from crosszone.errors import InfeasiblePlan
 from crosszone.store import environments as inventory
 from crosszone.store import reservations, tasks
@@ -31,7 +31,7 @@ def test_a_claim_reserves_all_gpus_and_a_port_of_the_main_node(held, place):
     assert [(each.environment_id, each.kind, each.number) for each in found] == [
         ("north", "gpu", 0),
         ("north", "gpu", 1),
-        ("north", "port", FIRST_PORT),
+        ("north", "port", DEFAULT_PORT),
         ("south", "gpu", 0),
         ("south", "gpu", 1),
     ]
@@ -171,7 +171,7 @@ def test_a_second_task_on_a_main_node_gets_another_port(held, place, take, add_t
         other = reservations.Reservation(
             environment_id="north",
             kind="port",
-            number=FIRST_PORT,
+            number=DEFAULT_PORT,
             attempt_id=held.newest()[1].id,
             fencing_token=1,
             created_seconds=0.0,
@@ -181,7 +181,7 @@ def test_a_second_task_on_a_main_node_gets_another_port(held, place, take, add_t
     assert set(take()) == {"second"}
     with place.state.reading() as connection:
         ports = [each.number for each in reservations.reserved(connection) if each.kind == "port"]
-    assert ports == [FIRST_PORT, FIRST_PORT + 1]
+    assert ports == [DEFAULT_PORT, DEFAULT_PORT + 1]
 
 
 def test_no_more_than_a_worker_can_drive(add_environments, add_task, take):

@@ -6,7 +6,16 @@ import statistics
 from collections.abc import Iterator, Mapping
 
 from crosszone import units
-from crosszone.core.preflight import ERROR, WARNING, NodeFacts, NodePath, PreflightFinding, ProbedNode, ProbeRequest
+from crosszone.core.preflight import (
+    ERROR,
+    PORT_IN_USE,
+    WARNING,
+    NodeFacts,
+    NodePath,
+    PreflightFinding,
+    ProbedNode,
+    ProbeRequest,
+)
 from crosszone.launch.preflight.sample import ring_pairs
 from crosszone.launch.preflight.seen import Seen
 
@@ -31,7 +40,7 @@ def node_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFindin
     if seen.port_problem is not None:
         first = request.nodes[0]
         yield PreflightFinding(
-            code="port_in_use",
+            code=PORT_IN_USE,
             severity=ERROR,
             where=first.label,
             message=f"port {request.port}, at which ranks meet, cannot be opened: {seen.port_problem}.",
