@@ -34,6 +34,14 @@ PLANS: dict[str, dict[str, Any]] = {
     "pp": {"pp": 2},
     "pp and fsdp": {"pp": 2, "dp": 2, "dp_shard": 2, **FSDP},
     "interleaved": {"pp": 2, "schedule": "interleaved_1f1b", "num_virtual_stages": 3},
+    "some layers recomputed": {
+        "pp": 2,
+        "dp": 2,
+        "dp_shard": 2,
+        **FSDP,
+        "recompute": "full",
+        "stages": [{"num_layers": 3, "recompute_layers": 2}, {"num_layers": 3, "recompute": "none"}],
+    },
     "zbv": {"pp": 3, "schedule": "zbv", "num_virtual_stages": 2},
     "zbv, layers recomputed": {"pp": 3, "schedule": "zbv", "num_virtual_stages": 2, "recompute": "full"},
 }
@@ -167,7 +175,7 @@ def test_every_way_to_split_trains_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", ["ddp", "hsdp", "tp", "pp and fsdp", "interleaved"])
+@pytest.mark.parametrize("name", ["ddp", "hsdp", "tp", "pp and fsdp", "some layers recomputed", "interleaved"])
 def test_compiled_layers_train_alike(name: str, tmp_path: Path) -> None:
     """torch.compile takes every layer and the loss whole, beside recomputation and what splits them."""
     value = job(PLANS[name], "bf16")

@@ -24,15 +24,18 @@ from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, supports
 from crosszone.planner.search import search
 from crosszone.spec import read_job
-from crosszone.timeline.evaluate import evaluate, memory_margin
+from crosszone.timeline.evaluate import evaluate
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.keys import keyed
+from crosszone.timeline.margin import memory_margin
 from crosszone.timeline.predict import predict_plan
 from crosszone.timeline.rings import best_ring
 from crosszone.timeline.rows import Settings, Tables
 
 FRAMEWORKS = ("megatron", "fsdp", "ddp")
-SHARDS_OF = {"megatron": ("none", "optimizer"), "fsdp": ("gradients", "parameters"), "ddp": ("none",)}
+SHARDS_OF = {
+    "megatron": ("none", "optimizer"), "fsdp": ("gradients", "parameters"), "ddp": ("none",), "deepspeed": SHARDS,
+}  # fmt: skip
 MOST_STRUCTURES = int(os.environ.get("CROSSZONE_BRUTE_FORCE_STRUCTURES", "2000"))
 """Structures of one problem of which every plan is weighed; of more, as many are drawn by chance."""
 MOST_CHAINS = {1: 3, 2: 3, 3: 2, 4: 2, 5: 1, 6: 1}
@@ -68,7 +71,8 @@ class Row(NamedTuple):
     framework: str
     size: int
     virtual: int
-    recompute: str
+    recompute_layers: tuple[int, ...]
+    """Of each stage the first layers of each virtual stage that are recomputed."""
     shard: str
     dp_shard: int
     totals: tuple[int, ...]
@@ -106,6 +110,37 @@ def drawn(seed: int) -> Problem:
     rtt = draw.choice(["0.2 ms", "5 ms", "40 ms"])
     if len(zones) > 1:
         job["cluster"]["default_link"] = {"bandwidth": bandwidth, "rtt": rtt}
+    return read_job(job)
+
+
+def heavy(seed: int) -> Problem:
+    """At most 8 GPUs of two types and little memory for what one microbatch keeps: some layers must be recomputed."""
+    draw = random.Random(seed)
+    kinds = draw.choice([("l4-24gb", "a100-sxm4-40gb", "bf16"), ("v100-sxm2-16gb", "v100-sxm2-32gb", "fp16")])
+    zones = draw.choice([[[(1, 2, 0)]], [[(1, 4, 0)]], [[(1, 2, 0), (1, 2, 1)]], [[(1, 2, 0)], [(1, 2, 1)]],
+                         [[(1, 4, 1)], [(1, 2, 0)]], [[(1, 2, 0)], [(1, 4, 0)]]])  # fmt: skip
+    job: dict[str, Any] = {
+        "model": {
+            "num_layers": draw.choice([4, 5, 6]), "hidden_size": draw.choice([2048, 4096]),
+            "ffn_size": draw.choice([8192, 11008]), "num_heads": 8, "num_kv_heads": 4, "vocab_size": 8192,
+        },
+        "workload": {
+            "sequence_length": draw.choice([32768, 65536]), "global_batch_size": draw.choice([4, 6, 8]),
+            "precision": kinds[2],
+        },
+        "cluster": {
+            "zones": [
+                {"name": name, "nodes": [
+                    {"count": count, "gpu": kinds[kind], "gpus_per_node": size, "network": "100 Gbit/s"}
+                    for count, size, kind in groups
+                ]}
+                for name, groups in zip("abc", zones, strict=False)
+            ],
+        },
+        "constraints": {"frameworks": draw.choice([["deepspeed", "fsdp"], ["megatron", "fsdp", "ddp"]])},
+    }  # fmt: skip
+    if len(zones) > 1:
+        job["cluster"]["default_link"] = {"bandwidth": draw.choice(["1 Gbit/s", "100 Gbit/s"]), "rtt": "5 ms"}
     return read_job(job)
 
 
@@ -149,24 +184,36 @@ def replica_groups(
             yield ((chain, count), *more)
 
 
-def rows(problem: Problem, structure: Structure) -> Iterator[Row]:
+def recomputed(layers: tuple[int, ...], virtual: int, framework: str) -> Iterator[tuple[int, ...]]:
+    """Every number of layers that each stage may recompute of each virtual stage; Megatron has one for all."""
+    most = [-(-held // virtual) for held in layers]
+    if framework == "megatron":
+        yield from (tuple(min(number, each) for each in most) for number in range(max(most) + 1))
+    else:
+        yield from itertools.product(*(range(each + 1) for each in most))
+
+
+def rows(problem: Problem, of: Structure) -> Iterator[Row]:
     """Every plan with this structure."""
-    batch, pp = problem.workload.global_batch_size, len(structure.layers)
-    counts = [count for _, count in structure.groups]
+    batch, pp = problem.workload.global_batch_size, len(of.layers)
+    counts = [count for _, count in of.groups]
     dp, whole = sum(counts), int(np.gcd.reduce(counts))
-    is_alone = pp == structure.tp == structure.cp == 1
+    is_alone = pp == of.tp == of.cp == 1
     for size in (1, 2, 3, 4, 6, 8, 12, 16):
         total = batch // size
         if batch % size or total < dp:
             continue
-        for framework in FRAMEWORKS if is_alone else FRAMEWORKS[:1]:
+        for framework in problem.constraints.frameworks:
+            if not (is_alone or framework == "megatron" or (framework == "deepspeed" and of.tp == of.cp == 1)):
+                continue
             for shard in SHARDS_OF[framework]:
                 groups = {1} if shard == "none" else {s for s in range(2, dp + 1) if whole % s == 0 or s == dp}
-                for dp_shard, recompute, virtual in itertools.product(groups, ("none", "full"), (1, 2, 3)):
-                    if virtual > 1 and (pp == 1 or min(structure.layers) < virtual):
+                for dp_shard, virtual in itertools.product(groups, (1, 2, 3)):
+                    if virtual > 1 and (pp == 1 or min(of.layers) < virtual or framework == "deepspeed"):
                         continue
-                    for totals, unit in shares(total, counts, framework, dp_shard):
-                        yield Row(structure, framework, size, virtual, recompute, shard, dp_shard, totals, unit)
+                    for again in recomputed(of.layers, virtual, framework):
+                        for totals, unit in shares(total, counts, framework, dp_shard):
+                            yield Row(of, framework, size, virtual, again, shard, dp_shard, totals, unit)
 
 
 def shares(total: int, counts: list[int], framework: str, unit: int) -> Iterator[tuple[tuple[int, ...], int]]:
@@ -174,7 +221,7 @@ def shares(total: int, counts: list[int], framework: str, unit: int) -> Iterator
     dp = sum(counts)
     if total % dp == 0:
         yield tuple(count * total // dp for count in counts), 1
-    if framework == "megatron" or total % unit or any(count % unit for count in counts):
+    if framework in ("megatron", "deepspeed") or total % unit or any(count % unit for count in counts):
         return
     units = [count // unit for count in counts]
     free = total // unit - sum(units)
@@ -207,7 +254,7 @@ def plan_of(problem: Problem, row: Row) -> Plan:
         framework=row.framework, tp=of.tp, pp=pp, cp=of.cp, ep=1, dp=dp, dp_shard=row.dp_shard,
         num_virtual_stages=row.virtual, microbatch_size=row.size,
         schedule="interleaved_1f1b" if row.virtual > 1 else "1f1b", sequence_parallel=of.tp > 1, shard=row.shard,
-        recompute=row.recompute, stages=tuple(stages_of(flat, row, dp)),
+        recompute="full" if any(row.recompute_layers) else "none", stages=tuple(stages_of(flat, row, dp)),
         replicas=tuple(
             Replica(
                 num_replicas=num, zones=tuple(flat[pool].zone.name for pool in chain),
@@ -226,12 +273,14 @@ def plan_of(problem: Problem, row: Row) -> Plan:
 
 def stages_of(flat: tuple[Pool, ...], row: Row, dp: int) -> Iterator[Stage]:
     first = 0
-    for index, held in enumerate(row.structure.layers):
+    for index, (held, again) in enumerate(zip(row.structure.layers, row.recompute_layers, strict=True)):
         places = {chain[index] for chain, _ in row.structure.groups}
         pool = flat[places.pop()] if len(places) == 1 else None
         yield Stage(
             first_layer=first, num_layers=held, zone=pool.zone.name if pool else None,
-            node_group=pool.node_group_index if pool else None, tp=row.structure.tp, dp=dp, recompute=row.recompute,
+            node_group=pool.node_group_index if pool else None, tp=row.structure.tp, dp=dp,
+            recompute="full" if again else "none",
+            recompute_layers=again if 0 < again * row.virtual < held else None,
         )  # fmt: skip
         first += held
 
@@ -241,7 +290,7 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
     names = [framework.name for framework in prepared.frameworks]
     layouts: dict[Layout, int] = {}
     plan_layout, plan, counts, microbatches = (list[int]() for _ in range(4))
-    replica, pool, stage, first, layers = (list[int]() for _ in range(5))
+    replica, pool, stage, first, layers, again = (list[int]() for _ in range(6))
     for index, row in enumerate(found):
         of = row.structure
         plan_layout.append(layouts.setdefault(layout_of(prepared, of), len(layouts)))
@@ -254,6 +303,7 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
             stage += range(len(chain))
             first += np.cumsum((0, *of.layers))[:-1].tolist()
             layers += of.layers
+            again += row.recompute_layers
     pps, held = np.array([len(row.structure.layers) for row in found]), np.array(layers)
     plans: dict[str, Any] = {
         "layout": plan_layout, "framework": [names.index(row.framework) for row in found],
@@ -262,7 +312,7 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
         "dp_shard": [row.dp_shard for row in found], "num_virtual_stages": [row.virtual for row in found],
         "microbatch_size": [row.size for row in found],
         "schedule": [SCHEDULES.index("interleaved_1f1b" if row.virtual > 1 else "1f1b") for row in found],
-        "recompute": [RECOMPUTES.index(row.recompute) for row in found],
+        "recompute": [RECOMPUTES.index("full" if any(row.recompute_layers) else "none") for row in found],
         "shard": [SHARDS.index(row.shard) for row in found],
     }  # fmt: skip
     flags: dict[str, Any] = {
@@ -281,7 +331,8 @@ def tables_of(prepared: Inputs, found: list[Row]) -> Tables:
         stages=StageTable(
             replica=np.array(replica), pool=np.array(pool), stage=np.array(stage),
             num_stages=np.ones(len(held), dtype=np.int64), first_layer=np.array(first), run_layers=held,
-            num_layers=held, has_embedding=np.array(stage) == 0, has_head=np.array(stage) == last,
+            num_layers=held, recompute_layers=np.array(again), has_embedding=np.array(stage) == 0,
+            has_head=np.array(stage) == last,
         ),
         settings=Settings(),
     )  # fmt: skip
@@ -321,7 +372,7 @@ def best_by_force(problem: Problem, known_seconds: float, *, needs_room: bool) -
     if len(laid) > MOST_STRUCTURES:
         laid = random.Random(0).sample(laid, MOST_STRUCTURES)
     every = [row for structure in laid for row in rows(problem, structure)]
-    prepared = inputs(problem, tuple(framework_facts(name) for name in FRAMEWORKS))
+    prepared = inputs(problem, tuple(framework_facts(name) for name in problem.constraints.frameworks))
     best, chosen = known_seconds / SAME, None
     for start in range(0, len(every), 4096):
         some = every[start : start + 4096]
@@ -361,6 +412,17 @@ def check(problem: Problem) -> None:
 @pytest.mark.parametrize("seed", [1, 3, 6, 7, 11, 23, 24, 28, 34, 62])
 def test_the_search_is_never_worse_than_brute_force(seed: int) -> None:
     check(drawn(seed))
+
+
+@pytest.mark.parametrize("seed", [0, 12, 14, 80])
+def test_the_search_recomputes_as_little_as_brute_force(seed: int) -> None:
+    check(heavy(seed))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(200))
+def test_the_search_recomputes_as_little_as_brute_force_for_long(seed: int) -> None:
+    check(heavy(seed))
 
 
 @pytest.mark.soak

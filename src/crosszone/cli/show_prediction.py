@@ -12,7 +12,7 @@ from crosszone import units
 from crosszone.cli.show_checks import checks_view
 from crosszone.cli.tables import Column, bar, bullets, heading, pairs, paragraph, table
 from crosszone.core.answer import RankedPlan
-from crosszone.core.plan import IdleGpus, Plan, Sync
+from crosszone.core.plan import IdleGpus, Plan, Sync, recompute_words
 from crosszone.core.prediction import Agreement, Link, Memory, Prediction, StageMemory
 from crosszone.core.problem import Problem
 
@@ -80,7 +80,7 @@ def plan_parts(plan: Plan) -> list[str]:
         parts.append(plan.schedule)
     if plan.num_virtual_stages > 1:
         parts.append(f"{plan.num_virtual_stages} virtual stages")
-    parts.append(f"recompute {plan.recompute}")
+    parts.append(f"recompute {recompute_words(plan)}")
     parts.append(f"shard {plan.shard}" + (f" over {plan.dp_shard}" if plan.dp_shard > 1 else ""))
     if plan.sequence_parallel:
         parts.append("sequence parallel")

@@ -49,6 +49,9 @@ class Stage:
     tp: int
     dp: int
     recompute: str
+    """none, or the plan's."""
+    recompute_layers: int | None = None
+    """Of each of its virtual stages as many layers, from the first on, are recomputed; None: all, or none at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,14 @@ class Plan:
         return self.tp * self.cp * self.pp * self.dp
 
     @property
+    def recompute_layers(self) -> int | None:
+        """Layers of each virtual stage that the stage with most of them recomputes; None: all, or none at all."""
+        stages = [stage for stage in self.stages if stage.recompute != RECOMPUTES[0]]
+        if all(stage.recompute_layers is None for stage in stages):
+            return None
+        return max(stage.recompute_layers or -(-stage.num_layers // self.num_virtual_stages) for stage in stages)
+
+    @property
     def zones(self) -> tuple[str, ...]:
         """Zones that work, in order of first use."""
         return tuple(dict.fromkeys(zone for replica in self.replicas for zone in replica.zones))
@@ -122,3 +133,21 @@ class Plan:
         crosses_pp = any(len(set(replica.zones)) > 1 for replica in self.replicas)
         crosses_dp = any(len({replica.zones[stage] for replica in self.replicas}) > 1 for stage in range(self.pp))
         return "+".join(axis for axis, crosses in (("dp", crosses_dp), ("pp", crosses_pp)) if crosses) or "none"
+
+
+def recompute_words(plan: Plan) -> str:
+    """What a plan recomputes: none, selective, full, or "3 to 4 of 10 layers a stage" where it is not every layer."""
+    counts = [_num_recomputed(stage, plan.num_virtual_stages) for stage in plan.stages]
+    held = [stage.num_layers for stage in plan.stages]
+    if plan.recompute == RECOMPUTES[0] or counts == held:
+        return plan.recompute
+    again, layers = (" to ".join(str(one) for one in sorted({min(each), max(each)})) for each in (counts, held))
+    return f"{again} of {layers} layers" + (" a stage" if plan.pp > 1 else "")
+
+
+def _num_recomputed(stage: Stage, num_virtual_stages: int) -> int:
+    if stage.recompute == RECOMPUTES[0]:
+        return 0
+    if stage.recompute_layers is None:
+        return stage.num_layers
+    return min(stage.recompute_layers * num_virtual_stages, stage.num_layers)

@@ -20,6 +20,7 @@ class StageRequest:
     tp: int | None = None
     dp: int | None = None
     recompute: str | None = None
+    recompute_layers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class PlanRequest:
     sequence_parallel: bool | None = None
     shard: str | None = None
     recompute: str | None = None
+    recompute_layers: int | None = None
     offload: str | None = None
     rank_order: tuple[str, ...] | None = None
     sync: Sync | None = None

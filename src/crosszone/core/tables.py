@@ -88,8 +88,14 @@ class StageTable(Columns):
     """Layers of all stages of the run together."""
     num_layers: Ints
     """Layers of the fullest stage of the run."""
+    recompute_layers: Ints
+    """First layers of each virtual stage for which the plan's `recompute` is; `EVERY_LAYER` or more: all."""
     has_embedding: Bools
     has_head: Bools
+
+
+EVERY_LAYER = 1 << 20
+"""More layers than any stage has."""
 
 
 def floats(*values: Numeric) -> tuple[Floats, ...]:

@@ -99,6 +99,8 @@ class TrainConfig:
     shard: str = "none"
     offload: str = "none"
     recompute: str = "none"
+    recomputed_layers: tuple[int, ...] | None = None
+    """Indices of the layers that full recomputation is for; None: all."""
     attention: str = "flash"
     dtypes: Dtypes
     bucket_bytes: float | None = None
@@ -281,6 +283,12 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         )
     if config.stage_layers and config.shard not in ("none", "optimizer"):
         yield _finding("shard", f"a pipeline shards the optimizer's states at most, not {config.shard}.")
+    if config.recomputed_layers is not None and config.recompute != "full":
+        yield _finding(
+            "recomputed_layers",
+            f"names {len(config.recomputed_layers)} layers, but recompute is {config.recompute}.",
+            "Set recompute to full, or leave recomputed_layers out.",
+        )
     if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
         yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
 

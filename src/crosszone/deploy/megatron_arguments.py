@@ -9,6 +9,7 @@ Read in Megatron-LM core_v0.19.0:
 - training/arguments.py: `--overlap-grad-reduce` and `--overlap-param-gather` are off by default, and the prediction
   counts on them (catalog, `overlaps_gradient_reduce`, `overlaps_weight_gather`).
 - core/distributed/param_and_grad_buffer.py: the pattern "all" keeps sums in fp32 beside a buffer that travels in bf16.
+- core/transformer/transformer_block.py, `_checkpointed_forward`: `--recompute-num-layers` is of each part of a rank.
 - core/tensor_parallel/layers.py: fused accumulation of gradients needs Apex, which neither wheels nor images promise.
 - core/optimizer_param_scheduler.py: the decay's steps count from the first step, with the warm-up.
 - training/checkpointing.py: `--load` without a checkpoint starts anew.
@@ -124,12 +125,14 @@ def _sharding(plan: Plan, dtypes: Dtypes) -> dict[str, Any]:
 
 
 def _recompute(plan: Plan) -> dict[str, Any]:
-    is_full = plan.recompute == "full"
+    """`block` recomputes the first layers of each part of the pipeline, `uniform` all of them, one by one."""
+    is_full, layers = plan.recompute == "full", plan.recompute_layers
+    method = "uniform" if layers is None else "block"
     return {
         "--recompute-granularity": None if plan.recompute == "none" else plan.recompute,
         "--recompute-modules": "core_attn" if plan.recompute == "selective" else None,
-        "--recompute-method": "uniform" if is_full else None,
-        "--recompute-num-layers": 1 if is_full else None,
+        "--recompute-method": method if is_full else None,
+        "--recompute-num-layers": (layers or 1) if is_full else None,
     }
 
 

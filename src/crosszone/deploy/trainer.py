@@ -20,6 +20,7 @@ from crosszone.core.train import (
     TrainOptimizer,
     train_problems,
 )
+from crosszone.deploy.pipeline_parts import recomputed_layers
 from crosszone.deploy.ranks import single_replicas
 from crosszone.deploy.rotation import rotation_assumptions
 from crosszone.errors import Finding, InfeasiblePlan
@@ -93,6 +94,7 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         shard=plan.shard,
         offload=plan.offload,
         recompute=plan.recompute,
+        recomputed_layers=recomputed_layers(plan),
         attention=workload.attention,
         dtypes=workload.dtypes,
         bucket_bytes=plan.bucket_bytes,

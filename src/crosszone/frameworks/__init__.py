@@ -11,6 +11,7 @@ import functools
 import importlib
 import itertools
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
 
@@ -26,6 +27,7 @@ from crosszone.frameworks.rules import (
     FLAT,
     FLAT_SUMS,
     HIERARCHICAL,
+    RECOMPUTED_ALIKE,
     SUMS,
     Expressed,
     plan_expressed,
@@ -153,6 +155,11 @@ def as_summed(plan: Plan, wanted: PlanRequest) -> Plan:
 def flat_sync(sync: Sync) -> Sync:
     """The same sum over all ranks at once, which is a ring."""
     return replace(sync, method=FLAT, algorithm=ZONE_ALGORITHMS[0])
+
+
+def recomputes_alike(frameworks: Sequence[Framework]) -> Bools:
+    """Of each framework whether all stages must recompute as many layers."""
+    return np.array([RECOMPUTED_ALIKE in _module(each.name).RULES for each in frameworks], dtype=np.bool_)
 
 
 def rank_order(name: str) -> tuple[str, ...]:

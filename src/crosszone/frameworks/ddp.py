@@ -7,6 +7,7 @@ So are ways to agree less often than each step, or late.
 """
 
 from crosszone.frameworks.rules import (
+    SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
     offloads_only,
     replicas_only,
@@ -20,4 +21,5 @@ RULES = (
     shards_only(TITLE, "none", hint="Set shard=none, or take fsdp or deepspeed."),
     offloads_only(TITLE, hint="Set offload=none, or take deepspeed."),
     STAGES_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
 )

@@ -9,12 +9,14 @@ Read in DeepSpeed 0.19.8:
   `zero_hpz_partition_size` keeps a second copy of the weights; it does not shrink the shard group).
 - runtime/zero/config.py: `offload_param` is valid with stage 3 only, `offload_optimizer` with stages 1 to 3.
 - runtime/config.py: `communication_data_type` reduces gradients in fp16 or bf16.
+Our trainer says itself which layers of a stage are recomputed; `activation_checkpoint_interval` would be of all.
 AutoTP, Ulysses and AutoEP exist beside these; CrossZone does not plan them, so tp, cp and ep are 1 here.
 """
 
 from crosszone.core.plan import RECOMPUTES, SHARDS
 from crosszone.frameworks.rules import (
     OFFLOADS,
+    SELECTIVE_IN_EVERY_LAYER,
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
@@ -81,4 +83,5 @@ RULES = (
     codecs_only(TITLE, "gradients", "bf16", "fp16"),
     codecs_only(TITLE, "activations"),
     STAGES_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
 )

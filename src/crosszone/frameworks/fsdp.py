@@ -12,6 +12,7 @@ groups meet once a step, weighted by tokens in our trainer, and may differ.
 """
 
 from crosszone.frameworks.rules import (
+    SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
     ZONES_HOLD_WHOLE_SHARDS,
     Rule,
@@ -48,4 +49,5 @@ RULES = (
     flat_sums(TITLE),
     codecs_only(TITLE, "gradients", "bf16", "fp16"),
     STAGES_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
 )

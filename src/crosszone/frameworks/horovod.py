@@ -5,6 +5,7 @@ ranks, and the average gives each rank the same weight. Compression of gradients
 """
 
 from crosszone.frameworks.rules import (
+    SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
     codecs_only,
     equal_replicas,
@@ -26,4 +27,5 @@ RULES = (
     flat_sums(TITLE),
     codecs_only(TITLE, "gradients", "fp16"),
     STAGES_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
 )

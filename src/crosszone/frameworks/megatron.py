@@ -10,6 +10,8 @@ Read in megatron-core 0.16.1, 0.19.0 and 0.19.2:
   groups of dp / --num-distributed-optimizer-instances; --optimizer-cpu-offload needs the precision-aware optimizer,
   which is the distributed one.
 - core/parallel_state.py: those groups cut the replicas of an expert, too: tp*cp*dp/ep ranks, as experts are whole.
+- core/transformer/transformer_block.py: --recompute-method block recomputes the first --recompute-num-layers layers of
+  each stage or virtual stage, one number for all of them.
 - core/model_parallel_config.py: experts with tensor parallelism need sequence parallelism.
 - training/arguments.py: --grad-reduce-in-bf16 reduces gradients in bf16.
 - core/num_microbatches_calculator.py: one number of microbatches for all ranks.
@@ -22,6 +24,8 @@ from crosszone.core.plan import SHARDS
 from crosszone.frameworks.rules import (
     EVERY_CHUNK_HAS_A_LAYER,
     OFFLOADS,
+    RECOMPUTED_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
@@ -96,4 +100,6 @@ RULES = (
     codecs_only(TITLE, "gradients", "bf16"),
     codecs_only(TITLE, "activations"),
     STAGES_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
+    RECOMPUTED_ALIKE,
 )

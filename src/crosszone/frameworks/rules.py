@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, SYNC_METHODS, Plan, Sync
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, SYNC_METHODS, Plan, Stage, Sync
 from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Columns, Ints, Numeric, PlanTable
 from crosszone.cost.codecs import codec, families
@@ -69,7 +69,11 @@ class Expressed(Columns):
     is_unequal: Bools
     """Replicas consume different numbers of microbatches."""
     is_mixed: Bools
-    """Stages differ in tp, dp or recompute."""
+    """Stages differ in tp or dp, or recompute in different ways."""
+    is_recomputed_unalike: Bools
+    """Stages differ in how many layers of each virtual stage they recompute, though they have as many."""
+    is_selective_in_part: Bools
+    """Some layers recompute single operations, others do not."""
     is_torn: Bools
     """Zones step by themselves, but what is sharded spans them."""
     is_once_per_zone: Bools
@@ -126,6 +130,8 @@ def table_expressed(
         offload=table.offloads_optimizer.astype(np.int64) * OFFLOADS.index("optimizer"),
         sync=np.full(num_rows, SYNC_METHODS.index(sync.method)),
         is_mixed=no,
+        is_recomputed_unalike=no,
+        is_selective_in_part=no,
         is_torn=no if fewest_replicas is None else _is_local(sync) & (table.dp_shard > fewest_replicas),
         is_once_per_zone=~no
         if fewest_replicas is None
@@ -154,7 +160,12 @@ def plan_expressed(plan: Plan) -> Expressed:
     answers: dict[str, bool] = {
         "sequence_parallel": plan.sequence_parallel,
         "is_unequal": len({replica.num_microbatches for replica in plan.replicas}) > 1,
-        "is_mixed": any((s.tp, s.dp, s.recompute) != (plan.tp, plan.dp, plan.recompute) for s in plan.stages),
+        "is_mixed": any(
+            (s.tp, s.dp) != (plan.tp, plan.dp) or s.recompute not in ("none", plan.recompute) for s in plan.stages
+        ),
+        "is_recomputed_unalike": _is_recomputed_unalike(plan),
+        "is_selective_in_part": plan.recompute == "selective"
+        and any(s.recompute != plan.recompute or s.recompute_layers is not None for s in plan.stages),
         "is_torn": _is_local(plan.sync) and num_zones > 0 and plan.dp_shard > fewest,
         "is_once_per_zone": bool(_once_per_zone(plan.dp, plan.cp, shard, plan.dp_shard, fewest, num_zones)),
     }
@@ -318,8 +329,25 @@ EVERY_CHUNK_HAS_A_LAYER = Rule(
 STAGES_ALIKE = Rule(
     code="mixed_stages",
     violated=lambda of: of.is_mixed,
-    message=lambda plan: "every stage has the same tp, dp and recompute, but this plan's stages differ.",
-    hint="Give all stages the plan's own tp, dp and recompute.",
+    message=lambda plan: "every stage has the same tp, dp and kind of recompute, but this plan's stages differ.",
+    hint="Give all stages the plan's own tp and dp, and its recompute or none.",
+)
+
+RECOMPUTED_ALIKE = Rule(
+    code="unalike_recompute",
+    violated=lambda of: of.is_recomputed_unalike,
+    message=lambda plan: (
+        "one number says how many layers of each virtual stage are recomputed, but the stages have "
+        f"{' and '.join(str(number) for number in sorted(set(map(_recompute_layers, plan.stages))))}."
+    ),
+    hint="Set recompute_layers of the plan, not of its stages, or take torchtitan or deepspeed.",
+)
+
+SELECTIVE_IN_EVERY_LAYER = Rule(
+    code="selective_in_part",
+    violated=lambda of: of.is_selective_in_part,
+    message=lambda plan: "recompute=selective is of every layer, but not in this plan.",
+    hint="Leave out recompute_layers, or set recompute=full.",
 )
 
 
@@ -328,6 +356,21 @@ def _codec_codes(sync: Sync) -> dict[str, int]:
     named = dict(sync.codecs)
     found = {stream: codec(named.get(stream, "none")) for stream in STREAMS}
     return {stream: CODECS.index(one.family) for stream, one in found.items() if one is not None}
+
+
+def _recompute_layers(stage: Stage) -> int:
+    """Layers of each virtual stage that a stage recomputes; its own number where it is all."""
+    if stage.recompute == RECOMPUTES[0]:
+        return 0
+    return stage.num_layers if stage.recompute_layers is None else min(stage.recompute_layers, stage.num_layers)
+
+
+def _is_recomputed_unalike(plan: Plan) -> bool:
+    """No one number of layers, of which a virtual stage with fewer recomputes all, says what each stage does."""
+    chunks = [-(-stage.num_layers // plan.num_virtual_stages) for stage in plan.stages]
+    counts = [min(_recompute_layers(stage), most) for stage, most in zip(plan.stages, chunks, strict=True)]
+    number = max(counts)
+    return any(count != min(number, most) for count, most in zip(counts, chunks, strict=True))
 
 
 def _is_local(sync: Sync) -> bool:

@@ -8,6 +8,7 @@ Read in torchtitan 0.2.2 with torch 2.13.0:
 - components/ft/manager.py, with torchft: each zone a replica group of its own job; `semi_sync_method` is local_sgd or
   diloco (in parts with `num_fragments`, late by `fragment_sync_delay`), on the first part of the model of each rank;
   torchft quantises to fp8 or not at all. `mixed_precision_reduce` is float32.
+- distributed/activation_checkpoint.py: all layers are recomputed, or every n-th; our module says which, of each stage.
 - distributed/pipeline_parallel.py: every rank has the same local batch; `module_fqns_per_model_part` names the layers
   of each stage.
 - torch/distributed/pipelining/schedules.py: GPipe, 1F1B (at least as many microbatches as stages) and Interleaved1F1B
@@ -21,6 +22,7 @@ from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS
 from crosszone.core.tables import Bools, PlanTable
 from crosszone.frameworks.rules import (
     EVERY_CHUNK_HAS_A_LAYER,
+    SELECTIVE_IN_EVERY_LAYER,
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
@@ -142,4 +144,5 @@ RULES = (
     SPLIT_BACKWARD_RECOMPUTES_WHOLE,
     *no_codecs(TITLE),
     STAGES_ALIKE,
+    SELECTIVE_IN_EVERY_LAYER,
 )

@@ -11,7 +11,7 @@ from crosszone.errors import Finding, SpecError, nearest_hint
 from crosszone.frameworks import framework_names
 from crosszone.planner.options import divisors
 
-COUNTS = ("tp", "pp", "cp", "ep", "dp", "dp_shard", "num_virtual_stages", "microbatch_size")
+COUNTS = ("tp", "pp", "cp", "ep", "dp", "dp_shard", "num_virtual_stages", "microbatch_size", "recompute_layers")
 WORDS = {
     "schedule": SCHEDULES,
     "shard": SHARDS,

@@ -8,7 +8,7 @@ import numpy as np
 from crosszone import units
 from crosszone.core.answer import Comparison, RankedPlan, RejectedPlan
 from crosszone.core.explanation import Binding
-from crosszone.core.plan import Plan
+from crosszone.core.plan import Plan, recompute_words
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.frameworks import supports
@@ -62,7 +62,7 @@ def _memory(best: RankedPlan, rejected: Sequence[RejectedPlan]) -> list[tuple[st
 def _changed(plan: Plan, best: Plan) -> str:
     """What of a neighbour would take less time; empty where that is not what it changes."""
     words = {
-        "recompute": ("Recompute {0} instead of {1}", plan.recompute, best.recompute),
+        "recompute": ("Recompute {0} instead of {1}", recompute_words(plan), recompute_words(best)),
         "shard": ("Shard {0} instead of {1}", plan.shard, best.shard),
         "microbatch_size": ("Microbatches of {0} instead of {1}", plan.microbatch_size, best.microbatch_size),
     }

@@ -293,7 +293,7 @@ def _neighbours(inputs: Inputs, plan: Plan) -> list[Plan]:
     found = []
     lighter = RECOMPUTES[: RECOMPUTES.index(plan.recompute)]
     for recompute in lighter[:1]:
-        stages = tuple(dataclasses.replace(stage, recompute=recompute) for stage in plan.stages)
+        stages = tuple(dataclasses.replace(stage, recompute=recompute, recompute_layers=None) for stage in plan.stages)
         found.append(dataclasses.replace(plan, recompute=recompute, stages=stages))
     if plan.shard != "none":
         found.append(dataclasses.replace(plan, shard="none", dp_shard=1))

@@ -37,7 +37,16 @@ def to_plan(inputs: Inputs, tables: Tables, row: int) -> Plan:
         bucket_bytes=request.bucket_bytes,
         prefetch=request.prefetch,
         overlap_fraction=request.overlap_fraction,
-        stages=placed_stages(inputs, plans.tp[0], one["dp"], RECOMPUTES[int(plans.recompute[0])], layers, chains),
+        stages=placed_stages(
+            inputs,
+            layers,
+            chains,
+            recomputed_layers(tables, stage_rows),
+            tp=int(plans.tp[0]),
+            dp=one["dp"],
+            recompute=RECOMPUTES[int(plans.recompute[0])],
+            num_virtual_stages=int(plans.num_virtual_stages[0]),
+        ),
         replicas=_replicas(inputs, tables, groups, chains, int(plans.microbatch_size[0])),
         idle_gpus=_idle(inputs, tables, groups, chains, one["tp"] * one["cp"]),
     )
@@ -60,12 +69,29 @@ def _pools_by_stage(tables: Tables, rows: Ints) -> list[int]:
     return [int(tables.stages.pool[row]) for row in rows for _ in range(int(tables.stages.num_stages[row]))]
 
 
+def recomputed_layers(tables: Tables, stage_rows: list[Ints]) -> list[int]:
+    """First layers of each virtual stage that each stage recomputes: most of what any replica group must."""
+    stages = tables.stages
+    chains = [np.repeat(stages.recompute_layers[rows], stages.num_stages[rows]) for rows in stage_rows]
+    most: list[int] = np.max(np.stack(chains), axis=0).tolist()
+    return most
+
+
 def placed_stages(
-    inputs: Inputs, tp: int, dp: int, recompute: str, layers: list[int], chains: list[list[int]]
+    inputs: Inputs,
+    layers: list[int],
+    chains: list[list[int]],
+    recompute_layers: list[int],
+    *,
+    tp: int,
+    dp: int,
+    recompute: str,
+    num_virtual_stages: int,
 ) -> tuple[Stage, ...]:
+    """Stages of so many layers, each in its pool where all chains have it in the same one."""
     starts = np.cumsum([0, *layers]).tolist()
     stages = []
-    for index, count in enumerate(layers):
+    for index, (count, again) in enumerate(zip(layers, recompute_layers, strict=True)):
         pools = {chain[index] for chain in chains}
         pool = inputs.pools[pools.pop()] if len(pools) == 1 else None
         stages.append(
@@ -74,9 +100,10 @@ def placed_stages(
                 num_layers=count,
                 zone=pool.zone.name if pool else None,
                 node_group=pool.node_group_index if pool else None,
-                tp=int(tp),
+                tp=tp,
                 dp=dp,
-                recompute=recompute,
+                recompute=recompute if again else RECOMPUTES[0],
+                recompute_layers=again if 0 < again * num_virtual_stages < count else None,
             )
         )
     return tuple(stages)

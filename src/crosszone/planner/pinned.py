@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from crosszone.core.plan import IdleGpus, Plan, Replica, Sync
+from crosszone.core.plan import RECOMPUTES, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.pools import pools
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
@@ -102,13 +102,21 @@ def _set_values(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
         shard = found.get("shard", plan.shard)
         found["dp_shard"] = 1 if shard == "none" else request.dp_shard or (plan.dp if plan.dp_shard == 1 else 0)
         found["dp_shard"] = found["dp_shard"] or plan.dp_shard
-    if "recompute" in found:
-        found["stages"] = tuple(dataclasses.replace(one, recompute=found["recompute"]) for one in plan.stages)
+    if keys & {"recompute", "recompute_layers"}:
+        found["stages"] = _recomputing(request, plan)
+    found.pop("recompute_layers", None)
     if "sync" in keys:
         found["sync"] = _sync(problem, plan.sync, places)
     if any(place[0] == "framework" for place in places) and problem.framework is not None:
         found["framework"] = problem.framework
     return dataclasses.replace(plan, **found)
+
+
+def _recomputing(request: PlanRequest, plan: Plan) -> tuple[Stage, ...]:
+    """Stages that all recompute what the job file says."""
+    kind = request.recompute or plan.recompute
+    layers = None if kind == RECOMPUTES[0] else request.recompute_layers
+    return tuple(dataclasses.replace(stage, recompute=kind, recompute_layers=layers) for stage in plan.stages)
 
 
 def _sync(problem: Problem, sync: Sync, places: Sequence[Place]) -> Sync:

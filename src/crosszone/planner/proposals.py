@@ -14,7 +14,7 @@ import numpy as np
 
 from crosszone import units
 from crosszone.core.cluster import ZoneLink
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, ZONE_ALGORITHMS, Plan
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, ZONE_ALGORITHMS, Plan, recompute_words
 from crosszone.core.prediction import Link, Prediction
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.cost.codecs import families
@@ -108,7 +108,7 @@ def _memory_for_time(plan: Plan) -> Iterator[Proposal]:
     for recompute in RECOMPUTES[: RECOMPUTES.index(plan.recompute)]:
         yield Proposal(
             kind="recompute",
-            title=f"recompute {recompute} instead of {plan.recompute}",
+            title=f"recompute {recompute} instead of {recompute_words(plan)}",
             settings=(f"plan.recompute={recompute}",),
             source="Korthikanti et al. 2022 (arXiv 2205.05198), sec. 5",
         )

@@ -171,7 +171,7 @@ class _Climb:
             of, virtual = found.trials.structure_at(index), int(found.trials.num_virtual_stages[index])
             kind = (of.tp, of.cp, of.pp, len(of.groups) > 1, virtual > 1)
             if kind not in kinds:
-                kinds[kind] = of, plan_of(self._inputs, found.trials, index, self._fixed)
+                kinds[kind] = of, plan_of(self._inputs, found, index, self._fixed)
         return list(kinds.values())
 
     def _step(self, base: Structure, plan: Plan, value: float) -> tuple[float, float, Structure, Plan] | None:
@@ -216,7 +216,7 @@ class _Climb:
                 value, best, seconds_of_best = new, index, seconds
         if best is None:
             return None
-        plan = plan_of(self._inputs, found.trials, best, self._fixed)
+        plan = plan_of(self._inputs, found, best, self._fixed)
         return value, self._full_value(found, best, plan, seconds_of_best), found.trials.structure_at(best), plan
 
     def _degrees(self, plan: Plan | None, *, is_exact: bool = False) -> Degrees:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from crosszone.core.tables import Ints
+from crosszone.core.tables import Floats, Ints
 from crosszone.planner.options import divisors
 from crosszone.planner.shapes import head_in_layers, usable_gpus
 from crosszone.planner.split import split_layers
@@ -15,20 +15,26 @@ from crosszone.timeline.inputs import Inputs
 MOST_GPUS = 32
 """GPUs of the cluster up to which seeds are laid; larger ones are scanned only."""
 MOST_POOLS = 4
-MOST_SEEDS = 1500
+MOST_SEEDS = 3000
 
 
 def seeds(inputs: Inputs, pools: Sequence[int], tps: Sequence[int], cps: Sequence[int]) -> list[Structure]:
-    """Structures whose layers are cut by speed, at most `MOST_SEEDS`: the rest is left to single moves from them."""
+    """Structures whose layers are cut by speed, or by memory where that fits alone; at most `MOST_SEEDS`.
+
+    The rest is left to single moves from them.
+    """
     if sum(int(inputs.hardware.num_gpus[pool]) for pool in pools) > MOST_GPUS or len(pools) > MOST_POOLS:
         return []
+    head = head_in_layers(inputs)
+    ways = ((1.0 / inputs.hardware.gemm_flop_per_second, head), (1.0 / inputs.hardware.memory_bytes, 0.0))
     found: dict[Structure, None] = {}
     for tp, cp in itertools.product(tps, cps):
         blocks = {pool: int(usable_gpus(inputs, pool, np.array([tp]))[0]) // (tp * cp) for pool in pools}
         for pp in range(1, min(inputs.problem.model.num_layers, sum(blocks.values())) + 1):
             groups = [*_through(inputs, blocks, pp), *_beside(inputs, blocks, pp)]
-            for group, layers in zip(groups, _cuts(inputs, groups, pp), strict=True):
-                found[Structure(tp, cp, layers, group)] = None
+            for load, extra_layers in ways:
+                cuts = _cuts(groups, inputs.problem.model.num_layers, pp, load, extra_layers)
+                found |= {Structure(tp, cp, cut, group): None for group, cut in zip(groups, cuts, strict=True)}
     every = list(found)
     step = -(-len(every) // MOST_SEEDS)
     return every[:: max(step, 1)]
@@ -63,13 +69,17 @@ def _useful(inputs: Inputs, most: int) -> list[int]:
     return sorted({dp for dp in (*divisors(inputs.problem.workload.global_batch_size), fitting) if 0 < dp <= fitting})
 
 
-def _cuts(inputs: Inputs, groups: Sequence[Groups], pp: int) -> list[tuple[int, ...]]:
-    """Layers of each stage, so that the slowest pool's busiest stage is least busy."""
+def _cuts(
+    groups: Sequence[Groups], num_layers: int, pp: int, load: Floats, extra_layers: float
+) -> list[tuple[int, ...]]:
+    """Layers of each stage, so that the fullest stage is least full, where a layer loads each pool so much.
+
+    The last stage has `extra_layers` more to do.
+    """
     if not groups:
         return []
-    slowness = 1.0 / inputs.hardware.gemm_flop_per_second
-    seconds = np.array([[max(slowness[chain[stage]] for chain, _ in group) for stage in range(pp)] for group in groups])
-    extra = np.zeros(seconds.shape)
-    extra[:, -1] = head_in_layers(inputs) * seconds[:, -1]
-    layers: Ints = split_layers(inputs.problem.model.num_layers, np.ones(seconds.shape, dtype=np.int64), seconds, extra)
+    loads = np.array([[max(load[chain[stage]] for chain, _ in group) for stage in range(pp)] for group in groups])
+    extra = np.zeros(loads.shape)
+    extra[:, -1] = extra_layers * loads[:, -1]
+    layers: Ints = split_layers(num_layers, np.ones(loads.shape, dtype=np.int64), loads, extra)
     return [tuple(row) for row in layers.tolist()]

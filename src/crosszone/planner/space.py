@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.problem import PlanRequest
 from crosszone.core.schedules import refusal, schedule, traits
-from crosszone.core.tables import Bools, Ints, PlanTable, ReplicaTable, StageTable, unique
+from crosszone.core.tables import EVERY_LAYER, Bools, Ints, PlanTable, ReplicaTable, StageTable, unique
 from crosszone.planner.options import Options, divisors
 from crosszone.planner.shapes import Shapes, shapes
 from crosszone.planner.split import exact_shares, split_microbatches
@@ -34,6 +35,8 @@ class Space:
     """[plans, chains]"""
     num_microbatches: Ints
     """[plans, chains]: of one replica."""
+    recompute_layers: int
+    """What the job file says of them, where it fixes what is recomputed."""
     turns: bool
     """Pipelines turn round at the last rank: the model ends on the rank where it begins."""
 
@@ -56,8 +59,8 @@ class Space:
         """The plans in `rows`, each for its `framework`, all with one way to recompute."""
         return replace(self.plans.take(rows), framework=framework, recompute=np.full(len(rows), recompute))
 
-    def tables(self, rows: Ints, framework: Ints, recompute: int) -> Tables:
-        """The same with their replica groups and stages."""
+    def tables(self, rows: Ints, framework: Ints, recompute: int, recompute_layers: Ints | None = None) -> Tables:
+        """The same with their replica groups and stages, of which each recomputes so many layers ([rows, runs])."""
         num_chains = self.num_replicas.shape[1]
         replicas = ReplicaTable(
             plan=np.repeat(np.arange(len(rows)), num_chains),
@@ -68,8 +71,36 @@ class Space:
             layouts=(self.layout,),
             plans=self.filled(rows, framework, recompute),
             replicas=replicas,
-            stages=_stages(self.shapes, self.shape[rows], num_chains, turns=self.turns),
+            stages=self._stages(rows, num_chains, recompute_layers),
             settings=self.settings,
+        )
+
+    def runs(self, rows: Ints) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(place in `rows`, run) of each stage row of `tables`."""
+        place, run = np.nonzero(self.shapes.num_stages[self.shape[rows]])
+        return place, run
+
+    def _stages(self, rows: Ints, num_chains: int, recompute_layers: Ints | None) -> StageTable:
+        """Stage rows of the plans in `rows`, absent runs left out.
+
+        Where the pipeline turns round at the last rank, the model ends where it begins.
+        """
+        shape, (place, run) = self.shapes, self.runs(rows)
+        of_shape = self.shape[rows][place]
+        stage, count = shape.stage[of_shape, run], shape.num_stages[of_shape, run]
+        layers = shape.run_layers[of_shape, run]
+        every = np.full(len(run), self.recompute_layers)
+        return StageTable(
+            replica=place * num_chains + shape.chain[run],
+            pool=shape.pool[run],
+            stage=stage,
+            num_stages=count,
+            first_layer=shape.first_layer[of_shape, run],
+            run_layers=layers,
+            num_layers=-(-layers // count),
+            recompute_layers=every if recompute_layers is None else recompute_layers[place, run],
+            has_embedding=stage == 0,
+            has_head=(stage == 0) if self.turns else stage + count == shape.pp[of_shape],
         )
 
 
@@ -99,6 +130,7 @@ def candidates(inputs: Inputs, layout: Layout, options: Options) -> Space:
     return Space(
         layout=layout, settings=_settings(inputs.problem.plan), shapes=shape, plans=plans, shape=row[rows],
         num_replicas=num_replicas[rows], num_microbatches=share[rows],
+        recompute_layers=inputs.problem.plan.recompute_layers or EVERY_LAYER,
         turns=traits(inputs.problem.plan.schedule or "1f1b").placement == "v",
     )  # fmt: skip
 
@@ -255,27 +287,4 @@ def _plans(
         offloads_optimizer=np.full(size, request.offload not in (None, "none")),
         is_unequal=is_unequal,
         **chosen,
-    )
-
-
-def _stages(shape: Shapes, row: Ints, num_chains: int, *, turns: bool) -> StageTable:
-    """Stage rows of the plans whose shapes are `row`, absent runs left out.
-
-    Where the pipeline `turns` at the last rank, the model ends where it begins.
-    """
-    num_stages = shape.num_stages[row]
-    plan, run = np.nonzero(num_stages)
-    of_shape = row[plan]
-    stage, count = shape.stage[of_shape, run], num_stages[plan, run]
-    layers = shape.run_layers[of_shape, run]
-    return StageTable(
-        replica=plan * num_chains + shape.chain[run],
-        pool=shape.pool[run],
-        stage=stage,
-        num_stages=count,
-        first_layer=shape.first_layer[of_shape, run],
-        run_layers=layers,
-        num_layers=-(-layers // count),
-        has_embedding=stage == 0,
-        has_head=(stage == 0) if turns else stage + count == shape.pp[of_shape],
     )

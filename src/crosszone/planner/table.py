@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import Sync
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable, unique
-from crosszone.frameworks import expressed_by, runs_way
+from crosszone.core.plan import RECOMPUTES, Sync
+from crosszone.core.tables import Bools, Floats, Ints, unique
+from crosszone.frameworks import expressed_by, recomputes_alike, runs_way
 from crosszone.frameworks.rules import table_expressed
 from crosszone.planner.bounds import (
     Cutoffs,
@@ -22,13 +22,15 @@ from crosszone.planner.bounds import (
     paces,
 )
 from crosszone.planner.options import Options
+from crosszone.planner.rows import Rows
 from crosszone.planner.space import Space, candidates
 from crosszone.planner.symmetry import distinct
 from crosszone.planner.wall import layout_wall_ratio
 from crosszone.planner.ways import ways
-from crosszone.timeline.evaluate import evaluate, memory_margin
+from crosszone.timeline.evaluate import evaluate
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, codes, keyed
+from crosszone.timeline.margin import least_recompute_layers, memory_margin
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.zone_agreement import fastest_algorithm
 
@@ -37,40 +39,10 @@ CHUNK = 3072
 FIRST_BATCH = 512
 """Candidates of a space that are timed first, so that the others have something to be held against."""
 BATCH_GROWTH = 4
+NONE, FULL = RECOMPUTES.index("none"), RECOMPUTES.index("full")
 LIKELY_RATIO = 2.0
 """Step of a good plan / the least that its GPUs take: for what checkpoints and failures add, which hardly depends on
 it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Candidates of one space: its rows, each with a framework, all with one way to recompute."""
-
-    space: Space
-    row: Ints
-    framework: Ints
-    """Index among the search's frameworks."""
-    recompute: int
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @property
-    def layout(self) -> Layout:
-        """Where these candidates lie."""
-        return self.space.layout
-
-    def take(self, index: Ints | Bools | slice) -> "Rows":
-        """Some of them."""
-        return replace(self, row=self.row[index], framework=self.framework[index])
-
-    def plans(self) -> PlanTable:
-        """Their plans as columns."""
-        return self.space.filled(self.row, self.framework, self.recompute)
-
-    def tables(self) -> Tables:
-        """Their plans, replica groups and stages."""
-        return self.space.tables(self.row, self.framework, self.recompute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +100,8 @@ class _Run:
     cutoffs: Cutoffs
     gpu_seconds: Floats
     """As in `least_gpu_seconds`."""
+    recomputes_alike: Bools
+    """By framework, as `least_recompute_layers` takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +155,7 @@ def scan(
         contest=contest,
         cutoffs=Cutoffs(most=contest.most if contest else 0),
         gpu_seconds=least_gpu_seconds(inputs, options),
+        recomputes_alike=recomputes_alike(inputs.frameworks),
     )
     if contest is not None:
         layouts = distinct(inputs, layouts)
@@ -281,7 +256,7 @@ def _kind(space: Space) -> LayoutClass:
 
 
 def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
-    """Candidates of one space that fit, timed, by recomputation; what fits with some of it tries no more."""
+    """Candidates of one space that fit, timed, by recomputation; what fits without tries none."""
     layout, scored = asked.rows.layout, []
     likely = LIKELY_RATIO * least_step_seconds(run.inputs, run.gpu_seconds, layout)
     wall_ratio, first_stages = layout_wall_ratio(run.inputs, layout, likely), _first_stages(run, asked.rows.space)
@@ -293,8 +268,8 @@ def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
             found = batch[_margin(run, asked.take(batch)) >= 0.0]
             if not len(found):
                 continue
-            fits[found] = True
-            timed.append(_timed(run, asked.take(found)))
+            fits[found] = recompute == NONE
+            timed.append(_timed(run, _with_least(run, asked.take(found))))
             if run.contest is not None:
                 one = timed[-1]
                 values = run.contest.values(one.step_seconds, one.dollars, one.egress_dollars, wall_ratio)
@@ -305,12 +280,34 @@ def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
     return scored
 
 
+def _with_least(run: _Run, asked: _Asked) -> _Asked:
+    """The same, which fit, recomputing no more layers than they must, where that is open."""
+    rows = asked.rows
+    if not _is_open(run, rows):
+        return asked
+    least = least_recompute_layers(
+        run.inputs, rows.tables(), asked.keys, memory_fraction=run.memory_fraction, is_alike=run.recomputes_alike
+    )
+    layers = np.zeros((len(rows), rows.space.shapes.num_stages.shape[1]), dtype=np.int64)
+    layers[rows.space.runs(rows.row)] = least
+    return replace(asked, rows=replace(rows, recompute_layers=layers))
+
+
+def _is_open(run: _Run, rows: Rows) -> bool:
+    """How many layers are recomputed is not fixed."""
+    return rows.recompute == FULL and run.inputs.problem.plan.recompute is None
+
+
 def _batches(run: _Run, asked: _Asked, index: int, first_stages: Space | None) -> Iterator[Ints]:
-    """Candidates that may fit and may count, with the recomputation of this index, some at a time."""
+    """Candidates that may fit and may count, with the recomputation of this index, some at a time.
+
+    Where how many layers are recomputed is open, it may be next to none.
+    """
     kind = _kind(asked.rows.space)
+    bounded = 0 if _is_open(run, asked.rows) else index
 
     def may_count(rows: Ints) -> Ints:
-        return rows if run.contest is None else rows[asked.bounds[index, rows] <= run.cutoffs.cutoff(kind)]
+        return rows if run.contest is None else rows[asked.bounds[bounded, rows] <= run.cutoffs.cutoff(kind)]
 
     left = may_count(np.flatnonzero(asked.can[index]))
     if first_stages is not None:
@@ -425,8 +422,15 @@ def _scored(parts: list[_Timed], wall_ratio: float) -> Scored:
     def column(name: str) -> Floats:
         return np.concatenate([getattr(part, name) for part in parts])[order]
 
+    layers = [part.rows.recompute_layers for part in parts]
+    known = [each for each in layers if each is not None]
     return Scored(
-        rows=replace(parts[0].rows, row=row[order], framework=framework[order]),
+        rows=replace(
+            parts[0].rows,
+            row=row[order],
+            framework=framework[order],
+            recompute_layers=np.concatenate(known)[order] if known else None,
+        ),
         step_seconds=column("step_seconds"),
         dollars=column("dollars"),
         egress_dollars=column("egress_dollars"),

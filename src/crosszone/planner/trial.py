@@ -7,19 +7,21 @@ from typing import Any, Self
 import numpy as np
 
 from crosszone.core.plan import RANK_ORDER, RECOMPUTES, SCHEDULES, SHARDS, IdleGpus, Plan, Replica
-from crosszone.core.tables import Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable
-from crosszone.frameworks import as_summed, expressible
+from crosszone.core.tables import EVERY_LAYER, Bools, Floats, Ints, PlanTable, ReplicaTable, StageTable
+from crosszone.frameworks import as_summed, expressible, recomputes_alike
 from crosszone.planner.blocks import Blocks, blocks
-from crosszone.planner.general import placed_stages
+from crosszone.planner.general import placed_stages, recomputed_layers
 from crosszone.planner.options import divisors
 from crosszone.planner.shares import Shares, fastest_shares
 from crosszone.planner.structure import Structure
-from crosszone.timeline.evaluate import Evaluation, evaluate, memory_margin
+from crosszone.timeline.evaluate import Evaluation, evaluate
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.keys import keyed
+from crosszone.timeline.keys import Keyed, keyed
+from crosszone.timeline.margin import least_recompute_layers, memory_margin
 from crosszone.timeline.rows import Settings, Tables
 from crosszone.timeline.steps import Steps
 
+NONE, FULL = RECOMPUTES.index("none"), RECOMPUTES.index("full")
 ONE_F_ONE_B, INTERLEAVED = SCHEDULES.index("1f1b"), SCHEDULES.index("interleaved_1f1b")
 
 
@@ -129,7 +131,7 @@ def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> T
 
 
 def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]) -> Timed | None:
-    """Of these the ones that can be expressed and fit, with the least recomputation; None where none is left."""
+    """Of these the ones that can be expressed and fit, or None; what fits without recomputation tries none."""
     kept: list[Trials] = []
     left = asked
     for recompute in sorted(recomputes):
@@ -143,14 +145,31 @@ def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]
         keys = keyed(inputs, tables.plans)
         fits = memory_margin(inputs, tables, keys, fixed.memory_fraction) >= 0.0
         kept.append(able.take(fits))
-        left = _stacked([able.take(~fits), unable])
+        left = _stacked([able.take(~fits), unable]) if recompute == NONE else left
     found = _stacked(kept) if kept else asked.take(np.zeros(0, dtype=np.int64))
     if not len(found):
         return None
     tables = tables_of(inputs, found, fixed)
-    steps = Steps.of(inputs, tables, keyed(inputs, tables.plans))
+    keys = keyed(inputs, tables.plans)
+    if inputs.problem.plan.recompute is None:
+        tables = _with_least(inputs, tables, keys, fixed)
+    steps = Steps.of(inputs, tables, keys)
     bound = pipeline_bound(tables, steps.evaluation)
     return Timed(trials=found, steps=steps, bound_seconds=bound + steps.rest_seconds(bound))
+
+
+def _with_least(inputs: Inputs, tables: Tables, keys: Keyed, fixed: Fixed) -> Tables:
+    """The same plans, which fit, recomputing no more layers than they must."""
+    is_full = tables.plans.recompute == FULL
+    if not is_full.any():
+        return tables
+    least = least_recompute_layers(
+        inputs, tables.take(is_full), keys.take(is_full), memory_fraction=fixed.memory_fraction,
+        is_alike=recomputes_alike(inputs.frameworks),
+    )  # fmt: skip
+    layers = tables.stages.recompute_layers.copy()
+    layers[is_full[tables.replicas.plan[tables.stages.replica]]] = least
+    return replace(tables, stages=replace(tables.stages, recompute_layers=layers))
 
 
 def pipeline_bound(tables: Tables, evaluation: Evaluation) -> Floats:
@@ -193,6 +212,7 @@ def tables_of(inputs: Inputs, found: Trials, fixed: Fixed) -> Tables:
             first_layer=of.first_layer[stage],
             run_layers=held,
             num_layers=held,
+            recompute_layers=np.full(len(row), inputs.problem.plan.recompute_layers or EVERY_LAYER),
             has_embedding=rank == 0,
             has_head=rank == of.pp[found.structure][row] - 1,
         ),
@@ -200,10 +220,11 @@ def tables_of(inputs: Inputs, found: Trials, fixed: Fixed) -> Tables:
     )
 
 
-def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
+def plan_of(inputs: Inputs, found: Timed, index: int, fixed: Fixed) -> Plan:
     """The trial written out, every stage and replica placed."""
-    one = found.take(np.array([index]))
-    structure = found.blocks.structures[int(one.structure[0])]
+    one, structure = found.trials.take(np.array([index])), found.trials.structure_at(index)
+    groups = np.flatnonzero(found.tables.replicas.plan == index)
+    stage_rows = [np.flatnonzero(found.tables.stages.replica == group) for group in groups]
     numbers: dict[str, Any] = {
         name: int(getattr(one, name)[0]) for name in ("ep", "dp_shard", "num_virtual_stages", "microbatch_size")
     }
@@ -218,7 +239,10 @@ def plan_of(inputs: Inputs, found: Trials, index: int, fixed: Fixed) -> Plan:
         shard=SHARDS[int(one.shard[0])], recompute=recompute, offload=fixed.offload,
         rank_order=inputs.problem.plan.rank_order or RANK_ORDER, sync=settings.sync,
         bucket_bytes=settings.bucket_bytes, prefetch=settings.prefetch, overlap_fraction=settings.overlap_fraction,
-        stages=placed_stages(inputs, structure.tp, structure.dp, recompute, list(structure.layers), chains),
+        stages=placed_stages(
+            inputs, list(structure.layers), chains, recomputed_layers(found.tables, stage_rows), tp=structure.tp,
+            dp=structure.dp, recompute=recompute, num_virtual_stages=numbers["num_virtual_stages"],
+        ),
         replicas=tuple(_replicas(inputs, structure, one)), idle_gpus=_idle(inputs, structure),
     )  # fmt: skip
     return as_summed(plan, inputs.problem.plan)  # a flat sum of one rank of each zone is one per zone

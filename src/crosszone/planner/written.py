@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 
-from crosszone.core.plan import RANK_ORDER, IdleGpus, Plan, Replica, Stage, Sync
+from crosszone.core.plan import RANK_ORDER, RECOMPUTES, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.pools import Pool, pools
 from crosszone.core.problem import PlanRequest, Problem, ReplicaRequest, StageRequest
 from crosszone.core.schedules import traits
@@ -58,7 +58,7 @@ def written_plan(problem: Problem, framework: str) -> Plan:
         bucket_bytes=request.bucket_bytes,
         prefetch=request.prefetch,
         overlap_fraction=request.overlap_fraction,
-        stages=_stages(stages, groups, tp, dp, recompute),
+        stages=_stages(stages, groups, tp, dp, (recompute, request.recompute_layers)),
         replicas=_replicas(problem, replicas, groups, size),
         idle_gpus=_idle(problem, replicas, groups, tp * cp),
     )
@@ -195,11 +195,13 @@ def _lacking(index: int, zone: str, need: int, has: int) -> Finding:
 
 
 def _stages(
-    stages: tuple[StageRequest, ...], groups: list[list[Place]], tp: int, dp: int, recompute: str
+    stages: tuple[StageRequest, ...], groups: list[list[Place]], tp: int, dp: int, recompute: tuple[str, int | None]
 ) -> tuple[Stage, ...]:
     found, first = [], 0
     for index, stage in enumerate(stages):
         places = {chain[index] for chain in groups}
+        own = stage.recompute is None and stage.recompute_layers is None
+        kind, layers = recompute if own else (stage.recompute or recompute[0], stage.recompute_layers)
         zone, group = places.pop() if len(places) == 1 else (None, None)
         found.append(
             Stage(
@@ -209,7 +211,8 @@ def _stages(
                 node_group=group,
                 tp=stage.tp or tp,
                 dp=stage.dp or dp,
-                recompute=stage.recompute or recompute,
+                recompute=kind,
+                recompute_layers=None if kind == RECOMPUTES[0] else layers,
             )
         )
         first += stage.num_layers

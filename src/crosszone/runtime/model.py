@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from crosszone.core.model import Model
 from crosszone.cost.parameters import num_parameters
 from crosszone.errors import InfeasiblePlan, PreflightFailed, SpecError
+from crosszone.runtime.recompute import recompute_whole
 
 RECOMPUTED = {"flash": "crosszone_recomputed_fused", "unfused": "crosszone_recomputed_unfused"}
 """Names of attention that keeps its inputs alone; `transformers` takes any name with "flash" for a package."""
@@ -34,11 +35,13 @@ def build_model(
     *,
     attention: str,
     recompute: str,
+    recomputed_layers: Collection[int] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> nn.Module:
     """The causal language model, without memory (on torch's meta device); `initialise` fills it.
 
-    `attention` is flash or unfused, `recompute` none, selective (the attention core alone) or full (every layer).
+    `attention` is flash or unfused, `recompute` none, selective (the attention core alone) or full (every layer, or
+    those with these indices).
 
     Errors: InfeasiblePlan for a shape that no class here builds, SpecError for a file that is none.
     """
@@ -56,8 +59,9 @@ def build_model(
     if shape is not None:
         _check_count(shape, model)
     if recompute == "full":
-        for layer in decoder_layers(model):
-            _recompute_whole(layer)
+        for index, layer in enumerate(decoder_layers(model)):
+            if recomputed_layers is None or index in recomputed_layers:
+                recompute_whole(layer)
     return model.train()
 
 
@@ -271,14 +275,6 @@ def _recomputed(attention: str) -> Callable[..., tuple[torch.Tensor, None]]:
         return checkpoint(core, *inputs, use_reentrant=False, **keywords)
 
     return forward
-
-
-def _recompute_whole(layer: nn.Module) -> None:
-    """Keep the inputs of `layer` alone. It stays the same module, so that names in checkpoints do not change."""
-    from torch.utils.checkpoint import checkpoint
-
-    forward = layer.forward
-    layer.forward = lambda *inputs, **keywords: checkpoint(forward, *inputs, use_reentrant=False, **keywords)
 
 
 def _is_without_memory(module: nn.Module) -> bool:

@@ -37,6 +37,7 @@ class NativeEngine:
             path,
             attention=config.attention,
             recompute=config.recompute,
+            recomputed_layers=config.recomputed_layers,
             dtype=DTYPES[config.dtypes.master_weights or config.dtypes.weights],
         )
         self._forward = self._sharded() if config.framework == "fsdp" else self._replicated()

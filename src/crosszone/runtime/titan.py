@@ -42,6 +42,7 @@ from torchtitan.tools.utils import device_type
 from crosszone.core.train import TrainData
 from crosszone.errors import InfeasiblePlan
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
+from crosszone.runtime.recompute import recompute_whole
 from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory, problem
 
 NAME = "crosszone"
@@ -73,6 +74,8 @@ class Crosszone:
     token_bytes: int = 2
     num_samples: int = 1
     """Sequences of one epoch of synthetic tokens."""
+    recomputed_layers: list[int] = field(default_factory=list)
+    """Layers of the model that are recomputed where torchtitan itself recomputes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,11 +272,15 @@ class Records(MetricsProcessor):  # type: ignore[misc]
 
 
 def parallelize(model: nn.Module, parallel_dims: Any, job_config: Any) -> nn.Module:
-    """torchtitan's own way, and weights as narrow as the configuration says where it would leave them wide.
+    """torchtitan's own way, with some layers recomputed where the configuration names them, which torchtitan can only
+    do for every n-th; and weights as narrow as the configuration says where it would leave them wide.
 
     It narrows where FSDP gathers weights, or by autocast where nothing is split; with tp or pp and one shard it does
     neither (distributed/utils.py, `maybe_enable_amp`). FSDP over one rank narrows them, and communicates nothing.
     """
+    for name, layer in model.get_submodule("layers").named_children():
+        if int(name) in job_config.crosszone.recomputed_layers:
+            recompute_whole(layer)
     model = parallelize_llama(model, parallel_dims, job_config)
     training, parallelism = job_config.training, job_config.parallelism
     is_split = parallel_dims.tp_enabled or parallel_dims.pp_enabled

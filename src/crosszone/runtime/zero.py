@@ -40,7 +40,14 @@ class ZeroEngine:
         path = None if config.model_config is None else folder / config.model_config
         is_split = self._stage == PARAMETERS_SHARDED
         dtype = DTYPES[config.dtypes.compute] if is_split else torch.float32
-        model = build_model(config.model, path, attention=config.attention, recompute=config.recompute, dtype=dtype)
+        model = build_model(
+            config.model,
+            path,
+            attention=config.attention,
+            recompute=config.recompute,
+            recomputed_layers=config.recomputed_layers,
+            dtype=dtype,
+        )
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         deepspeed.init_distributed(dist_backend=config.backend, auto_mpi_discovery=False)  # takes the groups that exist
         if is_split:

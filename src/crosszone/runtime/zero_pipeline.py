@@ -37,7 +37,13 @@ class ZeroPipelineEngine(ZeroEngine):
         self._stage = int(keys.get("zero_optimization", {}).get("stage", 0))
         self._num_microbatches = int(keys["gradient_accumulation_steps"])
         path = None if config.model_config is None else folder / config.model_config
-        model = build_model(config.model, path, attention=config.attention, recompute=config.recompute)
+        model = build_model(
+            config.model,
+            path,
+            attention=config.attention,
+            recompute=config.recompute,
+            recomputed_layers=config.recomputed_layers,
+        )
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         self.vocab_size = int(model.config.vocab_size)  # type: ignore[union-attr, arg-type]
         cut = Cut(model, config.stage_layers, seed=config.seed, device=world.device)

@@ -112,6 +112,8 @@ def _check_is_one_site(problem: Problem, plan: Plan) -> None:
         raise CrossZoneError.of("its nodes are of several kinds, and a row is of one.", code="several_gpus")
     if len({(stage.tp, stage.dp, stage.recompute) for stage in plan.stages}) > 1:
         raise CrossZoneError.of("its stages differ, and a row has one of each degree.", code="general_plan")
+    if plan.recompute_layers is not None:
+        raise CrossZoneError.of("it recomputed some layers, and a row is of all or none.", code="general_plan")
     if problem.model.num_experts or problem.model.kv_lora_rank or problem.model.window_size:
         message = f"{problem.model.name} has experts, latent or windowed attention, which a row does not say whole."
         raise CrossZoneError.of(message, code="model")

@@ -69,6 +69,7 @@ def _smaller(problem: Problem, plan: Plan, mode: str, num_gpus: int) -> Problem 
         microbatch_size=plan.microbatch_size,
         shard=plan.shard,
         recompute=plan.recompute,
+        recompute_layers=plan.recompute_layers,
         offload=plan.offload,
         sync=plan.sync if len(cluster.zones) > 1 else None,
         is_sync_method_open=len(cluster.zones) > 1 and plan.sync.method in SUMS,

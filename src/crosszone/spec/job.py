@@ -287,7 +287,9 @@ class Stage(Section):
     dp: q.Degree | None = None
     """Data parallel degree of this stage; the plan's where absent."""
     recompute: q.Recompute | None = None
-    """What this stage recomputes; the plan's where absent."""
+    """What this stage recomputes, none or as the plan; the plan's where absent."""
+    recompute_layers: q.Degree | None = None
+    """Layers of each of its virtual stages, from the first on, that it recomputes; the plan's where absent."""
 
 
 class Replica(Section):
@@ -341,6 +343,8 @@ class Plan(Section):
     """What data-parallel ranks split, each including the ones before (ZeRO 0 to 3)."""
     recompute: q.Recompute | None = None
     """Activations that are computed again in the backward pass."""
+    recompute_layers: q.Degree | None = None
+    """With `recompute: full`: of each virtual stage as many layers, from the first on; all where absent."""
     offload: q.Offload | None = None
     """What waits in host memory."""
     rank_order: q.RankOrder | None = None

@@ -26,6 +26,7 @@ PLAIN = "1f1b"
 """What one stage alone runs: a forward, then its backward."""
 MANY_MICROBATCHES = 1 << 20
 """Enough for every schedule, and even."""
+FULL = "full"
 STANDALONE_ENDS = 2
 """Virtual stages that may hold no layer where stages are written: the embedding alone, the LM head alone."""
 WEIGHT_TOLERANCE = 1e-6
@@ -90,6 +91,7 @@ def check(job: spec.Job, model: Model | None, report: Report) -> None:
         _check_pipeline,
         _check_schedule,
         _check_stages,
+        _check_recompute,
         _check_batch,
         _check_sharding,
         _check_experts,
@@ -258,6 +260,20 @@ def _check_stages(case: _Case) -> None:
             case.report.refuse(path, "wrong_sum", message, f"Set first_layer: {first}, or delete it.")
         first += stage.num_layers
         _check_node_group(case, ("plan", "stages", index, "node_group"), stage.zone, stage.node_group)
+
+
+def _check_recompute(case: _Case) -> None:
+    """Whole layers are counted, not operations."""
+    written: list[tuple[Path, int | None, str | None]] = [
+        (("plan", "recompute_layers"), case.plan.recompute_layers, case.plan.recompute)
+    ]
+    for index, stage in enumerate(case.plan.stages or ()):
+        kind = stage.recompute or case.plan.recompute
+        written.append((("plan", "stages", index, "recompute_layers"), stage.recompute_layers, kind))
+    for path, count, kind in written:
+        if count is not None and kind != FULL:
+            message = f"recompute_layers is {count}, but recompute is {kind or 'absent'}."
+            case.report.refuse(path, "conflict", message, f"Set recompute: {FULL}, or delete it.")
 
 
 def _check_node_group(case: _Case, path: Path, zone: str | None, node_group: int | None) -> None:

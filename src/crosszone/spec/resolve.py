@@ -269,6 +269,7 @@ def _plan(written: spec.Plan) -> core.PlanRequest:
         sequence_parallel=written.sequence_parallel,
         shard=written.shard,
         recompute=written.recompute,
+        recompute_layers=written.recompute_layers,
         offload=written.offload,
         rank_order=written.rank_order,
         sync=_sync(written.sync),

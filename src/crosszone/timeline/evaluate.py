@@ -7,7 +7,7 @@ import numpy as np
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Floats, Numeric
-from crosszone.cost.pipeline import SPLIT, period_seconds, pipeline_seconds, split_pipeline_seconds
+from crosszone.cost.pipeline import period_seconds, pipeline_seconds, split_pipeline_seconds
 from crosszone.cost.sync import sync_method
 from crosszone.cost.sync.exchange import Exchange, SyncCost, stated
 from crosszone.timeline.agreement import PoolAgreement, pool_agreement
@@ -18,6 +18,7 @@ from crosszone.timeline.late_receives import late_pipeline_seconds, posts_late
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stage_memory import StageBytes, stage_bytes
 from crosszone.timeline.stages import (
+    IS_SPLIT,
     StageSeconds,
     StageView,
     late_seconds,
@@ -30,7 +31,6 @@ from crosszone.timeline.tie import TieColumns, tie_columns
 from crosszone.timeline.zone_agreement import ZoneAgreement, zone_agreement
 
 GPIPE = SCHEDULES.index("gpipe")
-IS_SPLIT = np.isin(SCHEDULES, SPLIT)
 LATE = 1 << 30
 """A stage later than any."""
 
@@ -119,15 +119,6 @@ def with_pipeline(tables: Tables, evaluation: Evaluation, pipeline_seconds: Nume
 def memory(inputs: Inputs, tables: Tables, keys: Keyed) -> StageBytes:
     """Peak memory of every stage row."""
     return stage_bytes(stage_view(inputs, tables, keys))
-
-
-def memory_margin(inputs: Inputs, tables: Tables, keys: Keyed, memory_fraction: float = 1.0) -> Floats:
-    """Per plan: bytes that the fullest rank or node has left of this share of its memory; negative: it does not fit."""
-    hardware, pool = inputs.hardware, tables.stages.pool
-    bytes_ = stage_bytes(stage_view(inputs, tables, keys), with_cached=False)
-    over = bytes_.total - memory_fraction * hardware.memory_bytes[pool]
-    host_over = bytes_.host * hardware.gpus_per_node[pool] - memory_fraction * hardware.node_memory_bytes[pool]
-    return -tables.most(np.maximum(over, np.where(bytes_.host > 0.0, host_over, -np.inf)))
 
 
 def _pipeline(inputs: Inputs, tables: Tables, seconds: StageSeconds, boundary: BoundaryColumns) -> Floats:

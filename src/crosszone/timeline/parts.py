@@ -48,6 +48,7 @@ def _layers(
     """Seconds of all layers of the stage, forward and backward, by what they are spent on."""
     key, plans, view = int(evaluation.view.key[row]), tables.plans, evaluation.view
     recompute = RECOMPUTES[int(plans.recompute[0])]
+    fraction = float(view.recomputed_fraction[row])
     by_operation = bool(inputs.frameworks[int(plans.framework[0])].recomputes_operations)
     names = ("compute", "tensor_parallel", "context_parallel", "expert_parallel", "recompute")
     there, back = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
@@ -60,7 +61,7 @@ def _layers(
             seconds["expert_parallel"] += num * at(one.ep, key)
         selective = cost.operations_again if by_operation else cost.attention_again
         again = {"full": cost.forward.total, "selective": selective}.get(recompute)
-        back["recompute"] += 0.0 if again is None else num * at(again, key)
+        back["recompute"] += 0.0 if again is None else num * fraction * at(again, key)
     return there, back
 
 

@@ -177,9 +177,14 @@ class _Report:
         masked = core * 3.0 if workload.attention == "unfused" and model.is_causal else 0.0
         if self.plan.recompute == RECOMPUTES[0]:
             return batch * masked
-        if self.plan.recompute == "selective":
-            return batch * (masked * 4.0 / 3.0 + core)
-        return batch * (masked * 4.0 / 3.0 + forward_flop(model, length) - head_flop(model, length))
+        again = core if self.plan.recompute == "selective" else forward_flop(model, length) - head_flop(model, length)
+        return batch * (masked + self._recomputed_fraction() * (masked / 3.0 + again))
+
+    def _recomputed_fraction(self) -> float:
+        """Share of the model's layers that are recomputed."""
+        stages = self.tables.stages
+        layers = float(np.sum(stages.num_layers))
+        return float(np.sum(self.evaluation.view.recomputed_fraction * stages.num_layers)) / layers
 
     def _fraction(self, names: tuple[str, ...]) -> float:
         return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds

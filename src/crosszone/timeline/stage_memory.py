@@ -16,7 +16,7 @@ from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.layer import BACKWARD_LAUNCH_RATIO
 from crosszone.cost.memory import StateBytes, state_bytes
 from crosszone.timeline.agreement_memory import agreement_bytes
-from crosszone.timeline.stages import GRADIENTS, OPTIMIZER, PARAMETERS, StageView, is_late
+from crosszone.timeline.stages import GRADIENTS, IS_SPLIT, OPTIMIZER, PARAMETERS, StageView, is_late
 
 GATHERED_UNITS = 2.0
 """Layers whose weights are whole at once where they are gathered and the plan does not say how many are prefetched: the
@@ -204,14 +204,20 @@ def _activations(view: StageView) -> tuple[Floats, Floats]:
     """Kept by all microbatches in flight; and the most that one of them needs beside that at a time.
 
     Either a layer's backward, with what recomputation restores, or the logits: by the first backward the last ones
-    are gone. The buffer that gathers sequences lives all along.
+    are gone. The buffer that gathers sequences lives all along. Layers that are not recomputed come last in each
+    virtual stage: their backward is done, and what they kept is gone, before anything is restored; but not where their
+    weight gradients are still to come.
     """
     plans, key = view.plans, view.key
     kept, working = np.zeros(len(plans)), np.zeros(len(plans))
-    for cost, count in zip(view.costs.activations, view.layers, strict=True):
-        per_layer = np.stack(cost.kept)[plans.recompute, key]
-        kept += count * per_layer
-        working = np.maximum(working, (cost.working[key] - per_layer + cost.passing[key]) * (count > 0))
+    again, costs = view.recomputed_fraction, tuple(zip(view.costs.activations, view.layers, strict=True))
+    gone = np.sum([(1.0 - again) * count * cost.kept[0][key] for cost, count in costs], axis=0)
+    gone = np.where(IS_SPLIT[plans.schedule], 0.0, gone / plans.num_virtual_stages)
+    for cost, count in costs:
+        plain, light = cost.kept[0][key], np.stack(cost.kept)[plans.recompute, key]
+        kept += count * (plain + again * (light - plain))
+        restored = np.where(again > 0.0, cost.working[key] - light, 0.0) - gone
+        working = np.maximum(working, (np.maximum(restored, 0.0) + cost.passing[key]) * (count > 0))
     logits = view.stages.has_head * view.costs.logit_bytes[key]
     return kept * in_flight(view), np.maximum(working, logits) + view.costs.activations[0].gathered[key]
 

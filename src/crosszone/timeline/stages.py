@@ -17,6 +17,7 @@ from crosszone.cost.parameters import (
     layer_parameters,
     token_table_parameters,
 )
+from crosszone.cost.pipeline import SPLIT
 from crosszone.timeline.inputs import Inputs, modes_of
 from crosszone.timeline.keys import KeyCosts, Keyed
 from crosszone.timeline.rows import Settings, Tables
@@ -26,6 +27,8 @@ SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 OPTIMIZER, GRADIENTS, PARAMETERS = (SHARDS.index(name) for name in ("optimizer", "gradients", "parameters"))
 COPIES = np.array([traits(name).num_copies for name in SCHEDULES])
 """Per schedule: stages whose parameters a rank holds."""
+IS_SPLIT = np.isin(SCHEDULES, SPLIT)
+"""Per schedule: weight gradients are a pass of their own."""
 CONTENTION_FRACTION = 0.2
 """Of an exchange that is hidden behind compute, the seconds that it costs all the same: its kernels take
 multiprocessors and memory bandwidth. Fitted to published FSDP runs on A100 and H100."""
@@ -63,6 +66,15 @@ class StageView:
     def parameters(self) -> Floats:
         """Held by one rank before any sharding over data-parallel ranks."""
         return self.dense + self.expert
+
+    @property
+    def recomputed_fraction(self) -> Floats:
+        """Share of the layers of the run's fullest stage that the plan's `recompute` is for.
+
+        Where layers are of several kinds, each kind has that share: which of them come first is not looked into.
+        """
+        first = self.stages.recompute_layers * self.plans.num_virtual_stages
+        return np.asarray(np.minimum(first / np.maximum(self.stages.num_layers, 1), 1.0))
 
     @property
     def ranks(self) -> Floats:
@@ -204,15 +216,15 @@ def stage_seconds(view: StageView) -> StageSeconds:
 
 
 def _seconds_again(view: StageView, cost: LayerCost, forward: Floats) -> Floats:
-    """What recomputing a layer adds to its backward."""
+    """What recomputation adds to the backward of a layer, in the mean over those of the stage."""
     recompute = view.plans.recompute
     again = np.asarray((recompute == FULL) * forward)
     is_selective = recompute == SELECTIVE
-    if not is_selective.any():
-        return again
-    by_operation = view.fact("recomputes_operations").astype(bool)
-    selective = np.where(by_operation, cost.operations_again[view.key], cost.attention_again[view.key])
-    return np.asarray(again + is_selective * selective)
+    if is_selective.any():
+        by_operation = view.fact("recomputes_operations").astype(bool)
+        selective = np.where(by_operation, cost.operations_again[view.key], cost.attention_again[view.key])
+        again = again + is_selective * selective
+    return np.asarray(again * view.recomputed_fraction)
 
 
 def _accumulation_seconds(view: StageView) -> Floats:

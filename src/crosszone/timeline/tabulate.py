@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, Plan, Replica, Stage
 from crosszone.core.schedules import traits
-from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
+from crosszone.core.tables import EVERY_LAYER, PlanTable, ReplicaTable, StageTable
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import best_ring
 from crosszone.timeline.rows import Settings, Tables
@@ -93,6 +93,13 @@ def _stage_rows(plan: Plan, layout: Layout) -> StageTable:
         first_layer=np.tile([stage.first_layer for stage in plan.stages], num_groups),
         run_layers=layers,
         num_layers=layers,
+        recompute_layers=np.tile([_recompute_layers(stage) for stage in plan.stages], num_groups),
         has_embedding=ranks == 0,
         has_head=ranks == (0 if traits(plan.schedule).placement == "v" else num_stages - 1),
     )
+
+
+def _recompute_layers(stage: Stage) -> int:
+    if stage.recompute == RECOMPUTES[0]:
+        return 0
+    return EVERY_LAYER if stage.recompute_layers is None else stage.recompute_layers

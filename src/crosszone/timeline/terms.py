@@ -161,25 +161,27 @@ def _work(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Exposed and overlapped seconds of the busiest stage's own work over all its microbatches."""
     key, recompute = int(evaluation.view.key[row]), RECOMPUTES[int(tables.plans.recompute[0])]
+    fraction = float(evaluation.view.recomputed_fraction[row])
     exposed: dict[str, float] = dict.fromkeys(COMPUTE, 0.0)
     exposed |= {"tensor_parallel": 0.0, "context_parallel": 0.0, "expert_parallel": 0.0}
     overlapped = {"tensor_parallel": 0.0}
     first, count = int(tables.stages.first_layer[row]), int(tables.stages.num_layers[row])
     for cost, before in zip(evaluation.view.costs.layers, inputs.layers_before, strict=True):
         num = float(before[first + count] - before[first]) * num_microbatches
-        again = recompute == "full"
-        for one in (cost.forward, cost.backward, *((cost.forward,) if again else ())):
-            exposed["tensor_parallel"] += num * _at(one.tp, key)
-            exposed["context_parallel"] += num * _at(one.cp, key)
-            exposed["expert_parallel"] += num * _at(one.ep, key)
-            overlapped["tensor_parallel"] += num * _at(one.tp_overlapped, key)
+        again = num * fraction if recompute == "full" else 0.0
+        for one, times in ((cost.forward, num + again), (cost.backward, num)):
+            exposed["tensor_parallel"] += times * _at(one.tp, key)
+            exposed["context_parallel"] += times * _at(one.cp, key)
+            exposed["expert_parallel"] += times * _at(one.ep, key)
+            overlapped["tensor_parallel"] += times * _at(one.tp_overlapped, key)
         for one in (cost.forward, cost.backward):
             exposed["matrix_multiply"] += num * _at(one.gemm, key)
             exposed["attention"] += num * _at(one.attention, key)
             exposed["memory_bound"] += num * _at(one.elementwise, key)
             exposed["kernel_launch"] += num * _at(one.launch, key)
-        exposed["recompute"] += num * (_at(cost.forward.compute, key) if again else 0.0)
-        exposed["recompute"] += num * (_at(_selective(inputs, tables, cost), key) if recompute == "selective" else 0.0)
+        exposed["recompute"] += again * _at(cost.forward.compute, key)
+        if recompute == "selective":
+            exposed["recompute"] += num * fraction * _at(_selective(inputs, tables, cost), key)
     exposed["memory_bound"] += num_microbatches * float(evaluation.seconds.accumulation[row])
     edge = evaluation.view.costs.edge
     if tables.stages.has_embedding[row]:

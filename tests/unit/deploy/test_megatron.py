@@ -186,6 +186,10 @@ def test_recomputing_has_its_words(megatron) -> None:
     )  # fmt: skip
     assert (part["--recompute-granularity"], part["--recompute-modules"]) == ("selective", "core_attn")
     assert "--recompute-method" not in part
+    some = options(megatron(job({"dp": 8, "recompute": "full", "recompute_layers": 1})))
+    assert (some["--recompute-granularity"], some["--recompute-method"], some["--recompute-num-layers"]) == (
+        "full", "block", "1"
+    )  # fmt: skip
 
 
 def test_formats(megatron) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crosszone import service
 from crosszone.core.bundle import Bundle
 from crosszone.core.plan import RECOMPUTES
-from crosszone.deploy.titan_limits import part_layers
+from crosszone.deploy.pipeline_parts import part_layers, recomputed_layers
 from crosszone.deploy.toml_text import toml_text
 from crosszone.errors import InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
@@ -191,7 +191,28 @@ def test_parts_follow_the_way_of_a_microbatch(planned, job) -> None:
     ],
 )
 def test_recompute_by_operation(told, job, recompute: str, section: dict[str, str]) -> None:
-    assert told(job, {**SHARDED, "recompute": recompute})["activation_checkpoint"] == section
+    found = told(job, {**SHARDED, "recompute": recompute})
+    assert found["activation_checkpoint"] == section
+    assert "recomputed_layers" not in found["crosszone"]
+
+
+def test_our_module_recomputes_what_torchtitan_cannot_name(told, job) -> None:
+    found = told(job, {**SHARDED, "recompute": "full", "recompute_layers": 1})
+    assert found["activation_checkpoint"] == {"mode": "none"}
+    assert found["crosszone"]["recomputed_layers"] == [0]
+
+
+def test_the_first_layers_of_each_virtual_stage_are_recomputed(planned, job) -> None:
+    job["plan"] = {"pp": 2, "schedule": "interleaved_1f1b", "num_virtual_stages": 2, "microbatch_size": 1}
+    _, plan = planned(job)
+    assert recomputed_layers(plan) is None
+    first, last = plan.stages
+    first = replace(first, num_layers=5, recompute="full", recompute_layers=2)
+    last = replace(last, first_layer=5, num_layers=3)
+    some = replace(plan, recompute="full", stages=(first, last))
+    assert part_layers(some) == (2, 2, 3, 1)
+    assert recomputed_layers(some) == (0, 1, 4, 5)
+    assert recomputed_layers(replace(some, stages=(first, replace(last, recompute="full")))) == (0, 1, 2, 3, 4, 5, 7)
 
 
 @pytest.mark.parametrize(("precision", "param"), [("bf16", "bfloat16"), ("fp32", "float32"), ("fp8", "bfloat16")])

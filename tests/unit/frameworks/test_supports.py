@@ -105,8 +105,17 @@ def gradients(name: str) -> Sync:
 
 
 def mixed(of: Plan) -> Plan:
-    """The plan with another recompute on its first stage."""
+    """The plan with another kind of recompute on its first stage."""
     return replace(of, stages=(replace(of.stages[0], recompute="full"), *of.stages[1:]))
+
+
+def recomputing(of: Plan, *counts: int | None) -> Plan:
+    """The plan with so many layers of each stage recomputed; None: all."""
+    stages = tuple(
+        replace(stage, recompute="none" if count == 0 else of.recompute, recompute_layers=count or None)
+        for stage, count in zip(of.stages, counts, strict=True)
+    )
+    return replace(of, stages=stages)
 
 
 def can(name: str, **changes: object) -> bool:
@@ -211,6 +220,18 @@ def test_who_takes_uneven_stages() -> None:
 
 def test_nobody_takes_stages_of_different_kinds() -> None:
     assert {name for name in framework_names() if supports(name, mixed(plan(pp=2))) == ()} == set()
+
+
+def test_who_recomputes_other_numbers_of_layers_on_other_stages() -> None:
+    def takers(*counts: int | None, **changes: object) -> set[str]:
+        some = recomputing(plan(pp=2, **changes), *counts)
+        return {name for name in framework_names() if supports(name, some) == ()}
+
+    whole = {"recompute": "full", "layers": (14, 18)}
+    assert takers(3, 3, **whole) == takers(None, None, **whole) == {"deepspeed", "megatron", "torchtitan"}
+    assert takers(None, 14, **whole) == {"deepspeed", "megatron", "torchtitan"}  # all of the stage that has no more
+    assert takers(4, 3, **whole) == takers(0, None, **whole) == {"deepspeed", "torchtitan"}
+    assert takers(3, 3, recompute="selective") == takers(0, None, recompute="selective") == set()
 
 
 def test_sequence_parallelism_goes_with_tensor_parallelism() -> None:

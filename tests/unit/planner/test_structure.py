@@ -87,7 +87,7 @@ def test_a_trial_is_timed_and_placed_like_the_plan_it_becomes(prepared: Any) -> 
     assert found is not None
     assert len(found.trials) > 8
     for index in range(len(found.trials)):
-        plan = plan_of(inputs, found.trials, index, FIXED)
+        plan = plan_of(inputs, found, index, FIXED)
         assert plan_step_seconds(inputs, plan) == found.steps.seconds(inputs, index)
         assert found.bound_seconds[index] <= found.steps.seconds(inputs, index) * (1 + 1e-9)
         done = sum(one.num_replicas * one.num_microbatches for one in plan.replicas) * plan.microbatch_size
@@ -133,7 +133,7 @@ def test_plans_of_many_zones_are_climbed_from_within_the_budget(prepared: Any, m
     wide = Structure(1, 1, (2, 2, 2, 2), tuple(((zone,) * 4, 1) for zone in range(24)))
     assert len(moves(inputs).around(wide)) > LARGE_WORK / wide.num_stages
     row = trials(inputs, [(wide, replace(EVERY, microbatch_size=(1,), num_virtual_stages=(1,), shard=(0,)))])
-    plan = plan_of(inputs, row, 0, FIXED)
+    plan = plan_of(inputs, timed(inputs, row, FIXED, (0,)), 0, FIXED)
     tabled: list[int] = []
 
     def counted(inputs: Any, asked: Any, *more: Any) -> Any:

@@ -40,8 +40,8 @@ SHAPES = {
 CPU = torch.device("cpu")
 
 
-def built(shape, *, attention: str = "flash", recompute: str = "none", seed: int = 0):
-    found = build_model(shape, None, attention=attention, recompute=recompute)
+def built(shape, *, attention: str = "flash", recompute: str = "none", recomputed_layers=None, seed: int = 0):
+    found = build_model(shape, None, attention=attention, recompute=recompute, recomputed_layers=recomputed_layers)
     initialise(found, seed=seed, device=CPU)
     return found
 
@@ -82,6 +82,14 @@ def test_full_recomputation_runs_a_layer_twice() -> None:
     decoder_layers(found)[0].fc1.register_forward_hook(lambda *_: calls.append(1))
     gradients(found)
     assert len(calls) == 2
+
+
+def test_layers_that_are_not_named_run_once() -> None:
+    found, calls = built(SHAPES["opt"], recompute="full", recomputed_layers=(1,)), []
+    for index, layer in enumerate(decoder_layers(found)):
+        layer.fc1.register_forward_hook(lambda *_, index=index: calls.append(index))
+    gradients(found)
+    assert sorted(calls) == [0, 1, 1]
 
 
 def test_weights_follow_from_name_and_seed_alone() -> None:

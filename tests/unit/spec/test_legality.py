@@ -93,6 +93,13 @@ import pytest
             ("120 microbatches of 2 = 240", "256"),
             "128",
         ),
+        ({"recompute": "selective", "recompute_layers": 3}, "plan.recompute_layers", ("3", "selective"), "full"),
+        (
+            {"stages": [{"num_layers": 20, "recompute_layers": 3}, {"num_layers": 12}]},
+            "plan.stages[0].recompute_layers",
+            ("3", "absent"),
+            "full",
+        ),
         ({"idle_gpus": [{"zone": "a", "num_gpus": 17}]}, "plan.idle_gpus[0].num_gpus", ("17", "16"), "16"),
         ({"idle_gpus": [{"zone": "x", "num_gpus": 1}]}, "plan.idle_gpus[0].zone", ('"x"',), '"a"'),
     ],

@@ -16,7 +16,7 @@ from crosszone.core.timeouts import Timeouts
 from crosszone.cost.flop import model_flop
 from crosszone.cost.parameters import num_parameters
 from crosszone.deploy.entry import trainer_files
-from crosszone.deploy.pipeline_parts import part_layers
+from crosszone.deploy.pipeline_parts import part_layers, recomputed_layers
 from crosszone.deploy.ranks import single_replicas
 from crosszone.deploy.rotation import rotary_base, scaling_factor
 from crosszone.deploy.titan_limits import titan_problems
@@ -78,7 +78,7 @@ def files(
     settings = run_settings(problem, plan, prediction, request)
     tables = {
         **_run_tables(problem, plan, settings, launch.timeouts),
-        **_model_tables(problem, settings, prediction),
+        **_model_tables(problem, plan, settings, prediction),
         "parallelism": _parallelism(plan),
     }
     return {CONFIG_PATH: toml_text(tables), **trainer_files(OWN_MODULE)}
@@ -146,8 +146,9 @@ def _run_tables(problem: Problem, plan: Plan, settings: RunSettings, limits: Tim
 
 
 def _recompute(plan: Plan) -> dict[str, Any]:
-    # By operation, as the prediction has it; torchtitan's default is every second layer.
-    return {"mode": plan.recompute, "selective_ac_option": "op" if plan.recompute == "selective" else None}
+    # By operation, as the prediction has it; torchtitan's default is every second layer. Some layers: OWN_MODULE.
+    mode = plan.recompute if recomputed_layers(plan) is None else "none"
+    return {"mode": mode, "selective_ac_option": "op" if plan.recompute == "selective" else None}
 
 
 def _checkpoint(problem: Problem, settings: RunSettings) -> dict[str, Any]:
@@ -164,9 +165,11 @@ def _checkpoint(problem: Problem, settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def _model_tables(problem: Problem, settings: RunSettings, prediction: Prediction) -> dict[str, dict[str, Any]]:
+def _model_tables(
+    problem: Problem, plan: Plan, settings: RunSettings, prediction: Prediction
+) -> dict[str, dict[str, Any]]:
     model, workload, data = problem.model, problem.workload, settings.data
-    is_float8 = _is_float8(problem)
+    is_float8, layers = _is_float8(problem), recomputed_layers(plan)
     return {
         "model": {
             "name": "crosszone",
@@ -191,6 +194,7 @@ def _model_tables(problem: Problem, settings: RunSettings, prediction: Predictio
             "token_path": data.path or "",
             "token_bytes": data.token_bytes,
             "num_samples": data.num_samples,
+            "recomputed_layers": list(layers) if layers is not None else None,
         },
     }
 

@@ -104,6 +104,8 @@ def _plan_lines(plan: Plan) -> list[tuple[str, Any]]:
     if plan.num_virtual_stages > 1:
         found += [("num_virtual_stages", plan.num_virtual_stages)]
     found += [("shard", plan.shard), ("recompute", plan.recompute)]
+    if plan.recompute_layers is not None:
+        found += [("recompute_layers", plan.recompute_layers)]
     if plan.dp_shard > 1:
         found += [("dp_shard", plan.dp_shard)]
     if plan.tp > 1:

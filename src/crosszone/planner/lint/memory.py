@@ -24,8 +24,8 @@ def _memory_headroom(case: Case) -> Judgement:
     if memory.verdict == "fits":
         return passed(text)
     settings: tuple[str, ...]
-    if plan.recompute != RECOMPUTES[-1]:
-        fix, settings = "Compute activations again.", (f"plan.recompute={RECOMPUTES[-1]}",)
+    if plan.recompute != RECOMPUTES[-1] or plan.recompute_layers is not None:
+        fix, settings = "Compute more activations again.", (f"plan.recompute={RECOMPUTES[-1]}",)
     elif plan.microbatch_size > 1:
         fix, settings = "Take microbatches of 1.", ("plan.microbatch_size=1",)
     elif plan.dp > 1 and plan.shard != SHARDS[-1]:
