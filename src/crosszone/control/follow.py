@@ -73,6 +73,7 @@ def _alive(session: Session, task: Task, attempt: Attempt, progress: Progress) -
     if attempt.state == UNSEEN:
         with session.writing() as connection:
             session.move_attempt(connection, task.state, Cause(code="seen", text="It is seen again."))
+    session.links.poll(attempt)
     if progress.last_step is not None:
         _first_step(session, task, attempt, progress)
     if progress.restarts:

@@ -12,6 +12,7 @@ from typing import Protocol
 from crosszone.control.evidence import Look
 from crosszone.core.bundle import MANIFEST_PATH, Bundle
 from crosszone.core.codec import from_json
+from crosszone.core.path_watch import PathLook
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
 from crosszone.core.run import RunStatus
@@ -64,12 +65,20 @@ class Hands(Protocol):
     def stop(self, folder: Path, *, is_forced: bool) -> RunStatus:
         """End it: asked first, then by force."""
 
+    def paths(self, folder: Path, *, has_rates: bool) -> Sequence[PathLook]:
+        """The paths between its nodes, where they can be looked at; `has_rates`: also how much goes through them."""
+
 
 class LocalHands:
     """The real ones: bundles in folders of this machine, which start ranks here or reach nodes from here."""
 
-    def __init__(self, render: Callable[[Task, Way], Bundle], preflight: Callable[[Path], Sequence[Finding]]) -> None:
-        self._render, self._preflight = render, preflight
+    def __init__(
+        self,
+        render: Callable[[Task, Way], Bundle],
+        preflight: Callable[[Path], Sequence[Finding]],
+        paths: Callable[[Path, bool], Sequence[PathLook]],
+    ) -> None:
+        self._render, self._preflight, self._paths = render, preflight, paths
 
     def render(self, task: Task, way: Way) -> Bundle:
         """As `Hands` says."""
@@ -103,6 +112,10 @@ class LocalHands:
     def stop(self, folder: Path, *, is_forced: bool) -> RunStatus:
         """As `Hands` says."""
         return stop(folder, is_forced=is_forced)
+
+    def paths(self, folder: Path, *, has_rates: bool) -> Sequence[PathLook]:
+        """As `Hands` says."""
+        return self._paths(folder, has_rates)
 
 
 def _look(folder: Path) -> Look:

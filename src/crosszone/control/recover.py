@@ -36,12 +36,14 @@ from crosszone.core.task import (
 )
 from crosszone.errors import CrossZoneError
 from crosszone.spec.clusters import node_groups
-from crosszone.store import environments, queue, records, tasks
+from crosszone.store import environments, paths, queue, records, tasks
 from crosszone.store.database import Connection
 
 logger = logging.getLogger(__name__)
 
 LOST_NODE = "lost_node"
+PATHS_SECONDS = 3600.0
+"""For so long it is remembered that one node did not reach another."""
 
 
 def died(session: Session, attempt: Attempt, look: Look, found: Verdict) -> float | None:
@@ -103,12 +105,15 @@ def _begin_again(session: Session, task: Task, attempt: Attempt) -> float | None
     if ids and not left:
         return _not_yet(session, Cause(code=LOST_NODE, text=f"None of its {len(nodes)} nodes answers."))
     gone = [each.name for each in known if each not in left]
+    with session.place.telemetry.reading() as connection:
+        since_seconds = session.now_seconds - PATHS_SECONDS
+        unreachable = paths.unreachable(connection, [each.id for each in left], since_seconds=since_seconds)
     text = f"On {len(left)} of {len(ids)} nodes" + (f", without {', '.join(gone)}." if gone else ".")
     with session.writing() as connection:
         attempts.begin(
             connection,
             task,
-            _main_first(left, task),
+            _main_first(left, task, unreachable),
             root=session.place.root,
             lease=session.lease,
             cause=Cause(code=LOST_NODE if gone else "again", text=text),
@@ -133,12 +138,12 @@ def _unseen(session: Session, folder: Path) -> set[str]:
     return set(session.place.hands.look(folder).unseen_nodes)
 
 
-def _main_first(left: Sequence[Environment], task: Task) -> tuple[str, ...]:
+def _main_first(left: Sequence[Environment], task: Task, unreachable: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """In the order of their ranks; the main node stays who it was, as long as it is left."""
     if not left:
         return ()
     order = [node.environment_id for node in task.nodes]
-    main = next((each for each in left if each.id == task.main_node), None) or main_environment(left)
+    main = next((each for each in left if each.id == task.main_node), None) or main_environment(left, unreachable)
     chosen = sorted(left, key=lambda each: (each.id != main.id, order.index(each.id)))
     return tuple(each.id for group in node_groups(chosen) for each in group)
 

@@ -12,6 +12,7 @@ from crosszone.control import attempts
 from crosszone.control.claim import Claim
 from crosszone.control.evidence import Look
 from crosszone.control.hands import Hands
+from crosszone.control.link_watch import LinkWatch, Start, in_thread
 from crosszone.control.recovery import RecoveryBudget
 from crosszone.control.stream import Progress, Stream
 from crosszone.core.task import ATTEMPT, TASK, Attempt, Cause, Task, follows
@@ -34,6 +35,8 @@ class Place:
     clock: Callable[[], float]
     """Seconds since 1970, UTC."""
     budget: RecoveryBudget = field(default_factory=RecoveryBudget)
+    beside: Start = in_thread
+    """How something is done that nothing waits for."""
 
 
 class Session:
@@ -41,6 +44,7 @@ class Session:
 
     def __init__(self, place: Place, claim: Claim) -> None:
         self.place, self.task_id, self.lease = place, claim.task_id, claim.lease
+        self.links = LinkWatch(self, start=place.beside)
         self._stream: tuple[str, Stream] | None = None
 
     @property

@@ -62,6 +62,8 @@ class TaskFacts:
     """What was registered under the model's id, as a job file has it."""
     dataset: dict[str, Any] | None = None
     """What is known of the data set, as a job file has it under `workload.dataset`."""
+    unreachable: tuple[tuple[str, str], ...] = ()
+    """(from, to) ids of environments of which one did not reach the other when that was tried last."""
     starting_seconds: tuple[float, ...] = ()
     """How long earlier tasks on the same environments took to start."""
 

@@ -12,7 +12,7 @@ from crosszone.server.sse import Event, News, PolledLog, event_response
 from crosszone.server.stored import Stored, is_followed, noun_response
 from crosszone.server.task_routes import PATH
 from crosszone.service.run_table import run_table
-from crosszone.service.task_progress import TaskLines, task_lines, task_orphans, task_progress, task_samples
+from crosszone.service.task_progress import TaskLines, task_lines, task_links, task_orphans, task_progress, task_samples
 
 if TYPE_CHECKING:
     from crosszone.service.tasks import Store
@@ -50,7 +50,12 @@ def _add_of_tasks(app: FastAPI, stored: Stored) -> None:
         rows = [{"rank": each.rank, "step": each.step, "seconds": each.seconds, "value": each.value} for each in found]
         return noun_response({"schema_version": 1, "name": name, "samples": rows})
 
+    async def links(task_id: str, attempt: Number = None) -> Response:
+        found = await stored.ask(task_links, task_id, attempt=attempt)
+        return noun_response({"schema_version": 1, "links": found})
+
     path = f"{PATH}/{{task_id}}"
+    app.add_api_route(f"{path}/links", links, methods=["GET"], **operation("task_links"))
     app.add_api_route(f"{path}/progress", progress, methods=["GET"], **operation("task_progress"))
     app.add_api_route(f"{path}/log", log, methods=["GET"], **operation("task_log"))
     app.add_api_route(f"{path}/samples", samples, methods=["GET"], **operation("task_samples"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crosszone.server.routes import LAST_EVENT, Told
+from crosszone.server.schemas import reference
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.work import JSON
 
@@ -25,6 +26,11 @@ PROGRESS_ROUTES = {
         summary="Figures of an attempt by step and rank",
         description="`name` as of a prediction: step_seconds, loss, tokens_per_second, peak_bytes, ...",
         contents={JSON: _OBJECT},
+        errors=(404, 422),
+    ),
+    "task_links": Told(
+        summary="The paths between the nodes of an attempt, measured beside planned, and their alarms",
+        contents={JSON: reference("TaskLinks")},
         errors=(404, 422),
     ),
     "run_table": Told(

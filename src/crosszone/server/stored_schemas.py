@@ -14,14 +14,18 @@ def stored_schemas() -> dict[str, Any]:
     """The schemas of answers about what is kept, by name."""
     from crosszone.core.access import Caller
     from crosszone.core.environment import STATUSES
+    from crosszone.core.path_watch import LEVELS
     from crosszone.core.task import LAUNCH_MODES, TASK_STATES
     from crosszone.service.access import QuotaUse
     from crosszone.service.inventory import ChosenCluster, EnvironmentPage, Imported
     from crosszone.service.saved import RunPage
     from crosszone.service.stored import DeploymentPage
+    from crosszone.service.task_progress import TaskLink
     from crosszone.service.tasks import TaskPage
 
-    schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, RunPage, Caller, QuotaUse)
+    schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, RunPage, TaskLink, Caller, QuotaUse)
+    schemas["TaskLink"]["properties"]["level"]["enum"] = list(LEVELS)
+    schemas["TaskLinks"] = _list_of("links", reference("TaskLink"))
     schemas["Environment"]["properties"]["status"]["enum"] = list(STATUSES)
     schemas["Task"]["properties"]["state"]["enum"] = list(TASK_STATES)
     schemas["Task"]["properties"]["launch_mode"]["enum"] = list(LAUNCH_MODES)

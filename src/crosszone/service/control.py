@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from crosszone.control.hands import Way
     from crosszone.control.worker import Worker
     from crosszone.core.bundle import Bundle
+    from crosszone.core.path_watch import PathLook
     from crosszone.core.task import Task
     from crosszone.errors import Finding
     from crosszone.store.opened import Store
 
-LOOKED_AT = ("local", "ssh")
+LOCAL, SSH = "local", "ssh"
+LOOKED_AT = (LOCAL, SSH)
 """Backends whose nodes are known, and reached from here, before they start anything."""
+WATCH_SECONDS = 0.2
+"""Of traffic, where the paths of a run are looked at: it is the run's own that they are for."""
 FOLDER = "tasks"
 """Of bundles, checkpoints and logs, beside the database, or among this user's data."""
 
@@ -41,7 +45,7 @@ def worker(store: Store, *, folder: str | Path | None = None) -> Worker:
         state=store.state,
         telemetry=store.telemetry,
         root=task_folder(store, folder),
-        hands=LocalHands(lambda task, way: _bundle(store, task, way), _preflight),
+        hands=LocalHands(lambda task, way: _bundle(store, task, way), _preflight, _paths),
         clock=time.time,
     )
     return Worker(place)
@@ -80,3 +84,41 @@ def _preflight(folder: Path) -> Sequence[Finding]:
         for each in report.findings
         if each.severity == ERROR
     ]
+
+
+def _paths(folder: Path, has_rates: bool) -> Sequence[PathLook]:
+    """The paths between the nodes of a bundle that are reached from here, beside what its job has of them."""
+    from dataclasses import replace
+
+    from crosszone.core.path_watch import PathLook
+    from crosszone.launch.bundle_folder import open_bundle
+    from crosszone.launch.preflight.look import watch
+    from crosszone.service.preflights import probe_request
+
+    if open_bundle(folder).backend != SSH:
+        return ()
+    request = replace(probe_request(folder), port=None, window_seconds=WATCH_SECONDS)
+    if len(request.nodes) < 2:
+        return ()
+    seen = watch(request, {}, has_rates=has_rates)
+    node = {each.index: each for each in request.nodes}
+    planned = {(link.from_zone, link.to_zone): link for link in request.links}
+    found = []
+    for pair, path in sorted(seen.paths.items()):
+        start, end = (node[index] for index in pair)
+        link = planned.get((start.zone, end.zone))
+        found.append(
+            PathLook(
+                from_address=start.address or "",
+                to_address=end.address or "",
+                from_zone=start.zone,
+                to_zone=end.zone,
+                is_open=path.is_open,
+                rtt_seconds=path.rtt_seconds,
+                jitter_seconds=path.jitter_seconds,
+                bytes_per_second=None if path.rate is None else path.rate.bytes_per_second,
+                planned_rtt_seconds=None if link is None else 2 * link.latency_seconds,
+                planned_bytes_per_second=None if link is None else link.bytes_per_second,
+            )
+        )
+    return found

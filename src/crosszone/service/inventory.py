@@ -19,13 +19,16 @@ from crosszone.core.environment import (
 from crosszone.errors import CrossZoneError, Finding, SpecError
 
 if TYPE_CHECKING:
-    from crosszone.core.preflight import NodeFacts
+    from crosszone.core.preflight import NodeFacts, NodePath
     from crosszone.store.opened import Store
+    from crosszone.store.paths import PathSample
 
 SLURM, KUBERNETES = "slurm", "kubernetes"
 ASKED = (SLURM, KUBERNETES)
 """Formats that a program of this machine prints, where it is there."""
 ASK_SECONDS = 30.0
+REMEMBERED_SECONDS = 86400.0
+"""That a path did not work; then nothing is known of it. Chosen: who mends a network does so within a day."""
 MOST_PROBED = 64
 """Environments that are looked at together."""
 
@@ -173,6 +176,7 @@ def probe_environments(store: Store, keys: Sequence[str]) -> Imported:
     from crosszone.core.preflight import ProbedNode, ProbeRequest
     from crosszone.service.preflights import preflight
     from crosszone.store import environments as inventory
+    from crosszone.store import paths
 
     with store.state.reading() as connection:
         known = inventory.several(connection, keys)
@@ -196,6 +200,8 @@ def probe_environments(store: Store, keys: Sequence[str]) -> Imported:
         kept = tuple(inventory.change(connection, replace(each, version=current[each.id])) for each in seen)
         for link in _seen_links(report.measured_links, now_seconds):
             inventory.keep_link(connection, link)
+    with store.telemetry.writing() as connection:
+        paths.add(connection, _seen_paths(known, report.paths, now_seconds))
     warnings = tuple(f"{each.where}: {each.message}" for each in report.findings)
     num_seen = sum(facts is not None for facts in report.facts)
     return Imported(
@@ -249,7 +255,7 @@ def chosen_cluster(store: Store, keys: Sequence[str], *, main_node: str | None =
         chosen = inventory.several(connection, keys)
         links = inventory.links(connection, sorted({each.zone for each in chosen}))
     _check_chosen(chosen, keys, main_node)
-    main = main_node or main_environment(chosen).id
+    main = main_node or main_environment(chosen, unreachable_pairs(store, keys)).id
     # Its zone first, and in it the group of those that are like it.
     by_main = sorted(chosen, key=lambda each: each.id != main)
     ordered = [each for group in node_groups(by_main) for each in group]
@@ -261,6 +267,14 @@ def chosen_cluster(store: Store, keys: Sequence[str], *, main_node: str | None =
         totals=totals(ordered),
         missing_links=missing_links(ordered, known),
     )
+
+
+def unreachable_pairs(store: Store, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(from, to) of these environments of which one did not reach the other when that was tried last, of late."""
+    from crosszone.store import paths
+
+    with store.telemetry.reading() as connection:
+        return paths.unreachable(connection, keys, since_seconds=time.time() - REMEMBERED_SECONDS)
 
 
 def add_demo(store: Store) -> None:
@@ -394,6 +408,31 @@ def _seen(known: Environment, facts: NodeFacts, now_seconds: float) -> Environme
         "source": "ssh",
     }
     return replace(known, **said, **stamps)
+
+
+def _seen_paths(known: Sequence[Environment], seen: Sequence[NodePath], now_seconds: float) -> list[PathSample]:
+    """What was seen of the paths between environments; of one that does not answer at all nothing is said."""
+    from crosszone.core.path_watch import PathLook
+    from crosszone.store.paths import PathSample
+
+    found = []
+    for path in seen:
+        start, end = known[path.from_node], known[path.to_node]
+        look = PathLook(
+            from_address=start.addresses[0],
+            to_address=end.addresses[0],
+            from_zone=start.zone,
+            to_zone=end.zone,
+            is_open=path.is_open,
+            rtt_seconds=path.rtt_seconds,
+            jitter_seconds=path.jitter_seconds,
+            bytes_per_second=None if path.rate is None else path.rate.bytes_per_second,
+        )
+        sample = PathSample(
+            from_environment=start.id, to_environment=end.id, attempt_id=None, seconds=now_seconds, look=look
+        )
+        found.append(sample)
+    return found
 
 
 def _seen_links(measured: Sequence[Any], now_seconds: float) -> list[Any]:

@@ -50,7 +50,8 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
     ]
     if findings:
         raise SpecError(*findings)
-    warnings = [*_node_warnings(request, ordered), *_link_warnings(missing)]
+    told = [*_path_warnings(ordered, facts.unreachable), *_link_warnings(missing)]
+    warnings = [*_node_warnings(request, ordered), *told]
     model = _model(request, facts)
     nodes = _nodes(ordered)
     start = _start(facts.starting_seconds)
@@ -123,7 +124,7 @@ def _cluster(
 
     if request.cluster is not None:
         return (), {**request.cluster, **({"links": list(request.links)} if request.links else {})}, ()
-    main = request.main_node or main_environment(facts.environments).id
+    main = request.main_node or main_environment(facts.environments, facts.unreachable).id
     by_main = sorted(facts.environments, key=lambda each: each.id != main)
     ordered = tuple(each for group in node_groups(by_main) for each in group)
     known = {(start, end): path for start, end, path in facts.links}
@@ -258,6 +259,12 @@ def _node_warnings(request: TaskRequest, ordered: Sequence[Environment]) -> list
     if main is not None and len(ordered) > 1 and main.is_preemptible:
         found.append(f'the main node "{main.name}" may be taken back by its owner, and the others meet there.')
     return found
+
+
+def _path_warnings(ordered: Sequence[Environment], unreachable: Sequence[tuple[str, str]]) -> list[str]:
+    names = {each.id: each.name for each in ordered}
+    told = [f"{names[start]} → {names[end]}" for start, end in unreachable if start in names and end in names]
+    return [f"these did not reach each other when it was tried last: {', '.join(told)}."] if told else []
 
 
 def _link_warnings(missing: Sequence[tuple[str, str]]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crosszone.core.path_watch import PathLook
 from crosszone.core.task import FINAL_STATES, Attempt
 from crosszone.errors import CrossZoneError, Finding, NotThere
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from crosszone.control.orphans import Orphan
     from crosszone.core.run import RunStatus
     from crosszone.store.opened import Store
+    from crosszone.store.paths import PathSample
     from crosszone.store.telemetry import Line, Sample
 
 
@@ -32,6 +34,22 @@ class TaskProgress:
     """Its steps so far, and `predicted` beside them."""
     unseen: str
     """Why its run cannot be seen; empty where it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLink:
+    """The path from one environment of a run to another, as it was looked at while the run went on."""
+
+    from_environment: str
+    to_environment: str
+    level: str
+    """fine | warning | critical: of its alarm."""
+    newest: PathLook
+    """With what was planned."""
+    seconds: tuple[float, ...]
+    """Of every look, since 1970, UTC; the oldest first, as below."""
+    rtt_seconds: tuple[float | None, ...]
+    bytes_per_second: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +100,40 @@ def task_samples(
         return telemetry.samples_of(connection, attempt_id, name, after_step=after_step, rank=rank)
 
 
+def task_links(store: Store, key: str, *, attempt: int | None = None) -> tuple[TaskLink, ...]:
+    """The paths between the nodes of an attempt, as they were looked at. NotThere of the task or the attempt."""
+    from crosszone.control.link_watch import LINK_ALARM
+    from crosszone.core.path_watch import FINE
+    from crosszone.store import journal, paths, tasks
+
+    attempt_id, _ = _attempt(store, key, attempt)
+    with store.telemetry.reading() as connection:
+        samples = paths.of_attempt(connection, attempt_id)
+    with store.state.reading() as connection:
+        number = next(each.number for each in tasks.attempts_of(connection, key) if each.id == attempt_id)
+        told = journal.events_of_kind(connection, LINK_ALARM, key)
+    levels = {
+        (each.body["from_environment"], each.body["to_environment"]): each.body["level"]
+        for each in told
+        if each.body["attempt"] == number
+    }
+    by_pair: dict[tuple[str, str], list[PathSample]] = {}
+    for each in samples:
+        by_pair.setdefault((each.from_environment, each.to_environment), []).append(each)
+    return tuple(
+        TaskLink(
+            from_environment=pair[0],
+            to_environment=pair[1],
+            level=levels.get(pair, FINE),
+            newest=found[-1].look,
+            seconds=tuple(each.seconds for each in found),
+            rtt_seconds=tuple(each.look.rtt_seconds for each in found),
+            bytes_per_second=tuple(each.look.bytes_per_second for each in found),
+        )
+        for pair, found in by_pair.items()
+    )
+
+
 def task_orphans(store: Store, folder: str | Path | None = None) -> tuple[Orphan, ...]:
     """Runs of this machine that belong to no task, and tasks whose run is gone; nothing is done about them."""
     from crosszone.control.hands import LocalHands
@@ -91,7 +143,7 @@ def task_orphans(store: Store, folder: str | Path | None = None) -> tuple[Orphan
     def never(*asked: Any) -> Any:
         raise AssertionError("who looks renders nothing")
 
-    hands = LocalHands(never, never)
+    hands = LocalHands(never, never, never)
     return orphans(store.state, task_folder(store, folder), hands, now_seconds=time.time())
 
 

@@ -118,6 +118,7 @@ def answered_before(store: Store, value: Mapping[str, Any], *, actor: str, key: 
 
 def task_facts(store: Store, value: Mapping[str, Any]) -> TaskFacts:
     """What is known of what a request names, whatever is wrong with it."""
+    from crosszone.service.inventory import unreachable_pairs
     from crosszone.spec.task_request import chosen_ids
     from crosszone.store import environments as inventory
     from crosszone.store import records, tasks
@@ -131,11 +132,13 @@ def task_facts(store: Store, value: Mapping[str, Any]) -> TaskFacts:
         where = (str(value.get("datasetId")), str(value.get("datasetVersionId")))
         dataset = records.find_asset(connection, records.DATASET, *where)
         starting_seconds = tasks.starting_seconds(connection, ids) if ids else ()
+    unreachable = unreachable_pairs(store, ids)
     return TaskFacts(
         environments=chosen,
         links=tuple((link.from_zone, link.to_zone, link.path) for link in links),
         model=None if model is None else model.model,
         dataset=None if dataset is None else _dataset_keys(dataset, {each.zone for each in chosen}),
+        unreachable=unreachable,
         starting_seconds=starting_seconds,
     )
 

@@ -59,6 +59,12 @@ def events_after(
     return tuple(rows.noun(Event, row) for row in found)
 
 
+def events_of_kind(connection: sa.Connection, kind: str, subject_id: str) -> tuple[Event, ...]:
+    """All events of a kind about one subject, oldest first."""
+    wanted = sa.select(events).where((events.c.kind == kind) & (events.c.subject_id == subject_id))
+    return tuple(rows.noun(Event, row) for row in connection.execute(wanted.order_by(events.c.sequence)))
+
+
 def note(
     connection: sa.Connection,
     *,

@@ -32,3 +32,19 @@ lines = sa.Table(
     sqlite_autoincrement=True,
 )
 """What a rank said, or, with no rank, what starts ranks."""
+
+path_samples = sa.Table(
+    "path_samples",
+    metadata,
+    sa.Column("sequence", SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("from_environment", TEXT, nullable=False),
+    sa.Column("to_environment", TEXT, nullable=False),
+    sa.Column("attempt_id", TEXT, nullable=True),
+    sa.Column("seconds", NUMBER, nullable=False),
+    sa.Column("look", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("is_open", sa.Boolean(), nullable=False),
+    sa.Index("ix_path_samples_attempt_id", "attempt_id", "sequence"),
+    sa.Index("ix_path_samples_pair", "from_environment", "to_environment", "sequence"),
+    sqlite_autoincrement=True,
+)
+"""One look at the path from one environment to another."""

@@ -74,6 +74,9 @@ class FakeHands:
         self.findings = []
         self.saved_step = 0
         self.stop_leaves = 0
+        self.seen_paths = []
+        self.looks = []
+        self.path_fault = None
 
     def fail(self, what):
         self.done.append(what)
@@ -209,6 +212,12 @@ class FakeHands:
         facts = {"reason": f"it is {state}.", "run": run, "num_processes": None, "step": newest}
         return RunStatus(state=state, predicted=predicted, device="cpu", **facts, **unknown)
 
+    def paths(self, folder, *, has_rates):
+        self.looks.append(has_rates)
+        if self.path_fault:
+            raise self.path_fault
+        return self.seen_paths
+
     def stop(self, folder, *, is_forced):
         self.fail("stop")
         found = self.runs.get(folder)
@@ -244,7 +253,8 @@ def place(upgraded, tmp_path, hands, clock):
     # Nothing of this is for a power failure: without waiting for the disk the tests take a tenth of the time.
     state = Database(files["state"], synchronous="OFF", busy_seconds=2.0)
     telemetry = Database(files["telemetry"], synchronous="OFF")
-    made = Place(name="worker-1", state=state, telemetry=telemetry, root=tmp_path / "tasks", hands=hands, clock=clock)
+    folders = {"state": state, "telemetry": telemetry, "root": tmp_path / "tasks"}
+    made = Place(name="worker-1", hands=hands, clock=clock, beside=lambda work: work(), **folders)
     yield made
     state.close()
     telemetry.close()

@@ -35,7 +35,7 @@ SLEEP = 'mkdir -p logs; echo \'{"event": "start", "first_step": 1}\' >logs/rank-
 
 @pytest.fixture
 def hands():
-    return LocalHands(lambda task, way: None, lambda folder: [])
+    return LocalHands(lambda task, way: None, lambda folder: [], lambda folder, has_rates: [])
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from crosszone import service
 from crosszone.control.claim import claim
 from crosszone.core.codec import to_json
-from crosszone.store import records, telemetry
+from crosszone.core.path_watch import PathLook
+from crosszone.store import journal, paths, records, telemetry
 from crosszone.store.records import SavedRun
 from crosszone.store.telemetry import Sample
 
@@ -105,7 +106,24 @@ def test_figures_are_told_by_step_and_rank(call, task, attempt):
     assert call(f"{task}/samples").status_code == 422
 
 
-@pytest.mark.parametrize("path", ["progress", "log", "samples?name=loss"])
+def test_paths_stand_beside_what_was_planned(call, store, task, attempt):
+    def look(rtt_seconds):
+        ends = {"from_address": "a", "to_address": "b", "from_zone": "east", "to_zone": "west"}
+        return PathLook(is_open=True, rtt_seconds=rtt_seconds, planned_rtt_seconds=0.03, **ends)
+
+    ends = {"from_environment": "env-1", "to_environment": "env-2", "attempt_id": attempt.id}
+    with store.telemetry.writing() as connection:
+        paths.add(connection, [paths.PathSample(seconds=at, look=look(at / 100), **ends) for at in (3.0, 9.0)])
+    body = {"from_environment": "env-1", "to_environment": "env-2", "level": "warning", "attempt": 1}
+    with store.state.writing() as connection:
+        journal.tell(connection, "link_alarm", attempt.task_id, body, now_seconds=9.0)
+    (found,) = call(f"{task}/links").json()["links"]
+    assert (found["level"], found["seconds"], found["rtt_seconds"]) == ("warning", [3.0, 9.0], [0.03, 0.09])
+    assert found["newest"]["planned_rtt_seconds"] == 0.03
+    assert "link_alarm" in call(f"{task}/events").text
+
+
+@pytest.mark.parametrize("path", ["progress", "log", "samples?name=loss", "links"])
 def test_what_is_not_there_is_no_task_or_has_no_attempt(call, task, path):
     assert call(f"{TASKS}/task-0/{path}").status_code == 404
     if path != "progress":

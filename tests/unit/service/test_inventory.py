@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 
 from crosszone import service
 from crosszone.core.environment import EnvironmentFilter
+from crosszone.core.path_watch import PathLook
 from crosszone.core.preflight import Interface, MeasuredLink, NodeFacts, PreflightReport, ProbedGpu
 from crosszone.errors import Conflict, NotThere, PreflightFailed, SpecError, Stale
 from crosszone.service import inventory
+from crosszone.store import paths
 from crosszone.store.opened import open_store
 
 EVERYTHING = EnvironmentFilter()
@@ -103,6 +106,22 @@ def test_slurm_is_asked(store, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     (found,) = inventory.import_asked(store, "slurm", defaults={"zone": "slurm"}).environments
     assert (found.name, found.gpu, found.num_gpus, found.source) == ("n1", "a100-sxm4-80gb", 8, "slurm")
+
+
+def test_whom_others_do_not_reach_is_not_the_main_node(seeded):
+    chosen = ids(seeded, "pytorch-dev-env", "llm-training-env", "nlp-research-lab")
+    first = inventory.chosen_cluster(seeded, chosen).main_node
+    ends = {"from_address": "a", "to_address": "b", "from_zone": "x", "to_zone": "y"}
+    sample = paths.PathSample(
+        from_environment=next(key for key in chosen if key != first),
+        to_environment=first,
+        attempt_id=None,
+        seconds=time.time(),
+        look=PathLook(is_open=False, **ends),
+    )
+    with seeded.telemetry.writing() as connection:
+        paths.add(connection, [sample])
+    assert inventory.chosen_cluster(seeded, chosen).main_node != first
 
 
 KUBERNETES = """{"items": [{

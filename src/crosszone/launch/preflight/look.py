@@ -23,6 +23,7 @@ from crosszone.launch.preflight.sample import (
     reach_pairs,
     rounds,
     schedule,
+    zone_pairs,
 )
 from crosszone.launch.preflight.seen import FolderSeen, Seen, ZoneRate, node_facts
 from crosszone.launch.preflight.session import NodeLost, NodeSession, in_parallel
@@ -62,6 +63,19 @@ def look(request: ProbeRequest, reach: Reach, *, on_progress: Progress = lambda 
         return visit.seen()
 
 
+def watch(request: ProbeRequest, reach: Reach, *, has_rates: bool) -> Seen:
+    """Who reaches whom and how far, while a run goes on; `has_rates`: also what one connection between zones gets."""
+    with _sessions(request.nodes, reach) as (sessions, lost):
+        visit = _Visit(request=request, sessions=sessions, lost=lost, on_progress=lambda fraction: None)
+        visit.ask_facts(has_limits=False)
+        visit.open_ports()
+        visit.try_ports()
+        visit.measure_paths()
+        if has_rates:
+            visit.measure_single_streams()
+        return visit.seen()
+
+
 @contextmanager
 def _sessions(nodes: Sequence[ProbedNode], reach: Reach) -> Iterator[tuple[dict[int, NodeSession], dict[int, str]]]:
     token = secrets.token_hex(16)
@@ -94,12 +108,12 @@ class _Visit:
     folder: FolderSeen | None = None
     not_measured: list[str] = field(default_factory=list)
 
-    def ask_facts(self) -> None:
-        """What each node is; those who do not answer are lost."""
+    def ask_facts(self, *, has_limits: bool = True) -> None:
+        """What each node is, and how fast its program is; those who do not answer are lost."""
         folder = self.request.checkpoint_folder
         found = self._everyone("facts", {index: {"folder": folder} for index in self.sessions})
         self.facts = {index: node_facts(said) for index, said in found.items()}
-        if len(self.request.nodes) > 1:
+        if has_limits and len(self.request.nodes) > 1:
             asked = {index: {"seconds": LIMIT_SECONDS} for index in self.facts}
             self.limits = self._everyone("limit", asked)
 
@@ -154,9 +168,7 @@ class _Visit:
 
     def measure_rates(self) -> None:
         """Bandwidths by number of streams, round after round."""
-        rtt_seconds = max((path.rtt_seconds or 0.0 for path in self.paths.values()), default=0.0)
-        warmup_seconds = min(max(WARMUP_SECONDS, WARMUP_RTTS * rtt_seconds), MOST_WARMUP_SECONDS)
-        trial_seconds = warmup_seconds + self.request.window_seconds + 2 * MARGIN_SECONDS + 4 * rtt_seconds
+        warmup_seconds, trial_seconds = self._trial_seconds()
         reached = [node for node in self.request.nodes if node.index in self.ports]
         num_away = len(self.request.nodes) - len(reached)
         if num_away:
@@ -175,6 +187,14 @@ class _Visit:
             if not self._is_late():
                 again = Trial(pairs=(pair,), num_streams=STREAM_COUNTS[-1])
                 self._measure_round([again], warmup_seconds, trial_seconds)
+
+    def measure_single_streams(self) -> None:
+        """What one connection gets on each path between zones, one after the other."""
+        warmup_seconds, trial_seconds = self._trial_seconds()
+        opened = [pair for pair in zone_pairs(self.request.nodes) if self._is_open(pair)]
+        for trials in rounds(Trial(pairs=(pair,), num_streams=1) for pair in opened):
+            if not self._is_late():
+                self._measure_round(trials, warmup_seconds, trial_seconds)
 
     def share_folder(self) -> None:
         """One node writes a file; do the others see it?"""
@@ -204,6 +224,12 @@ class _Visit:
             folder=self.folder,
             not_measured=tuple(self.not_measured),
         )
+
+    def _trial_seconds(self) -> tuple[float, float]:
+        """(until a connection is at its speed, of a whole trial)"""
+        rtt_seconds = max((path.rtt_seconds or 0.0 for path in self.paths.values()), default=0.0)
+        warmup_seconds = min(max(WARMUP_SECONDS, WARMUP_RTTS * rtt_seconds), MOST_WARMUP_SECONDS)
+        return warmup_seconds, warmup_seconds + self.request.window_seconds + 2 * MARGIN_SECONDS + 4 * rtt_seconds
 
     def _everyone(self, what: str, asked: Mapping[int, Mapping[str, Any]]) -> dict[int, Any]:
         """The answers of those who can be asked, by node."""
