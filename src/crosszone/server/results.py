@@ -56,7 +56,7 @@ def _detail() -> dict[str, Any]:
     box = {"name": _TEXT, "category": _TEXT, "depth": _WHOLE, **bounds, "num_spans": _WHOLE}
     box |= {"busy_fraction": number, "moved_bytes": number, "args": {"type": "object"}}
     track: dict[str, Any] = {"zone": _TEXT, "stream": _TEXT, "to_zone": {"type": ["string", "null"]}, "lane": _WHOLE}
-    track |= {name: whole_or_none for name in ("node_group", "replica", "stage", "rank")}
+    track |= dict.fromkeys(("node_group", "replica", "stage", "rank"), whole_or_none)
     line = _closed({"track": _closed(track), "slices": _list(_closed(box))})
     whole = {**bounds, "num_spans": _WHOLE, "is_merged": {"type": "boolean"}, "tracks": _list(line)}
     return {**_closed(whole), "description": "The timeline, where it was asked for."}

@@ -34,7 +34,7 @@ NUM_BASES = 128
 TRACE_LEVEL = 5
 """Of gzip: traces repeat themselves, and more effort makes them hardly smaller."""
 FEWEST_NEW_OBJECTS = 50_000
-"""Before garbage is looked for, as on the command line."""
+"""Before garbage is looked for: fewer than on the command line, as a worker goes on for long."""
 
 Request = dict[str, Any]
 

@@ -7,7 +7,6 @@ what was SQLite can become PostgreSQL, and an older backup goes through the same
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 
 from crosszone.core.backup import KIND, SCHEMA_VERSION, Backup, PartBackup, TableBackup
 from crosszone.core.codec import from_json, to_json
-from crosszone.errors import Conflict, CrossZoneError, Finding, SpecError
+from crosszone.errors import Conflict, Finding, SpecError
 from crosszone.store.database import Database
 from crosszone.store.history import History
 from crosszone.store.opened import Store
@@ -177,8 +176,12 @@ def _insert(
 ) -> None:
     is_binary = [isinstance(table.c[name].type, sa.LargeBinary) for name in backed_up.columns]
     waiting: list[dict[str, Any]] = []
-    for line in _lines(archive, part, table.name, Path(archive.filename or "")):
-        values = [_read(value, binary) for value, binary in zip(json.loads(line), is_binary, strict=True)]
+    path = Path(archive.filename or "")
+    for number, line in enumerate(_lines(archive, part, table.name, path), start=1):
+        try:
+            values = [_read(value, binary) for value, binary in zip(json.loads(line), is_binary, strict=True)]
+        except (ValueError, TypeError):
+            raise _damaged(path, f"line {number} of {part}/{table.name} is no row of it") from None
         waiting.append(dict(zip(backed_up.columns, values, strict=True)))
         if len(waiting) == NUM_ROWS:
             connection.execute(sa.insert(table), waiting)
@@ -204,12 +207,7 @@ def _written(value: Any) -> Any:
 
 
 def _read(value: Any, is_binary: bool) -> Any:
-    if not is_binary:
-        return value
-    try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError, TypeError):
-        raise CrossZoneError.of("a file in it is not base64.") from None
+    return base64.b64decode(value, validate=True) if is_binary else value
 
 
 def _damaged(path: Path, what: str) -> SpecError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -189,6 +190,18 @@ def _of_version(members, version="9999"):
     members[MANIFEST] = json.dumps(manifest).encode()
 
 
+def _rows_of(name, line):
+    """One line in place of a table's rows, and the digest that it has."""
+
+    def change(members):
+        manifest = json.loads(members[MANIFEST])
+        tables = {table["name"]: table for table in manifest["parts"][0]["tables"]}
+        tables[name] |= {"num_rows": 1, "sha256": hashlib.sha256(line).hexdigest()}
+        members |= {f"state/{name}.jsonl": line, MANIFEST: json.dumps(manifest).encode()}
+
+    return change
+
+
 @SQLITE_ALONE
 @pytest.mark.parametrize(
     ("change", "told"),
@@ -215,6 +228,21 @@ def test_damaged_and_foreign_files_change_nothing(filled, tmp_path, now, change,
     with pytest.raises(SpecError, match=told):
         restore(empty, file)
     assert not any(content(empty).values())
+    empty.close()
+
+
+@SQLITE_ALONE
+@pytest.mark.parametrize(
+    ("name", "line"), [("blobs", b'["digest", "no base64!"]'), ("blobs", b'["digest"]'), ("quotas", b"{")]
+)
+def test_rows_that_are_none_leave_nothing_of_their_part(filled, tmp_path, now, name, line):
+    file = tmp_path / "backup.zip"
+    backup(filled, file, program="1", now_seconds=now)
+    rewritten(file, _rows_of(name, line))
+    empty = opened(str(tmp_path / "other.sqlite"), tmp_path / "other")
+    with pytest.raises(SpecError, match=f"damaged: line 1 of state/{name} is no row"):
+        restore(empty, file)
+    assert not any(rows for table, rows in content(empty).items() if table not in ("lines", "samples"))
     empty.close()
 
 
