@@ -173,7 +173,7 @@ def _step_dollars(problem: Problem, ranked: RankedPlan) -> float | None:
     for link in ranked.prediction.links:
         if link.step_bytes and link.dollars_per_hour is None:
             return None
-        total += (link.dollars_per_hour or 0.0) * seconds / 3600.0
+        total += (link.dollars_per_hour or 0.0) * seconds / units.SECONDS_PER_HOUR
     return total
 
 

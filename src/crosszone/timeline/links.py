@@ -10,15 +10,19 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.paths import Shared, shared
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.zone_agreement import exchange_algorithm, exchange_pairs, exchange_rates, num_flows
+from crosszone.units import SECONDS_PER_HOUR
 
-SECONDS_PER_HOUR = 3600.0
+Flow = tuple[str, float, float]
+"""(group, bytes, seconds that they take the link)."""
+Flows = dict[tuple[int, int], list[Flow]]
+"""By zones, from and to."""
 
 
 def plan_links(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, terms: tuple[Term, ...], step_seconds: float
 ) -> tuple[Link, ...]:
     """Every directed link that carries anything, in the order of the cluster's zones."""
-    flows: dict[tuple[int, int], list[tuple[str, float, float]]] = defaultdict(list)
+    flows: Flows = defaultdict(list)
     _add_boundaries(inputs, tables, evaluation, flows)
     _add_agreement(inputs, tables, evaluation, flows)
     _add_tie(inputs, evaluation, flows)
@@ -50,9 +54,7 @@ def full_paths(inputs: Inputs, links: tuple[Link, ...], step_seconds: float) -> 
     )
 
 
-def _add_boundaries(
-    inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
-) -> None:
+def _add_boundaries(inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: Flows) -> None:
     """Hidden states one way, their gradients the other, for every microbatch of every replica."""
     stages, replicas, boundary = tables.stages, tables.replicas, evaluation.boundary
     zone = inputs.hardware.zone
@@ -65,9 +67,7 @@ def _add_boundaries(
             flows[pair].append(("pp", moved, float(way.transfer_seconds[row]) * times))
 
 
-def _add_agreement(
-    inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
-) -> None:
+def _add_agreement(inputs: Inputs, tables: Tables, evaluation: Evaluation, flows: Flows) -> None:
     """The exchange between zones: the same bytes on each link that it uses, the mean of the inner steps."""
     zone, settings = inputs.hardware.zone, tables.settings
     moved = float(evaluation.sync.link_bytes[0])
@@ -80,9 +80,7 @@ def _add_agreement(
         flows[int(zone[start]), int(zone[end])].append(("dp", moved, moved / rate))
 
 
-def _add_tie(
-    inputs: Inputs, evaluation: Evaluation, flows: dict[tuple[int, int], list[tuple[str, float, float]]]
-) -> None:
+def _add_tie(inputs: Inputs, evaluation: Evaluation, flows: Flows) -> None:
     """The gradient of a tied table, once each way."""
     tie, zone = evaluation.tie, inputs.hardware.zone
     for group in np.flatnonzero(tie.crosses):
@@ -94,7 +92,7 @@ def _add_tie(
 def _link(
     inputs: Inputs,
     pair: tuple[int, int],
-    flows: dict[tuple[int, int], list[tuple[str, float, float]]],
+    flows: Flows,
     exposed: dict[str, float],
     starts: dict[str, float],
     step_seconds: float,
@@ -118,9 +116,7 @@ def _link(
     )
 
 
-def _exposed(
-    pair: tuple[int, int], flows: dict[tuple[int, int], list[tuple[str, float, float]]], exposed: dict[str, float]
-) -> float:
+def _exposed(pair: tuple[int, int], flows: Flows, exposed: dict[str, float]) -> float:
     """Its share of the exposed terms, in proportion to the time that it takes of them: shares add up to the terms."""
     names = {"pp": "zone_pipeline_send", "dp": "zone_agreement", "embedding": "embedding_agreement"}
     total = 0.0
@@ -132,7 +128,7 @@ def _exposed(
     return total
 
 
-def _merged(flows: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+def _merged(flows: list[Flow]) -> list[Flow]:
     names = dict.fromkeys(name for name, _, _ in flows)
     return [
         (

@@ -8,6 +8,7 @@ from crosszone.core.cluster import NodeGroup, ZoneLink
 from crosszone.core.plan import Plan
 from crosszone.core.problem import Problem
 from crosszone.cost.reliability import job_mtbf_seconds
+from crosszone.units import SECONDS_PER_HOUR
 
 GPU_MTBF_SECONDS = 16_384 * 54 * 86_400.0 / 419
 """Of one GPU with its share of the node and network: 419 unexpected interruptions of a training on 16,384 H100 in 54
@@ -107,7 +108,7 @@ def _outages(problem: Problem, footprint: Footprint) -> list[tuple[float, float]
 def _threat_notes(problem: Problem, footprint: Footprint, assumed: list[str], *, has_outages: bool) -> tuple[str, ...]:
     found = []
     if assumed:
-        lifetime = f"{round(GPU_MTBF_SECONDS / 3600.0, -2):,.0f} h"
+        lifetime = f"{round(GPU_MTBF_SECONDS / SECONDS_PER_HOUR, -2):,.0f} h"
         found.append(
             f"cluster.zones[].nodes[].mtbf: one failure in {lifetime} of each GPU, as a training of 54 days on 16,384 "
             "H100 saw (Llama 3, 2024)."

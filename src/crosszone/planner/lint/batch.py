@@ -107,7 +107,7 @@ def _idle_gpus(case: Case) -> Judgement | None:
         for idle in case.plan.idle_gpus
         if idle.zone in case.plan.zones
     ]
-    price = f", {units.format_dollars(3600.0 * sum(rents))} an hour" if sum(rents) else ""
+    price = f", {units.format_dollars(units.SECONDS_PER_HOUR * sum(rents))} an hour" if sum(rents) else ""
     text = f"{num_idle} of {total} GPUs idle{price}."
     return warned(text, 'Return them, or free what the job file fixes: see "What binds it".')
 

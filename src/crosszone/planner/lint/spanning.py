@@ -107,7 +107,8 @@ def _egress_share(case: Case) -> Judgement | None:
         moved = units.format_bytes(sum(link.step_bytes for link in links))
         text = f"{moved} cross zones in a step, and the price of egress is unknown from {', '.join(unpriced)}."
         return warned(text, "Write egress_price in those links.")
-    rent = sum(3600.0 * (price or 0.0) * group.num_gpus for price, group in zip(prices, groups.values(), strict=True))
+    rents = (price * group.num_gpus for price, group in zip(prices, groups.values(), strict=True) if price)
+    rent = units.SECONDS_PER_HOUR * sum(rents)
     egress = sum(link.dollars_per_hour or 0.0 for link in links)
     if rent == 0.0:
         return None
