@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crosszone.core.run import ENDED, FAILED, NEVER_STARTED, STOPPED, UNSAVED, Run, RunStatus
+from crosszone.launch.scheduler import CANCELLED, RUNS, SchedulerLook
 
 RECORDED, FINISHED, GONE, PARTED, SILENT = "recorded", "finished", "gone", "parted", "silent"
+TOLD = "told"
 """Who followed the ranks wrote how they ended; they logged the last step; no process is left anywhere; a node says that
-its ranks failed, and without them no step is done; no step has come for long."""
+its ranks failed, and without them no step is done; no step has come for long. Told: where nobody followed them, their
+scheduler says how they ended."""
 PROOFS_NEEDED = 2
 OVER = (ENDED, FAILED, STOPPED, UNSAVED)
 """Last words of a supervisor."""
@@ -39,6 +42,8 @@ class Look:
     ranks are here, so that they prove nothing."""
     nodes: tuple[tuple[str, str], ...] | None = None
     """(address, `runs`, `unseen` or how it ended) of each launcher; None where nobody was asked."""
+    scheduler: SchedulerLook | None = None
+    """None where none that can be asked has it, or nobody needed to ask."""
     grown_seconds: float | None = None
     """When a rank last logged something, since 1970."""
 
@@ -84,13 +89,16 @@ def verdict(look: Look, *, now_seconds: float) -> Verdict:
 
 def _is_seen_alive(look: Look) -> bool:
     """Something of it lives, whatever the record says."""
-    return bool(look.num_processes) or NODE_RUNS in {state for _, state in look.nodes or ()}
+    is_scheduled = look.scheduler is not None and (look.scheduler.state == RUNS or bool(look.scheduler.num_alive))
+    return bool(look.num_processes) or NODE_RUNS in {state for _, state in look.nodes or ()} or is_scheduled
 
 
 def _proofs(look: Look, run: Run, now_seconds: float) -> list[str]:
     found = []
     if run.state in OVER or (look.nodes and all(state.isdigit() for _, state in look.nodes)):
         found.append(RECORDED)
+    elif look.scheduler is not None and look.scheduler.is_over:  # whose word a record of it would only repeat
+        found.append(TOLD)
     if _is_finished(look, run):
         found.append(FINISHED)
     if _is_seen_gone(look):
@@ -105,6 +113,8 @@ def _proofs(look: Look, run: Run, now_seconds: float) -> list[str]:
 
 def _is_seen_gone(look: Look) -> bool:
     """All places where something of it could be were asked, and have nothing."""
+    if look.scheduler is not None and look.scheduler.num_alive is not None:
+        return look.scheduler.num_alive == 0
     if look.nodes:
         return look.num_processes in (0, None) and not look.unseen_nodes
     return look.num_processes == 0
@@ -116,7 +126,10 @@ def _is_finished(look: Look, run: Run) -> bool:
 
 
 def _ending(look: Look, run: Run, status: RunStatus) -> str:
-    if status.state in (STOPPED, UNSAVED):
+    said = None if look.scheduler is None else look.scheduler.state
+    if status.state in (STOPPED, UNSAVED) or CANCELLED in (said, (run.job_state or "").lower()):
         return HALTED
+    if said in (ENDED, FAILED):
+        return DONE if said == ENDED else DEAD
     is_told = status.state in (ENDED, FAILED)
     return DONE if status.state == ENDED or (not is_told and _is_finished(look, run)) else DEAD

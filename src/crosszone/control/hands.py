@@ -21,6 +21,7 @@ from crosszone.deploy.ranks import agents, rank_grid
 from crosszone.errors import CrossZoneError, Finding
 from crosszone.launch.backends import LOCAL, SSH, node_states
 from crosszone.launch.bundle_folder import open_bundle
+from crosszone.launch.scheduler import scheduler_look
 from crosszone.launch.start import kept_idle, start
 from crosszone.launch.status import status
 from crosszone.launch.stop import stop
@@ -130,6 +131,7 @@ def _look(folder: Path) -> Look:
         nodes = tuple((addresses.get(name, name), state) for name, state in (node_states(bundle) or {}).items())
     return Look(
         status=found,
+        scheduler=None if num_processes else scheduler_look(bundle, run),
         # Where ranks are elsewhere, that none of their launchers is here proves nothing.
         num_processes=num_processes if bundle.backend in (LOCAL, SSH) or num_processes else None,
         nodes=nodes,

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from crosszone.control.evidence import ALIVE, DEAD, DONE, HALTED, UNBORN, UNKNOWN, Look, verdict
+from crosszone.launch.scheduler import SchedulerLook
 
 NOW = 1_763_000_000.0
 OLD = NOW - 1000.0
@@ -31,6 +32,13 @@ def test_nothing_is_believed_of_what_was_never_started_or_cannot_be_read(hands):
     assert verdict(Look(status=hands.status("never_started", None, None)), now_seconds=NOW).belief == UNBORN
     found = verdict(Look(status=None, reason="stale file handle."), now_seconds=NOW)
     assert (found.belief, found.reason) == (UNKNOWN, "stale file handle.")
+
+
+TOLD_SILENT = ("told", "silent")
+
+
+def said(state, num_alive=None):
+    return SchedulerLook(state=state, told="it is so.", num_alive=num_alive)
 
 
 NODES_GONE = (("a", "gone"), ("b", "gone"))
@@ -70,6 +78,26 @@ ONE_RUNS = (("a", "runs"), ("b", "1"))
         ({"state": "submitted", "grown_seconds": NOW, "step": 100}, UNKNOWN, ("finished",)),
         ({"state": "submitted", "grown_seconds": OLD, "step": 100}, DONE, ("finished", "silent")),
         ({"state": "submitted", "grown_seconds": OLD, "step": 99}, UNKNOWN, ("silent",)),
+        # Nobody follows it any more, and its scheduler is asked.
+        ({"state": "running", "says": "lost", "scheduler": said("runs")}, ALIVE, ()),
+        ({"state": "running", "says": "lost", "scheduler": said("unknown")}, UNKNOWN, ()),
+        ({"state": "running", "says": "failed", "scheduler": said("failed")}, UNKNOWN, ("told",)),
+        ({"state": "running", "says": "ended", "scheduler": said("ended"), "step": 100}, DONE, ("told", "finished")),
+        ({"state": "running", "says": "failed", "scheduler": said("failed"), "grown_seconds": OLD}, DEAD, TOLD_SILENT),
+        (
+            {"state": "running", "says": "failed", "scheduler": said("cancelled"), "grown_seconds": OLD},
+            HALTED,
+            TOLD_SILENT,
+        ),
+        (
+            {"state": "failed", "scheduler": said("failed")},
+            UNKNOWN,
+            ("recorded",),
+        ),  # the record is the scheduler's word
+        ({"state": "failed", "scheduler": said("failed", 0)}, DEAD, ("recorded", "gone")),
+        ({"state": "running", "says": "lost", "scheduler": said("ended", 0)}, DONE, ("told", "gone")),
+        ({"state": "running", "says": "lost", "scheduler": said("failed", 1)}, ALIVE, ()),
+        ({"state": "running", "says": "lost", "scheduler": said("unknown", 0)}, UNKNOWN, ("gone",)),
     ],
 )
 def test_every_end_takes_two_proofs(look, facts, belief, proofs):
