@@ -25,7 +25,7 @@ WantsSensitivity = Annotated[
     bool,
     typer.Option(
         "--sensitivity",
-        help="Search again with other links, nodes, GPUs and batches; takes some dozen times as long.",
+        help="Search again with other links, nodes, GPUs, batches and fp8; takes some dozen times as long.",
         show_default=False,
     ),
 ]

@@ -110,7 +110,7 @@ def _front_row(one: ParetoPlan) -> tuple[str, ...]:
 
 
 def _subject(one: Sensitivity) -> str:
-    return "batch" if one.kind == "batch" else one.change
+    return one.kind if one.kind in ("batch", "precision") else one.change
 
 
 def _sides(plan: RankedPlan, chosen: RankedPlan) -> RenderableType:

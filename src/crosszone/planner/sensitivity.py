@@ -1,4 +1,4 @@
-"""What changes of links, nodes, GPUs and batch are worth, the plan searched anew for each."""
+"""What changes of links, nodes, GPUs, batch and precision are worth, the plan searched anew for each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +20,9 @@ MOST_PAIRS = 6
 FASTER_RATIO = 1.05
 """Peak over that of the GPU at hand from which another kind counts as faster."""
 
+WIDE, NARROW = "bf16", "fp8"
+"""Weights and activations are kept in bf16 either way."""
+
 Told = Callable[[float], None]
 
 
@@ -39,7 +42,8 @@ def sensitivity(
 
     Every zone link twice as fast, and all of them; half of every round trip; one node more in each group; each of
     `gpus`, or the next faster kind of the same vendor and fabric; twice and half the batch, a step of which counts with
-    as many tokens. Empty where there is no best plan. Errors: UnknownName of a GPU.
+    as many tokens; fp8 in place of bf16 where every GPU computes in it. Empty where there is no best plan.
+    Errors: UnknownName of a GPU.
     """
     if not answer.plans:
         return ()
@@ -61,6 +65,16 @@ def _cases(answer: Answer, gpus: Sequence[str]) -> Iterator[Case]:
         workload = replace(problem.workload, global_batch_size=size)
         change = f"{size} sequences a step instead of {batch}"
         yield Case(kind="batch", change=change, problem=replace(problem, workload=workload))
+    dtypes = problem.workload.dtypes
+    if dtypes.compute == WIDE and _all_compute_in(problem, NARROW):
+        workload = replace(problem.workload, dtypes=replace(dtypes, compute=NARROW))
+        change = f"{NARROW} instead of {WIDE}"
+        yield Case(kind="precision", change=change, problem=replace(problem, workload=workload))
+
+
+def _all_compute_in(problem: Problem, precision: str) -> bool:
+    zones = [zone for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones]
+    return all(group.gpu.peak(precision) is not None for zone in zones for group in zone.node_groups)
 
 
 def _clusters(answer: Answer, gpus: Sequence[str]) -> Iterator[tuple[str, str, Cluster]]:
@@ -185,6 +199,8 @@ def _weighed(problem: Problem, best: RankedPlan, case: Case) -> Sensitivity:
 def _note(case: Case, before: float | None, after: float | None) -> str:
     if case.kind == "batch":
         return "Another batch changes the mathematics of training: learning rate and convergence follow it."
+    if case.kind == "precision":
+        return f"{NARROW} changes the mathematics of training: check convergence against {WIDE} first."
     if case.kind == "gpu" and before is not None and after is None:
         return f"What it costs is unknown; now it is {units.format_dollars(before)} in all."
     return ""

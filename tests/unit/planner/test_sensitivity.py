@@ -64,6 +64,17 @@ def test_gpus_that_a_person_names_are_tried_everywhere(problem: Any) -> None:
         sensitivity(answer, gpus=["b2000"])
 
 
+def test_a_narrower_precision_is_weighed_where_every_gpu_has_it(problem: Any, nodes: Any) -> None:
+    hopper = problem(nodes(4, gpu="h100-sxm5-80gb"), length=4096, model={"hidden_size": 4096, "ffn_size": 11008})
+    (one,) = by_kind(sensitivity(search(hopper, top=1)), "precision")
+    assert one.change == "fp8 instead of bf16"
+    assert "mathematics" in one.note
+    assert one.seconds_saved is not None
+    assert one.seconds_saved > 0.0
+    mixed = problem(nodes(4, gpu="h100-sxm5-80gb"), 4)
+    assert by_kind(sensitivity(search(mixed, top=1)), "precision") == []
+
+
 def test_what_cannot_be_planned_says_why(problem: Any) -> None:
     job = problem(2, sequences=16, plan={"dp": 2, "microbatch_size": 8})
     (half,) = [one for one in sensitivity(search(job, top=1)) if one.change.startswith("8 ")]
