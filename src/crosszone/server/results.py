@@ -37,7 +37,7 @@ def result_schemas() -> dict[str, Any]:
         "detail": _detail(),
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
-    verbs = {"JobDocument": _job_document(), "Bundle": _bundle(), "Validation": _validation()}
+    verbs = {"JobDocument": _job_document(), "Guide": _guide(), "Bundle": _bundle(), "Validation": _validation()}
     verbs |= {**_older(), **_calculator()}
     return {**schemas, **stored_schemas(), **verbs, **_catalogs()}
 
@@ -60,6 +60,22 @@ def _detail() -> dict[str, Any]:
     line = _closed({"track": _closed(track), "slices": _list(_closed(box))})
     whole = {**bounds, "num_spans": _WHOLE, "is_merged": {"type": "boolean"}, "tracks": _list(line)}
     return {**_closed(whole), "description": "The timeline, where it was asked for."}
+
+
+def _guide() -> dict[str, Any]:
+    texts = dict.fromkeys(("key", "prompt", "default", "reason", "bounds"), _TEXT)
+    number = {"type": ["integer", "null"]}
+    asked = {**texts, "choices": _list(_TEXT), "low": number, "high": number}
+    question = {"type": "object", "required": list(asked), "properties": asked}
+    properties = {
+        "schema_version": _WHOLE,
+        "answers": {"type": "object", "additionalProperties": _TEXT},
+        "question": {"anyOf": [question, {"type": "null"}]},
+        "plan": {"anyOf": [reference("Plan"), {"type": "null"}]},
+        "step_seconds": {"type": ["number", "null"]},
+        "job": {"type": ["string", "null"], "description": "The job file, after the last question."},
+    }
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _file() -> dict[str, Any]:

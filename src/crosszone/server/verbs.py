@@ -234,6 +234,24 @@ VERBS = (
         example={"job": EXAMPLE_JOB},
     ),
     Verb(
+        name="guide",
+        path="/api/v1/guide",
+        summary="Ask for a first job, question by question",
+        description="What `crosszone init --guide` asks next, what is legal and what is recommended; after the last "
+        "question the job file.",
+        options=(
+            Option(
+                name="answer",
+                kind=TEXTS,
+                meaning='Answers so far, each "KEY=VALUE", in the order of the questions; an empty value is what is '
+                "recommended.",
+            ),
+        ),
+        is_long=True,
+        result="Guide",
+        example={"answer": ["model=llama-3-8b", "sequence_length=8192"]},
+    ),
+    Verb(
         name="predict",
         path="/api/v1/predict",
         summary="Predict time, memory and money of the job's plan",

@@ -98,6 +98,11 @@ def job(request: Request, on_progress: OnProgress) -> Any:
     return service.job_document(request["job"], like=request.get("like", ""), settings=request.get("set", ()))
 
 
+def guide(request: Request, on_progress: OnProgress) -> Any:
+    """Guide JSON."""
+    return service.guide_json(service.guide_after(request.get("answer", ())))
+
+
 def predict(request: Request, on_progress: OnProgress) -> Any:
     """Prediction JSON."""
     ranked = service.predict(_problem(request), is_hypothetical=request.get("hypothetical", False))
@@ -254,7 +259,7 @@ def archive_of(files: Sequence[BundleFile]) -> bytes:
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
-        *(job, predict, plan, whatif, simulate, deploy, validate, compare),
+        *(job, guide, predict, plan, whatif, simulate, deploy, validate, compare),
         *(older_deploy, older_script, examine),
         *(parameter_metrics, calculate),
         *(doctor, catalog, templates, schema, warm),

@@ -87,6 +87,7 @@ _HOMES = {
     "first_job": (
         "JobTemplate",
         "guide",
+        "guide_after",
         "guide_answered",
         "guide_back",
         "guide_job",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosszone.errors import UnknownName
+from crosszone.errors import SpecError, UnknownName
 
 if TYPE_CHECKING:
     from crosszone.planner.guide import Draft, Question
 
 TEMPLATES = Path(__file__).with_name("templates")
+NUM_DRAFTS = 256
+"""Half-asked jobs that are remembered."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,29 @@ def guide_job(draft: Draft) -> str:
     from crosszone.planner.guide import job_text
 
     return job_text(draft)
+
+
+def guide_after(answers: Sequence[str]) -> Draft:
+    """The guide after these answers, each "KEY=VALUE", in the order of its questions; it may name no files.
+
+    SpecError where one is illegal or answers another question, InfeasiblePlan where nothing fits with it.
+    """
+    return _guide_after(tuple(tuple(answer.partition("=")[::2]) for answer in answers))
+
+
+@lru_cache(maxsize=NUM_DRAFTS)
+def _guide_after(answers: tuple[tuple[str, ...], ...]) -> Draft:
+    """Remembered, because each answer is about a search, and who answers has given all those before already."""
+    if not answers:
+        return guide()
+    *before, (key, text) = answers
+    draft = _guide_after(tuple(before))
+    asked = guide_question(draft)
+    if asked is None or asked.key != key:
+        expected = "nothing more is asked" if asked is None else f'"{asked.key}" is asked'
+        hint = "Send the answers in the order of the questions."
+        raise SpecError.of(f'"{key}" is answered where {expected}.', where="--answer", hint=hint)
+    return guide_answered(draft, text)
 
 
 def guide_json(draft: Draft) -> dict[str, Any]:

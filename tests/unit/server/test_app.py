@@ -269,3 +269,31 @@ def test_quick_workers_load_before_long_ones_take_the_processors():
 
     asyncio.run(load(Pools(quick=Loading("quick"), long=Loading("long"))))
     assert told == ["quick begins", "quick is ready", "long begins", "long is ready"]
+
+
+def test_the_guide_asks_one_question_after_another_until_there_is_a_job(post):
+    given = {"model": "llama-3-8b", "gpu": "h100-sxm5-80gb", "zones": "1", "nodes_1": "1"}
+    answers = []
+    while (asked := post("guide", {"answer": answers}).json())["question"] is not None:
+        key = asked["question"]["key"]
+        assert len(answers) < 40
+        answers.append(f"{key}={given.get(key, '')}")
+    assert asked["answers"]["gpu"] == "h100-sxm5-80gb"
+    assert post("predict", {"job": asked["job"]}).json()["memory"]["fits"] is True
+
+
+def test_the_guide_refuses_an_answer_to_another_question_and_an_illegal_one(post):
+    wrong = post("guide", {"answer": ["gpu=h100-sxm5-80gb"]}).json()
+    assert '"model" is asked' in wrong["detail"]
+    illegal = post("guide", {"answer": ["model=llama-3-8b", "sequence_length=-1"]})
+    assert illegal.status_code == 422
+
+
+def test_a_job_is_given_in_both_forms_with_all_that_is_wrong(post, example):
+    read = post("job", {"job": example}).json()
+    assert (read["text"], read["errors"]) == (example, [])
+    read["job"]["workload"]["global_batch_size"] = "many"
+    written = post("job", {"job": read["job"], "like": example}).json()
+    assert written["text"].partition("\n")[0] == example.partition("\n")[0]
+    assert [error["where"] for error in written["errors"]] == ["workload.global_batch_size"]
+    assert post("job", {"job": "a: [", "like": ""}).status_code == 422
