@@ -9,10 +9,9 @@ import { useState } from 'react';
 import { answer, api, type Schemas } from './client';
 import { Problem } from './problem';
 
-const PAUSE_MILLISECONDS = 200;
-
 interface Verbs {
   job: { asks: Schemas['JobArguments']; gives: Schemas['JobDocument'] };
+  guide: { asks: Schemas['GuideArguments']; gives: Schemas['Guide'] };
   predict: { asks: Schemas['PredictArguments']; gives: Schemas['Prediction'] };
   plan: { asks: Schemas['PlanArguments']; gives: Schemas['Answer'] };
   whatif: { asks: Schemas['WhatifArguments']; gives: Schemas['WhatIf'] };
@@ -20,6 +19,17 @@ interface Verbs {
   compare: { asks: Schemas['CompareArguments']; gives: Schemas['SideBySide'] };
 }
 export type Verb = keyof Verbs;
+
+/** How long the inputs must rest: a search should not begin between two letters, a slider should not wait. */
+const PAUSE_MILLISECONDS: Record<Verb, number> = {
+  job: 150,
+  guide: 0,
+  predict: 100,
+  plan: 200,
+  whatif: 30,
+  simulate: 350,
+  compare: 100,
+};
 
 export interface Live<Data> {
   /** Undefined until the first answer. */
@@ -35,7 +45,8 @@ export interface Live<Data> {
 /** The answer of a verb to `body`; null: nothing is asked yet. */
 export function useLive<Name extends Verb>(verb: Name, body: Verbs[Name]['asks'] | null): Live<Verbs[Name]['gives']> {
   const text = body == null ? '' : JSON.stringify(body);
-  const [settled] = useDebouncedValue(text, PAUSE_MILLISECONDS, { leading: true });
+  const [rested] = useDebouncedValue(text, PAUSE_MILLISECONDS[verb]);
+  const settled = rested === '' ? text : rested; // the first question is not held up
   const query = useQuery({
     queryKey: [verb, settled],
     queryFn: ({ signal }) => ask(verb, settled, signal),
@@ -56,7 +67,7 @@ export function useLive<Name extends Verb>(verb: Name, body: Verbs[Name]['asks']
 }
 
 async function ask<Name extends Verb>(verb: Name, body: string, signal: AbortSignal): Promise<Verbs[Name]['gives']> {
-  // The six verbs have one form: the type of each body and answer is held by `Verbs`.
+  // All verbs have one form: the type of each body and answer is held by `Verbs`.
   const post = api.POST as (path: string, init: object) => Promise<{ data?: unknown; response: Response }>;
   return (await answer(post(`/api/v1/${verb}`, { body: JSON.parse(body) as unknown, signal }))) as Verbs[Name]['gives'];
 }

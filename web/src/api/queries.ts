@@ -3,7 +3,7 @@ import { queryOptions, useQuery } from '@tanstack/react-query';
 
 import { answer, api } from './client';
 
-type Catalog = 'gpus' | 'models' | 'regions' | 'frameworks';
+export type CatalogKind = 'gpus' | 'models' | 'regions' | 'frameworks';
 
 /** What must be known before anything else is asked. */
 export const configurationQuery = queryOptions({
@@ -18,6 +18,13 @@ export const templatesQuery = queryOptions({
   staleTime: Infinity,
 });
 
+/** JSON Schema of the job file. */
+export const schemaQuery = queryOptions({
+  queryKey: ['schema'],
+  queryFn: () => answer(api.GET('/api/v1/schema')),
+  staleTime: Infinity,
+});
+
 /** Whether the server answers, and is warm; asked again and again. */
 export const readyQuery = queryOptions({
   queryKey: ['ready'],
@@ -27,10 +34,17 @@ export const readyQuery = queryOptions({
 });
 
 /** What a job file can name. */
-export function useCatalog(kind: Catalog) {
+export function useCatalog(kind: CatalogKind) {
   return useQuery({
     queryKey: ['catalog', kind],
     queryFn: () => answer(api.GET('/api/v1/catalog/{kind}', { params: { path: { kind } } })),
     staleTime: Infinity,
   });
+}
+
+/** The names of a catalog, each once. */
+export function useNames(kind: CatalogKind): string[] {
+  const { data } = useCatalog(kind);
+  const entries = ((data as Record<string, unknown> | undefined)?.[kind] ?? []) as { name: string }[];
+  return [...new Set(entries.map(({ name }) => name))];
 }

@@ -31,7 +31,7 @@ export async function startTexts(language: Language = firstLanguage()): Promise<
       lng: language,
       supportedLngs: LANGUAGES,
       fallbackLng: false,
-      ns: ['shell', 'ui', 'terms'],
+      ns: ['shell', 'ui', 'terms', 'fields'],
       defaultNS: 'ui',
       interpolation: { escapeValue: false }, // React escapes
     });

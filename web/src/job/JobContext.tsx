@@ -25,6 +25,8 @@ export interface JobState {
   job: Job;
   /** All that is wrong with its values; each names its place. */
   errors: Schemas['JobDocument']['errors'];
+  /** Whether the present inputs are no job that could be planned. */
+  isBroken: boolean;
   /** Why the text is no YAML. */
   problem: Problem | null;
   /** Whether one form is behind the other. */
@@ -32,6 +34,9 @@ export interface JobState {
   setText: (text: string) => void;
   /** Set one value; undefined takes it away. */
   setValue: (path: Path, value: unknown) => void;
+  /** Which of the ranked plans is looked at, from 0; the first again when the job changes. */
+  chosenPlan: number;
+  choosePlan: (index: number) => void;
 }
 
 const JobContext = createContext<JobState | null>(null);
@@ -49,6 +54,7 @@ export async function startingJob(first: string): Promise<string> {
 
 export function JobProvider({ first, children }: { first: string; children: ReactNode }) {
   const [draft, setDraft] = useState<Draft>({ origin: 'text', text: first });
+  const [chosenPlan, choosePlan] = useState(0);
   const asked =
     draft.origin === 'text' ? { job: draft.text } : { job: draft.job as Schemas['JobFile'], like: draft.like };
   const read = useLive('job', asked);
@@ -58,9 +64,11 @@ export function JobProvider({ first, children }: { first: string; children: Reac
 
   const setText = useCallback((changed: string) => {
     setDraft({ origin: 'text', text: changed });
+    choosePlan(0);
   }, []);
   const setValue = useCallback(
     (path: Path, value: unknown) => {
+      choosePlan(0);
       setDraft((before) => ({
         origin: 'keys',
         job: withValue(before.origin === 'keys' ? before.job : job, path, value) as Job,
@@ -74,12 +82,15 @@ export function JobProvider({ first, children }: { first: string; children: Reac
       text,
       job,
       errors: read.data?.errors ?? [],
+      isBroken: read.problem != null || (read.data?.errors.length ?? 0) > 0,
       problem: read.problem,
       isSyncing: read.isWaiting,
       setText,
       setValue,
+      chosenPlan,
+      choosePlan,
     }),
-    [text, job, read.data, read.problem, read.isWaiting, setText, setValue],
+    [text, job, read.data, read.problem, read.isWaiting, setText, setValue, chosenPlan],
   );
   return <JobContext value={state}>{children}</JobContext>;
 }

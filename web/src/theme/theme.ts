@@ -78,7 +78,7 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
-    Button: Button.extend({ defaultProps: { size: 'xs' } }),
+    Button: Button.extend({ defaultProps: { size: 'xs' }, styles: { label: { fontWeight: 500 } } }),
     NativeSelect: NativeSelect.extend({ defaultProps: { size: 'xs' } }),
     Paper: Paper.extend({ defaultProps: { withBorder: true, radius: 'md' } }),
     SegmentedControl: SegmentedControl.extend({ defaultProps: { size: 'xs' } }),
@@ -98,6 +98,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--cz-line': '#e4e7ec',
     '--mantine-color-body': '#fbfbfc',
     '--mantine-color-dimmed': '#5d6673',
+    '--mantine-color-default-border': '#d2d8e0',
   },
   dark: {
     ...meanings('dark'),
@@ -106,6 +107,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--cz-line': '#262c36',
     '--mantine-color-body': '#0f1217',
     '--mantine-color-dimmed': '#97a0ae',
+    '--mantine-color-default-border': '#343c49',
   },
 });
 

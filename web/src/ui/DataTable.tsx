@@ -47,7 +47,7 @@ export function DataTable<Row>(props: Props<Row>) {
       aria-label={label}
       tabIndex={maxHeight ? 0 : -1}
     >
-      <Table stickyHeader tabularNums highlightOnHover={onChoose != null}>
+      <Table stickyHeader highlightOnHover={onChoose != null}>
         <Table.Thead className={classes.head}>
           <Table.Tr>
             {columns.map((column) => (
@@ -65,7 +65,7 @@ export function DataTable<Row>(props: Props<Row>) {
               {...(onChoose == null ? {} : choosing(row, index, onChoose))}
             >
               {columns.map((column) => (
-                <Table.Td key={column.key} ta={column.isNumber ? 'right' : 'left'}>
+                <Table.Td key={column.key} data-number={column.isNumber} ta={column.isNumber ? 'right' : 'left'}>
                   {column.cell == null ? column.value(row) : column.cell(row)}
                 </Table.Td>
               ))}
@@ -94,6 +94,7 @@ function HeadCell<Row>({ column, sorting, onSort }: HeadProps<Row>) {
     >
       <UnstyledButton
         className={classes.sort}
+        data-number={column.isNumber}
         onClick={() => {
           onSort(next);
         }}

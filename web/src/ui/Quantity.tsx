@@ -50,12 +50,14 @@ export function DerivationView({ formula, source, inputs = [] }: Derivation) {
     <>
       <code className={classes.formula}>{formula}</code>
       {inputs.length > 0 && (
-        <Table mt="xs" verticalSpacing={2} horizontalSpacing={4} fz="xs" tabularNums>
+        <Table mt="xs" verticalSpacing={2} horizontalSpacing={4} fz="xs">
           <Table.Tbody>
             {inputs.map((input) => (
               <Table.Tr key={input.name}>
                 <Table.Td>{input.name.replaceAll('_', ' ')}</Table.Td>
-                <Table.Td ta="right">{format.field(input.name, input.value)}</Table.Td>
+                <Table.Td ta="right" data-number>
+                  {format.field(input.name, input.value)}
+                </Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>

@@ -1,0 +1,43 @@
+import { Tooltip } from '@mantine/core';
+
+import { useFormat } from '@/i18n/useLanguage';
+import type { Meaning } from '@/theme/palette';
+
+import classes from './StackedBar.module.css';
+
+export interface Part {
+  key: string;
+  label: string;
+  meaning: Meaning;
+  value: number;
+}
+
+interface Props {
+  /** What the bar shows, for who cannot see it. */
+  label: string;
+  /** The field of the API that each part is, for its unit. */
+  name: string;
+  parts: readonly Part[];
+  /** What the whole width means; the sum of the parts where it is left out. */
+  total?: number;
+  height?: number;
+}
+
+/** Parts of one whole, side by side; each says what it is where the pointer rests. */
+export function StackedBar({ label, name, parts, total, height = 20 }: Props) {
+  const format = useFormat();
+  const shown = parts.filter(({ value }) => value > 0);
+  return (
+    <div role="img" aria-label={label} className={classes.track} style={{ height }}>
+      {shown.map((part) => {
+        const style =
+          total == null ? { flexGrow: part.value } : { flexBasis: `${String((100 * part.value) / total)}%` };
+        return (
+          <Tooltip key={part.key} label={`${part.label}: ${format.field(name, part.value)}`}>
+            <div className={classes.part} style={{ ...style, background: `var(--cz-${part.meaning})` }} />
+          </Tooltip>
+        );
+      })}
+    </div>
+  );
+}
