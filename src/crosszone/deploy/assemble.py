@@ -30,7 +30,7 @@ from crosszone.deploy.environment import environment, environment_warnings
 from crosszone.deploy.frameworks import framework_renderer
 from crosszone.deploy.idle import idle_warnings
 from crosszone.deploy.pieces import is_piece, piece_text
-from crosszone.deploy.places import lacking, of_working
+from crosszone.deploy.places import lacking, no_checkpoints, of_working
 from crosszone.deploy.ranks import agents, rank_grid, shared_addresses
 from crosszone.deploy.readme import readme_text
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, environment_text
@@ -197,13 +197,7 @@ def _missing(launch: Launch, request: DeployRequest, chosen: ModuleType) -> Iter
     if launch.num_nodes >= (chosen.ADDRESSES_FROM or 1):
         working = sorted({(agent.zone_index, agent.node_group) for agent in launch.agents})
         yield from of_working(working, lacking(launch.zones, request, chosen))
-    if launch.num_nodes > 1 and request.checkpoint_folder is None and request.entry_text is None:
-        yield Finding(
-            code="missing",
-            where="--checkpoints",
-            message=f"{launch.num_nodes} nodes save checkpoints, but no folder that all of them see is named.",
-            hint="Give its absolute path, or none.",
-        )
+    yield from no_checkpoints(request, launch.num_nodes)
 
 
 def _common(launch: Launch, request: DeployRequest, framework: ModuleType, program: Program) -> dict[str, str]:

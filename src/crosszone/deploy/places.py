@@ -6,7 +6,7 @@ from types import ModuleType
 
 from crosszone.core.bundle import DeployRequest
 from crosszone.core.cluster import Zone
-from crosszone.core.problem import Problem
+from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding
 
 Place = tuple[int, int]
@@ -41,13 +41,31 @@ def surely_lacking(problem: Problem, request: DeployRequest, chosen: ModuleType)
         if zone.name not in problem.constraints.exclude_zones
         for group_index, group in enumerate(zone.node_groups)
     ]
-    fixed = problem.plan
-    degrees = (1,) if fixed.stages or fixed.replicas else (fixed.tp, fixed.cp, fixed.pp, fixed.dp)
-    num_ranks = math.prod(degree or 1 for degree in degrees)
+    num_ranks = least_ranks(problem.plan)
     num_nodes = math.ceil(num_ranks / max(group.gpus_per_node for _, group in groups))
     num_known = sum(group.num_gpus for place, group in groups if place not in found)
     if num_ranks > num_known and num_nodes >= (chosen.ADDRESSES_FROM or 1):
         yield from of_working((place for place, _ in groups), found)
+    if request.backend != "local":  # one machine, whatever the job has
+        yield from no_checkpoints(request, num_nodes)
+
+
+def least_ranks(plan: PlanRequest) -> int:
+    """Of any plan that keeps to what is fixed; stages and replicas that are written out may be fewer."""
+    if plan.replicas or any(stage.tp or stage.dp for stage in plan.stages or ()):
+        return 1
+    return math.prod(degree or 1 for degree in (plan.tp, plan.cp, plan.pp, plan.dp))
+
+
+def no_checkpoints(request: DeployRequest, num_nodes: int) -> Iterator[Finding]:
+    """That nobody says where at least `num_nodes` nodes save, where our trainer or a framework's does."""
+    if num_nodes > 1 and request.checkpoint_folder is None and request.entry_text is None:
+        yield Finding(
+            code="missing",
+            where="--checkpoints",
+            message="several nodes save checkpoints, but no folder that all of them see is named.",
+            hint="Give its absolute path, or none.",
+        )
 
 
 def no_addresses(backend: str, where: str) -> Finding:

@@ -20,13 +20,16 @@ def check_request(problem: Problem, framework: str, request: DeployRequest, *, i
     start the framework, or no plan of the problem.
     """
     renderer, chosen = framework_renderer(framework), backend(request.backend)
-    wrong = (*_wrong(problem, request), *(() if is_planned else surely_lacking(problem, request, chosen)))
+    wrong = tuple(_wrong(problem, request))
+    missing = () if is_planned else tuple(surely_lacking(problem, request, chosen))
     if wrong:
-        raise SpecError(*wrong)
+        raise SpecError(*wrong, *missing)
     unfit = () if is_planned or not hasattr(chosen, "unfit") else chosen.unfit(problem, request)
     impossible = (*_no_launcher(renderer, framework, chosen, request), *unfit)
     if impossible:
         raise InfeasiblePlan(*impossible)
+    if missing:
+        raise SpecError(*missing)
 
 
 def _wrong(problem: Problem, request: DeployRequest) -> Iterator[Finding]:

@@ -23,6 +23,11 @@ class Component:
     """Of sbatch, from the zone's `scheduler`."""
 
     @property
+    def place(self) -> tuple[int, int]:
+        """(zone, node group), as the job file counts them."""
+        return self.agents[0].zone_index, self.agents[0].node_group
+
+    @property
     def node_keys(self) -> tuple[tuple[str, int, int], ...]:
         """Its nodes, in the order in which their ranks come."""
         return tuple(dict.fromkeys(agent.node_key for agent in self.agents))
@@ -54,12 +59,12 @@ def components(launch: Launch) -> list[Component]:
 def unknown_of_components(launch: Launch) -> Iterator[Finding]:
     """Schedulers that are not Slurm's or not plain; node groups that Slurm could not tell apart; where ranks meet."""
     yield from _strange_schedulers(launch)
-    parts = components(launch)
+    parts = sorted(components(launch), key=lambda part: part.place)
     for index, part in enumerate(parts):
         others = [other.options for other in parts[:index] + parts[index + 1 :]]
         is_tied = part.options not in others and any(option.startswith(TYING_OPTIONS) for option in part.options)
         if others and part.addresses is None and not is_tied:
-            zone, group = part.agents[0].zone_index, part.agents[0].node_group
+            zone, group = part.place
             yield _missing(
                 f"cluster.zones[{zone}].nodes[{group}].addresses",
                 f"the job takes nodes of {len(parts)} groups, and nothing tells Slurm which are this group's.",

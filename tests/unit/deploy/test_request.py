@@ -86,6 +86,12 @@ def test_addresses_that_every_plan_needs_are_asked_for_before_a_search(refused, 
     assert [each.where for each in found] == ["workload.train_tokens", *places]
 
 
+def test_a_folder_for_checkpoints_is_asked_for_with_the_addresses(refused, job) -> None:
+    del job["cluster"]["zones"][1]["nodes"][0]["addresses"]
+    found = refused(SpecError, checkpoints=None)
+    assert [each.where for each in found] == ["cluster.zones[1].nodes[0].addresses", "--checkpoints"]
+
+
 def test_only_those_without_addresses_are_named(refused, job) -> None:
     del job["cluster"]["zones"][0]["nodes"][0]["addresses"]
     (finding,) = refused(SpecError, backend="ssh")

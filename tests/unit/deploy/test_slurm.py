@@ -75,6 +75,18 @@ def test_a_zone_says_in_its_scheduler_how_its_nodes_are_had(job, deployed) -> No
     assert '"$SLURM_JOB_NODELIST_HET_GROUP_0" && scontrol show hostnames "$SLURM_JOB_NODELIST_HET_GROUP_1"' in names
 
 
+def test_node_groups_are_named_in_the_order_of_the_job_file(job, deployed) -> None:
+    without_addresses(job, [{}, {}])
+    job["model"]["num_layers"] = 6
+    stages = [{"num_layers": 2, "zone": name} for name in ("zone1", "zone0", "zone0")]
+    job["plan"] = {"pp": 3, "dp": 1, "microbatch_size": 2, "stages": stages}
+    with pytest.raises(SpecError) as caught:
+        deployed(job, "deepspeed", "slurm")
+    assert [each.where for each in caught.value.findings] == [
+        f"cluster.zones[{index}].nodes[0].addresses" for index in (0, 1)
+    ]
+
+
 @pytest.mark.parametrize(
     "schedulers",
     [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from crosszone.core.bundle import HOROVODRUN, TORCHRUN, DeployRequest, Launch
 from crosszone.core.problem import Problem
 from crosszone.deploy.horovodrun import horovodrun
+from crosszone.deploy.places import least_ranks
 from crosszone.deploy.scripts import ENVIRONMENT_PATH, STRICT, script, torchrun
 from crosszone.errors import Finding
 
@@ -34,10 +34,9 @@ def unfit(problem: Problem, request: DeployRequest) -> Iterator[Finding]:
 
     With fewer a search may find that one machine is fastest, and a plan written out may take no more.
     """
-    fixed = problem.plan
-    if request.device == "cpu" or fixed.stages or fixed.replicas:
+    if request.device == "cpu":
         return
-    num_ranks = math.prod(degree or 1 for degree in (fixed.tp, fixed.cp, fixed.pp, fixed.dp))
+    num_ranks = least_ranks(problem.plan)
     most = max(group.gpus_per_node for zone in problem.cluster.zones for group in zone.node_groups)
     if num_ranks > most:
         yield _several_nodes(f"the degrees of plan are {num_ranks} ranks, and no node has more than {most}")
