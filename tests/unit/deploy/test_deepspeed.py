@@ -185,11 +185,20 @@ def test_stages_have_as_many_layers_as_the_plan_gives_each(job, deployed) -> Non
     assert config.stage_layers == (1, 3, 2)
 
 
-def test_a_pipeline_in_16_bits_needs_zero(job, keys) -> None:
+def test_a_pipeline_of_one_replica_in_16_bits_takes_zero_1_whatever_is_shared(job, keys) -> None:
     piped(job)
+    found = keys({}, {"precision": "bf16"})
+    assert found["zero_optimization"]["stage"] == 1
+    assert found == keys({"shard": "optimizer"})
+
+
+def test_a_pipeline_in_16_bits_needs_zero(job, keys) -> None:
+    for zone in job["cluster"]["zones"]:
+        zone["nodes"][0]["gpus_per_node"] *= 2
+    piped(job, dp=2)
     with pytest.raises(InfeasiblePlan, match="a pipeline in bf16 needs ZeRO-1"):
-        keys({}, {"precision": "bf16"})
-    assert keys({"shard": "optimizer"})["data_types"] == {"grad_accum_dtype": "fp32"}
+        keys({"shard": "none"}, {"precision": "bf16"})
+    assert keys({"shard": "optimizer", "dp_shard": 2})["data_types"] == {"grad_accum_dtype": "fp32"}
 
 
 @pytest.mark.parametrize("shard", ["gradients", "parameters"])

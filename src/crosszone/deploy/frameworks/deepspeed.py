@@ -70,8 +70,8 @@ def deepspeed_config(problem: Problem, plan: Plan, prediction: Prediction, reque
 
     Errors: InfeasiblePlan where DeepSpeed trains in no such formats, or the batch does not come out.
     """
-    stage = zero_stage(plan)
     dtypes = problem.workload.dtypes
+    stage = zero_stage(plan, dtypes)
     optimizer = TrainOptimizer(learning_rate=usual_learning_rate(prediction))
     keys: dict[str, Any] = {
         "train_batch_size": problem.workload.global_batch_size,
@@ -94,9 +94,14 @@ def deepspeed_config(problem: Problem, plan: Plan, prediction: Prediction, reque
     return keys
 
 
-def zero_stage(plan: Plan) -> int:
-    """ZeRO's stage; what is offloaded has to be ZeRO's even on a single rank, where nothing is shared."""
+def zero_stage(plan: Plan, dtypes: Dtypes) -> int:
+    """ZeRO's stage. With one replica nothing is shared, but some is ZeRO's all the same.
+
+    That is what is offloaded, and the fp32 gradients of a pipeline of 16-bit weights.
+    """
     least = {"none": 0, "optimizer": 1, "parameters": 3}[plan.offload]
+    if plan.pp > 1 and plan.dp == 1 and dtypes.compute in NARROW:
+        least = max(least, 1)
     return max(SHARDS.index(plan.shard), least)
 
 
