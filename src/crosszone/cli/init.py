@@ -62,7 +62,7 @@ def init(
     elif path is None:
         console.write_text(text)
     else:
-        console.note(f"Wrote {path}. Next: crosszone plan {path}")
+        console.note(f"Wrote {path}. Next: crosszone {'predict' if is_guided else 'plan'} {path}")
 
 
 def _check_options(template: str | None, *, is_list: bool, is_guided: bool, has_answers: bool) -> None:

@@ -35,7 +35,11 @@ def logs(
     from crosszone import service
     from crosszone.cli import console
 
+    has_spoken = False
     for line in service.run_log(folder, rank=rank, is_following=is_following):
+        has_spoken = True
         console.write_text(json.dumps(line.rstrip("\n")) + "\n" if as_json else line)
         if is_following:
             sys.stdout.flush()
+    if rank is not None and not has_spoken:
+        console.note(f"rank {rank} has said nothing; the steps that it logs are in {folder}/logs/rank-{rank}.jsonl.")

@@ -44,7 +44,7 @@ def doctor_view(
         yield heading("Not measured")
         yield bullets(report.not_measured)
     yield heading("Verdict")
-    yield paragraph(f"{report.verdict} ({report.elapsed_seconds:.0f} s)")
+    yield paragraph(f"{report.verdict} ({units.format_seconds(report.elapsed_seconds)})")
 
 
 def ranks_view(report: RankReport) -> Iterator[RenderableType]:

@@ -173,7 +173,9 @@ def test_logs_are_printed_as_they_were_said(run, bundle) -> None:
     assert run("logs", str(bundle)).out == "its words\n"
     assert run("logs", str(bundle), "--follow").out == "its words\n"
     assert run("logs", str(bundle), "--json").out == '"its words"\n'
-    assert run("logs", str(bundle), "--rank", "1").out == ""
+    silent = run("logs", str(bundle), "--rank", "1")
+    assert (silent.code, silent.out) == (0, "")
+    assert "rank 1 has said nothing" in silent.err
     missing = run("logs", str(bundle), "--rank", "2")
     assert missing.code == 2
     assert "ranks 0 to 1, and no 2" in missing.err
