@@ -39,8 +39,13 @@ def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
     assert result.code == 0
     assert f"files in {tmp_path}/bundle: 3 ranks on 2 node(s)." in result.out
     assert f"{tmp_path}/bundle/README.md" in result.out
-    assert "warning: ddp sums gradients over all ranks of all zones at once" in result.err
     assert "Nothing changed" in run(*bare(job, tmp_path / "bundle")).out
+
+
+def test_warnings_go_where_errors_do(run, job, tmp_path) -> None:
+    (tmp_path / "mine.py").write_text("print('mine')\n")
+    result = run(*bare(job, tmp_path / "bundle", "--entry", str(tmp_path / "mine.py")))
+    assert "warning: entry.py is taken to sum gradients over all ranks" in result.err
 
 
 def test_a_piece_says_of_which_zone_it_is_and_where_the_others_are(run, job, tmp_path) -> None:
