@@ -110,7 +110,7 @@ def _front_row(one: ParetoPlan) -> tuple[str, ...]:
 
 
 def _subject(one: Sensitivity) -> str:
-    return one.kind if one.kind in ("batch", "precision") else one.change
+    return one.kind if one.kind in ("batch", "precision", "offload") else one.change
 
 
 def _sides(plan: RankedPlan, chosen: RankedPlan) -> RenderableType:

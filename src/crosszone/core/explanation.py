@@ -83,7 +83,7 @@ class Sensitivity:
 
     change: str
     kind: str
-    """link | links | rtt | nodes | gpu | batch | precision"""
+    """link | links | rtt | nodes | gpu | batch | precision | offload"""
     plan: Plan | None
     """None where nothing can be planned then; `note` says why."""
     is_same_plan: bool

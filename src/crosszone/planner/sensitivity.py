@@ -1,4 +1,4 @@
-"""What changes of links, nodes, GPUs, batch and precision are worth, the plan searched anew for each."""
+"""What changes of links, nodes, GPUs, batch, precision and host memory are worth, the plan searched anew for each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +42,8 @@ def sensitivity(
 
     Every zone link twice as fast, and all of them; half of every round trip; one node more in each group; each of
     `gpus`, or the next faster kind of the same vendor and fabric; twice and half the batch, a step of which counts with
-    as many tokens; fp8 in place of bf16 where every GPU computes in it. Empty where there is no best plan.
+    as many tokens; fp8 in place of bf16 where every GPU computes in it; the optimizer's states in host memory, which
+    no search tries while something fits without. Empty where there is no best plan.
     Errors: UnknownName of a GPU.
     """
     if not answer.plans:
@@ -70,6 +71,9 @@ def _cases(answer: Answer, gpus: Sequence[str]) -> Iterator[Case]:
         workload = replace(problem.workload, dtypes=replace(dtypes, compute=NARROW))
         change = f"{NARROW} instead of {WIDE}"
         yield Case(kind="precision", change=change, problem=replace(problem, workload=workload))
+    if problem.plan.offload is None and answer.plans[0].plan.offload == "none" and not problem.plan.stages:
+        offloading = replace(problem, plan=replace(problem.plan, offload="optimizer"))
+        yield Case(kind="offload", change="the optimizer's states in host memory", problem=offloading)
 
 
 def _all_compute_in(problem: Problem, precision: str) -> bool:
@@ -199,6 +203,8 @@ def _weighed(problem: Problem, best: RankedPlan, case: Case) -> Sensitivity:
 def _note(case: Case, before: float | None, after: float | None) -> str:
     if case.kind == "batch":
         return "Another batch changes the mathematics of training: learning rate and convergence follow it."
+    if case.kind == "offload":
+        return "The host's own update is taken as hidden behind its transfers, and its memory as free: try it first."
     if case.kind == "precision":
         return f"{NARROW} changes the mathematics of training: check convergence against {WIDE} first."
     if case.kind == "gpu" and before is not None and after is None:

@@ -21,7 +21,9 @@ def found(problem: Any) -> tuple[Sensitivity, ...]:
 
 def test_every_kind_of_change_is_tried(found: tuple[Sensitivity, ...]) -> None:
     kinds = [one.kind for one in found]
-    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"link": 1, "rtt": 1, "nodes": 2, "gpu": 1, "batch": 2}
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "link": 1, "rtt": 1, "nodes": 2, "gpu": 1, "batch": 2, "offload": 1,
+    }  # fmt: skip
 
 
 def test_the_most_comes_first_and_better_hardware_never_loses(found: tuple[Sensitivity, ...]) -> None:
@@ -73,6 +75,20 @@ def test_a_narrower_precision_is_weighed_where_every_gpu_has_it(problem: Any, no
     assert one.seconds_saved > 0.0
     mixed = problem(nodes(4, gpu="h100-sxm5-80gb"), 4)
     assert by_kind(sensitivity(search(mixed, top=1)), "precision") == []
+
+
+def test_host_memory_is_weighed_though_something_fits_without(problem: Any, nodes: Any) -> None:
+    tight = problem(nodes(8, gpu="l40s-48gb"), model="llama-2-13b", length=4096)
+    answer = search(tight, top=1)
+    assert answer.plans[0].plan.offload == "none"
+    (one,) = by_kind(sensitivity(answer), "offload")
+    assert one.plan is not None
+    assert one.plan.offload == "optimizer"
+    assert one.seconds_saved is not None
+    assert one.seconds_saved > 0.0
+    assert "try it first" in one.note
+    fixed = problem(4, plan={"offload": "none"})
+    assert by_kind(sensitivity(search(fixed, top=1)), "offload") == []
 
 
 def test_what_cannot_be_planned_says_why(problem: Any) -> None:
