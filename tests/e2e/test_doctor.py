@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,55 +20,7 @@ WIDE_RTT_SECONDS = 0.030
 WITHIN = 0.15
 
 
-def run_ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-def has_namespaces() -> bool:
-    """Whether this machine lets us make network namespaces with TUN devices."""
-    if shutil.which("ip") is None or os.geteuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
-        return False
-    name = f"crosszone-{os.getpid()}"
-    try:
-        run_ip("netns", "add", name)
-        run_ip("netns", "delete", name)
-    except subprocess.CalledProcessError:
-        return False
-    return True
-
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not has_namespaces(), reason="needs root, iproute2 and TUN: zones are network namespaces"),
-]
-
-
-@contextmanager
-def namespaces(*names: str) -> Iterator[dict[str, str]]:
-    """Fresh namespaces by short name."""
-    full = {name: f"cz{os.getpid()}{name}" for name in names}
-    try:
-        for each in full.values():
-            run_ip("netns", "add", each)
-            run_ip("-n", each, "link", "set", "lo", "up")
-        yield full
-    finally:
-        for each in full.values():
-            subprocess.run(["ip", "netns", "delete", each], check=False, capture_output=True)
-
-
-@contextmanager
-def wide_link(spaces: list[str], addresses: list[str]) -> Iterator[None]:
-    """A wire of `WIDE_BYTES_PER_SECOND` and `WIDE_RTT_SECONDS` between two namespaces."""
-    numbers = [f"--bytes-per-second={WIDE_BYTES_PER_SECOND}", f"--rtt-seconds={WIDE_RTT_SECONDS}"]
-    program = [sys.executable, str(Path(__file__).with_name("wide_link.py")), *spaces, *addresses, *numbers]
-    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n"
-        yield
-    finally:
-        process.communicate(timeout=10)
+pytestmark = pytest.mark.slow
 
 
 def job(zones: dict[str, list[str]], bandwidth: str, rtt: str) -> dict:
@@ -105,9 +56,12 @@ def doctor(folder: Path, value: dict, spaces: dict[str, str]) -> tuple[int, dict
     return done.returncode, json.loads(done.stdout)
 
 
-def test_it_measures_what_the_wire_was_set_to(tmp_path) -> None:
+def test_it_measures_what_the_wire_was_set_to(tmp_path, namespaces, wide_link) -> None:
     north, south = "10.81.0.1", "10.81.0.2"
-    with namespaces("n", "s") as spaces, wide_link(list(spaces.values()), [north, south]):
+    with (
+        namespaces("n", "s") as spaces,
+        wide_link(list(spaces.values()), [north, south], WIDE_BYTES_PER_SECOND, WIDE_RTT_SECONDS),
+    ):
         value = job({"north": [north], "south": [south]}, "1 Gbit/s", "10 ms")
         code, found = doctor(tmp_path, value, {north: spaces["n"], south: spaces["s"]})
     assert code == 0, found["findings"]
@@ -129,8 +83,12 @@ def test_it_measures_what_the_wire_was_set_to(tmp_path) -> None:
 NODES = {"n0": "10.82.0.1", "n1": "10.82.0.2", "n2": "10.82.0.5", "s0": "10.82.0.3", "s1": "10.82.0.4"}
 
 
+def run_ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
 @contextmanager
-def switched() -> Iterator[dict[str, str]]:
+def switched(namespaces) -> Iterator[dict[str, str]]:
     """Nodes of two zones on one switch; each has a device `net0`."""
     with namespaces("sw", *NODES) as spaces:
         switch = spaces["sw"]
@@ -155,8 +113,8 @@ def findings(found: dict) -> dict[tuple[str, str], dict]:
     return {(each["code"], each["where"]): each for each in found["findings"]}
 
 
-def test_it_names_the_pair_the_cause_and_the_fix_of_faults_put_there(tmp_path) -> None:
-    with switched() as spaces:
+def test_it_names_the_pair_the_cause_and_the_fix_of_faults_put_there(tmp_path, namespaces) -> None:
+    with switched(namespaces) as spaces:
         run_ip("-n", spaces["s1"], "route", "add", "blackhole", f"{NODES['n1']}/32")
         run_ip("-n", spaces["n1"], "link", "set", "net0", "mtu", "1300")
         for name in NODES:
