@@ -12,7 +12,7 @@ from crosszone.core.problem import Problem
 from crosszone.cost.codecs import codec, codec_names
 from crosszone.cost.sync import sync_method, sync_methods
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
@@ -51,7 +51,7 @@ def plans(problem: Any) -> dict[Any, tuple[Problem, Plan]]:
     found = {}
     for zones in CLUSTERS:
         one = problem(zones, dict(REQUEST), framework="ddp")
-        found[zones] = one, complete(one)
+        found[zones] = one, placed(one)
     return found
 
 

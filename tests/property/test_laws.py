@@ -17,7 +17,7 @@ from crosszone.core.problem import Problem
 from crosszone.cost.parameters import num_parameters
 from crosszone.errors import InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts, supports
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
@@ -64,7 +64,7 @@ def _planned(problem: Any, zones: Any, request: tuple[tuple[str, Any], ...]) -> 
     for framework in ("megatron", "fsdp", "torchtitan"):
         try:
             found = problem(zones, dict(request), framework=framework)
-            return found, complete(found)
+            return found, placed(found)
         except (SpecError, InfeasiblePlan):
             continue
     return None
@@ -218,7 +218,7 @@ def test_several_zones_cost_no_less_than_one_as_large(problem: Any, zones: Any, 
 @FEW
 def test_the_same_question_has_the_same_answer(problem: Any, zones: Any, request: Any) -> None:
     found, plan = planned(problem, zones, request)
-    assert complete(found) == plan
+    assert placed(found) == plan
     assert repr(predict(found, plan)) == repr(predict(found, plan))
 
 

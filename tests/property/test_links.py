@@ -20,7 +20,7 @@ from crosszone.core.problem import Problem
 from crosszone.cost.network import loss_bytes_per_second, max_min_rates, slow_start_seconds
 from crosszone.cost.zone_collectives import Exchange, ExchangeLinks, direct_exchange, ring_exchange, tree_exchange
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.predict import plan_step_seconds
 
@@ -169,7 +169,7 @@ WORSE = st.fixed_dictionaries(
 def planned(problem: Any, request: int) -> tuple[Problem, Plan]:
     """Three zones of four GPUs, and one of `PLANS`, completed."""
     found = problem((4, 4, 4), PLANS[request])
-    return found, complete(found)
+    return found, placed(found)
 
 
 def changed(problem: Problem, links: dict[tuple[str, str], dict[str, Any]], zones: tuple[Zone, ...] = ()) -> Problem:

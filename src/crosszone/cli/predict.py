@@ -16,7 +16,7 @@ def predict(
 ) -> None:
     """Predict time, memory and money of the plan in JOB.
 
-    A degree that follows from the others may be left out. Where the plan does not fit in memory, the prediction is
+    What the plan leaves out is searched, as by plan. Where the plan does not fit in memory, the prediction is
     whole all the same and the exit code is 3.
     """
     from crosszone import service

@@ -1,4 +1,4 @@
-"""The plan of a job file, completed: what the person left out follows, takes its default, or is placed best."""
+"""The plan of a job file, completed: what the person left out is searched, or placed where all else is held."""
 
 import dataclasses
 from typing import Any
@@ -13,7 +13,14 @@ from crosszone.planner.explain import not_expressible
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.options import options
-from crosszone.planner.search import allowed_frameworks, allowed_inputs, best_plan, search
+from crosszone.planner.search import (
+    allowed_frameworks,
+    allowed_inputs,
+    any_plan,
+    best_plan,
+    first_plan,
+    least_lacking,
+)
 from crosszone.planner.table import scan
 from crosszone.planner.written import best_written, is_written
 
@@ -25,52 +32,53 @@ DEFAULTS = {
     "recompute": "none",
     "offload": "none",
 }
-"""What a key of `plan` means where it is absent from a plan that a person fixed."""
+"""What a key of `plan` means where it is absent from a plan that is placed without a search."""
 
 
 def complete(problem: Problem, *, is_hypothetical: bool = False) -> Plan:
-    """The plan of `problem`, every stage and replica placed; whether it fits is for the prediction to say.
+    """The plan of `problem`: what its job file fixes stays, what it leaves out is searched, as `search` ranks plans.
 
-    Every GPU works but those under `idle_gpus` and those of excluded zones. Without a `plan` in the job file: the plan
-    that the search ranks first, or that lacks least memory. `is_hypothetical`: what the job's framework cannot
-    express is taken all the same. Errors: SpecError where no degrees use all GPUs, or a hypothetical job names no
-    framework; InfeasiblePlan where no framework at hand can express them.
+    Where none keeps the limits or has a price: the fastest. Where nothing fits: the plan that lacks least memory.
+    Stages or replicas that a person wrote are placed as written. `is_hypothetical`: what the job's framework cannot
+    express is taken all the same. Errors: SpecError where no degrees use the GPUs, or a hypothetical job names no
+    framework; InfeasiblePlan where no framework at hand can express any plan that the job file leaves open.
     """
     if is_hypothetical and problem.framework is None:
         hint = "Write framework, as megatron."
         raise SpecError.of("which framework's facts to predict with is not said.", where="framework", hint=hint)
-    if problem.plan == PlanRequest():
-        return searched(problem)
+    try:
+        if is_written(problem.plan):
+            return best_written(problem, allowed_frameworks(problem))
+        tried = dict.fromkeys((problem, _by_time(problem)))
+        return next((plan for each in tried if (plan := first_plan(each))), None) or least_lacking(problem)
+    except InfeasiblePlan:
+        plan = any_plan(problem) if is_hypothetical else None
+        if plan is None:
+            raise
+        return plan
+
+
+def placed(problem: Problem) -> Plan:
+    """The plan of `problem` where all that is to be chosen is where its parts lie; without a search of the rest.
+
+    Every GPU works but those under `idle_gpus` and those of excluded zones; what is absent has its default. Whether it
+    fits is for the prediction to say. Errors: SpecError where no degrees use all GPUs; InfeasiblePlan where no
+    framework at hand can express them.
+    """
     if is_written(problem.plan):
         return best_written(problem, allowed_frameworks(problem))
     fixed = dataclasses.replace(_by_time(problem), plan=_with_defaults(problem.plan))
     is_plain = fixed.plan.shard is None and fixed.plan.dp_shard is None
     plain = dataclasses.replace(fixed.plan, shard="none") if is_plain else fixed.plan
     world_size = _world_size(fixed)
-    for any_framework in (False, True) if is_hypothetical else (False,):
-        for request in dict.fromkeys((plain, fixed.plan)):
-            plan = _best(dataclasses.replace(fixed, plan=request), world_size, any_framework=any_framework)
-            if plan is not None:
-                return plan
-    idling = _fullest(fixed)
-    nearest = idling or _fullest(fixed, any_framework=True)
+    for request in dict.fromkeys((plain, fixed.plan)):
+        plan = _best(dataclasses.replace(fixed, plan=request), world_size)
+        if plan is not None:
+            return plan
+    nearest = _fullest(fixed) or _fullest(fixed, any_framework=True)
     if nearest is not None and nearest.world_size < world_size:
         raise SpecError(_idles(fixed, world_size, nearest))
     raise InfeasiblePlan(*(not_expressible(problem, allowed_frameworks(problem), nearest) or (_unplaced(fixed),)))
-
-
-def searched(problem: Problem) -> Plan:
-    """The plan that the search ranks first; where none keeps the limits or has a price, the fastest.
-
-    Where nothing fits, the plan that lacks least memory; stages or replicas that a person wrote are placed as written.
-    Errors: InfeasiblePlan where no framework at hand can express any plan that the job file leaves open; SpecError.
-    """
-    if is_written(problem.plan):
-        return best_written(problem, allowed_frameworks(problem))
-    answer = search(problem, top=1)
-    if not answer.plans and answer.search.num_feasible:
-        answer = search(_by_time(problem), top=1)
-    return answer.plans[0].plan if answer.plans else answer.rejected[0].plan
 
 
 def _by_time(problem: Problem) -> Problem:
@@ -79,10 +87,10 @@ def _by_time(problem: Problem) -> Problem:
     return dataclasses.replace(problem, objective=Objective(), constraints=constraints)
 
 
-def _best(problem: Problem, world_size: int, *, any_framework: bool = False) -> Plan | None:
+def _best(problem: Problem, world_size: int) -> Plan | None:
     """The best plan that uses `world_size` ranks; where none fits, the best of those that do not."""
     prepared = allowed_inputs(problem)
-    free = options(prepared, world_size=world_size, any_framework=any_framework)
+    free = options(prepared, world_size=world_size)
     where = layouts(prepared, problem.constraints.exclude_zones)
     plan = best_plan(prepared, scan(prepared, where, free))
     return plan or best_plan(prepared, scan(prepared, where, free, memory_fraction=float("inf")))

@@ -14,8 +14,7 @@ from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import as_summed, supports
 from crosszone.frameworks.rules import SUMS
-from crosszone.planner.complete import complete
-from crosszone.planner.search import search
+from crosszone.planner.complete import complete, placed
 
 Place = tuple[str | int, ...]
 """Keys and indices of a job file, from its top."""
@@ -44,11 +43,11 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
     Errors: SpecError or InfeasiblePlan where the changed job leaves no room for the plan, with all reasons.
     """
     if ("plan",) in places:
-        return _searched(problem)
+        return complete(problem)
     keys = plan_keys(places)
     changed = _set_values(problem, plan, places)
     if keys & PLACED:
-        changed = complete(dataclasses.replace(problem, plan=_request(problem, changed, keys)))
+        changed = placed(dataclasses.replace(problem, plan=_request(problem, changed, keys)))
     else:
         remaining = _without_excluded(problem, changed)
         changed = _placed(problem, remaining, must_share=remaining is not changed or _shares_anew(problem, plan, keys))
@@ -56,17 +55,6 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
         changed = as_summed(changed, problem.plan)
     check_plan(problem, changed)
     return changed
-
-
-def _searched(problem: Problem) -> Plan:
-    """The plan of the job; where it fixes no degree, the best that keeps what it does fix. InfeasiblePlan."""
-    written = problem.plan
-    if any(getattr(written, name) is not None for name in PLACED):
-        return complete(problem)
-    answer = search(problem, top=1)
-    if not answer.plans:
-        raise InfeasiblePlan.of(answer.verdict, where="plan")
-    return answer.plans[0].plan
 
 
 def plan_keys(places: Sequence[Place]) -> set[str]:

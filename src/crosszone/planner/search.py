@@ -34,7 +34,7 @@ from crosszone.planner.ways import gentleness, refuse_without_consent
 from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.keys import keyed
-from crosszone.timeline.predict import predict_plan
+from crosszone.timeline.predict import plan_step_seconds, predict_plan
 from crosszone.timeline.rows import Settings
 from crosszone.timeline.steps import Steps, stacked
 from crosszone.timeline.tabulate import tabulate
@@ -49,6 +49,8 @@ GENTLE_RATIO = 1.01
 """A way to agree that changes the mathematics more must be faster by more."""
 ESTIMATE_MARGIN = 1.15
 """A plan whose estimate exceeds the best simulated step of its class by more is not simulated."""
+SAME_LACK_RATIO = 1.05
+"""Plans that lack memory, and no more than that beyond the nearest, are as near. Chosen: the model errs more."""
 MOST_NEAREST = 4
 """Plans that are predicted for each limit where no candidate keeps all."""
 
@@ -74,12 +76,8 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
     refuse_without_consent(problem)
     if is_written(problem.plan):
         return _written_answer(problem)
-    prepared, found = first_that_fits(problem, every=with_front)
-    if not found.scored and not found.misses:
-        raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
-    plans = _ranked(prepared, found, is_refined=True)
-    near = [] if plans else _nearest(prepared, found)
-    plans = plans or [one.plan for one in near if keeps(problem, one.prediction)]
+    prepared, found = _first_that_can(problem, every=with_front)
+    plans, near = _kept(prepared, found)
     ranked = [_full(prepared, plan) for plan in plans[: max(top, 2 if in_full else 1)]]
     alone = next((plan for plan in plans if len(plan.zones) == 1), None)
     together = next((plan for plan in plans if len(plan.zones) > 1), None)
@@ -98,6 +96,41 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
         front = pareto(prepared, found, known, lambda plan: _full(prepared, plan), num_shown=len(ranked[:top]))
         answer = replace(answer, pareto=front, notes=tuple(note for note in (missing(prepared),) if note))
     return answer
+
+
+def first_plan(problem: Problem) -> Plan | None:
+    """The plan that `search` ranks first, without what explains it; None where nothing fits or keeps the limits.
+
+    Errors: InfeasiblePlan as `search`.
+    """
+    plans, _ = _kept(*_first_that_can(problem))
+    return plans[0] if plans else None
+
+
+def least_lacking(problem: Problem) -> Plan:
+    """Where nothing fits: the plan that lacks least memory; the fastest of those that lack about as little.
+
+    Errors: InfeasiblePlan as `search`.
+    """
+    prepared, found = _first_that_can(problem)
+    most = SAME_LACK_RATIO * found.misses[0].lacking_bytes
+    alike = [to_plan(prepared, miss.tables, 0) for miss in found.misses if miss.lacking_bytes <= most]
+    return min(alike, key=lambda plan: plan_step_seconds(prepared, plan))
+
+
+def _first_that_can(problem: Problem, *, every: bool = False) -> tuple[Inputs, Scan]:
+    """`first_that_fits`. Errors: InfeasiblePlan where nothing can be expressed."""
+    prepared, found = first_that_fits(problem, every=every)
+    if not found.scored and not found.misses:
+        raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
+    return prepared, found
+
+
+def _kept(inputs: Inputs, found: Scan) -> tuple[list[Plan], list[RankedPlan]]:
+    """(plans that keep the limits, best first; where the ranking has none, what is nearest to each limit)."""
+    plans = _ranked(inputs, found, is_refined=True)
+    near = [] if plans else _nearest(inputs, found)
+    return plans or [one.plan for one in near if keeps(inputs.problem, one.prediction)], near
 
 
 def _answer(

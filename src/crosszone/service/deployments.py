@@ -119,11 +119,13 @@ def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]
 
 
 def _plan_of(problem: Problem, framework: str, plan: Plan | None) -> Plan:
-    from crosszone.planner.complete import searched
+    from crosszone.planner.complete import complete
     from crosszone.planner.pinned import check_plan
+    from crosszone.planner.ways import refuse_without_consent
 
     if plan is None:
-        return searched(dataclasses.replace(problem, framework=framework))
+        refuse_without_consent(problem)
+        return complete(dataclasses.replace(problem, framework=framework))
     check_plan(problem, plan)
     if plan.framework != framework:
         hint = f"Give --framework {plan.framework}, or plan again with framework: {{name: {framework}}}."

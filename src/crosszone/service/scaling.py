@@ -33,7 +33,7 @@ def predicted_scaling(problem: Problem, plan: Plan, mode: str) -> dict[str, floa
     strong: the global batch stays; weak: each GPU's. The GPUs are the plan's first, zone by zone.
     """
     from crosszone.frameworks import framework_facts
-    from crosszone.planner.complete import complete
+    from crosszone.planner.complete import placed
     from crosszone.timeline.predict import predict_plan
 
     found = {}
@@ -42,8 +42,8 @@ def predicted_scaling(problem: Problem, plan: Plan, mode: str) -> dict[str, floa
         if smaller is None:
             continue
         try:
-            completed = complete(smaller)
-            found[str(num_gpus)] = predict_plan(smaller, completed, framework_facts(plan.framework)).step_seconds
+            whole = placed(smaller)
+            found[str(num_gpus)] = predict_plan(smaller, whole, framework_facts(plan.framework)).step_seconds
         except CrossZoneError:
             continue
     return found

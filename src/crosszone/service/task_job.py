@@ -17,6 +17,10 @@ never does."""
 LOCAL_STEPS = 50
 """For the comparison with agreeing less often."""
 STRATEGY = "distributedConfig.strategy"
+DEGREES = {"dp", "pp", "tp"}
+"""A request that counts processes by these means ZeRO stage 0 where it names none, as its clients do."""
+SHARDING = ("fsdp", "torchtitan")
+"""Frameworks that are taken because they shard."""
 _PLACES = {
     "plan.dp": f"{STRATEGY}.dataParallel",
     "plan.pp": f"{STRATEGY}.pipelineParallel",
@@ -52,7 +56,11 @@ def job_file(
     job: dict[str, Any] = {"model": model, "workload": workload, "cluster": dict(cluster)}
     if request.framework is not None:
         job["framework"] = {"name": request.framework}
-    said = {"plan": request.plan, "objective": request.objective, "constraints": request.constraints}
+    plan = dict(request.plan)
+    if DEGREES & set(plan) and "shard" not in plan and request.framework not in SHARDING:
+        plan["shard"] = "none"
+        assumed.append("assumed: nothing is sharded; distributedConfig.strategy.zeroStage says otherwise.")
+    said = {"plan": plan, "objective": request.objective, "constraints": request.constraints}
     return {**job, **{key: value for key, value in said.items() if value}}, assumed
 
 

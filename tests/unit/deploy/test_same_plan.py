@@ -1,6 +1,5 @@
 """`deploy` renders the plan that `plan` ranks first, whatever part of it the job file fixes."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -47,8 +46,14 @@ JOBS = {
 def test_what_the_job_file_leaves_out_is_searched_as_by_plan(name: str, deployed) -> None:
     framework, asked = JOBS[name]
     best = service.plan(service.read({**asked, "framework": {"name": framework}}), top=1, with_front=False).plans[0]
-    rendered = from_json(Plan, json.loads(deployed(asked, framework).text("metadata.json"))["plan"])
-    assert dataclasses.replace(rendered, sync=best.plan.sync) == best.plan  # how it is summed is told apart
+    found = json.loads(deployed(asked, framework).text("metadata.json"))
+    assert from_json(Plan, found["plan"]) == best.plan
+    predicted = service.predict(service.read({**asked, "framework": {"name": framework}}))
+    assert predicted.plan == best.plan
+    shown = service.prediction_json(predicted)
+    assert {key: shown[key] for key in ("step_seconds", "memory", "links", "fingerprint")} == {
+        key: found["prediction"][key] for key in ("step_seconds", "memory", "links", "fingerprint")
+    }
 
 
 def test_where_nothing_fits_the_plan_that_lacks_least_is_told(deployed) -> None:

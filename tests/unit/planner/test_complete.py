@@ -7,9 +7,10 @@ import pytest
 
 from crosszone.core.plan import RANK_ORDER, Plan
 from crosszone.errors import CrossZoneError, InfeasiblePlan, SpecError
-from crosszone.frameworks import framework_names, supports
-from crosszone.planner.complete import complete
+from crosszone.frameworks import framework_facts, framework_names, supports
+from crosszone.planner.complete import complete, placed
 from crosszone.planner.search import search
+from crosszone.timeline.predict import predict_plan
 
 UNREACHABLE = {"minimize": "time", "deadline": "1 s"}
 OLDER = "v100-sxm2-32gb"
@@ -52,21 +53,21 @@ def degrees(plan: Plan) -> tuple[int, int, int, int]:
 def test_degrees_that_are_absent_follow_from_the_gpus(
     problem: Any, plan: dict[str, Any], expected: tuple[int, int, int, int]
 ) -> None:
-    found = complete(problem(8, plan=plan, length=8192))
+    found = placed(problem(8, plan=plan, length=8192))
     assert degrees(found) == expected
     assert found.world_size == 8
 
 
-def test_what_is_absent_takes_its_default(problem: Any) -> None:
-    plan = complete(problem(8, plan={"tp": 2, "pp": 2}))
+def test_what_is_absent_takes_its_default_where_nothing_is_searched(problem: Any) -> None:
+    plan = placed(problem(8, plan={"tp": 2, "pp": 2}))
     assert (plan.microbatch_size, plan.num_virtual_stages, plan.recompute) == (1, 1, "none")
     assert (plan.shard, plan.dp_shard, plan.offload, plan.schedule) == ("none", 1, "none", "1f1b")
     assert plan.sequence_parallel
 
 
 def test_nothing_is_sharded_unless_the_framework_cannot_do_without(problem: Any) -> None:
-    assert complete(problem(8, plan={"dp": 8}, framework={"name": "ddp"})).shard == "none"
-    sharded = complete(problem(8, plan={"dp": 8}, framework={"name": "fsdp"}))
+    assert placed(problem(8, plan={"dp": 8}, framework={"name": "ddp"})).shard == "none"
+    sharded = placed(problem(8, plan={"dp": 8}, framework={"name": "fsdp"}))
     assert sharded.shard in ("gradients", "parameters")
     assert sharded.dp_shard == 8
 
@@ -109,7 +110,7 @@ def test_a_search_keeps_to_the_order_of_ranks(problem: Any) -> None:
 
 
 def test_gpus_named_idle_stay_idle_and_the_others_work(problem: Any) -> None:
-    plan = complete(problem(8, 4, plan={"tp": 4, "idle_gpus": [{"zone": "a", "num_gpus": 4}]}))
+    plan = placed(problem(8, 4, plan={"tp": 4, "idle_gpus": [{"zone": "a", "num_gpus": 4}]}))
     assert plan.world_size == 8
     assert [(idle.zone, idle.num_gpus) for idle in plan.idle_gpus] == [("a", 4)]
 
@@ -122,7 +123,7 @@ def test_zones_that_are_excluded_do_not_work_and_need_not_be_named_idle(problem:
 
 def test_gpus_that_no_plan_with_these_degrees_uses_are_told_with_both_numbers(problem: Any) -> None:
     with pytest.raises(SpecError) as caught:
-        complete(problem(8, plan={"dp": 3}, sequences=15))
+        placed(problem(8, plan={"dp": 3}, sequences=15))
     finding = caught.value.findings[0]
     assert finding.code == "idle_gpus"
     assert "8 GPUs" in finding.message
@@ -133,7 +134,7 @@ def test_gpus_that_no_plan_with_these_degrees_uses_are_told_with_both_numbers(pr
 def test_the_nearest_plan_is_the_one_that_idles_fewest(problem: Any) -> None:
     # Megatron's replicas all do the same: 12 microbatches are shared by 6 GPUs, not by 7.
     with pytest.raises(SpecError) as caught:
-        complete(problem(7, plan={"tp": 1}, sequences=12, framework={"name": "megatron"}))
+        placed(problem(7, plan={"tp": 1}, sequences=12, framework={"name": "megatron"}))
     assert "uses 6." in caught.value.findings[0].message
 
 
@@ -147,17 +148,29 @@ def test_degrees_that_no_framework_at_hand_has_are_told(problem: Any) -> None:
 def test_a_plan_that_cannot_fit_is_completed_as_it_is_written(problem: Any) -> None:
     plan = complete(problem(8, model="llama-2-70b", plan={"tp": 1, "pp": 1, "dp": 8}, framework={"name": "ddp"}))
     assert degrees(plan) == (1, 1, 1, 8)
-    assert plan.recompute == "none"
 
 
-def test_without_a_plan_the_best_one_is_taken(problem: Any) -> None:
-    job = problem(4, 2)
+@pytest.mark.parametrize("plan", [{}, {"tp": 2}, {"dp": 2, "recompute": "none"}, {"sync": {"streams": 2}}], ids=str)
+def test_what_is_absent_is_searched_as_plan_does(problem: Any, plan: dict[str, Any]) -> None:
+    job = problem(4, 2, plan=plan)
     assert complete(job) == search(job, top=1).plans[0].plan
 
 
-def test_where_nothing_fits_the_plan_that_lacks_least_is_taken(problem: Any) -> None:
+def test_a_way_to_agree_that_needs_consent_is_completed_without_it(problem: Any) -> None:
+    job = problem(4, 4, plan={"sync": {"method": "local_sgd", "every": 8}})
+    assert complete(job).sync.method == "local_sgd"
+
+
+def test_where_nothing_fits_a_plan_that_lacks_least_is_taken_and_of_those_a_fast_one(problem: Any) -> None:
     job = problem(1, model="llama-2-70b")
-    assert complete(job) == search(job, top=1).rejected[0].plan
+    least, found = search(job, top=1).rejected[0].plan, complete(job)
+    needs = [predict_plan(job, plan, framework_facts(plan.framework)).memory.peak_bytes for plan in (least, found)]
+    assert needs[0] <= needs[1] <= 1.05 * needs[0]
+    degrees = {"tp": 4, "pp": 2, "dp": 2, "microbatch_size": 1, "recompute": "full", "shard": "none"}
+    wide = problem(8, 8, model="llama-2-70b", plan=degrees, framework={"name": "megatron"})
+    plan = complete(wide)
+    assert not predict_plan(wide, plan, framework_facts("megatron")).memory.fits
+    assert plan.zone_axis == "pp"  # replicas across a slow link lack as much, and are slower
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_links_of_several_pairs_are_advised_one_by_one_and_together() -> None:
     job["cluster"]["links"][0]["bandwidth"] = "20 Gbit/s"
     job["cluster"]["links"].append({"between": ["north", "west"], "bandwidth": "20 Gbit/s", "rtt": "30 ms"})
     job["cluster"]["default_link"] = {"per_node": "1 Gbit/s", "rtt": "30 ms"}
-    job["plan"]["dp"] = 24
+    job["plan"] |= {"dp": 24, "sync": {"algorithm": "ring"}}  # a tree would go round the slow pair
     job["workload"]["global_batch_size"] = 1536
     found = {one.settings for one in service.advice(service.whatif_base(job))}
     assert ("links[south,west].per_node=x2",) in found

@@ -9,7 +9,7 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.spec import read_job
 from crosszone.timeline.predict import predict_plan
 
@@ -47,7 +47,7 @@ def predicted(job: Callable[..., Problem]) -> Callable[..., tuple[Plan, Predicti
 
     def make(plan: dict[str, Any], **more: Any) -> tuple[Plan, Prediction]:
         problem = job(plan, **more)
-        found = complete(problem)
+        found = placed(problem)
         return found, predict_plan(problem, found, framework_facts(found.framework))
 
     return make

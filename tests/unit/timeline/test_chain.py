@@ -7,7 +7,7 @@ import pytest
 
 from crosszone.core.problem import Problem
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.evaluate import evaluate
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.keys import keyed
@@ -35,7 +35,7 @@ def test_the_estimate_is_near_what_is_simulated(
     job: Callable[..., Problem], request_of_plan: dict[str, Any], link: dict[str, Any]
 ) -> None:
     problem = job({**request_of_plan, "shard": "none"}, link=link)
-    plan = complete(problem)
+    plan = placed(problem)
     simulated = predict_plan(problem, plan, framework_facts(plan.framework)).step_seconds
     prepared = inputs(problem, (framework_facts(plan.framework),))
     tables = tabulate(prepared, plan)

@@ -13,7 +13,7 @@ from crosszone.core.prediction import Costs, Prediction, Reliability
 from crosszone.core.problem import Problem
 from crosszone.cost.parameters import num_parameters
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.finish import outlook
 from crosszone.timeline.predict import predict_plan
 from crosszone.timeline.threats import GPU_MTBF_SECONDS, plan_footprint
@@ -45,7 +45,7 @@ def with_work(problem: Problem, **changes: Any) -> Problem:
 
 
 def predict(problem: Problem) -> Prediction:
-    plan = complete(problem)
+    plan = placed(problem)
     return predict_plan(problem, plan, framework_facts(plan.framework))
 
 
@@ -293,7 +293,7 @@ def test_a_link_too_slow_for_the_data_stops_training(job: Make) -> None:
 def test_idle_gpus_and_overhead_are_on_the_bill(job: Make) -> None:
     problem = with_nodes(job({"tp": 2, "pp": 1, "dp": 4, "microbatch_size": 1}, num_zones=1, **TOKENS))
     priced = with_nodes(problem, dollars_per_gpu_second=2.0 / HOUR)
-    half = complete(priced)
+    half = placed(priced)
     prediction = predict_plan(priced, half, framework_facts(half.framework))
     found, known = prediction.costs, prediction.reliability
     assert found is not None
@@ -317,7 +317,7 @@ def test_storage_is_paid_for_as_long_as_the_training_takes(job: Make) -> None:
 
 
 def test_a_footprint_counts_gpus_and_copies(job: Make) -> None:
-    plan = complete(job({**DP, "shard": "optimizer", "dp_shard": 4}))
+    plan = placed(job({**DP, "shard": "optimizer", "dp_shard": 4}))
     found = plan_footprint(plan, [("b", "a"), ("a", "b")])
     assert found.num_gpus == (("a", 0, 8), ("b", 0, 8))
     assert found.pairs == {("a", "b")}
@@ -326,7 +326,7 @@ def test_a_footprint_counts_gpus_and_copies(job: Make) -> None:
 
 def test_waiting_for_data_lowers_goodput_alike_with_and_without_an_end(job: Make) -> None:
     problem = job(DP, **TOKENS)
-    footprint = plan_footprint(complete(problem), [])
+    footprint = plan_footprint(placed(problem), [])
     endless = with_work(problem, train_tokens=None)
     both = [outlook(each, footprint, 1.0, 0.5).goodput_fraction for each in (problem, endless)]
     assert both[0] == pytest.approx(both[1], rel=1e-3)

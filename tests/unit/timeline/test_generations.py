@@ -10,7 +10,7 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.cost.parameters import num_parameters
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.predict import predict_plan
 
 MEMORY_RATE = 2039e9 * 0.85
@@ -23,7 +23,7 @@ def with_facts(job: Any) -> Callable[..., tuple[Plan, Prediction]]:
 
     def make(plan: dict[str, Any], **facts: Any) -> tuple[Plan, Prediction]:
         problem = job(plan, num_zones=1)
-        found = complete(problem)
+        found = placed(problem)
         return found, predict_plan(problem, found, replace(framework_facts("megatron"), **facts))
 
     return make
@@ -92,7 +92,7 @@ def test_deepspeed_reduces_after_the_backward_without_zero_and_in_a_pipeline(job
     hidden = {}
     for pp, shard in ((1, "none"), (1, "optimizer"), (2, "optimizer")):
         problem = job({"pp": pp, "shard": shard, "microbatch_size": 2}, num_zones=1, framework="deepspeed")
-        prediction = predict_plan(problem, complete(problem), framework_facts("deepspeed"))
+        prediction = predict_plan(problem, placed(problem), framework_facts("deepspeed"))
         term = next(term for term in prediction.terms if term.name == "gradient_agreement")
         hidden[pp, shard] = term.overlapped_seconds
     assert hidden[1, "none"] == 0.0 < hidden[1, "optimizer"]
@@ -116,7 +116,7 @@ def test_a_stall_needs_a_pipeline_that_leaves_the_node(with_facts: Any) -> None:
 def test_hidden_gathers_cost_a_fifth(job: Any) -> None:
     """Sharded weights whose gathering fits behind compute all the same slow it."""
     problem = job({"shard": "parameters", "microbatch_size": 2}, num_zones=1, framework="fsdp")
-    prediction = predict_plan(problem, complete(problem), framework_facts("fsdp"))
+    prediction = predict_plan(problem, placed(problem), framework_facts("fsdp"))
     term = next(term for term in prediction.terms if term.name == "weight_gather")
     assert term.overlapped_seconds > 0.0
     assert term.exposed_seconds >= 0.2 * (term.exposed_seconds + term.overlapped_seconds) * 0.999

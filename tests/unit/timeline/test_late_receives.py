@@ -8,7 +8,7 @@ import pytest
 
 from crosszone.core.problem import Problem
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.chain import chain_pipeline, chain_seconds
 from crosszone.timeline.evaluate import Evaluation, evaluate
 from crosszone.timeline.inputs import Inputs, inputs
@@ -25,7 +25,7 @@ FAR = {"bandwidth": "1 Gbit/s", "rtt": "20 ms"}
 
 def evaluated(problem: Problem) -> tuple[Inputs, Tables, Evaluation]:
     """The job's plan, one row per stage, timed."""
-    plan = complete(problem)
+    plan = placed(problem)
     prepared = inputs(problem, (framework_facts(plan.framework),))
     tables = tabulate(prepared, plan)
     return prepared, tables, evaluate(prepared, tables, keyed(prepared, tables.plans, range(len(prepared.pools))))

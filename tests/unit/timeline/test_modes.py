@@ -13,7 +13,7 @@ from crosszone.core.plan import RECOMPUTES, SCHEDULES
 from crosszone.core.prediction import Prediction
 from crosszone.core.tables import PlanTable
 from crosszone.frameworks import framework_facts, framework_names
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.evaluate import evaluate
 from crosszone.timeline.inputs import inputs, modes_of
 from crosszone.timeline.keys import keyed
@@ -50,7 +50,7 @@ def prediction(job: Callable[..., Any]) -> Callable[..., Prediction]:
 
     def predict(plan: dict[str, Any], facts: Framework) -> Prediction:
         problem = job(plan, num_zones=1, framework="torchtitan")
-        return predict_plan(problem, complete(problem), facts)
+        return predict_plan(problem, placed(problem), facts)
 
     return predict
 
@@ -74,7 +74,7 @@ def test_a_plan_takes_and_keeps_what_its_mode_does(
 def test_a_table_of_plans_has_each_in_its_mode(job: Callable[..., Any], prediction: Callable[..., Prediction]) -> None:
     problem = job(CASES[0][0], num_zones=1, framework="torchtitan")
     prepared = inputs(problem, (framework_facts("megatron"), framework_facts("torchtitan")))
-    plans = [complete(job(plan, num_zones=1, framework="torchtitan")) for plan, _ in CASES]
+    plans = [placed(job(plan, num_zones=1, framework="torchtitan")) for plan, _ in CASES]
     tables = stacked([tabulate(prepared, plan) for plan in plans])
     assert [MODES[mode] for mode in modes_of(prepared, tables.plans)] == [mode for _, mode in CASES]
     others = replace(tables.plans, framework=np.zeros(len(plans), dtype=np.int64))

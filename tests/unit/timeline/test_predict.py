@@ -11,7 +11,7 @@ from crosszone.core.prediction import Prediction, StageMemory
 from crosszone.cost.flop import model_flop
 from crosszone.cost.parameters import num_parameters
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.predict import predict_plan
 
 Predicted = Callable[..., tuple[Plan, Prediction]]
@@ -165,7 +165,7 @@ def test_caps_of_a_link_slow_its_messages(predicted: Predicted, link: dict[str, 
 def test_sharding_divides_state_level_by_level(job: Any, shard: str, per_parameter: tuple[float, ...]) -> None:
     # Eight ranks on one zone, tp = 1: each row divides what the row above leaves whole.
     problem = job({"tp": 1, "pp": 1, "shard": "none"}, num_zones=1)
-    plan = replace(complete(problem), shard=shard, dp_shard=1 if shard == "none" else 8)
+    plan = replace(placed(problem), shard=shard, dp_shard=1 if shard == "none" else 8)
     prediction = predict_plan(problem, plan, framework_facts("megatron"))
     size = num_parameters(problem.model)
     assert [value / size for value in state(prediction.memory.stages[0])] == pytest.approx(list(per_parameter))
@@ -173,7 +173,7 @@ def test_sharding_divides_state_level_by_level(job: Any, shard: str, per_paramet
 
 def test_where_fp32_weights_are_the_master_they_are_sharded_whole(job: Any) -> None:
     problem = job({"tp": 1, "pp": 1, "shard": "parameters", "dp_shard": 8}, num_zones=1, framework="fsdp")
-    plan = complete(problem)
+    plan = placed(problem)
     prediction = predict_plan(problem, plan, framework_facts("fsdp"))
     size = num_parameters(problem.model)
     assert plan.dp_shard == 8
@@ -215,7 +215,7 @@ def test_offloaded_states_leave_the_gpu_for_the_host(predicted: Predicted) -> No
 def test_a_model_too_large_is_said_not_to_fit(job: Any) -> None:
     problem = job({"tp": 1, "pp": 1, "shard": "none"}, num_zones=1)
     huge = replace(problem, model=replace(problem.model, num_layers=800, hidden_size=4096, head_size=512))
-    plan = complete(problem)
+    plan = placed(problem)
     plan = replace(plan, stages=(replace(plan.stages[0], num_layers=800),))
     memory = predict_plan(huge, plan, framework_facts("megatron")).memory
     assert not memory.fits
@@ -267,7 +267,7 @@ def test_every_term_says_where_it_comes_from(predicted: Predicted) -> None:
 def test_the_slowest_replica_counts(job: Any) -> None:
     # Two groups with 7 and 1 microbatches take as long as the one with 7.
     problem = job({"tp": 4, "pp": 1, "microbatch_size": 1, "shard": "none"})
-    plan = complete(problem)
+    plan = placed(problem)
     uneven = replace(
         plan,
         replicas=tuple(

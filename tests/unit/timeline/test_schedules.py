@@ -13,7 +13,7 @@ from crosszone.core.schedules import traits
 from crosszone.cost.pipeline import SPLIT
 from crosszone.errors import InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.evaluate import evaluate
 from crosszone.timeline.inputs import inputs
 from crosszone.timeline.keys import keyed
@@ -28,7 +28,7 @@ NEAR = {"bandwidth": "400 Gbit/s", "rtt": "0.01 ms"}
 def across(job: Job, name: str, **link: Any) -> tuple[Problem, Plan]:
     """pp = 4 over two zones in this order of work, whether a framework has it or not."""
     problem = job({"tp": 4, "pp": 4, "microbatch_size": 1, "shard": "none"}, link=link or FAR)
-    plan = replace(complete(problem), schedule=name, num_virtual_stages=traits(name).least_virtual_stages)
+    plan = replace(placed(problem), schedule=name, num_virtual_stages=traits(name).least_virtual_stages)
     return problem, plan
 
 
@@ -92,11 +92,11 @@ def test_a_pipeline_that_turns_crosses_no_wrap(job: Job) -> None:
 @pytest.mark.parametrize("framework", ["megatron", "deepspeed", "torchtitan"])
 def test_no_framework_of_today_runs_it(job: Job, name: str, framework: str) -> None:
     with pytest.raises(InfeasiblePlan, match=f"has no schedule {name}"):
-        complete(job({"tp": 4, "pp": 4, "schedule": name, "shard": "none"}, framework=framework))
+        placed(job({"tp": 4, "pp": 4, "schedule": name, "shard": "none"}, framework=framework))
 
 
 def test_torchtitan_runs_zbv(job: Job) -> None:
-    plan = complete(job({"tp": 4, "pp": 4, "schedule": "zbv"}, framework="torchtitan"))
+    plan = placed(job({"tp": 4, "pp": 4, "schedule": "zbv"}, framework="torchtitan"))
     assert (plan.schedule, plan.num_virtual_stages) == ("zbv", 2)
 
 

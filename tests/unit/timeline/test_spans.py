@@ -11,7 +11,7 @@ from crosszone.core.plan import SCHEDULES, Sync
 from crosszone.core.problem import Problem
 from crosszone.core.schedules import traits
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.replay import IN_PIPELINE
 from crosszone.timeline.spans import StepTimeline, step_timeline
 from crosszone.timeline.use import stage_activity
@@ -31,7 +31,7 @@ PLANS = {
 
 
 def timeline_of(problem: Problem) -> StepTimeline:
-    plan = complete(problem)
+    plan = placed(problem)
     return step_timeline(problem, plan, framework_facts(plan.framework))
 
 
@@ -195,7 +195,7 @@ def test_a_tied_table_is_agreed_on_at_both_ends(job) -> None:
 
 def test_rare_agreement_is_drawn_as_its_share(job) -> None:
     problem = job(PLANS["dp over zones"])
-    plan = dataclasses.replace(complete(problem), sync=Sync(method="diloco", every=50))
+    plan = dataclasses.replace(placed(problem), sync=Sync(method="diloco", every=50))
     timeline = step_timeline(problem, plan, framework_facts(plan.framework))
     test_spans_on_a_link_move_what_the_prediction_says(timeline)
     assert any("every 50 steps" in note for note in timeline.simulation.notes)
@@ -206,7 +206,7 @@ def test_rare_agreement_is_drawn_as_its_share(job) -> None:
 
 def test_late_messages_come_before_the_first_forward(job) -> None:
     problem = job(PLANS["pp over zones"])
-    plan = complete(problem)
+    plan = placed(problem)
     late = dataclasses.replace(framework_facts("megatron"), late_message_tp=1, late_message_seconds=1e-3)
     timeline = step_timeline(problem, plan, late)
     (end,) = {span.end_seconds for span in of_category(timeline, "late")}
@@ -260,7 +260,7 @@ def test_the_chart_tells_waiting_in_the_pipeline_from_agreeing(job) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_schedule_is_drawn_by_the_same_laws(job, schedule) -> None:
     """Whether or not a framework runs it."""
-    plan = complete(job({"tp": 2, "pp": 4, "dp": 2}))
+    plan = placed(job({"tp": 2, "pp": 4, "dp": 2}))
     plan = dataclasses.replace(plan, schedule=schedule, num_virtual_stages=traits(schedule).least_virtual_stages)
     timeline = step_timeline(job({"tp": 2, "pp": 4, "dp": 2}), plan, framework_facts(plan.framework))
     test_the_last_span_ends_with_the_step(timeline)

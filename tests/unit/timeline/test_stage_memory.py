@@ -11,7 +11,7 @@ from crosszone.core.prediction import StageMemory
 from crosszone.core.problem import Problem
 from crosszone.cost.parameters import num_parameters
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.predict import predict_plan
 from crosszone.timeline.stage_memory import POOL_BYTES
 
@@ -29,7 +29,7 @@ def rows(job: Callable[..., Problem]) -> Rows:
 
     def make(plan: dict[str, Any], framework: str = "megatron", work: Any = None, **facts: Any) -> tuple[Any, ...]:
         problem = job(plan, num_zones=1, framework=framework, **(work or {}))
-        return predict_plan(problem, complete(problem), changed(framework, **facts)).memory.stages
+        return predict_plan(problem, placed(problem), changed(framework, **facts)).memory.stages
 
     return make
 
@@ -219,7 +219,7 @@ def test_without_a_pipeline_layers_are_gathered_one_by_one(rows: Rows) -> None:
 def test_the_verdict_is_of_what_a_plan_needs(job: Any, times_capacity: float, verdict: str) -> None:
     """The same plan on GPUs of the memory that makes it so; free blocks do not count."""
     problem = job({"tp": 2, "pp": 2}, num_zones=1)
-    plan, facts = complete(problem), changed("megatron", cached_fraction=0.3)
+    plan, facts = placed(problem), changed("megatron", cached_fraction=0.3)
     need = predict_plan(problem, plan, facts).memory.peak_bytes
     group = problem.cluster.zones[0].node_groups[0]
     gpu = replace(group.gpu, memory_bytes=need / times_capacity)

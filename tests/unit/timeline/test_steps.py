@@ -8,7 +8,7 @@ import pytest
 
 from crosszone.core.plan import Plan, Sync
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.inputs import Inputs, inputs
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.predict import plan_step_seconds
@@ -27,7 +27,7 @@ SYNCS = (Sync(), Sync(method="flat"), Sync(method="delayed"), Sync(method="diloc
 @pytest.fixture
 def several(job: Any) -> tuple[Inputs, list[Plan]]:
     """Plans of different depth; the replicas of some lie in two zones."""
-    plans = [complete(job({**one, "shard": "parameters"}, framework="torchtitan")) for one in DEGREES]
+    plans = [placed(job({**one, "shard": "parameters"}, framework="torchtitan")) for one in DEGREES]
     assert {plan.zone_axis for plan in plans} >= {"dp"}
     return inputs(job({}, framework="torchtitan"), (framework_facts("torchtitan"),)), plans
 

@@ -9,7 +9,7 @@ from crosszone.core.plan import Sync
 from crosszone.core.problem import Problem
 from crosszone.cost.parameters import num_parameters
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.timeline.predict import predict_plan
 
 REPLICAS = {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "none"}
@@ -22,7 +22,7 @@ def agreed(job):
 
     def make(sync=None, *, plan=None, framework="ddp", **more):
         problem: Problem = job({**REPLICAS, **(plan or {}), "sync": sync or {}}, framework=framework, **more)
-        found = complete(problem)
+        found = placed(problem)
         return predict_plan(problem, found, framework_facts(found.framework))
 
     return make
@@ -267,7 +267,7 @@ def test_ways_of_a_sum_between_two_zones_carry_one_gradient(agreed, job, algorit
 
 def test_packed_activations_cross_smaller(job):
     problem = job({"tp": 1, "pp": 2, "microbatch_size": 1}, framework="megatron")
-    plan = complete(problem)
+    plan = placed(problem)
     assert "pp" in plan.zone_axis
     packed = dataclasses.replace(plan, sync=Sync(codecs=(("activations", "int8_block"),)))
     before, after = (predict_plan(problem, one, framework_facts("megatron")) for one in (plan, packed))

@@ -14,7 +14,7 @@ from crosszone.core.prediction import Prediction
 from crosszone.core.tables import PlanTable, ReplicaTable, StageTable
 from crosszone.cost.collectives import Path, all_reduce_seconds
 from crosszone.frameworks import framework_facts
-from crosszone.planner.complete import complete
+from crosszone.planner.complete import placed
 from crosszone.spec import read_job
 from crosszone.timeline.predict import predict_plan
 from crosszone.timeline.rows import Tables
@@ -46,7 +46,7 @@ def predicted(
         "plan": {"tp": 1, "pp": 1, "microbatch_size": 1, **{key: plan[key] for key in plan if key != "dp_shard"}},
     }
     problem = read_job(job)
-    found = complete(problem)
+    found = placed(problem)
     found = replace(found, dp_shard=plan.get("dp_shard", found.dp_shard))  # the search tries none that mixes pools
     return predict_plan(problem, found, framework_facts(found.framework))
 
