@@ -99,6 +99,32 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommunicationGroup:
+    """What one kind of parallel group sends in a step."""
+
+    group: str
+    exposed_seconds: float
+    overlapped_seconds: float
+    zone_bytes: float
+    """Over all zone links, each direction counted."""
+    terms: tuple[str, ...]
+    """Of the step, that these seconds are the sum of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Communication:
+    """All that ranks send each other in a step: the sums of terms and links."""
+
+    exposed_seconds: float
+    overlapped_seconds: float
+    zone_bytes: float
+    """Over all zone links, each direction counted."""
+    zone_dollars_per_hour: float | None
+    """Egress of all zone links; None where a price is unknown."""
+    groups: tuple[CommunicationGroup, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """How zones agree, and what that does."""
 
@@ -237,5 +263,7 @@ class Prediction:
     """None where nothing that zones agree on crosses between them."""
     reliability: Reliability | None = None
     costs: Costs | None = None
+    communication: Communication | None = None
+    """None in what was saved before it was told."""
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -15,6 +15,7 @@ def result_schemas() -> dict[str, Any]:
     from crosszone.core.framework_choice import FrameworkChoice
     from crosszone.core.prediction import Prediction
     from crosszone.core.preflight import PreflightReport
+    from crosszone.core.rank_map import RankMap
     from crosszone.core.side_by_side import SideBySide
     from crosszone.core.simulation import Simulation
     from crosszone.core.validation import SkippedRow, ValidatedRow
@@ -25,7 +26,7 @@ def result_schemas() -> dict[str, Any]:
 
     schemas = noun_schemas(
         *(Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow, Operation),
-        *(SideBySide, PreflightReport, Configuration),
+        *(SideBySide, PreflightReport, RankMap, Configuration),
     )
     schemas["Operation"]["properties"]["state"]["enum"] = list(STATES)
     prediction = schemas["Prediction"]["properties"]

@@ -329,6 +329,21 @@ VERBS = (
         example={"job": EXAMPLE_JOB, "detail": 200},
     ),
     Verb(
+        name="ranks",
+        path="/api/v1/ranks",
+        summary="Show which rank of a plan is on which GPU",
+        description="Every zone with what it holds of the plan, and its nodes with the place of each GPU in the grid "
+        "of ranks, as `deploy` starts them. The plan is not predicted.",
+        options=(
+            JOB,
+            PLAN,
+            Option(name="zone", kind=TEXT, meaning="List the nodes of this zone alone."),
+        ),
+        is_long=False,
+        result="RankMap",
+        example={"job": EXAMPLE_JOB, "zone": "east"},
+    ),
+    Verb(
         name="deploy",
         path="/api/v1/deploy",
         summary="Give the files that run the job's plan as they are",

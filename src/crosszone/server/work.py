@@ -138,6 +138,11 @@ def simulate(request: Request, on_progress: OnProgress) -> Any:
     return service.simulation_json(timeline, max_slices=request.get("detail"))
 
 
+def ranks(request: Request, on_progress: OnProgress) -> Any:
+    """Ranks JSON."""
+    return service.rank_map_json(service.rank_map(_problem(request), _plan(request), zone=request.get("zone")))
+
+
 def deploy(request: Request, on_progress: OnProgress) -> Any:
     """Deploy JSON with the texts of the files, or with `archive` all of them in one."""
     bundle = service.deploy(
@@ -259,7 +264,7 @@ def archive_of(files: Sequence[BundleFile]) -> bytes:
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
-        *(job, guide, predict, plan, whatif, simulate, deploy, validate, compare),
+        *(job, guide, predict, plan, whatif, simulate, ranks, deploy, validate, compare),
         *(older_deploy, older_script, examine),
         *(parameter_metrics, calculate),
         *(doctor, catalog, templates, schema, warm),

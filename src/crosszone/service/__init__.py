@@ -82,6 +82,8 @@ _HOMES = {
         "bundle_changes",
         "bundle_json",
         "deploy",
+        "rank_map",
+        "rank_map_json",
         "write_bundle",
     ),
     "first_job": (

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crosszone.core.bundle import Bundle, FileChange
     from crosszone.core.plan import Plan
     from crosszone.core.problem import Problem
+    from crosszone.core.rank_map import RankMap
 
 LOCAL = "local"
 SCALED = ("ddp", "fsdp", "deepspeed")
@@ -72,6 +73,33 @@ def deploy(
     prediction = predict_plan(problem, chosen, framework_facts(framework))
     more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and not has_own else {}
     return bundle(problem, chosen, prediction, request, version=version("crosszone"), more_files=more_files)
+
+
+def rank_map(problem: Problem, plan: Plan | None = None, *, zone: str | None = None) -> RankMap:
+    """Which rank of `plan` is on which GPU, as `deploy` places them; None: the job file's plan, as `predict` has it.
+
+    `zone`: only the nodes of that zone, beside a summary of all. SpecError where `plan` is of another problem,
+    InfeasiblePlan where its groups do not fit into the nodes, UnknownName of a zone.
+    """
+    from crosszone.deploy.rank_map import rank_map as of_plan
+    from crosszone.errors import UnknownName
+    from crosszone.planner.complete import complete
+    from crosszone.planner.pinned import check_plan
+
+    names = [each.name for each in problem.cluster.zones]
+    if zone is not None and zone not in names:
+        raise UnknownName.among(zone, names, kind="zone", where="zone")
+    if plan is not None:
+        check_plan(problem, plan)
+    return of_plan(plan or complete(problem), problem.cluster, zone=zone)
+
+
+def rank_map_json(found: RankMap) -> dict[str, Any]:
+    """Ranks JSON."""
+    from crosszone.core.codec import to_json
+
+    value: dict[str, Any] = to_json(found)
+    return value
 
 
 def bundle_changes(bundle: Bundle, folder: str | Path) -> tuple[FileChange, ...]:

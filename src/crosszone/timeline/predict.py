@@ -14,6 +14,7 @@ from crosszone.core.problem import Problem
 from crosszone.cost.flop import attention_flop, forward_flop, head_flop, model_flop
 from crosszone.cost.parameters import num_active_parameters, num_parameters
 from crosszone.timeline.chain import slowest_chain
+from crosszone.timeline.communication import communication
 from crosszone.timeline.evaluate import Evaluation, evaluate, memory, with_pipeline
 from crosszone.timeline.fit import host_bytes, host_shortage, memory_of
 from crosszone.timeline.inputs import ASSUMED_SMS, Inputs, inputs
@@ -137,6 +138,7 @@ class _Report:
             memory=memory_of(self.inputs, self.tables, self.bytes),
             host_memory_bytes=float(host_bytes(self.inputs, self.tables, self.bytes).max()),
             links=links,
+            communication=communication(self.terms, links),
             intervals=intervals(self.step_seconds, closeness, error_ledger()),
             train_seconds=whole.train_seconds,
             finish=whole.outlook.finish,

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 NOUNS = [
     *(prediction.Prediction, prediction.Term, prediction.Input, prediction.Memory, prediction.StageMemory),
     *(prediction.Link, prediction.LinkGroup, prediction.Interval, prediction.Finish),
+    *(prediction.Communication, prediction.CommunicationGroup),
     *(prediction.Agreement, prediction.Reliability, prediction.Costs, answer.Comparison, answer.Side),
     *(answer.Answer, answer.RankedPlan, answer.RejectedPlan, answer.Search, check.Check),
     *(explanation.Binding, explanation.RunnerUp, explanation.Difference, explanation.TermDifference),

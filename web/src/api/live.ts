@@ -16,6 +16,7 @@ interface Verbs {
   plan: { asks: Schemas['PlanArguments']; gives: Schemas['Answer'] };
   whatif: { asks: Schemas['WhatifArguments']; gives: Schemas['WhatIf'] };
   simulate: { asks: Schemas['SimulateArguments']; gives: Schemas['Simulation'] };
+  ranks: { asks: Schemas['RanksArguments']; gives: Schemas['RankMap'] };
   compare: { asks: Schemas['CompareArguments']; gives: Schemas['SideBySide'] };
 }
 export type Verb = keyof Verbs;
@@ -28,6 +29,7 @@ const PAUSE_MILLISECONDS: Record<Verb, number> = {
   plan: 200,
   whatif: 30,
   simulate: 350,
+  ranks: 100,
   compare: 100,
 };
 
