@@ -65,6 +65,12 @@ class Agent:
         return len(self.gpus)
 
     @property
+    def ranks_text(self) -> str:
+        """Its first and last rank, as people read them: 0–7, or 3 where it is one."""
+        last = self.first_rank + self.num_ranks - 1
+        return str(last) if self.num_ranks == 1 else f"{self.first_rank}–{last}"
+
+    @property
     def node_key(self) -> tuple[str, int, int]:
         """What tells its node from all others."""
         return self.zone, self.node_group, self.node

@@ -28,17 +28,12 @@ def piece_text(launch: Launch, language: str = "en") -> str:
     """Of which zone this bundle is a piece, where the other pieces are, and where rank 0 is."""
     words, first = WORDS[language], launch.agents[0]
     others = dict.fromkeys(agent.zone for agent in launch.agents if agent.zone != launch.only_zone)
-    spans = [_span(agent.first_rank, agent.first_rank + agent.num_ranks - 1) for agent in launch.started]
     piece = words["piece"].format(
         mine=sum(agent.num_ranks for agent in launch.started),
         zone=shown(str(launch.only_zone)),
-        ranks=words["join"].join(spans),
+        ranks=words["join"].join(agent.ranks_text for agent in launch.started),
         world=launch.world_size,
         others=words["join"].join(shown(zone) for zone in others),
     )
     address = f" ({first.address})" if first.address else ""
     return f"{piece} {words['first'].format(zone=shown(first.zone), address=address)}"
-
-
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}–{last}"

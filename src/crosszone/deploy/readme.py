@@ -135,7 +135,6 @@ def _resuming(launch: Launch) -> str:
 def _table(launch: Launch, head: str) -> str:
     rows = [head, "|" + "---|" * 7]
     for agent in launch.started:
-        last = agent.first_rank + agent.num_ranks - 1
         gpus = ", ".join(str(gpu) for gpu in agent.gpus) if launch.device == "cuda" else "CPU"
         cells = (
             f"`{agent_path(agent)}`" if len(launch.agents) > 1 else "",
@@ -144,7 +143,7 @@ def _table(launch: Launch, head: str) -> str:
             agent.node,
             agent.address or "",
             gpus,
-            f"{agent.first_rank}–{last}",
+            agent.ranks_text,
         )
         rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(rows)

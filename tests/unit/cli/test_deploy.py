@@ -55,7 +55,9 @@ def test_a_piece_says_of_which_zone_it_is_and_where_the_others_are(run, job, tmp
     assert told in result.out
     assert "all zones are started: north too" in result.out
     assert "Rank 0, where all of them meet, is in north (10.0.0.1)." in result.out
-    assert told in (tmp_path / "south/README.md").read_text()
+    readme = (tmp_path / "south/README.md").read_text()
+    assert told in readme
+    assert "| 10.1.0.1 | 0 | 2 |" in readme
     assert "zone south 的 1 个 rank" in (tmp_path / "south/README.zh.md").read_text()
     assert "This is a piece" not in run(*bare(job, tmp_path / "whole")).out
 
