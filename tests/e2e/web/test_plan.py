@@ -57,18 +57,16 @@ def test_a_change_in_the_form_is_planned_at_once_and_keeps_the_comments(open_pag
     assert changed != job
     until_shown(page, planned(server, changed)[0]["prediction"])
     page.get_by_text("YAML", exact=True).click()
-    page.locator(".cm-content", has_text="global_batch_size: 256").wait_for()
-    assert page.locator(".cm-content").inner_text().startswith(job.partition("\n")[0])
+    page.locator("pre", has_text="global_batch_size: 256").wait_for()
+    assert page.get_by_role("textbox", name="YAML").input_value() == changed
 
 
 def test_a_change_of_the_text_reaches_the_form(open_page, server, job):
     page = open_page("/plan")
     page.get_by_text("YAML", exact=True).click()
-    page.locator(".cm-content").click()
-    page.keyboard.press("Control+a")
     changed = job.replace("rtt: 20 ms", "rtt: 40 ms")
     assert changed != job
-    page.keyboard.insert_text(changed)
+    page.get_by_role("textbox", name="YAML").fill(changed)
     until_shown(page, planned(server, changed)[0]["prediction"])
     page.get_by_text("Form", exact=True).click()
     assert page.get_by_role("textbox", name="Round trip").input_value() == "40 ms"
