@@ -31,6 +31,9 @@ def result_schemas() -> dict[str, Any]:
     schemas["Operation"]["properties"]["state"]["enum"] = list(STATES)
     prediction = schemas["Prediction"]["properties"]
     prediction |= {"plan": reference("Plan"), "checks": _list(reference("Check"))}
+    schemas["Plan"]["properties"] |= {"world_size": _WHOLE, "zone_axis": _TEXT}
+    ratio = {"type": ["number", "null"]}
+    schemas["Answer"]["properties"] |= {"speedup_ratio": ratio, "scaling_ratio": ratio, "assumed": _list(_TEXT)}
     schemas["WhatIf"]["properties"] |= {"base": reference("Prediction"), "changed": reference("Prediction")}
     schemas["Simulation"]["properties"] |= {
         "fits": {"type": "boolean"},

@@ -1,5 +1,180 @@
-import { ComingSoon } from '@/ui/ComingSoon';
+import { Tabs } from '@mantine/core';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { Schemas } from '@/api/client';
+import { useFormat } from '@/i18n/useLanguage';
+import { useJob } from '@/job/JobContext';
+import { useAnswer } from '@/job/useAnswer';
+import { Empty } from '@/ui/Empty';
+import { Loading } from '@/ui/Loading';
+import { PageHeader } from '@/ui/PageHeader';
+import { Panel } from '@/ui/Panel';
+import { ProblemPanel } from '@/ui/ProblemPanel';
+
+import { Alternatives } from './Alternatives';
+import { Checks } from './Checks';
+import { Frameworks } from './Frameworks';
+import { Guide } from './Guide';
+import { MemoryBars } from './MemoryBars';
+import { Pareto } from './Pareto';
+import { Words, WordList } from './PlanWords';
+import { RankedPlans, type Choice } from './RankedPlans';
+import { Sensitivity } from './Sensitivity';
+import { Slicing } from './Slicing';
+import classes from './Strategy.module.css';
+import { Verdict } from './Verdict';
+import { Waterfall } from './Waterfall';
+import { WhyBox } from './WhyBox';
+
+type Answer = Schemas['Answer'];
+
+const BASELINE = 'baseline';
 
 export default function StrategyPage() {
-  return <ComingSoon />;
+  const { t } = useTranslation('strategy');
+  const format = useFormat();
+  const { data, isStale, problem, retry } = useAnswer();
+  const first = data?.plans[0];
+  const note =
+    first == null
+      ? undefined
+      : t('note', { model: data?.problem.model.name, gpus: format.field('num_gpus', first.prediction.num_gpus) });
+  return (
+    <>
+      <PageHeader note={note} />
+      <div className={classes.page}>
+        {problem != null && <ProblemPanel problem={problem} onRetry={retry} />}
+        {data == null && problem == null && <Loading height={520} />}
+        {data != null && <Answered answer={data} isStale={isStale} />}
+      </div>
+    </>
+  );
+}
+
+function Answered({ answer, isStale }: { answer: Answer; isStale: boolean }) {
+  const { t } = useTranslation('strategy');
+  const { chosenPlan, choosePlan } = useJob();
+  const [isBaseline, setIsBaseline] = useState(false);
+  const choices = choicesOf(answer);
+  const key = isBaseline && choices.at(-1)?.key === BASELINE ? BASELINE : String(chosenPlan + 1);
+  const chosen = choices.find((choice) => choice.key === key) ?? choices[0];
+  return (
+    <>
+      <Verdict answer={answer} isStale={isStale} />
+      {chosen == null ? (
+        <Panel title={t('rejected.title')}>
+          <Empty title={t('rejected.empty')}>{t('rejected.why')}</Empty>
+          <Rejected answer={answer} />
+        </Panel>
+      ) : (
+        <>
+          <RankedPlans
+            choices={choices}
+            chosen={chosen.key}
+            isStale={isStale}
+            search={answer.search}
+            onChoose={(next) => {
+              setIsBaseline(next === BASELINE);
+              if (next !== BASELINE) choosePlan(Number(next) - 1);
+            }}
+          />
+          <Details answer={answer} chosen={chosen} isStale={isStale} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** The ranked plans, and the best of one zone where it is none of them. */
+function choicesOf({ plans, baseline }: Answer): Choice[] {
+  const ranked = plans.map((one, index) => ({ key: String(index + 1), ranked: one }));
+  const isAmong = plans.some(({ prediction }) => prediction.fingerprint === baseline?.prediction.fingerprint);
+  return baseline == null || isAmong ? ranked : [...ranked, { key: BASELINE, ranked: baseline }];
+}
+
+const TABS = ['plan', 'step', 'alternatives', 'sensitivity', 'checks', 'guide'] as const;
+
+function Details({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; isStale: boolean }) {
+  const { t } = useTranslation('strategy');
+  const { ranked } = chosen;
+  const open = ranked.checks.filter((check) => check.verdict !== 'pass').length;
+  return (
+    <Tabs defaultValue="plan" keepMounted={false}>
+      <Tabs.List mb="md" style={{ flexWrap: 'nowrap', overflowX: 'auto', overflowY: 'hidden' }}>
+        {TABS.map((tab) => (
+          <Tabs.Tab key={tab} value={tab} style={{ whiteSpace: 'nowrap' }}>
+            {tab === 'checks' ? t('tab.checks', { count: open }) : t(`tab.${tab}`)}
+          </Tabs.Tab>
+        ))}
+      </Tabs.List>
+      <Tabs.Panel value="plan">
+        <PlanTab answer={answer} chosen={chosen} isStale={isStale} />
+      </Tabs.Panel>
+      <Tabs.Panel value="step">
+        <div className={classes.pair}>
+          <Panel title={t('waterfall.title')} isStale={isStale}>
+            <Waterfall prediction={ranked.prediction} />
+          </Panel>
+          <Panel title={t('memory.title')} isStale={isStale}>
+            <MemoryBars memory={ranked.prediction.memory} />
+          </Panel>
+        </div>
+      </Tabs.Panel>
+      <Tabs.Panel value="alternatives">
+        <Alternatives chosen={ranked} />
+      </Tabs.Panel>
+      <Tabs.Panel value="sensitivity">
+        <div className={classes.page} style={{ padding: 0 }}>
+          <Sensitivity />
+          {answer.pareto != null && <Pareto plans={answer.pareto} notes={answer.notes} />}
+        </div>
+      </Tabs.Panel>
+      <Tabs.Panel value="checks">
+        <Checks ranked={ranked} />
+      </Tabs.Panel>
+      <Tabs.Panel value="guide">
+        <div style={{ display: 'grid', gap: 'var(--mantine-spacing-md)' }}>
+          <Guide chosen={ranked} />
+          <WhyBox />
+          <Frameworks />
+        </div>
+      </Tabs.Panel>
+    </Tabs>
+  );
+}
+
+function PlanTab({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; isStale: boolean }) {
+  const { t } = useTranslation('strategy');
+  const isFirst = chosen.key === '1';
+  const runnerUp = answer.runner_up;
+  return (
+    <div className={classes.page} style={{ padding: 0 }}>
+      <Panel title={t('slicing.title')} isStale={isStale}>
+        <Slicing plan={chosen.ranked.plan} />
+      </Panel>
+      <div className={classes.pair}>
+        <Panel title={t('reasons.title')} isStale={isStale}>
+          <WordList items={chosen.ranked.reasons} />
+        </Panel>
+        <Panel title={t('reasons.limits')} isStale={isStale}>
+          {isFirst && <WordList items={answer.binding.map(({ message }) => message)} />}
+          {isFirst && runnerUp != null && (
+            <p>
+              {t('reasons.second')} <Words>{runnerUp.difference.message}</Words>
+            </p>
+          )}
+          {answer.restriction != null && <Words>{answer.restriction.message}</Words>}
+          <Rejected answer={answer} />
+        </Panel>
+      </div>
+    </div>
+  );
+}
+
+/** Neighbours of the best plan that cannot work, each with the rule that it breaks. */
+function Rejected({ answer }: { answer: Answer }) {
+  const isTold = (reason: string) => answer.binding.some(({ message }) => message.includes(reason));
+  const reasons = answer.rejected.flatMap(({ reasons }) => reasons.slice(0, 1)).filter((reason) => !isTold(reason));
+  return <WordList items={[...new Set(reasons)].slice(0, 5)} />;
 }
