@@ -65,9 +65,9 @@ def _wait_until_ready(server):
     raise AssertionError("the server is not ready")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One browser for all tests."""
+    """One browser for the tests of a page: while it is open, no other test of this process may use asyncio."""
     if not CHROMIUM.exists():
         pytest.skip("there is no chromium here: apt-get install chromium fonts-noto-cjk")
     with sync_api.sync_playwright() as playwright:
