@@ -19,7 +19,7 @@ _RUN: dict[str, Any] = {
             "type": "object",
             "description": "A prediction, a plan with its prediction, or an answer of plan, of which the first counts.",
         },
-        "job": {"type": "object", "description": "The job file that it is of, as an object."},
+        "job": {"type": ["object", "null"], "description": "The job file that it is of, as an object."},
     },
     "examples": [{"name": "two zones, tp 8", "result": {"step_seconds": 2.0}}],
 }
