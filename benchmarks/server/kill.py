@@ -30,7 +30,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PATH = "/api/v1/training-tasks"
-READY_SECONDS = 120.0
+READY_SECONDS = 600.0
+"""On a machine that is busy with other work, workers of low priority may take minutes to load."""
+REQUEST_SECONDS = 150.0
+"""Longer than the server lets anything take."""
 TARGET_SECONDS = 2.0
 NUM_PEOPLE = 4
 AGAIN_SHARE = 0.3
@@ -131,7 +134,7 @@ class Person(threading.Thread):
 
 def ask(port: int, method: str, path: str, value: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """(status, JSON) of an answer; status 0 where there was none, or only half of one."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60.0)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)
     try:
         body = None if value is None else json.dumps(value)
         connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})

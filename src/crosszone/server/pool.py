@@ -100,9 +100,11 @@ class Pool:
         self._threads = ThreadPoolExecutor(max_workers=num_workers)
 
     async def start(self) -> None:
-        """Start all workers and load into each what it needs."""
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(self._threads, self._start_one) for _ in range(self.num_workers)))
+        """Start all workers and load into each what it needs.
+
+        In other threads than those of requests: requests that came first would wait in all of these for the workers.
+        """
+        await asyncio.gather(*(asyncio.to_thread(self._start_one) for _ in range(self.num_workers)))
         self.is_ready = True
 
     async def answer(self, verb: str, request: dict[str, Any]) -> Done:

@@ -141,3 +141,20 @@ def test_how_far_a_verb_is_is_told_while_it_works(pool):
     assert told == sorted(told)
     assert told[-1] <= 1.0
     assert len(told) >= 2
+
+
+def test_requests_that_come_before_the_workers_do_not_keep_them_from_starting(monkeypatch):
+    """They would wait in every thread, one of which each worker needs to be started in."""
+    made = Pool(num_workers=1, num_waiting=1, limit_seconds=60.0)
+    monkeypatch.setattr(made, "_start_one", lambda: made._idle.put(made._new_worker()))
+
+    async def early():
+        call = made.call("catalog", GPUS)
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(made.start(), timeout=30.0)
+        return await call.answer()
+
+    try:
+        assert b"h100" in asyncio.run(early()).content
+    finally:
+        made.close()
