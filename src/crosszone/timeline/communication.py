@@ -20,7 +20,7 @@ def communication(terms: tuple[Term, ...], links: tuple[Link, ...]) -> Communica
     return Communication(
         exposed_seconds=sum(group.exposed_seconds for group in groups),
         overlapped_seconds=sum(group.overlapped_seconds for group in groups),
-        zone_bytes=sum(link.step_bytes for link in links),
+        zone_bytes=sum((link.step_bytes for link in links), 0.0),
         zone_dollars_per_hour=sum_of(*(link.dollars_per_hour for link in links)),
         groups=groups,
     )
@@ -33,6 +33,6 @@ def _group(name: str, names: tuple[str, ...], terms: tuple[Term, ...], links: tu
         group=name,
         exposed_seconds=sum(term.exposed_seconds for term in own),
         overlapped_seconds=sum(term.overlapped_seconds for term in own),
-        zone_bytes=sum(group.step_bytes for group in sent),
+        zone_bytes=sum((group.step_bytes for group in sent), 0.0),
         terms=names,
     )

@@ -27,11 +27,11 @@ interface Props {
 export function StackedBar({ label, name, parts, total, height = 20 }: Props) {
   const format = useFormat();
   const shown = parts.filter(({ value }) => value > 0);
+  const whole = total ?? shown.reduce((sum, { value }) => sum + value, 0);
   return (
     <div role="img" aria-label={label} className={classes.track} style={{ height }}>
       {shown.map((part) => {
-        const style =
-          total == null ? { flexGrow: part.value } : { flexBasis: `${String((100 * part.value) / total)}%` };
+        const style = { flexBasis: `${String((100 * part.value) / whole)}%` };
         return (
           <Tooltip key={part.key} label={`${part.label}: ${format.field(name, part.value)}`}>
             <div className={classes.part} style={{ ...style, background: `var(--cz-${part.meaning})` }} />

@@ -3,13 +3,13 @@ import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
 import { useTerm } from '@/i18n/useLanguage';
+import { AXES, degrees } from '@/job/degrees';
 import { useJob } from '@/job/JobContext';
 import type { RankedPlan } from '@/job/useAnswer';
 import { DataTable, type Column } from '@/ui/DataTable';
 import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
 
-const AXES = ['tp', 'cp', 'pp', 'dp', 'ep'] as const;
 /** What fixing a plan writes into the job. */
 const FIXED = [
   ...AXES,
@@ -65,12 +65,6 @@ export function RankedPlans({ answer, isStale }: { answer: Schemas['Answer']; is
       />
     </Panel>
   );
-}
-
-/** "tp 2 · cp 4 · pp 8 · dp 2": the axes that split anything. */
-export function degrees(plan: Schemas['Plan']): string {
-  const split = AXES.filter((axis) => plan[axis] > 1);
-  return split.length === 0 ? 'dp 1' : split.map((axis) => `${axis} ${String(plan[axis])}`).join(' · ');
 }
 
 function fixedKeys(plan: Schemas['Plan']): Record<string, unknown> {
