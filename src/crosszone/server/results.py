@@ -57,7 +57,7 @@ def _detail() -> dict[str, Any]:
     """The timeline, where it was asked for: what `service.detail_json` gives."""
     whole_or_none, number = {"type": ["integer", "null"]}, {"type": "number"}
     bounds = {"start_seconds": number, "end_seconds": number}
-    box = {"name": _TEXT, "category": _TEXT, "depth": _WHOLE, **bounds, "num_spans": _WHOLE}
+    box = {"name": _TEXT, "category": _TEXT, "depth": _WHOLE, **bounds, "duration_seconds": number, "num_spans": _WHOLE}
     box |= {"busy_fraction": number, "moved_bytes": number, "args": {"type": "object"}}
     track: dict[str, Any] = {"zone": _TEXT, "stream": _TEXT, "to_zone": {"type": ["string", "null"]}, "lane": _WHOLE}
     track |= dict.fromkeys(("node_group", "replica", "stage", "rank"), whole_or_none)

@@ -20,6 +20,7 @@ class Slice:
     """0; one more for each span that encloses it."""
     start_seconds: float
     end_seconds: float
+    duration_seconds: float
     num_spans: int
     """1: the span itself."""
     busy_fraction: float
@@ -142,6 +143,7 @@ def _alone(span: Span, depth: int) -> Slice:
         depth=depth,
         start_seconds=span.start_seconds,
         end_seconds=span.end_seconds,
+        duration_seconds=span.duration_seconds,
         num_spans=1,
         busy_fraction=1.0,
         moved_bytes=span.moved_bytes,
@@ -164,6 +166,7 @@ def _merged(spans: list[Span]) -> Slice:
         depth=0,
         start_seconds=start,
         end_seconds=end,
+        duration_seconds=end - start,
         num_spans=len(spans),
         busy_fraction=min(sum(seconds.values()) / (end - start), 1.0) if end > start else 1.0,
         moved_bytes=sum(span.moved_bytes for span in spans),

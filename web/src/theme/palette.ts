@@ -9,6 +9,7 @@ type Colour = readonly [light: string, dark: string];
 
 const COLOURS = {
   compute: ['#0072b2', '#56b4e9'],
+  backward: ['#4f5bd5', '#8b95f2'],
   recompute: ['#4a90c4', '#8fc7ea'],
   optimizer: ['#7a8b99', '#9fb3c2'],
   overhead: ['#8b949e', '#8b949e'],

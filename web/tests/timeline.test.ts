@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+
+import { ticks } from '@/pages/timeline/draw';
+import { shares } from '@/pages/timeline/Overview';
+import {
+  buildScene,
+  neighbour,
+  search,
+  sliceAt,
+  sliceOf,
+  type Detail,
+  type Slice,
+  type Track,
+} from '@/pages/timeline/scene';
+import { moved } from '@/pages/timeline/useView';
+
+const TRACK: Track = {
+  zone: 'a',
+  stream: 'compute',
+  to_zone: null,
+  lane: 0,
+  node_group: 0,
+  replica: 0,
+  stage: 0,
+  rank: null,
+};
+
+function slice(name: string, start: number, end: number, depth = 0): Slice {
+  const [category = ''] = name.split(' ');
+  const times = { start_seconds: start, end_seconds: end, duration_seconds: end - start };
+  return { name, category, depth, ...times, num_spans: 1, busy_fraction: 1, moved_bytes: 0, args: {} };
+}
+
+const DETAIL: Detail = {
+  start_seconds: 0,
+  end_seconds: 10,
+  num_spans: 6,
+  is_merged: false,
+  tracks: [
+    {
+      track: { ...TRACK, stage: null, replica: null, stream: 'pp', to_zone: 'b' },
+      slices: [slice('send forward 1', 2, 3)],
+    },
+    { track: { ...TRACK, stage: 1 }, slices: [slice('forward 1', 3, 5)] },
+    { track: TRACK, slices: [slice('forward 12', 5, 6), slice('forward 1', 0, 2), slice('compute', 0, 1, 1)] },
+  ],
+};
+const SCENE = buildScene(DETAIL);
+
+describe('a scene', () => {
+  it('has stages first, parts below what they are of, and slices in the order of time', () => {
+    expect(SCENE.groups.map(({ track }) => track.stage)).toEqual([0, 1, null]);
+    expect(SCENE.lanes.map(({ depth }) => depth)).toEqual([0, 1, 0, 0]);
+    expect([...(SCENE.lanes[0]?.starts ?? [])]).toEqual([0, 5]);
+  });
+
+  it('knows what lies at a point, narrow slices by their neighbourhood', () => {
+    const y = (SCENE.lanes[0]?.top ?? 0) + 1;
+    expect(sliceAt(SCENE, 5.5, y, 0)).toEqual({ lane: 0, index: 1 });
+    expect(sliceAt(SCENE, 3, y, 0)).toBeNull();
+    expect(sliceAt(SCENE, 4.9, y, 0.2)).toEqual({ lane: 0, index: 1 });
+  });
+
+  it('is searched by whole words and numbers, from left to right', () => {
+    const names = (text: string) => search(SCENE, text).map((place) => sliceOf(SCENE, place)?.name);
+    expect(names('forward 1')).toEqual(['forward 1', 'send forward 1', 'forward 1']);
+    expect(names('12')).toEqual(['forward 12']);
+    expect(names(' ')).toEqual([]);
+  });
+
+  it('is walked along a lane and from lane to lane', () => {
+    expect(neighbour(SCENE, { lane: 0, index: 0 }, 'right')).toEqual({ lane: 0, index: 1 });
+    expect(neighbour(SCENE, { lane: 0, index: 1 }, 'right')).toEqual({ lane: 0, index: 1 });
+    expect(neighbour(SCENE, { lane: 1, index: 0 }, 'down')).toEqual({ lane: 2, index: 0 });
+  });
+
+  it('tells how many stages work', () => {
+    expect([...shares(SCENE, 10)]).toEqual([0.5, 0.5, 0, 0.5, 0.5, 0.5, 0, 0, 0, 0]);
+  });
+});
+
+describe('what is in sight', () => {
+  const whole = { startSeconds: 0, endSeconds: 10 };
+
+  it('comes nearer where the pointer is', () => {
+    const near = moved({ ...whole, whole }, { kind: 'zoom', factor: 0.5, at: 0.2 });
+    expect([near.startSeconds, near.endSeconds]).toEqual([1, 6]);
+  });
+
+  it('never leaves the step', () => {
+    const near = moved({ startSeconds: 8, endSeconds: 9, whole }, { kind: 'pan', fraction: 5 });
+    expect([near.startSeconds, near.endSeconds]).toEqual([9, 10]);
+    expect(moved(near, { kind: 'zoom', factor: 100, at: 0.5 })).toMatchObject(whole);
+  });
+
+  it('has an axis of round numbers with room between them', () => {
+    const view = { startSeconds: 0.3, endSeconds: 10, top: 0, width: 500, height: 100 };
+    expect(ticks(view)).toEqual([2, 4, 6, 8, 10]);
+  });
+});
