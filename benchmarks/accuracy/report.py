@@ -1,13 +1,14 @@
 """Errors by source over all published runs, and the ledger of errors that intervals are drawn from.
 
     python benchmarks/accuracy/report.py            print the report
-    python benchmarks/accuracy/report.py --write    keep it in report.md, its headline in both READMEs, and the ledger
-                                                    in the catalog
+    python benchmarks/accuracy/report.py --write    keep it in report.md, its headline in both READMEs, and in the
+                                                    catalog the ledger and what the server shows of it
 
 The runs are in data/, what was fitted on what in README.md.
 """
 
 import datetime
+import json
 import math
 import re
 import statistics
@@ -16,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -35,6 +37,7 @@ from residuals import (
 from crosszone.catalog.intervals import error_ledger
 from crosszone.core.calibration import CalibrationPrior
 from crosszone.core.closeness import ErrorLedger
+from crosszone.core.codec import to_json
 from crosszone.core.validation import QuantityScores, Score, ValidatedRow, Validation
 from crosszone.verify.case import Case
 from crosszone.verify.ledger import Residual, learn, ledger_toml
@@ -45,11 +48,13 @@ from crosszone.verify.validate import validate_table
 ROOT = Path(__file__).parents[2]
 REPORT = Path(__file__).with_name("report.md")
 LEDGER = ROOT / "src/crosszone/catalog/data/intervals.toml"
+SHIPPED = ROOT / "src/crosszone/catalog/data/accuracy.json"
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 COMMAND = "python benchmarks/accuracy/report.py --write"
 LEAST_STUDIED_RUNS = 8
 """Of a GPU generation or framework, from which it counts as studied."""
+SHIPPED_FIELDS = ("id", "source", "gpu", "framework", "measured", "predicted", "relative_error")
 TITLES = {
     "aa": "Hagemann et al. 2023, layouts of 13B to 65B",
     "bloom": "BigScience, BLOOM sweeps of 2022",
@@ -205,6 +210,26 @@ def report(found: Study, *, date: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def accuracy_json(found: Study, *, date: str) -> str:
+    """What the program ships of the report: scores and the timed runs that count, a line each."""
+    scores = found.validation.quantities[STEP]
+    rows = [row for row in found.validation.rows if row.quantity == STEP and row.is_counted]
+    whole = {
+        "schema_version": 1,
+        "date": date,
+        "command": COMMAND,
+        "total": to_json(scores.total),
+        "sources": [
+            {"source": name, "title": TITLES[name], "left_out_mape": found.left_out.get(name), **to_json(score)}
+            for name, score in sorted(scores.by_source.items(), key=lambda item: -item[1].num_rows)
+        ],
+        "gpus": [{"gpu": name, **to_json(score)} for name, score in scores.by_gpu.items()],
+        "frameworks": [{"framework": name, **to_json(score)} for name, score in scores.by_framework.items()],
+    }
+    lines = ",\n".join(json.dumps({name: _shipped(row, name) for name in SHIPPED_FIELDS}) for row in rows)
+    return f'{json.dumps(whole, ensure_ascii=False, indent=1).rstrip("}").rstrip()},\n "rows": [\n{lines}\n]}}\n'
+
+
 def with_headline(text: str, table: str) -> str:
     """`text` with `table` between the markers."""
     return re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)
@@ -220,9 +245,15 @@ def main() -> None:
         error_ledger.cache_clear()
         found = replace(found, validation=validated(texts))  # beside the ledger just written
         REPORT.write_text(report(found, date=date), encoding="utf-8")
+        SHIPPED.write_text(accuracy_json(found, date=date), encoding="utf-8")
         for path in READMES:
             path.write_text(with_headline(path.read_text(encoding="utf-8"), headline(found)), encoding="utf-8")
     print(report(found, date=date))
+
+
+def _shipped(row: ValidatedRow, name: str) -> Any:
+    value = getattr(row, name)
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _headline_row(found: Study, name: str, score: Score) -> str:

@@ -36,6 +36,10 @@ const WRITERS = {
   tokens_per_second: (value) => `${count(value)}/s`,
   flop_per_second_per_gpu: (value) => prefixed(value, 'FLOP/s'),
   flop_per_second: (value) => prefixed(value, 'FLOP/s'),
+  // Memory and fabrics are sold in bytes, networks in bits.
+  memory_bytes_per_second: (value) => prefixed(value, 'B/s'),
+  fabric_bytes_per_second: (value) => prefixed(value, 'B/s'),
+  pcie_bytes_per_second: (value) => prefixed(value, 'B/s'),
   bytes_per_second: (value) => prefixed(value * BITS_PER_BYTE, 'bit/s'),
   dollars_per_second: (value) => `${money(value * SECONDS_PER_HOUR)} USD/h`,
   dollars_per_hour: (value) => `${money(value)} USD/h`,

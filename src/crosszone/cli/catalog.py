@@ -15,6 +15,9 @@ class Kind(StrEnum):
     MODELS = "models"
     REGIONS = "regions"
     FRAMEWORKS = "frameworks"
+    PRICES = "prices"
+    EGRESS = "egress"
+    LINKS = "links"
 
 
 def catalog(
@@ -25,7 +28,8 @@ def catalog(
 ) -> None:
     """Show what a job file can name.
 
-    GPUs, models, regions and frameworks, or all facts of one of them, with their sources.
+    GPUs, models, regions and frameworks, or all facts of one of them, with their sources; list prices of GPUs and of
+    egress, and measured round trips, or those of one region.
     """
     from crosszone import service
     from crosszone.cli import console

@@ -32,7 +32,14 @@ _LISTED: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "regions": (("place", "place"), ("latitude", "latitude_degrees"), ("longitude", "longitude_degrees")),
     "frameworks": (("title", "title"), ("versions", "version")),
+    "prices": (("price", "dollars_per_hour"), ("date", "date")),
+    "egress": (("price", "dollars_per_byte"), ("date", "date")),
+    "links": (("round trip", "rtt_seconds"), ("date", "date")),
 }
+
+
+TABLES = ("prices", "egress", "links")
+"""Kinds whose entries are single figures: their sources stand below the list, each once."""
 
 
 def catalog_view(kind: str, entries: tuple[CatalogEntry, ...], *, is_one: bool) -> Iterator[RenderableType]:
@@ -51,6 +58,10 @@ def catalog_view(kind: str, entries: tuple[CatalogEntry, ...], *, is_one: bool) 
             for entry in entries
         ],
     )
+    if kind in TABLES:
+        yield heading("Sources")
+        yield bullets(list(dict.fromkeys(f"{entry.noun.source}; {entry.noun.date}" for entry in entries)))
+        return
     yield Text(f"\n{len(entries)} {kind}. All about one, with sources: crosszone catalog {kind} NAME", style="dim")
 
 
@@ -131,4 +142,6 @@ _FORMATS = {
     "_hertz": units.format_hertz,
     "_watts": units.format_watts,
     "_fraction": units.format_fraction,
+    "dollars_per_hour": lambda dollars: f"{units.format_dollars(dollars)}/h",
+    "dollars_per_byte": units.format_dollars_per_byte,
 }

@@ -20,7 +20,7 @@ from crosszone.server.responses import etag_response
 MOST_ENTRIES = 1000
 """Of one page."""
 
-Kind = Literal["gpus", "models", "regions", "frameworks"]
+Kind = Literal["gpus", "models", "regions", "frameworks", "prices", "egress", "links"]
 Limit = Annotated[int, Query(ge=1, le=MOST_ENTRIES, description="Most entries of the page.")]
 Cursor = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""Routes of what changes with the program alone: the schema of the job file, OpenAPI, first job files."""
+"""Routes of what changes with the program alone: the schema of the job file, OpenAPI, first job files, accuracy."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def add_document_routes(app: FastAPI, workers: Pools) -> None:
     async def templates(request: Request) -> Response:
         return etag_response(request, await made("templates"), JSON)
 
+    async def accuracy(request: Request) -> Response:
+        return etag_response(request, await made("accuracy"), JSON)
+
     async def openapi(request: Request) -> Response:
         if "openapi" not in kept:
             document = describe(app, json.loads(await made("schema")))
@@ -37,4 +40,5 @@ def add_document_routes(app: FastAPI, workers: Pools) -> None:
 
     app.add_api_route(f"{API_PATH}/schema", schema, methods=["GET"], **operation("schema"))
     app.add_api_route(f"{API_PATH}/templates", templates, methods=["GET"], **operation("templates"))
+    app.add_api_route(f"{API_PATH}/accuracy", accuracy, methods=["GET"], **operation("accuracy"))
     app.add_api_route(f"{API_PATH}/openapi.json", openapi, methods=["GET"], include_in_schema=False)

@@ -41,8 +41,13 @@ def result_schemas() -> dict[str, Any]:
         "detail": _detail(),
     }
     schemas["Planned"] = {"anyOf": [reference("Answer"), reference("Why"), reference("FrameworkChoice")]}
-    verbs = {"JobDocument": _job_document(), "Guide": _guide(), "Bundle": _bundle(), "Validation": _validation()}
-    verbs |= {**_older(), **_calculator()}
+    verbs = {
+        "JobDocument": _job_document(),
+        "Guide": _guide(),
+        "Bundle": _bundle(),
+        "Validation": _validation(),
+    }
+    verbs |= {"Accuracy": _accuracy(), **_older(), **_calculator()}
     return {**schemas, **stored_schemas(), **verbs, **_catalogs()}
 
 
@@ -176,6 +181,28 @@ def _validation() -> dict[str, Any]:
     }
 
 
+def _accuracy() -> dict[str, Any]:
+    """Scores as in `core.validation.Score`, by what they are of, and the runs behind them."""
+    number, maybe = {"type": "number"}, {"type": ["number", "null"]}
+    shares = ("mape", "median_ape", "bias", "null_model_mape", "regret", "interval_coverage_fraction")
+    score = {"num_rows": _WHOLE, "num_groups": _WHOLE, **dict.fromkeys(shares, maybe)}
+    row = {**dict.fromkeys(("id", "source", "gpu", "framework"), _TEXT), "relative_error": number}
+    parts = {
+        "schema_version": _WHOLE,
+        **dict.fromkeys(("date", "command"), _TEXT),
+        "total": _open(score),
+        "sources": _list(_open({"source": _TEXT, "title": _TEXT, "left_out_mape": maybe, **score})),
+        "gpus": _list(_open({"gpu": _TEXT, **score})),
+        "frameworks": _list(_open({"framework": _TEXT, **score})),
+        "rows": _list(_open({**row, "measured": number, "predicted": number})),
+    }
+    return _open(parts)
+
+
+def _open(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
 def _catalogs() -> dict[str, Any]:
     entry = {"type": "object", "required": ["name"], "properties": {"name": _TEXT}}
     parts = {"name": _TEXT, "title": _TEXT, "text": {**_TEXT, "description": "The job file."}}
@@ -183,7 +210,7 @@ def _catalogs() -> dict[str, Any]:
     return {
         "Catalog": {
             "type": "object",
-            "description": "Entries under the name of their kind: gpus, models, regions or frameworks.",
+            "description": "Entries under the name of their kind, as gpus.",
             "required": ["schema_version"],
             "properties": {"schema_version": _WHOLE},
             "additionalProperties": _list(entry),

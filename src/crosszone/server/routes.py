@@ -57,7 +57,7 @@ ROUTES = {
         others=_HAS_IT,
     ),
     "catalog_entry": Told(
-        summary="All facts of one GPU, model, region or framework",
+        summary="All facts of one GPU, model, region or framework; prices, egress and links of one place",
         contents={JSON: reference("Catalog")},
         errors=(404,),
         others=_HAS_IT,
@@ -70,6 +70,11 @@ ROUTES = {
     "templates": Told(
         summary="First job files, by scenario",
         contents={JSON: reference("Templates")},
+        others=_HAS_IT,
+    ),
+    "accuracy": Told(
+        summary="How near predictions were to published runs",
+        contents={JSON: reference("Accuracy")},
         others=_HAS_IT,
     ),
     "configuration": Told(

@@ -235,6 +235,11 @@ def catalog(request: Request, on_progress: OnProgress) -> Any:
     return {"schema_version": 1, kind: service.catalog_json(service.catalog(kind, request.get("name")))}
 
 
+def accuracy(request: Request, on_progress: OnProgress) -> Any:
+    """Accuracy JSON."""
+    return service.accuracy()
+
+
 def schema(request: Request, on_progress: OnProgress) -> Any:
     """JSON Schema of the job file."""
     return service.job_schema()
@@ -267,7 +272,7 @@ VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
         *(job, guide, predict, plan, whatif, simulate, ranks, deploy, validate, compare),
         *(older_deploy, older_script, examine),
         *(parameter_metrics, calculate),
-        *(doctor, catalog, templates, schema, warm),
+        *(doctor, accuracy, catalog, templates, schema, warm),
     )
 } | dict.fromkeys(("recommended_tensor", "recommended_pipeline", "recommended_microbatch"), recommended)
 

@@ -70,6 +70,7 @@ _HOMES = {
     "catalogs": (
         "CATALOGS",
         "CatalogEntry",
+        "accuracy",
         "catalog",
         "catalog_json",
     ),

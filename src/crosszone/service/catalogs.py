@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 from crosszone.errors import UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-CATALOGS = ("gpus", "models", "regions", "frameworks")
+CATALOGS = ("gpus", "models", "regions", "frameworks", "prices", "egress", "links")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +19,9 @@ class CatalogEntry:
     """One thing that a job file can name."""
 
     name: str
-    """As a job file writes it."""
+    """As a job file writes it; of a figure between two places, what it is of."""
     noun: Any
-    """`Gpu`, `Model`, `Region` or `Framework`."""
+    """`Gpu`, `Model`, `Region`, `Framework`, `GpuPrice`, `EgressPrice` or `RoundTrip`."""
     more: tuple[tuple[str, Any], ...] = ()
     """What the catalog says beside the noun's fields: aliases, a note, counted parameters."""
     facts: tuple[Any, ...] = ()
@@ -28,8 +29,12 @@ class CatalogEntry:
 
 
 def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:
-    """Every entry of one of `CATALOGS`, or the one called `name` (regions: also all of a provider). UnknownName."""
+    """Every entry of one of `CATALOGS`, or the one called `name`. UnknownName.
+
+    `name` of regions may be a provider: all of it; of prices, egress and links it is where they are from.
+    """
     entries = {"gpus": _gpus, "models": _models, "regions": _regions, "frameworks": _frameworks}
+    entries |= {"prices": _prices, "egress": _egress, "links": _links}
     if kind not in entries:
         raise UnknownName.among(kind, CATALOGS, kind="catalog", where="catalog")
     try:
@@ -38,6 +43,16 @@ def catalog(kind: str, name: str | None = None) -> tuple[CatalogEntry, ...]:
         # Below, nobody knows where the name was asked for.
         where = f"catalog {kind}"
         raise UnknownName(*(dataclasses.replace(finding, where=where) for finding in error.findings)) from None
+
+
+def accuracy() -> dict[str, Any]:
+    """Accuracy JSON: how near predictions were to published runs, as `benchmarks/accuracy/report.py` has found."""
+    from importlib import resources
+
+    value: dict[str, Any] = json.loads(
+        resources.files("crosszone.catalog").joinpath("data/accuracy.json").read_text("utf-8")
+    )
+    return value
 
 
 def catalog_json(entries: Iterable[CatalogEntry]) -> list[dict[str, Any]]:
@@ -118,3 +133,39 @@ def _frameworks(name: str | None) -> tuple[CatalogEntry, ...]:
         )
         for each in names
     )
+
+
+def _prices(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.facts import provider_places
+    from crosszone.catalog.tables import gpu_prices
+
+    _check_place(name, provider_places("gpu_prices"))
+    return tuple(
+        CatalogEntry(name=f"{each.place} {each.gpu} {each.kind}", noun=each)
+        for each in gpu_prices()
+        if name in (None, each.place)
+    )
+
+
+def _egress(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.facts import provider_places
+    from crosszone.catalog.tables import egress_prices
+
+    _check_place(name, provider_places("egress_prices"))
+    return tuple(CatalogEntry(name=f"{each.place} {each.to}", noun=each) for each in egress_prices(name))
+
+
+def _links(name: str | None) -> tuple[CatalogEntry, ...]:
+    from crosszone.catalog.facts import provider_places
+    from crosszone.catalog.tables import round_trips
+
+    _check_place(name, provider_places("network_rtt"))
+    return tuple(CatalogEntry(name=f"{each.place} {each.to}", noun=each) for each in round_trips(name))
+
+
+def _check_place(name: str | None, known: Sequence[str]) -> None:
+    """A region of which no figure is known has an empty list; what is no region is a mistake."""
+    from crosszone.catalog.regions import providers, region
+
+    if name is not None and name not in (*known, *providers()) and region(name) is None:
+        raise UnknownName.among(name, known, kind="place")

@@ -57,6 +57,26 @@ def test_unknown_names_get_the_nearest(run, kind, name, nearest) -> None:
     assert nearest in error["hint"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "place", "unit"),
+    [
+        ("prices", "gcp", "dollars_per_hour"),
+        ("egress", "aws", "dollars_per_byte"),
+        ("links", "aws:us-east-1", "rtt_seconds"),
+    ],
+)
+def test_figures_of_a_place_have_unit_source_and_date(run, kind, place, unit) -> None:
+    here = run("catalog", kind, place, "--json").json[kind]
+    assert here
+    assert {entry["place"] for entry in here} == {place}
+    assert all(entry[unit] >= 0 and entry["source"] and entry["date"] for entry in here)
+    everywhere = run("catalog", kind, "--json").json[kind]
+    names = [entry["name"] for entry in everywhere]
+    assert len(set(names)) == len(names) > len(here)
+    assert run("catalog", kind, "huawei:cn-north-4", "--json").json[kind] == []
+    assert run("catalog", kind, "nowhere").code == 2
+
+
 @pytest.mark.parametrize("kind", ["gpus", "models", "regions", "frameworks"])
 def test_every_kind_lists_and_every_entry_shows(run, kind) -> None:
     entries = run("catalog", kind, "--json").json[kind]

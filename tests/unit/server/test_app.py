@@ -151,7 +151,7 @@ def test_the_schema_is_that_of_the_job_file(ask):
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("kind", ["gpus", "models", "regions", "frameworks"])
+@pytest.mark.parametrize("kind", ["gpus", "models", "regions", "frameworks", "prices"])
 def test_catalogs_are_those_of_the_command_whole_and_in_pages(ask, kind):
     whole = ask("GET", f"/api/v1/catalog/{kind}").json()
     assert same(dict(whole), printed("catalog", kind))

@@ -3,7 +3,7 @@ import { queryOptions, useQuery } from '@tanstack/react-query';
 
 import { answer, api } from './client';
 
-export type CatalogKind = 'gpus' | 'models' | 'regions' | 'frameworks';
+export type CatalogKind = 'gpus' | 'models' | 'regions' | 'frameworks' | 'prices' | 'egress' | 'links';
 
 /** What must be known before anything else is asked. */
 export const configurationQuery = queryOptions({
@@ -41,6 +41,22 @@ export function useCatalog(kind: CatalogKind) {
     staleTime: Infinity,
   });
 }
+
+/** The figures of a catalog that are from one place. */
+export function useCatalogOf(kind: CatalogKind, name: string) {
+  return useQuery({
+    queryKey: ['catalog', kind, name],
+    queryFn: () => answer(api.GET('/api/v1/catalog/{kind}/{name}', { params: { path: { kind, name } } })),
+    staleTime: Infinity,
+  });
+}
+
+/** How near predictions were to published runs. */
+export const accuracyQuery = queryOptions({
+  queryKey: ['accuracy'],
+  queryFn: () => answer(api.GET('/api/v1/accuracy')),
+  staleTime: Infinity,
+});
 
 /** The names of a catalog, each once. */
 export function useNames(kind: CatalogKind): string[] {

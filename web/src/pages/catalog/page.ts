@@ -8,5 +8,6 @@ export const page: Page = {
   icon: Library,
   order: 110,
   shortcut: 'l',
+  more: '/:kind',
   load: () => import('./CatalogPage'),
 };

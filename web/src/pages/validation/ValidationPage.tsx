@@ -1,5 +1,28 @@
-import { ComingSoon } from '@/ui/ComingSoon';
+import { useQuery } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
 
+import { accuracyQuery } from '@/api/queries';
+import { Loading } from '@/ui/Loading';
+import { PageHeader } from '@/ui/PageHeader';
+import { ProblemPanel } from '@/ui/ProblemPanel';
+
+import { OwnRuns } from './OwnRuns';
+import { PublishedRuns } from './PublishedRuns';
+import classes from './ValidationPage.module.css';
+
+/** How near predictions were to what was measured: on published runs, and on one's own. */
 export default function ValidationPage() {
-  return <ComingSoon />;
+  const { t } = useTranslation('validation');
+  const { data, error, refetch } = useQuery(accuracyQuery);
+  return (
+    <>
+      <PageHeader note={t('note')} />
+      <div className={classes.page}>
+        <OwnRuns />
+        {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
+        {data == null && error == null && <Loading height={640} />}
+        {data != null && <PublishedRuns accuracy={data} />}
+      </div>
+    </>
+  );
 }
