@@ -80,6 +80,24 @@ class EnvironmentFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentPath:
+    """What is known of the path from one environment to another. None is unknown."""
+
+    from_environment: str
+    to_environment: str
+    is_open: bool | None
+    """Whether one connected to the other when that was tried last, of late."""
+    rtt_seconds: float | None
+    """As it was measured between the two, else as it is known of their zones."""
+    bytes_per_second: float | None
+    """One direction, likewise."""
+    is_measured: bool
+    """Whether somebody looked at this very path."""
+    seen_seconds: float | None
+    """Since 1970, UTC: when that was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuTotal:
     """GPUs of one kind."""
 

@@ -91,6 +91,33 @@ class DataTransfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spanning:
+    """What crossing zones costs a step, by the path that it waits for longest, and what agreeing less often leaves."""
+
+    from_zone: str
+    to_zone: str
+    step_bytes: float
+    """That the path carries in a step."""
+    exposed_seconds: float
+    """Of each step, spent waiting for the path."""
+    step_seconds: float
+    local_every: int
+    """Steps between two agreements, for comparison."""
+    local_step_seconds: float | None
+    """A step then; None: it is not shorter, or cannot be planned."""
+    local_framework: str | None
+    """That would do it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourlyCosts:
+    """What a task costs while it runs. None: a price is unknown."""
+
+    gpu_dollars_per_hour: float | None
+    egress_dollars_per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminedTask:
     """A request in which nothing is wrong, and what it comes to."""
 
@@ -105,6 +132,10 @@ class ExaminedTask:
     prediction: dict[str, Any] | None
     start: StartEstimate | None
     """None where too few tasks have started on the same environments."""
+    spanning: Spanning | None = None
+    """None: no step waits for a path between zones, or the paths are not known."""
+    costs: HourlyCosts | None = None
+    """None: nothing is known of its model."""
     transfers: tuple[DataTransfer, ...] = ()
     """What copying the data set would take, where its size, its zone and the paths are known."""
     warnings: tuple[str, ...]

@@ -120,7 +120,14 @@ def _add_many(app: FastAPI, stored: Stored, reaches_out: bool) -> None:
             await stored.ask(service.chosen_cluster, _ids(asked), main_node=asked.get("main_node"), body=asked)
         )
 
-    for name, route in (("import", read), *([("probe", probe)] if reaches_out else []), ("cluster", cluster)):
+    async def paths(request: Request) -> Response:
+        asked = await object_request(request)
+        _check(asked, {"ids": list}, required=("ids",))
+        found = await stored.ask(service.environment_paths, _ids(asked), body=asked)
+        return noun_response({"schema_version": 1, "paths": found})
+
+    looking = [("probe", probe)] if reaches_out else []
+    for name, route in (("import", read), *looking, ("cluster", cluster), ("paths", paths)):
         app.add_api_route(f"{PATH}/{name}", route, methods=["POST"], **operation(f"environment_{name}"))
 
 

@@ -11,7 +11,7 @@ _OBJECT, _TEXT = {"type": "object"}, {"type": "string"}
 PROGRESS_ROUTES = {
     "task_progress": Told(
         summary="How a task stands: its newest attempt, measured beside predicted, or what it waits for",
-        contents={JSON: _OBJECT},
+        contents={JSON: reference("TaskProgress")},
         errors=(404,),
     ),
     "task_log": Told(
@@ -25,7 +25,7 @@ PROGRESS_ROUTES = {
     "task_samples": Told(
         summary="Figures of an attempt by step and rank",
         description="`name` as of a prediction: step_seconds, loss, tokens_per_second, peak_bytes, ...",
-        contents={JSON: _OBJECT},
+        contents={JSON: reference("TaskSamples")},
         errors=(404, 422),
     ),
     "task_links": Told(

@@ -147,9 +147,13 @@ STATE_ROUTES = {
         errors=_CHANGE,
         body={**_IDS, "properties": {"ids": _TEXTS, "main_node": _TEXT}},
     ),
-    "zone_links": Told(
-        summary="What is known of the paths between zones", contents={JSON: {"type": "object"}}, errors=()
+    "environment_paths": Told(
+        summary="What is known of the path from each of these environments to each other one",
+        contents=_json("EnvironmentPaths"),
+        errors=_CHANGE,
+        body=_IDS,
     ),
+    "zone_links": Told(summary="What is known of the paths between zones", contents=_json("ZoneLinks"), errors=()),
     "zone_link_set": Told(
         summary="Tell what a path between two zones can do",
         contents={},
@@ -158,9 +162,7 @@ STATE_ROUTES = {
         body=_LINK,
         scope=OPERATOR,
     ),
-    "assets": Told(
-        summary="Data sets or models that tasks can name", contents={JSON: {"type": "object"}}, errors=(404,)
-    ),
+    "assets": Told(summary="Data sets or models that tasks can name", contents=_json("Assets"), errors=(404,)),
     "asset_set": Told(
         summary="Tell what a version of a data set, or a model, is",
         contents={JSON: {"type": "object"}},
@@ -179,15 +181,22 @@ STATE_ROUTES = {
         body=_TASK,
         scope=OPERATOR,
     ),
+    "task_examine": Told(
+        summary="What a request for a training task comes to",
+        description="As creating it would tell; what is wrong with it is part of the answer. Nothing is kept.",
+        contents=_json("TaskExamination"),
+        errors=_CHANGE,
+        body=_TASK,
+    ),
     "task_list": Told(summary="Training tasks", description=_LISTED, contents=_json("TaskPage"), errors=(422,)),
     "task": Told(summary="One training task", contents=_json("Task"), errors=_READ),
     "task_attempts": Told(
         summary="Every try of a task, with its zones, nodes and ranks",
-        contents={JSON: {"type": "object"}},
+        contents=_json("TaskAttempts"),
         errors=_READ,
     ),
     "task_transitions": Told(
-        summary="Every step in the life of a task, with its cause", contents={JSON: {"type": "object"}}, errors=_READ
+        summary="Every step in the life of a task, with its cause", contents=_json("TaskTransitions"), errors=_READ
     ),
     "task_events": Told(
         summary="What happens to a task, as it happens",
@@ -217,12 +226,12 @@ STATE_ROUTES = {
     "deployment_list": Told(
         summary="Rendered bundles", description=_LISTED, contents=_json("DeploymentPage"), errors=(422,)
     ),
-    "deployment": Told(summary="One rendered bundle", contents={JSON: {"type": "object"}}, errors=_READ),
+    "deployment": Told(summary="One rendered bundle", contents=_json("Deployment"), errors=_READ),
     "deployment_archive": Told(
         summary="The files of a bundle", contents={GZIP: {"type": "string", "contentMediaType": GZIP}}, errors=_READ
     ),
     "deployment_changes": Told(
-        summary="How a bundle differs from another one, `since`", contents={JSON: {"type": "object"}}, errors=(404, 422)
+        summary="How a bundle differs from another one, `since`", contents=_json("DeploymentChanges"), errors=(404, 422)
     ),
     "deployment_again": Told(
         summary="Create a new task of what a bundle was made for",

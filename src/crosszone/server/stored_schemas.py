@@ -7,36 +7,121 @@ from typing import Any
 from crosszone.core.access import SCOPES
 from crosszone.server.schemas import noun_schemas, reference
 
-_TEXT, _WHOLE = {"type": "string"}, {"type": "integer"}
+_TEXT, _WHOLE, _NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
 
 
 def stored_schemas() -> dict[str, Any]:
     """The schemas of answers about what is kept, by name."""
     from crosszone.core.access import Caller
-    from crosszone.core.environment import STATUSES
+    from crosszone.core.environment import STATUSES, EnvironmentPath
     from crosszone.core.path_watch import LEVELS
-    from crosszone.core.task import LAUNCH_MODES, TASK_STATES
+    from crosszone.core.run import RunStatus
+    from crosszone.core.task import LAUNCH_MODES, TASK_STATES, Transition
+    from crosszone.core.task_request import ExaminedTask
     from crosszone.service.access import QuotaUse
     from crosszone.service.inventory import ChosenCluster, EnvironmentPage, Imported
     from crosszone.service.saved import RunPage
-    from crosszone.service.stored import DeploymentPage
-    from crosszone.service.task_progress import TaskLink
-    from crosszone.service.tasks import TaskPage
+    from crosszone.service.task_progress import ComparedFigure, TaskLink
+    from crosszone.service.tasks import TaskPage, TriedTask
 
     schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, RunPage, TaskLink, Caller, QuotaUse)
+    schemas |= noun_schemas(EnvironmentPath, ExaminedTask, TriedTask, Transition, RunStatus, ComparedFigure)
+    schemas["EnvironmentPaths"] = _list_of("paths", reference("EnvironmentPath"))
+    prediction = _or_null(reference("Prediction"))
+    schemas["ExaminedTask"]["properties"]["prediction"] = prediction
+    schemas["Task"]["properties"]["prediction"] = prediction
     schemas["TaskLink"]["properties"]["level"]["enum"] = list(LEVELS)
     schemas["TaskLinks"] = _list_of("links", reference("TaskLink"))
     schemas["Environment"]["properties"]["status"]["enum"] = list(STATUSES)
     schemas["Task"]["properties"]["state"]["enum"] = list(TASK_STATES)
     schemas["Task"]["properties"]["launch_mode"]["enum"] = list(LAUNCH_MODES)
-    deployments = {"type": "array", "items": {"type": "object"}}
-    schemas["DeploymentPage"] = {
-        "type": "object",
-        "description": (DeploymentPage.__doc__ or "").strip(),
-        "required": ["schema_version", "deployments", "cursor"],
-        "properties": {"schema_version": _WHOLE, "deployments": deployments, "cursor": {"type": ["string", "null"]}},
+    return {
+        **schemas,
+        **_followed(),
+        **_deployments(),
+        **_registry(),
+        **_access(),
+        "SavedRun": _saved_run(),
+        "TaskEnvelope": _envelope(),
     }
-    return {**schemas, **_access(), "SavedRun": _saved_run(), "TaskEnvelope": _envelope()}
+
+
+def _followed() -> dict[str, Any]:
+    """What is told of a task that is driven."""
+    finding = _object(dict.fromkeys(("code", "message", "where", "hint"), _TEXT))
+    progress = {
+        "schema_version": _WHOLE,
+        **dict.fromkeys(("task_id", "state"), _TEXT),
+        "waits_for": {"type": "array", "items": finding},
+        "attempt": _or_null(reference("Attempt")),
+        "run": _or_null(reference("RunStatus")),
+        "unseen": _TEXT,
+        "compared": {"type": "array", "items": reference("ComparedFigure")},
+    }
+    sample = {**dict.fromkeys(("rank", "step"), _WHOLE), **dict.fromkeys(("seconds", "value"), _NUMBER)}
+    samples = _list_of("samples", _object(sample))
+    samples["properties"]["name"] = _TEXT
+    return {
+        "TaskExamination": _examination(finding),
+        "TaskProgress": _object(progress, "How a task stands now. Null is not yet, or cannot be seen."),
+        "TaskAttempts": _list_of("attempts", reference("TriedTask")),
+        "TaskTransitions": _list_of("transitions", reference("Transition")),
+        "TaskSamples": samples,
+    }
+
+
+def _examination(finding: dict[str, Any]) -> dict[str, Any]:
+    error = _object({**finding["properties"], "message_zh": _TEXT})
+    properties = {
+        "schema_version": _WHOLE,
+        "task": _or_null(reference("ExaminedTask")),
+        "errors": {"type": "array", "items": error},
+    }
+    return _object(properties, "What a request for a task comes to; null where anything is wrong with it.")
+
+
+def _deployments() -> dict[str, Any]:
+    deployment = {
+        **dict.fromkeys(("id", "framework", "backend", "owner"), _TEXT),
+        "world_size": _WHOLE,
+        "job": {"type": "object"},
+        "request": {"type": "object"},
+        "prediction": _or_null(reference("Prediction")),
+        "warnings": {"type": "array", "items": _TEXT},
+        "created_seconds": _NUMBER,
+    }
+    page = _list_of("deployments", reference("Deployment"))
+    page["properties"]["cursor"] = {"type": ["string", "null"]}
+    change = dict.fromkeys(("path", "kind", "difference"), _TEXT)
+    return {
+        "Deployment": _object(deployment, "One rendered bundle, and what it was made of."),
+        "DeploymentPage": {**page, "description": "A part of the list of deployments."},
+        "DeploymentChanges": _list_of("changes", _object(change)),
+    }
+
+
+def _registry() -> dict[str, Any]:
+    """Paths between zones, data sets and models, as somebody told of them."""
+    link = {
+        **dict.fromkeys(("from_zone", "to_zone", "source"), _TEXT),
+        "path": {"type": "object"},
+        "seen_seconds": _NUMBER,
+    }
+    text_or_none, number_or_none = {"type": ["string", "null"]}, {"type": ["number", "null"]}
+    asset = {
+        **dict.fromkeys(("kind", "id", "version_id", "name"), _TEXT),
+        "zone": text_or_none,
+        "size_bytes": number_or_none,
+        "num_tokens": number_or_none,
+        "model": {},
+        "created_seconds": _NUMBER,
+    }
+    listed = {"type": "array", "items": _object(asset, "A version of a data set, or a model.")}
+    properties = {"schema_version": _WHOLE, "datasets": listed, "models": listed}
+    return {
+        "ZoneLinks": _list_of("links", _object(link)),
+        "Assets": {"type": "object", "required": ["schema_version"], "properties": properties},
+    }
 
 
 def _saved_run() -> dict[str, Any]:
@@ -77,6 +162,10 @@ def _access() -> dict[str, Any]:
         "QuotaList": _list_of("quotas", reference("QuotaUse")),
         "AuditLog": _list_of("entries", _object(line, "One change that somebody asked for.")),
     }
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _object(properties: dict[str, Any], description: str = "") -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 
 from crosszone import service
+from crosszone.core.codec import to_json
 from crosszone.core.task import TaskFilter
-from crosszone.errors import CrossZoneError
+from crosszone.core.task_request import ExaminedTask
+from crosszone.errors import CrossZoneError, Finding
 from crosszone.server.body import JSON, object_request
 from crosszone.server.openapi import API_PATH, operation
 from crosszone.server.pool import Pool
@@ -62,17 +65,34 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
         key, who = creation_key(request), actor(request)
         created = await stored.ask(service.answered_before, value, actor=who, key=key, body=value)
         if created is None:
-            facts = await stored.ask(service.task_facts, value, body=value)
-            try:
-                done = await pool.answer("examine", {"value": value, "facts": facts})
-            except CrossZoneError as error:
-                raise refused(error, value) from None
-            examined = pickle.loads(done.content)
+            examined = await _examined(value)
             told = (request, "task_create", 201)
             what = (service.keep_task, value, examined)
             created = await stored.change(*told, *what, actor=who, key=key, body=value)
         return Response(created.body, created.status, created.headers, JSON)
 
+    async def _examined(value: dict[str, Any]) -> ExaminedTask:
+        facts = await stored.ask(service.task_facts, value, body=value)
+        try:
+            done = await pool.answer("examine", {"value": value, "facts": facts})
+        except CrossZoneError as error:
+            raise refused(error, value) from None
+        found: ExaminedTask = pickle.loads(done.content)
+        return found
+
+    async def examine(request: Request) -> Response:
+        task: ExaminedTask | None = None
+        errors: Sequence[Finding] = ()
+        try:
+            task = await _examined(await object_request(request))
+        except Refused as refusal:
+            if refusal.kind.status != INVALID.status:
+                raise
+            errors = refusal.findings
+        told = [{"message_zh": "", **to_json(each)} for each in errors]
+        return noun_response({"schema_version": 1, "task": task, "errors": told})
+
+    app.add_api_route(f"{PATH}/examine", examine, methods=["POST"], **operation("task_examine"))
     app.add_api_route(PATH, create, methods=["POST"], **operation("task_create"))
     path = f"{API_PATH}/deployments/{{deployment_id}}/tasks"
     app.add_api_route(path, again, methods=["POST"], **operation("deployment_again"))

@@ -106,6 +106,7 @@ _HOMES = {
         "change_environment",
         "chosen_cluster",
         "environment",
+        "environment_paths",
         "environments",
         "import_environments",
         "import_asked",

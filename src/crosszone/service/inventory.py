@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 from crosszone.core.environment import (
     UNREACHABLE,
     Environment,
     EnvironmentFilter,
+    EnvironmentPath,
     EnvironmentTotals,
     main_environment,
     totals,
@@ -277,6 +278,29 @@ def unreachable_pairs(store: Store, keys: Sequence[str]) -> tuple[tuple[str, str
         return paths.unreachable(connection, keys, since_seconds=time.time() - REMEMBERED_SECONDS)
 
 
+def environment_paths(store: Store, keys: Sequence[str]) -> tuple[EnvironmentPath, ...]:
+    """What is known of the path from each of these environments to each other one, the senders in the order of `keys`.
+
+    Errors: NotThere; SpecError where they are too many.
+    """
+    from crosszone.store import environments as inventory
+    from crosszone.store import paths
+
+    if len(keys) > MOST_PROBED:
+        raise SpecError.of(f"{len(keys)} environments are chosen; {MOST_PROBED} are shown at most.", where="ids")
+    with store.state.reading() as connection:
+        chosen = inventory.several(connection, keys)
+        links = inventory.links(connection, sorted({each.zone for each in chosen}))
+    with store.telemetry.reading() as connection:
+        looks = paths.newest(connection, keys, since_seconds=time.time() - REMEMBERED_SECONDS)
+    looked_at = {(each.from_environment, each.to_environment): each for each in looks}
+    known = {(link.from_zone, link.to_zone): link.path for link in links}
+    return tuple(
+        _path(start, end, looked_at.get((start.id, end.id)), known.get((start.zone, end.zone), {}))
+        for start, end in permutations(chosen, 2)
+    )
+
+
 def add_demo(store: Store) -> None:
     """Fill an empty store with what a demonstration starts with; the links are illustrative."""
     from pathlib import Path
@@ -285,6 +309,24 @@ def add_demo(store: Store) -> None:
     zones = dict.fromkeys(each.zone for each in import_environments(store, text, "yaml").environments)
     for start, end in combinations(zones, 2):
         set_zone_link(store, start, end, {"bandwidth": "10 Gbit/s", "rtt": "30 ms"})
+
+
+def _path(start: Environment, end: Environment, sample: PathSample | None, known: Mapping[str, Any]) -> EnvironmentPath:
+    from crosszone.spec.clusters import path_figures
+
+    look = None if sample is None else sample.look
+    zones_rtt_seconds, zones_rate = path_figures(known)
+    rtt_seconds = None if look is None else look.rtt_seconds
+    rate = None if look is None else look.bytes_per_second
+    return EnvironmentPath(
+        from_environment=start.id,
+        to_environment=end.id,
+        is_open=None if look is None else look.is_open,
+        rtt_seconds=zones_rtt_seconds if rtt_seconds is None else rtt_seconds,
+        bytes_per_second=zones_rate if rate is None else rate,
+        is_measured=look is not None,
+        seen_seconds=None if sample is None else sample.seconds,
+    )
 
 
 def _with_id(made: Environment) -> Environment:

@@ -19,7 +19,16 @@ from crosszone.core.task_request import (
     TaskRequest,
 )
 from crosszone.errors import Finding, SpecError, UnknownName, nearest_hint
-from crosszone.service.task_job import STRATEGY, data_transfers, job_file, num_replicas, predicted_job
+from crosszone.service.task_job import (
+    STRATEGY,
+    data_transfers,
+    hourly_costs,
+    job_file,
+    num_replicas,
+    predicted_job,
+    spanning,
+    spanning_warning,
+)
 
 ASSUMED_LINK = {"bandwidth": "1 Gbit/s", "rtt": "50 ms"}
 """Between zones of which nothing is known: the plan's memory does not depend on it, and its times are not told."""
@@ -70,8 +79,17 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
         return replace(found, warnings=(*warnings, _unknown_model(request)))
     job, assumed = job_file(request, facts, model, cluster, num_gpus)
     prediction, told = predicted_job(job, is_without_times=bool(missing))
-    transfers = () if missing else data_transfers(job)
-    return replace(found, job=job, prediction=prediction, transfers=transfers, warnings=(*warnings, *assumed, *told))
+    across = None if prediction is None else spanning(job, prediction)
+    warnings += [*assumed, *([] if across is None else [spanning_warning(across)]), *told]
+    return replace(
+        found,
+        job=job,
+        prediction=prediction,
+        spanning=across,
+        costs=hourly_costs(job, prediction),
+        transfers=() if missing else data_transfers(job),
+        warnings=tuple(warnings),
+    )
 
 
 def _environment_findings(request: TaskRequest, known: Sequence[Environment]) -> list[Finding]:

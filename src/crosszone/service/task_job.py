@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from crosszone import units
-from crosszone.core.task_request import DataTransfer, TaskFacts, TaskRequest
+from crosszone.core.task_request import DataTransfer, HourlyCosts, Spanning, TaskFacts, TaskRequest
 from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan
 
 ASSUMED_SEQUENCE_LENGTH = 2048
@@ -98,6 +98,22 @@ def data_transfers(job: Mapping[str, Any]) -> tuple[DataTransfer, ...]:
     return tuple(found)
 
 
+def hourly_costs(job: Mapping[str, Any], prediction: Mapping[str, Any] | None) -> HourlyCosts:
+    """What is paid for all nodes of a job, and for what crosses zones while they train."""
+    from crosszone.service.verbs import read
+
+    groups = [group for zone in read(dict(job)).cluster.zones for group in zone.node_groups]
+    gpus = [
+        None if group.dollars_per_gpu_second is None else group.dollars_per_gpu_second * group.num_gpus
+        for group in groups
+    ]
+    links = [None] if prediction is None else [link["dollars_per_hour"] for link in prediction["links"]]
+    return HourlyCosts(
+        gpu_dollars_per_hour=None if None in gpus else sum(filter(None, gpus)) * units.SECONDS_PER_HOUR,
+        egress_dollars_per_hour=None if None in links else float(sum(filter(None, links))),
+    )
+
+
 def predicted_job(job: Mapping[str, Any], *, is_without_times: bool) -> tuple[dict[str, Any] | None, list[str]]:
     """Prediction JSON and what to say of it. SpecError, InfeasiblePlan, with places of the request."""
     from crosszone.service.as_json import prediction_json
@@ -113,7 +129,36 @@ def predicted_job(job: Mapping[str, Any], *, is_without_times: bool) -> tuple[di
     told = [*value["assumed"], *value["warnings"]]
     if is_without_times:
         return None, told
-    return value, [*_cross_zone_warnings(job, value), *told]
+    return value, told
+
+
+def spanning(job: Mapping[str, Any], prediction: Mapping[str, Any]) -> Spanning | None:
+    """What spanning zones costs in this very job, and what agreeing less often would leave of it."""
+    waited = [link for link in prediction["links"] if link["exposed_seconds"]]
+    if not waited:
+        return None
+    worst = max(waited, key=lambda link: link["exposed_seconds"])
+    local_step_seconds, local_framework = _local(job, prediction)
+    return Spanning(
+        **{name: worst[name] for name in ("from_zone", "to_zone", "step_bytes", "exposed_seconds")},
+        step_seconds=prediction["step_seconds"],
+        local_every=LOCAL_STEPS,
+        local_step_seconds=local_step_seconds,
+        local_framework=local_framework,
+    )
+
+
+def spanning_warning(found: Spanning) -> str:
+    """`found` in words."""
+    said = (
+        f"training across zones: {units.format_seconds(found.exposed_seconds)} of each step of "
+        f"{units.format_seconds(found.step_seconds)} is spent waiting for {found.from_zone} → {found.to_zone}, "
+        f"which carries {units.format_bytes(found.step_bytes)} a step."
+    )
+    if found.local_step_seconds is None:
+        return said
+    rarely = f"{units.format_seconds(found.local_step_seconds)} a step with {found.local_framework}"
+    return f"{said} Agreeing every {found.local_every} steps would make it {rarely}; it changes the mathematics."
 
 
 def _least_batch(request: TaskRequest, num_gpus: int) -> int:
@@ -144,32 +189,19 @@ def _memory_findings(ranked: Any) -> list[Finding]:
     return [bilingual("memory", STRATEGY, english, chinese, hint)]
 
 
-def _cross_zone_warnings(job: Mapping[str, Any], prediction: Mapping[str, Any]) -> list[str]:
-    """What spanning zones costs in this very job, and what agreeing less often would leave of it."""
+def _local(job: Mapping[str, Any], prediction: Mapping[str, Any]) -> tuple[float | None, str | None]:
+    """(seconds of a step, framework) where zones agree every `LOCAL_STEPS` steps; None where that is not shorter."""
     from crosszone.service.verbs import predict, read
 
-    links = [link for link in prediction["links"] if link["exposed_seconds"]]
-    if not links:
-        return []
-    step, worst = prediction["step_seconds"], max(links, key=lambda link: link["exposed_seconds"])
-    lost = worst["exposed_seconds"]
-    path = f"{worst['from_zone']} → {worst['to_zone']}"
-    sent = units.format_bytes(worst["step_bytes"])
-    said = (
-        f"training across zones: {units.format_seconds(lost)} of each step of {units.format_seconds(step)} is spent "
-        f"waiting for {path}, which carries {sent} a step."
-    )
     allowed = {**job.get("constraints", {}), "allow": ["local_sgd"]}
     plan = {**_degrees(prediction), "sync": {"method": "local_sgd", "every": LOCAL_STEPS}}
     free = {key: value for key, value in job.items() if key != "framework"}  # not all can
     try:
         local = predict(read({**free, "plan": plan, "constraints": allowed}))
     except CrossZoneError:
-        return [said]
-    if local.prediction.step_seconds >= step:
-        return [said]
-    rarely = f"{units.format_seconds(local.prediction.step_seconds)} a step with {local.plan.framework}"
-    return [f"{said} Agreeing every {LOCAL_STEPS} steps would make it {rarely}; it changes the mathematics."]
+        return None, None
+    is_shorter = local.prediction.step_seconds < prediction["step_seconds"]
+    return (local.prediction.step_seconds, local.plan.framework) if is_shorter else (None, None)
 
 
 def _degrees(prediction: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
     from crosszone.store.opened import Store
     from crosszone.store.paths import PathSample
     from crosszone.store.telemetry import Line, Sample
+
+
+COMPARED = ("step_seconds", "tokens_per_second", "tokens_per_second_per_gpu", "model_flop_per_second_per_gpu")
+CUDA = "cuda"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedFigure:
+    """One figure of a task, predicted and measured."""
+
+    name: str
+    """As of a prediction: step_seconds, tokens_per_second, ..."""
+    predicted: float
+    measured: float | None
+    """Of the newest attempt; None: not yet."""
+    ratio: float | None
+    """Measured by predicted; None: not yet, or measured on other hardware than was predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +52,8 @@ class TaskProgress:
     """Its steps so far, and `predicted` beside them."""
     unseen: str
     """Why its run cannot be seen; empty where it can."""
+    compared: tuple[ComparedFigure, ...]
+    """None where nothing is predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +91,38 @@ def task_progress(store: Store, key: str) -> TaskProgress:
         waits_for = why_waiting(connection, task)
     attempt = tried[-1] if tried else None
     run, unseen = (None, "") if attempt is None or attempt.folder is None else _seen(Path(attempt.folder))
-    return TaskProgress(task_id=key, state=task.state, waits_for=waits_for, attempt=attempt, run=run, unseen=unseen)
+    return TaskProgress(
+        task_id=key,
+        state=task.state,
+        waits_for=waits_for,
+        attempt=attempt,
+        run=run,
+        unseen=unseen,
+        compared=compared_figures(task.prediction, run),
+    )
+
+
+def compared_figures(prediction: Mapping[str, Any] | None, run: RunStatus | None) -> tuple[ComparedFigure, ...]:
+    """What was predicted of a task beside what its run has measured so far; nothing where nothing is predicted."""
+    if prediction is None:
+        return ()
+    predicted = {**{name: prediction[name] for name in COMPARED}, "peak_bytes": prediction["memory"]["peak_bytes"]}
+    measurement = None if run is None else run.measurement
+    if measurement is not None:
+        measured: dict[str, float | None] = {name: getattr(measurement, name) for name in COMPARED}
+        measured["peak_bytes"] = measurement.memory.peak_bytes
+    else:
+        measured = {"step_seconds": None if run is None else run.step_seconds}
+    is_alike = run is not None and run.device == CUDA
+    return tuple(
+        ComparedFigure(
+            name=name,
+            predicted=value,
+            measured=(found := measured.get(name)),
+            ratio=found / value if is_alike and found is not None and value else None,
+        )
+        for name, value in predicted.items()
+    )
 
 
 def task_lines(

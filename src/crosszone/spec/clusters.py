@@ -70,6 +70,13 @@ def check_path(path: Mapping[str, Any]) -> None:
         raise SpecError(*findings)
 
 
+def path_figures(path: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """(seconds of a round trip, bytes per second that two nodes get at most) of a checked path; None where not said."""
+    said = spec.Path.model_validate(dict(path))
+    rates = [rate for rate in (said.bandwidth, said.per_node) if rate is not None]
+    return said.rtt, min(rates, default=None)
+
+
 def _keys(each: Environment) -> dict[str, Any]:
     """What a node group says that is of nodes like this one, but for how many they are and where they answer."""
     network = each.network_bytes_per_second

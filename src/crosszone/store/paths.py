@@ -42,22 +42,28 @@ def of_attempt(connection: sa.Connection, attempt_id: str, *, limit: int = MOST_
     return tuple(rows.noun(PathSample, row) for row in reversed(found))
 
 
-def unreachable(
+def newest(
     connection: sa.Connection, environment_ids: Sequence[str], *, since_seconds: float
-) -> tuple[tuple[str, str], ...]:
-    """(from, to) of paths between these environments that did not work when they were looked at last, since then."""
+) -> tuple[PathSample, ...]:
+    """The newest look at each path between these environments, since then."""
     columns = path_samples.c
     is_between = columns.from_environment.in_(environment_ids) & columns.to_environment.in_(environment_ids)
-    newest = (
+    last = (
         sa.select(sa.func.max(columns.sequence))
         .where(is_between & (columns.seconds >= since_seconds))
         .group_by(columns.from_environment, columns.to_environment)
     )
-    wanted = sa.select(columns.from_environment, columns.to_environment).where(
-        columns.sequence.in_(newest) & sa.not_(columns.is_open)
-    )
+    wanted = sa.select(path_samples).where(columns.sequence.in_(last))
     found = connection.execute(wanted.order_by(columns.from_environment, columns.to_environment))
-    return tuple((row.from_environment, row.to_environment) for row in found)
+    return tuple(rows.noun(PathSample, row) for row in found)
+
+
+def unreachable(
+    connection: sa.Connection, environment_ids: Sequence[str], *, since_seconds: float
+) -> tuple[tuple[str, str], ...]:
+    """(from, to) of paths between these environments that did not work when they were looked at last, since then."""
+    looks = newest(connection, environment_ids, since_seconds=since_seconds)
+    return tuple((each.from_environment, each.to_environment) for each in looks if not each.look.is_open)
 
 
 def forget(connection: sa.Connection, before_seconds: float) -> int:

@@ -196,6 +196,22 @@ def test_files_are_imported_and_chosen_ones_are_a_cluster(call, store):
     assert call("POST", "/api/v1/predict", {"job": {**job, "cluster": chosen["cluster"]}}).status_code == 200
 
 
+def test_a_request_is_examined_and_nothing_is_kept(call, seeded):
+    path = {"from": "北京可用区A", "to": "深圳可用区C", "path": {"bandwidth": "10 Gbit/s", "rtt": "30 ms"}}
+    assert call("PUT", "/api/v1/zone-links", path).status_code == 204
+    config = {"nodeIds": ["env-001", "env-003"], "framework": "deepspeed"}
+    body = {**GOOD, "modelId": "opt-350m", "distributedConfig": config}
+    found = call("POST", f"{TASKS}/examine", body).json()
+    assert (found["errors"], found["task"]["num_gpus"]) == ([], 6)
+    assert found["task"]["prediction"]["memory"]["fits"] is True
+    found = call("POST", f"{TASKS}/examine", {**body, "taskName": "", "datasetId": ""}).json()
+    assert found["task"] is None
+    assert [each["message_zh"] for each in found["errors"]] == ["请输入任务名称", "请选择数据集"]
+    assert call("GET", TASKS).json()["tasks"] == []
+    paths = call("POST", f"{ENVIRONMENTS}/paths", {"ids": ["env-001", "env-003"]}).json()["paths"]
+    assert [each["rtt_seconds"] for each in paths] == [0.03, 0.03]
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

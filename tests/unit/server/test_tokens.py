@@ -16,7 +16,7 @@ from crosszone.server.verbs import VERBS
 TOKENS, QUOTAS, ENVIRONMENTS = "/api/v1/tokens", "/api/v1/quotas", "/api/v1/environments"
 ASKED = Access(is_token_asked=True, host_names=None)
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
-OPEN_TO_VIEWERS = {"environment_cluster", "operation_cancel"}
+OPEN_TO_VIEWERS = {"environment_cluster", "environment_paths", "operation_cancel", "task_examine"}
 """Routes with a method of changes that change nothing which is kept."""
 
 

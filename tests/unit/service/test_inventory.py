@@ -266,6 +266,32 @@ def test_who_has_no_address_is_not_looked_at(seeded):
         inventory.probe_environments(seeded, [])
 
 
+def test_paths_are_told_as_they_were_looked_at_else_as_their_zones_are(seeded):
+    first, second, third = ids(seeded, "pytorch-dev-env", "llm-training-env", "cv-experiment-env")
+    inventory.set_zone_link(seeded, "北京可用区A", "深圳可用区C", {"bandwidth": "10 Gbit/s", "rtt": "30 ms"})
+    look = PathLook(from_address="a", to_address="b", from_zone="x", to_zone="y", is_open=False, rtt_seconds=0.05)
+    sample = paths.PathSample(
+        from_environment=first, to_environment=second, attempt_id=None, seconds=time.time(), look=look
+    )
+    with seeded.telemetry.writing() as connection:
+        paths.add(connection, [sample])
+    found = {
+        (each.from_environment, each.to_environment): (
+            each.is_open,
+            each.rtt_seconds,
+            each.bytes_per_second,
+            each.is_measured,
+        )
+        for each in inventory.environment_paths(seeded, [first, second, third])
+    }
+    assert len(found) == 6
+    assert found[first, second] == (False, 0.05, 1.25e9, True)
+    assert found[second, first] == (None, 0.03, 1.25e9, False)
+    assert found[first, third] == (None, None, None, False)
+    with pytest.raises(NotThere):
+        inventory.environment_paths(seeded, [first, "env-nowhere"])
+
+
 def test_a_path_leads_from_one_zone_to_another(store):
     with pytest.raises(SpecError, match='not from "a" to itself'):
         inventory.set_zone_link(store, "a", "a", {"bandwidth": "1 Gbit/s"})

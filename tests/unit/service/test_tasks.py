@@ -342,6 +342,24 @@ def test_zones_are_told_what_they_cost(linked):
     assert "Agreeing every 50 steps would make it 351 ms a step with torchtitan" in said
 
 
+def test_an_examination_says_in_figures_what_crossing_zones_costs(linked):
+    workload = {"sequence_length": 2048, "global_batch_size": 28}
+    value = request(modelId="opt-1.3b", strategy=DATA_PARALLEL, workload=workload)
+    found = examine(value, tasks.task_facts(linked, value))
+    assert found.spanning.exposed_seconds < found.spanning.step_seconds == found.prediction["step_seconds"]
+    assert (found.spanning.local_every, round(found.spanning.local_step_seconds, 3)) == (50, 0.386)
+    assert (found.costs.gpu_dollars_per_hour, found.costs.egress_dollars_per_hour) == (None, None)
+    assert tasks.training_tasks(linked, TaskFilter()).tasks == ()
+
+
+def test_what_nodes_cost_an_hour_is_counted_by_gpu(linked):
+    for key, price in (("env-001", "2 USD/h"), ("env-003", "3 USD/h"), ("env-005", "1 USD/h")):
+        inventory.change_environment(linked, key, {"price": price})
+    value = request(modelId="opt-1.3b", strategy=DATA_PARALLEL)
+    found = examine(value, tasks.task_facts(linked, value))
+    assert found.costs.gpu_dollars_per_hour == pytest.approx(2 * 2 + 4 * 3 + 8 * 1)
+
+
 def test_without_links_there_is_memory_and_there_are_no_times(store):
     body = create(store, request(modelId="opt-1.3b", strategy=DATA_PARALLEL))
     assert (body["data"]["state"], body["data"]["prediction"]) == ("validated", None)
