@@ -28,6 +28,13 @@ const TIMES = [
   ['ns', 1e-9, 0],
 ] as const;
 
+const SPANS = [
+  [{ en: 'd', zh: '天' }, 86_400],
+  [{ en: 'h', zh: '小时' }, 3600],
+  [{ en: 'min', zh: '分' }, 60],
+  [{ en: 's', zh: '秒' }, 1],
+] as const;
+
 type Prefixes = Record<string, number>;
 type Writer = (value: number) => string;
 
@@ -94,6 +101,28 @@ export function formatMoment(value: Value, language: Language): string {
   if (value == null) return WORDS[language].unknown;
   const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' };
   return new Intl.DateTimeFormat(language === 'zh' ? 'zh-CN' : 'en-GB', options).format(value * 1000);
+}
+
+/** "5 d 3 h", "12 h", "40 s": how long something has lasted, in its two largest units. */
+export function formatSpan(value: Value, language: Language): string {
+  if (value == null || Number.isNaN(value)) return WORDS[language].unknown;
+  const rest = Math.max(Math.floor(value), 0);
+  const first = SPANS.findIndex(([, seconds]) => rest >= seconds);
+  const shown = SPANS.slice(first < 0 ? -1 : first).slice(0, 2);
+  let left = rest;
+  const parts = shown.map(([unit, seconds]) => {
+    const number = Math.floor(left / seconds);
+    left -= number * seconds;
+    return [number, unit[language]] as const;
+  });
+  const space = language === 'zh' ? '' : ' ';
+  const written = parts.filter(([number], index) => number > 0 || index === 0);
+  return written.map(([number, unit]) => `${String(number)}${space}${unit}`).join(space);
+}
+
+/** How long ago a moment was. `seconds` since 1970, UTC. */
+export function formatSince(value: Value, language: Language): string {
+  return formatSpan(value == null ? value : Date.now() / 1000 - value, language);
 }
 
 /** "a, b and c" in the words of the language. */

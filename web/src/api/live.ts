@@ -18,6 +18,9 @@ interface Verbs {
   simulate: { asks: Schemas['SimulateArguments']; gives: Schemas['Simulation'] };
   ranks: { asks: Schemas['RanksArguments']; gives: Schemas['RankMap'] };
   compare: { asks: Schemas['CompareArguments']; gives: Schemas['SideBySide'] };
+  'environments/cluster': { asks: { ids: string[]; main_node?: string }; gives: Schemas['ChosenCluster'] };
+  'environments/paths': { asks: { ids: string[] }; gives: Schemas['EnvironmentPaths'] };
+  'training-tasks/examine': { asks: Record<string, unknown>; gives: Schemas['TaskExamination'] };
 }
 export type Verb = keyof Verbs;
 
@@ -31,6 +34,9 @@ const PAUSE_MILLISECONDS: Record<Verb, number> = {
   simulate: 350,
   ranks: 100,
   compare: 100,
+  'environments/cluster': 0,
+  'environments/paths': 0,
+  'training-tasks/examine': 300,
 };
 
 export interface Live<Data> {

@@ -33,9 +33,13 @@ const router = createBrowserRouter([
     errorElement: <RouteError />,
     children: [
       { index: true, element: <Navigate to="/plan" replace /> },
-      ...PAGES.flatMap(({ path, more, Component }) => {
+      ...PAGES.flatMap(({ path, more, also = {}, Component }) => {
         const route = { element: <Component />, errorElement: <RouteError /> };
-        return [{ path, ...route }, ...(more == null ? [] : [{ path: path + more, ...route }])];
+        const others = Object.entries(also).map(([from, to]) => ({
+          path: from,
+          element: <Navigate to={to} replace />,
+        }));
+        return [{ path, ...route }, ...(more == null ? [] : [{ path: path + more, ...route }]), ...others];
       }),
       { path: '*', element: <NotFound /> },
     ],

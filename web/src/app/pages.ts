@@ -18,6 +18,8 @@ export interface Page {
   shortcut: string;
   /** Where the address goes on below the page, as "/:id". */
   more?: string;
+  /** Other addresses that lead to it, each with the one that it stands for. */
+  also?: Readonly<Record<string, string>>;
   load: () => Promise<{ default: ComponentType }>;
 }
 

@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next';
 
-import { formatChange, formatField, formatList, formatMoment } from '@/format';
+import { formatChange, formatField, formatList, formatMoment, formatSince, formatSpan } from '@/format';
 
 import { known, type Language } from './languages';
 
@@ -16,6 +16,8 @@ export function useFormat() {
     field: (name: string, value: unknown) => formatField(name, value, language),
     change: (name: string, value: number | null | undefined) => formatChange(name, value, language),
     moment: (seconds: number | null | undefined) => formatMoment(seconds, language),
+    since: (seconds: number | null | undefined) => formatSince(seconds, language),
+    span: (seconds: number | null | undefined) => formatSpan(seconds, language),
     list: (items: readonly string[]) => formatList(items, language),
   };
 }

@@ -1,5 +1,12 @@
-import { ComingSoon } from '@/ui/ComingSoon';
+import { useParams } from 'react-router';
 
+import { CreateTask } from './create/CreateTask';
+import { TaskList } from './TaskList';
+import { TaskView } from './task/TaskView';
+
+/** All tasks, one of them, or a new one. */
 export default function TasksPage() {
-  return <ComingSoon />;
+  const { id } = useParams();
+  if (id == null) return <TaskList />;
+  return id === 'create' ? <CreateTask /> : <TaskView key={id} id={id} />;
 }

@@ -8,5 +8,7 @@ export const page: Page = {
   icon: ListChecks,
   order: 70,
   shortcut: 'k',
+  more: '/:id',
+  also: { '/training': '/tasks', '/training/create': '/tasks/create' },
   load: () => import('./TasksPage'),
 };

@@ -1,0 +1,112 @@
+"""Training tasks on the screen: made from chosen environments, listed, and followed, as the API says it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from crosszone import units
+
+pytestmark = pytest.mark.slow
+CHOSEN = {"pytorch-dev-env": "env-001", "llm-training-env": "env-003"}
+WORKLOAD = {"sequence_length": 2048}
+
+
+def examined(server, ids, **changed):
+    """What the API says of the request that the form sends."""
+    config = {"enabled": len(ids) > 1, "nodeIds": ids, "framework": "fsdp"}
+    request = {"taskName": "a", "datasetId": "synthetic", "datasetVersionId": "1", "modelId": "llama-3-8b"}
+    body = {**request, "distributedConfig": config, "workload": WORKLOAD, **changed}
+    return server.ask("/api/v1/training-tasks/examine", body)
+
+
+def choose(page, *names):
+    for name in names:
+        page.get_by_role("checkbox", name=name).check()
+
+
+def test_the_summary_says_what_the_api_says(open_page, server, keep_picture):
+    page = open_page("/training/create", language="zh", height=1500)
+    page.wait_for_url(re.compile("/tasks/create$"))
+    choose(page, *CHOSEN)
+    summary = page.get_by_test_id("summary")
+    task = examined(server, list(CHOSEN.values()))["task"]
+    totals = server.ask("/api/v1/environments/cluster", {"ids": list(CHOSEN.values())})["totals"]
+    page.get_by_text(f"已选 {len(CHOSEN)}").wait_for()
+    for text in (
+        f"{totals['num_environments']} 个",
+        f"{totals['num_gpus']} 个",
+        f"{totals['num_cpus']} 核",
+        units.format_bytes(totals["memory_bytes"]),
+        units.format_seconds(task["prediction"]["step_seconds"]),
+        units.format_bytes(task["prediction"]["memory"]["peak_bytes"]),
+    ):
+        summary.get_by_text(text).first.wait_for()
+    paths = server.ask("/api/v1/environments/paths", {"ids": list(CHOSEN.values())})["paths"]
+    written = page.get_by_test_id("connectivity").locator("data").all_inner_texts()
+    figures = [
+        (units.format_seconds(p["rtt_seconds"]), units.format_bytes_per_second(p["bytes_per_second"])) for p in paths
+    ]
+    assert written == [figure for pair in figures for figure in pair]
+    keep_picture(page, "tasks-create-zh")
+
+
+def test_the_main_node_is_one_of_those_that_are_chosen(open_page):
+    page = open_page("/tasks/create")
+    choose(page, *CHOSEN)
+    main = page.get_by_role("combobox", name="Main node")
+    main.select_option(label="llm-training-env")
+    card = page.locator("label", has_text="llm-training-env")
+    card.get_by_text("Main node").wait_for()
+    card.click()  # not chosen any more, and so not the main node
+    page.get_by_text("1 chosen").wait_for()
+    assert main.count() == 0
+    card.click()
+    page.locator("label", has_text="pytorch-dev-env").get_by_text("Main node").wait_for()
+
+
+def test_a_zone_is_chosen_at_once(open_page):
+    page = open_page("/tasks/create")
+    zone = page.get_by_role("region", name="北京可用区A")
+    zone.get_by_role("button", name="Choose all here").click()
+    page.get_by_text("2 chosen").wait_for()
+    zone.get_by_role("button", name="Choose none here").click()
+    page.get_by_text("0 chosen").wait_for()
+
+
+def test_mistakes_stand_at_their_fields_in_the_language_of_the_page(open_page, server):
+    page = open_page("/tasks/create", language="zh")
+    choose(page, *CHOSEN)
+    page.get_by_role("textbox", name="任务名称").fill("")
+    page.get_by_role("combobox", name="数据集").select_option("")
+    page.get_by_role("combobox", name="分布式框架").select_option("")
+    config = {"nodeIds": list(CHOSEN.values()), "framework": ""}
+    found = examined(server, [], taskName="", datasetId="", distributedConfig=config)["errors"]
+    told = [error["message_zh"] for error in found]
+    assert {"请输入任务名称", "请选择数据集", "请选择分布式框架"} <= set(told)
+    for message in told:
+        page.locator(".mantine-InputWrapper-error", has_text=message).wait_for()
+
+
+def test_a_task_is_made_listed_and_stopped(open_page, server, keep_picture):
+    page = open_page("/tasks/create")
+    choose(page, *CHOSEN)
+    page.get_by_role("textbox", name="Task name").fill("from-the-form")
+    page.get_by_role("button", name="Create and start").click()
+    page.get_by_text("The task is created.").wait_for()
+    page.get_by_text("2 nodes · 6 GPUs in all").wait_for()
+    task = page.url.rpartition("/")[2]
+    kept = server.ask(f"/api/v1/training-tasks/{task}")
+    assert (kept["name"], kept["num_gpus"]) == ("from-the-form", 6)
+    shown = page.get_by_role("region", name="Measured beside predicted").locator("tbody tr").first.locator("data").first
+    assert shown.inner_text() == units.format_seconds(kept["prediction"]["step_seconds"])
+    keep_picture(page, "tasks-one-en")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+    page.get_by_test_id("standing").locator("[data-state=stopped]").wait_for()
+    page.goto(f"{server.url}/tasks?state=stopped")
+    page.get_by_role("link", name="from-the-form").wait_for()
+    page.get_by_role("combobox", name="State").select_option("running")
+    page.get_by_text("Nothing matches").wait_for()
+    keep_picture(page, "tasks-list-en")

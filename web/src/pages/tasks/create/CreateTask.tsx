@@ -1,0 +1,93 @@
+import { Button } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
+
+import { answer, api, idempotencyKey } from '@/api/client';
+import { PageHeader } from '@/ui/PageHeader';
+import { ProblemPanel } from '@/ui/ProblemPanel';
+
+import { BasicFields } from './BasicFields';
+import classes from './CreateTask.module.css';
+import { DistributedPanel } from './DistributedPanel';
+import { FIRST_DRAFT, requestOf, withNodes, type Draft, type Field } from './draft';
+import { EnvironmentCards } from './EnvironmentCards';
+import { RunFields } from './RunFields';
+import { Summary } from './Summary';
+import { useExamined } from './useExamined';
+
+export interface FieldsProps {
+  draft: Draft;
+  errorOf: (field: Field) => string | null;
+  set: (changed: Partial<Draft>) => void;
+}
+
+/** A new task: what is trained at the top, on what below it, and at the right what comes of it. */
+export function CreateTask() {
+  const { t } = useTranslation('tasks');
+  const [draft, setDraft] = useState(FIRST_DRAFT);
+  const examined = useExamined(draft);
+  const creation = useCreation();
+  const fields: FieldsProps = {
+    draft,
+    errorOf: examined.errorOf,
+    set: (changed) => {
+      setDraft((before) => ({ ...before, ...changed }));
+    },
+  };
+  const mainNode = draft.masterNode === '' ? examined.cluster.data?.main_node : draft.masterNode;
+  return (
+    <>
+      <PageHeader note={t('create.title')} />
+      <form
+        className={classes.page}
+        onSubmit={(event) => {
+          event.preventDefault();
+          creation.mutate(draft);
+        }}
+      >
+        <div className={classes.fields}>
+          <BasicFields {...fields} />
+          <EnvironmentCards
+            chosen={draft.nodeIds}
+            mainNode={mainNode}
+            error={draft.nodeIds.length === 0 && !creation.isError ? null : examined.errorOf('nodeIds')}
+            onChoose={(ids) => {
+              setDraft((before) => withNodes(before, ids));
+            }}
+          />
+          {draft.nodeIds.length > 1 && <DistributedPanel {...fields} mainNode={mainNode} />}
+          <RunFields {...fields} />
+        </div>
+        <div className={classes.summary}>
+          <Summary draft={draft} examined={examined}>
+            {creation.error != null && <ProblemPanel problem={creation.error} />}
+            <Button type="submit" size="sm" fullWidth loading={creation.isPending}>
+              {t(`create.submit.${draft.launchMode}`)}
+            </Button>
+          </Summary>
+        </div>
+      </form>
+    </>
+  );
+}
+
+/** Create a task once, however often the same draft is sent; then look at it. */
+function useCreation() {
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const sent = useRef({ text: '', headers: {} });
+  return useMutation({
+    mutationFn: (draft: Draft) => {
+      const body = requestOf(draft);
+      const text = JSON.stringify(body);
+      if (sent.current.text !== text) sent.current = { text, headers: idempotencyKey() };
+      return answer(api.POST('/api/v1/training-tasks', { body: body as never, headers: sent.current.headers }));
+    },
+    onSuccess: async ({ data }) => {
+      await queries.invalidateQueries({ queryKey: ['tasks'] });
+      await navigate(`/tasks/${data.taskId}`, { state: { isNew: true } });
+    },
+  });
+}

@@ -1,0 +1,73 @@
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+
+import { answer, api, type Schemas } from '@/api/client';
+
+export type Task = Schemas['Task'];
+export const FINAL_STATES: readonly string[] = ['succeeded', 'failed', 'stopped'];
+
+export interface TaskNarrowing {
+  state: string;
+  launch_mode: string;
+  text: string;
+}
+
+export const tasksQuery = ({ state, launch_mode, text }: TaskNarrowing) =>
+  queryOptions({
+    queryKey: ['tasks', 'list', state, launch_mode, text],
+    queryFn: () => {
+      const query = { text, limit: 200, state: list(state), launch_mode: list(launch_mode) };
+      return answer(api.GET('/api/v1/training-tasks', { params: { query } }));
+    },
+    placeholderData: keepPreviousData,
+    refetchInterval: 5000,
+  });
+
+const of = (task_id: string) => ({ params: { path: { task_id } } });
+
+/** What is asked of one task; all of it is asked again when something happens to the task. */
+export const taskQueries = {
+  task: (id: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'task'],
+      queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}', of(id))),
+    }),
+  transitions: (id: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'transitions'],
+      queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}/transitions', of(id))),
+    }),
+  attempts: (id: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'attempts'],
+      queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}/attempts', of(id))),
+    }),
+  progress: (id: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'progress'],
+      queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}/progress', of(id))),
+    }),
+  links: (id: string, attempt: number) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'links', attempt],
+      queryFn: () =>
+        answer(
+          api.GET('/api/v1/training-tasks/{task_id}/links', {
+            params: { path: { task_id: id }, query: { attempt } },
+          }),
+        ),
+    }),
+  samples: (id: string, attempt: number, name: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'samples', attempt, name],
+      queryFn: () =>
+        answer(
+          api.GET('/api/v1/training-tasks/{task_id}/samples', {
+            params: { path: { task_id: id }, query: { name, attempt } },
+          }),
+        ),
+    }),
+};
+
+function list(value: string): string[] {
+  return value === '' ? [] : [value];
+}
