@@ -57,7 +57,7 @@ const MONO =
 export const theme = createTheme({
   colors: { accent: ACCENT, dark: DARK, gray: GRAY },
   primaryColor: 'accent',
-  primaryShade: { light: 6, dark: 5 },
+  primaryShade: 6,
   autoContrast: true,
   fontFamily: SANS,
   fontFamilyMonospace: MONO,
