@@ -98,14 +98,14 @@ def attention_flop(model: Model, kind: LayerKind, sequence_length: int) -> float
 def forward_flop(model: Model, sequence_length: int) -> float:
     """FLOP of one sequence's forward pass: every product, the masked part of attention left out, and the LM head."""
     total, kinds = 0.0, model.layer_kinds()
-    of_kind = {kind: _layer_flop(model, kind, sequence_length) for kind in set(kinds)}
+    of_kind = {kind: layer_flop(model, kind, sequence_length) for kind in set(kinds)}
     for kind in kinds:
         for flop in of_kind[kind]:
             total += flop
     return total + head_flop(model, sequence_length)
 
 
-def _layer_flop(model: Model, kind: LayerKind, sequence_length: int) -> tuple[float, float]:
+def layer_flop(model: Model, kind: LayerKind, sequence_length: int) -> tuple[float, float]:
     """(products, attention) of one sequence's forward pass through one layer."""
     gemms = layer_gemms(model, kind, tokens=float(sequence_length), tp=1.0, ep=1.0)
     products = sum(float(2.0 * gemm.m * gemm.n * gemm.k * gemm.count) for gemm in gemms)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from crosszone.core.schedules import traits
 from crosszone.core.schedules.action import Action
 from crosszone.core.schedules.placement import position_of
+from crosszone.timeline.action_flop import action_flop
 from crosszone.timeline.parts import Parts, action_parts
 from crosszone.timeline.replay import Group, Replay
 from crosszone.timeline.simulate import Event, Message
@@ -37,13 +38,14 @@ def _draw_work(drawing: Drawing, replay: Replay, group: Group, *, in_parts: bool
     """Add every action; where its span is."""
     late, spans = replay.start_seconds, drawing.spans
     parts = [action_parts(replay.inputs, replay.tables, replay.evaluation, row) for row in group.rows]
+    flop = action_flop(replay, group)
     places: dict[tuple[int, Action], int] = {}
     if late > 0.0:
         spans += [_late(track, late) for track in group.tracks]
     for event in group.played.events:
         action, track = event.action, group.tracks[event.rank]
         places[event.rank, action] = len(spans)
-        span = _work(replay, event, track)
+        span = _work(replay, event, track, flop.of(event.rank, action))
         spans.append(span)
         if in_parts:
             spans += _inside(span, parts[event.rank][action.kind])
@@ -54,7 +56,7 @@ def _late(track: Track, seconds: float) -> Span:
     return Span(name="late messages", category="late", track=track, start_seconds=0.0, end_seconds=seconds)
 
 
-def _work(replay: Replay, event: Event, track: Track) -> Span:
+def _work(replay: Replay, event: Event, track: Track, model_flop: float) -> Span:
     action = event.action
     return Span(
         name=f"{TITLES[action.kind]} {action.microbatch}",
@@ -62,7 +64,7 @@ def _work(replay: Replay, event: Event, track: Track) -> Span:
         track=track,
         start_seconds=replay.time(event.start_seconds),
         end_seconds=replay.time(event.end_seconds),
-        args=_args(action),
+        args=(*_args(action), ("model_flop", model_flop)),
     )
 
 

@@ -63,6 +63,17 @@ def test_the_last_backward_ends_with_the_pipeline(timeline) -> None:
     assert after == pytest.approx(term(timeline, *outside), abs=1e-12)
 
 
+def test_forwards_and_backwards_do_what_the_model_asks_for(timeline) -> None:
+    plan, prediction = timeline.plan, timeline.prediction
+    replicas = {use.replica: use.num_replicas for use in timeline.simulation.stages}
+    done = sum(
+        dict(span.args)["model_flop"] * replicas[span.track.replica] * plan.tp * plan.cp
+        for span in of_category(timeline, *WORK)
+    )
+    rate = prediction.model_flop_per_second_per_gpu
+    assert done == pytest.approx(rate * prediction.step_seconds * plan.world_size, rel=1e-9)
+
+
 def test_spans_on_a_link_move_what_the_prediction_says(timeline) -> None:
     moved: dict[tuple[str, str | None], float] = defaultdict(float)
     for span in timeline.trace.spans:
@@ -264,6 +275,7 @@ def test_every_schedule_is_drawn_by_the_same_laws(job, schedule) -> None:
     plan = dataclasses.replace(plan, schedule=schedule, num_virtual_stages=traits(schedule).least_virtual_stages)
     timeline = step_timeline(job({"tp": 2, "pp": 4, "dp": 2}), plan, framework_facts(plan.framework))
     test_the_last_span_ends_with_the_step(timeline)
+    test_forwards_and_backwards_do_what_the_model_asks_for(timeline)
     test_spans_on_a_link_move_what_the_prediction_says(timeline)
     test_slices_nest_on_every_track(timeline)
     test_a_message_leaves_after_it_is_made_and_is_used_after_it_arrives(timeline)

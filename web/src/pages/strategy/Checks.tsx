@@ -120,7 +120,7 @@ function Effect({ plan, settings }: { plan: Schemas['Plan']; settings: readonly 
       style={colour == null ? {} : { color: `var(--cz-${colour})` }}
       title={t('checks.effect')}
     >
-      {change == null ? '' : format.change('step_seconds', change.difference)}
+      {change == null || change.difference === 0 ? '' : format.change('step_seconds', change.difference)}
     </Text>
   );
 }

@@ -100,7 +100,7 @@ function Tornado({ rows }: { rows: readonly Row[] }) {
               ) : (
                 <>
                   {format.field('saved_fraction', row.saved_fraction)}{' '}
-                  <span className={classes.dim}>{format.field('seconds_saved', row.seconds_saved)}</span>
+                  <span className={classes.dim}>{format.field('seconds', row.seconds_saved)}</span>
                 </>
               )}
             </span>
