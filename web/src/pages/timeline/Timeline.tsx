@@ -135,7 +135,8 @@ function useSearch(
   }, [scene, places, sought]);
   const position = places.findIndex(({ lane, index }) => lane === selected?.lane && index === selected.index);
   const step = (direction: 1 | -1) => {
-    const next = places.at(position < 0 && direction === 1 ? 0 : (position + direction) % places.length);
+    const all = sought === text ? places : search(scene, text);
+    const next = all.at(position < 0 && direction === 1 ? 0 : (position + direction) % all.length);
     if (next == null) return;
     onSelect(next);
     onMove({ kind: 'show', span: around(scene, next) });
