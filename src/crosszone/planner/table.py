@@ -8,7 +8,7 @@ import numpy as np
 
 from crosszone.core.layout import Layout
 from crosszone.core.plan import RECOMPUTES, Sync
-from crosszone.core.tables import Bools, Floats, Ints, unique
+from crosszone.core.tables import EVERY_LAYER, Bools, Floats, Ints, unique
 from crosszone.frameworks import expressed_by, recomputes_alike, runs_way
 from crosszone.frameworks.rules import table_expressed
 from crosszone.planner.bounds import (
@@ -265,11 +265,11 @@ def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
         fits = np.zeros(len(asked.rows), dtype=np.bool_)
         timed = []
         for batch in _batches(run, asked, index, first_stages):
-            found = batch[_margin(run, asked.take(batch)) >= 0.0]
-            if not len(found):
+            is_fitting, fitting = _fitting(run, asked.take(batch))
+            if not len(fitting.rows):
                 continue
-            fits[found] = recompute == NONE
-            timed.append(_timed(run, _with_least(run, asked.take(found))))
+            fits[batch[is_fitting]] = recompute == NONE
+            timed.append(_timed(run, fitting))
             if run.contest is not None:
                 one = timed[-1]
                 values = run.contest.values(one.step_seconds, one.dollars, one.egress_dollars, wall_ratio)
@@ -280,17 +280,18 @@ def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
     return scored
 
 
-def _with_least(run: _Run, asked: _Asked) -> _Asked:
-    """The same, which fit, recomputing no more layers than they must, where that is open."""
+def _fitting(run: _Run, asked: _Asked) -> tuple[Bools, _Asked]:
+    """(which of these fit, those), recomputing no more layers than they must where that is open."""
     rows = asked.rows
     if not _is_open(run, rows):
-        return asked
-    least = least_recompute_layers(
+        fits = _margin(run, asked) >= 0.0
+        return fits, asked.take(fits)
+    layers = np.zeros((len(rows), rows.space.shapes.num_stages.shape[1]), dtype=np.int64)
+    layers[rows.space.runs(rows.row)] = least_recompute_layers(
         run.inputs, rows.tables(), asked.keys, memory_fraction=run.memory_fraction, is_alike=run.recomputes_alike
     )
-    layers = np.zeros((len(rows), rows.space.shapes.num_stages.shape[1]), dtype=np.int64)
-    layers[rows.space.runs(rows.row)] = least
-    return replace(asked, rows=replace(rows, recompute_layers=layers))
+    fits = (layers < EVERY_LAYER).all(axis=1)
+    return fits, replace(asked, rows=replace(rows, recompute_layers=layers)).take(fits)
 
 
 def _is_open(run: _Run, rows: Rows) -> bool:

@@ -1,6 +1,6 @@
 """Memory that ranks have left, and how few layers they may recompute for some to be left."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,13 +8,14 @@ from crosszone.core.tables import EVERY_LAYER, Bools, Floats, Ints
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed
 from crosszone.timeline.rows import Tables
-from crosszone.timeline.stage_memory import stage_bytes
+from crosszone.timeline.stage_memory import bytes_by_recomputed
 from crosszone.timeline.stages import StageView, stage_view
 
 
 def memory_margin(inputs: Inputs, tables: Tables, keys: Keyed, memory_fraction: float = 1.0) -> Floats:
     """Per plan: bytes that the fullest rank or node has left of this share of its memory; negative: it does not fit."""
-    return -tables.most(-_stage_margin(stage_view(inputs, tables, keys), memory_fraction))
+    view = stage_view(inputs, tables, keys)
+    return -tables.most(-_stage_margin(view, memory_fraction)(view.stages.recompute_layers))
 
 
 def least_recompute_layers(
@@ -24,7 +25,7 @@ def least_recompute_layers(
 
     Stages differ in it where their framework lets them (`is_alike` by framework: all stages have as many); replicas do
     not. What one stage recomputes changes no other's memory and saves no time, so that no plan alike but for it is
-    faster. Assumes: all plans recompute whole layers and fit if they recompute all.
+    faster. `EVERY_LAYER` where not even all are enough. Assumes: all plans recompute whole layers.
     """
     view = stage_view(inputs, tables, keys)
     least = _least(view, memory_fraction)
@@ -40,13 +41,19 @@ def least_recompute_layers(
     return least
 
 
-def _stage_margin(view: StageView, memory_fraction: float) -> Floats:
-    """Per stage row: bytes left on its fullest rank, or its node where that has less."""
+def _stage_margin(view: StageView, memory_fraction: float) -> Callable[[Ints], Floats]:
+    """Per stage row: bytes left on its fullest rank, or its node where that has less, by layers that it recomputes."""
     hardware, pool = view.inputs.hardware, view.stages.pool
-    size = stage_bytes(view, with_cached=False)
-    left = memory_fraction * hardware.memory_bytes[pool] - size.total
-    on_host = memory_fraction * hardware.node_memory_bytes[pool] - size.host * hardware.gpus_per_node[pool]
-    return np.minimum(left, np.where(size.host > 0.0, on_host, np.inf))
+    needed = bytes_by_recomputed(view)
+    most = memory_fraction * hardware.memory_bytes[pool]
+    most_on_host = memory_fraction * hardware.node_memory_bytes[pool]
+
+    def margin(recompute_layers: Ints) -> Floats:
+        size = needed(view.recomputed_fraction_of(recompute_layers))
+        on_host = most_on_host - size.host * hardware.gpus_per_node[pool]
+        return np.minimum(most - size.total, np.where(size.host > 0.0, on_host, np.inf))
+
+    return margin
 
 
 def _least(view: StageView, memory_fraction: float) -> Ints:
@@ -55,10 +62,7 @@ def _least(view: StageView, memory_fraction: float) -> Ints:
     More layers leave more memory, the less so the more there are: along the chord between too few and enough, what
     comes out is enough, and mostly the least; whether one fewer would do is tried.
     """
-
-    def margin(layers: Ints) -> Floats:
-        return _stage_margin(replace(view, stages=replace(view.stages, recompute_layers=layers)), memory_fraction)
-
+    margin = _stage_margin(view, memory_fraction)
     few = np.zeros(len(view.stages), dtype=np.int64)
     enough = -(-view.stages.num_layers // view.plans.num_virtual_stages)
     lacking, left = margin(few), margin(enough)

@@ -5,13 +5,14 @@ them. Device: with CUDA context and communicators, as nvidia-smi shows it. An al
 room and gives them back when memory is short: they are in what tools show, and not in what a plan needs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosszone.core.plan import SCHEDULES
 from crosszone.core.schedules import schedule
-from crosszone.core.tables import Bools, Floats
+from crosszone.core.tables import Bools, Floats, unique
 from crosszone.core.workload import DTYPE_BYTES
 from crosszone.cost.layer import BACKWARD_LAUNCH_RATIO
 from crosszone.cost.memory import StateBytes, state_bytes
@@ -77,6 +78,16 @@ class StageBytes:
 
 def stage_bytes(view: StageView, *, with_cached: bool = True) -> StageBytes:
     """Peak memory of one rank of each stage row; `cached`, which no plan needs, only where asked for."""
+    needed = bytes_by_recomputed(view)(view.recomputed_fraction)
+    if not with_cached:
+        return needed
+    room = view.inputs.hardware.memory_bytes[view.stages.pool] - needed.total
+    cached = np.clip(_free_blocks(view, needed.activation + needed.buffer), 0.0, np.maximum(room, 0.0))
+    return replace(needed, cached=cached)
+
+
+def bytes_by_recomputed(view: StageView) -> Callable[[Floats], StageBytes]:
+    """What ranks of each stage row need, without `cached`, as a function of its `recomputed_fraction`."""
     workload, plans = view.inputs.problem.workload, view.plans
     copies = state_bytes(workload, weights_are_master=False)
     master = state_bytes(workload, weights_are_master=True)
@@ -86,42 +97,43 @@ def stage_bytes(view: StageView, *, with_cached: bool = True) -> StageBytes:
     agreeing = agreement_bytes(view)
     states = states + agreeing.state
     host = np.where(plans.offloads_optimizer, states, 0.0)
-    activation, working = _activations(view)
-    gradient_copy = np.where(is_master, 0.0, _step_gradient_bytes(view, copies))
-    beside = np.maximum(gradient_copy, agreeing.passing)
-    buffer = np.maximum(_buffers(view, copies) + working, beside - activation)
-    buffer = np.maximum(buffer, _backward_gradients(view, copies) - activation / in_flight(view)) + agreeing.error
-    gradient = _gradients(view, copies)
-    tensors = weight + gradient + states - host + activation + buffer
-    fragmentation = view.fact("fragmentation_fraction") * tensors
+    beside = np.maximum(np.where(is_master, 0.0, _step_gradient_bytes(view, copies)), agreeing.passing)
+    gradient, backward_gradient = _gradients(view, copies), _backward_gradients(view, copies)
+    reduced_or_gathered = _buffers(view, copies)
+    fragmentation_fraction = view.fact("fragmentation_fraction")
     context = view.fact("context_bytes") + view.fact("communicator_bytes") * _num_communicators(view)
-    cached = np.zeros(len(view.plans))
-    if with_cached:
-        room = view.inputs.hardware.memory_bytes[view.stages.pool] - tensors - fragmentation - context
-        cached = np.clip(_free_blocks(view, activation + buffer), 0.0, np.maximum(room, 0.0))
-    return StageBytes(
-        weight=weight,
-        gradient=gradient,
-        optimizer=states - host,
-        activation=activation,
-        buffer=buffer,
-        fragmentation=fragmentation,
-        context=context,
-        cached=cached,
-        host=host + agreeing.host,
-    )
+    num_held = in_flight(view)
+    activations = _activations_by_recomputed(view)
+
+    def needed(recomputed_fraction: Floats) -> StageBytes:
+        of_one, working = activations(recomputed_fraction)
+        activation = of_one * num_held
+        buffer = np.maximum(reduced_or_gathered + working, beside - activation)
+        buffer = np.maximum(buffer, backward_gradient - activation / num_held) + agreeing.error
+        tensors = weight + gradient + states - host + activation + buffer
+        return StageBytes(
+            weight=weight,
+            gradient=gradient,
+            optimizer=states - host,
+            activation=activation,
+            buffer=buffer,
+            fragmentation=fragmentation_fraction * tensors,
+            context=context,
+            cached=np.zeros(len(plans)),
+            host=host + agreeing.host,
+        )
+
+    return needed
 
 
 def in_flight(view: StageView) -> Floats:
     """Most microbatches whose activations a rank of each stage row holds at once."""
     plans, result = view.plans, np.zeros(len(view.plans))
-    for code, name in enumerate(SCHEDULES):
-        rows = plans.schedule == code
-        if rows.any():
-            count = schedule(name).in_flight(
-                view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
-            )
-            result = np.where(rows, count, result)
+    for code in unique(plans.schedule).tolist():
+        count = schedule(SCHEDULES[code]).in_flight(
+            view.stages.stage, plans.pp, view.num_microbatches, plans.num_virtual_stages
+        )
+        result = np.where(plans.schedule == code, count, result)
     return result
 
 
@@ -200,8 +212,8 @@ def _step_gradient_bytes(view: StageView, copies: StateBytes) -> Floats:
     return np.where(view.plans.offloads_optimizer, 0.0, _held(view, MASTER_GRADIENT_BYTES, OPTIMIZER))
 
 
-def _activations(view: StageView) -> tuple[Floats, Floats]:
-    """Kept by all microbatches in flight; and the most that one of them needs beside that at a time.
+def _activations_by_recomputed(view: StageView) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Kept by one microbatch in flight; and the most that one of them needs beside that at a time.
 
     Either a layer's backward, with what recomputation restores, or the logits: by the first backward the last ones
     are gone. The buffer that gathers sequences lives all along. Layers that are not recomputed come last in each
@@ -209,17 +221,25 @@ def _activations(view: StageView) -> tuple[Floats, Floats]:
     weight gradients are still to come.
     """
     plans, key = view.plans, view.key
-    kept, working = np.zeros(len(plans)), np.zeros(len(plans))
-    again, costs = view.recomputed_fraction, tuple(zip(view.costs.activations, view.layers, strict=True))
-    gone = np.sum([(1.0 - again) * count * cost.kept[0][key] for cost, count in costs], axis=0)
-    gone = np.where(IS_SPLIT[plans.schedule], 0.0, gone / plans.num_virtual_stages)
-    for cost, count in costs:
-        plain, light = cost.kept[0][key], np.stack(cost.kept)[plans.recompute, key]
-        kept += count * (plain + again * (light - plain))
-        restored = np.where(again > 0.0, cost.working[key] - light, 0.0) - gone
-        working = np.maximum(working, (np.maximum(restored, 0.0) + cost.passing[key]) * (count > 0))
+    costs = [
+        (count, cost.kept[0][key], np.stack(cost.kept)[plans.recompute, key], cost.working[key], cost.passing[key])
+        for cost, count in zip(view.costs.activations, view.layers, strict=True)
+    ]
     logits = view.stages.has_head * view.costs.logit_bytes[key]
-    return kept * in_flight(view), np.maximum(working, logits) + view.costs.activations[0].gathered[key]
+    sequences = view.costs.activations[0].gathered[key]
+    is_split = IS_SPLIT[plans.schedule]
+
+    def kept_and_working(recomputed_fraction: Floats) -> tuple[Floats, Floats]:
+        kept, most = np.zeros(len(plans)), logits
+        gone = np.sum([(1.0 - recomputed_fraction) * count * plain for count, plain, *_ in costs], axis=0)
+        gone = np.where(is_split, 0.0, gone / plans.num_virtual_stages)
+        for count, plain, light, working, passing in costs:
+            kept += count * (plain + recomputed_fraction * (light - plain))
+            restored = np.where(recomputed_fraction > 0.0, working - light, 0.0) - gone
+            most = np.maximum(most, (np.maximum(restored, 0.0) + passing) * (count > 0))
+        return kept, most + sequences
+
+    return kept_and_working
 
 
 def _buffers(view: StageView, copies: StateBytes) -> Floats:

@@ -73,7 +73,11 @@ class StageView:
 
         Where layers are of several kinds, each kind has that share: which of them come first is not looked into.
         """
-        first = self.stages.recompute_layers * self.plans.num_virtual_stages
+        return self.recomputed_fraction_of(self.stages.recompute_layers)
+
+    def recomputed_fraction_of(self, recompute_layers: Ints) -> Floats:
+        """The same, were it these first layers of each virtual stage."""
+        first = recompute_layers * self.plans.num_virtual_stages
         return np.asarray(np.minimum(first / np.maximum(self.stages.num_layers, 1), 1.0))
 
     @property
