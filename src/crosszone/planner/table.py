@@ -236,13 +236,16 @@ def _asked(run: _Run, space: Space) -> _Asked | None:
     chain = distinct_chains(inputs, space.layout, space.shapes)
     few = replace(models, space=_of_chains(space, unique(chain)))
     share = _most_microbatches(space, chain)[row]
+    fixed = [recompute for recompute in recomputes if not _is_open(run, recompute)]
     bounds: list[Floats] = []
-    for each in _paces_by_recompute(inputs, few, keys, recomputes):
+    for each in _paces_by_recompute(inputs, few, keys, fixed):
         bounds.append(_least_values(run, space.layout, each.step_seconds(paced, share)))
         if len(bounds) == 1:  # the least recomputation costs least
             may = np.flatnonzero(bounds[0] <= run.cutoffs.cutoff(_kind(space)))
             asked, paced, share, bounds = asked.take(may), paced[may], share[may], [bounds[0][may]]
     order = np.argsort(bounds[-1], kind="stable")
+    # How many layers are recomputed may be open, and next to none.
+    bounds += bounds[:1] * (len(recomputes) - len(fixed))
     return replace(asked, bounds=np.stack(bounds)).take(order)
 
 
@@ -283,32 +286,28 @@ def _scored_fitting(run: _Run, asked: _Asked) -> list[Scored]:
 def _fitting(run: _Run, asked: _Asked) -> tuple[Bools, _Asked]:
     """(which of these fit, those), recomputing no more layers than they must where that is open."""
     rows = asked.rows
-    if not _is_open(run, rows):
+    if not _is_open(run, rows.recompute):
         fits = _margin(run, asked) >= 0.0
         return fits, asked.take(fits)
     layers = np.zeros((len(rows), rows.space.shapes.num_stages.shape[1]), dtype=np.int64)
     layers[rows.space.runs(rows.row)] = least_recompute_layers(
         run.inputs, rows.tables(), asked.keys, memory_fraction=run.memory_fraction, is_alike=run.recomputes_alike
     )
-    fits = (layers < EVERY_LAYER).all(axis=1)
+    fits = layers.max(axis=1) < EVERY_LAYER
     return fits, replace(asked, rows=replace(rows, recompute_layers=layers)).take(fits)
 
 
-def _is_open(run: _Run, rows: Rows) -> bool:
+def _is_open(run: _Run, recompute: int) -> bool:
     """How many layers are recomputed is not fixed."""
-    return rows.recompute == FULL and run.inputs.problem.plan.recompute is None
+    return recompute == FULL and run.inputs.problem.plan.recompute is None
 
 
 def _batches(run: _Run, asked: _Asked, index: int, first_stages: Space | None) -> Iterator[Ints]:
-    """Candidates that may fit and may count, with the recomputation of this index, some at a time.
-
-    Where how many layers are recomputed is open, it may be next to none.
-    """
+    """Candidates that may fit and may count, with the recomputation of this index, some at a time."""
     kind = _kind(asked.rows.space)
-    bounded = 0 if _is_open(run, asked.rows) else index
 
     def may_count(rows: Ints) -> Ints:
-        return rows if run.contest is None else rows[asked.bounds[bounded, rows] <= run.cutoffs.cutoff(kind)]
+        return rows if run.contest is None else rows[asked.bounds[index, rows] <= run.cutoffs.cutoff(kind)]
 
     left = may_count(np.flatnonzero(asked.can[index]))
     if first_stages is not None:
@@ -456,13 +455,16 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
         num_zones=in_zones.shape[1],
         sync=space.settings.sync,
     )
+    names, sync = [framework.name for framework in inputs.frameworks], space.settings.sync
     found = [
-        expressed_by(framework.name, replace(asked, recompute=np.full(num_rows, recompute)), wanted.rank_order)
-        & runs_way(framework.name, asked, space.settings.sync, wanted)
+        [
+            expressed_by(name, replace(asked, recompute=np.full(num_rows, recompute)), wanted.rank_order)
+            for name in names
+        ]
         for recompute in recomputes
-        for framework in inputs.frameworks
     ]
-    return np.stack(found).reshape(len(recomputes), len(inputs.frameworks), num_rows)
+    runs: Bools = np.array([runs_way(name, asked, sync, wanted) for name in names])
+    return np.asarray(np.array(found) & runs)
 
 
 def _zone_replicas(inputs: Inputs, space: Space) -> Ints:

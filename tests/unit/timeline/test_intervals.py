@@ -99,7 +99,7 @@ def test_a_calibrated_gpu_has_the_ranges_of_calibrated_runs() -> None:
 @pytest.mark.parametrize(
     ("plan", "layout"),
     [
-        ({"tp": 8, "nodes": 2}, "one_fabric"),
+        ({"tp": 8, "pp": 1, "nodes": 2}, "one_fabric"),
         ({"tp": 2, "pp": 4, "nodes": 2}, "one_fabric"),
         ({"tp": 8, "pp": 2, "nodes": 2}, "pipeline_across"),
         ({"tp": 16, "nodes": 2}, "tensor_across"),
