@@ -11,7 +11,7 @@ import pytest
 
 STEPS = (
     ("errors",),
-    ("units",),
+    ("units", "words"),
     ("core",),
     ("processes", "checkpoints"),
     ("catalog", "cost", "trace"),
@@ -29,6 +29,7 @@ ROOM_FILES = ("__init__", "__main__", "_version")  # of crosszone itself: they m
 THIRD_PARTY = {
     "errors": set(),
     "units": set(),
+    "words": set(),
     "core": set(),
     "processes": set(),
     "checkpoints": set(),
@@ -58,7 +59,7 @@ THIRD_PARTY = {
 USER_INTERFACES = ("cli", "server")
 STARTS_SERVER = Path("cli/serve.py")
 """The verb that starts the server: the one file that reaches from one user interface to the other."""
-BELOW_USER_INTERFACES = {"errors", "units", "core", "processes", "service"}
+BELOW_USER_INTERFACES = {"errors", "units", "words", "core", "processes", "service"}
 
 
 def imported_modules(tree: ast.AST) -> Iterator[str]:

@@ -7,6 +7,7 @@ import json
 from fastapi import FastAPI, Request, Response
 
 from crosszone.server.body import JSON
+from crosszone.server.languages import told
 from crosszone.server.openapi import API_PATH, describe, operation
 from crosszone.server.pools import Pools
 from crosszone.server.responses import etag_response
@@ -27,7 +28,8 @@ def add_document_routes(app: FastAPI, workers: Pools) -> None:
         return etag_response(request, await made("schema"), SCHEMA_JSON)
 
     async def templates(request: Request) -> Response:
-        return etag_response(request, await made("templates"), JSON)
+        content, headers = told(request, await made("templates"))
+        return etag_response(request, content, JSON, headers)
 
     async def accuracy(request: Request) -> Response:
         return etag_response(request, await made("accuracy"), JSON)

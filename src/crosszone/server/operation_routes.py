@@ -45,8 +45,8 @@ def add_operation_routes(app: FastAPI, operations: Operations) -> None:
     async def one(operation_id: str) -> Response:
         return _operation_response(operations.get(operation_id))
 
-    async def result(operation_id: str) -> Response:
-        return done_response(operations.result(operation_id))
+    async def result(request: Request, operation_id: str) -> Response:
+        return done_response(request, operations.result(operation_id))
 
     async def events(request: Request, operation_id: str) -> Response:
         return await event_response(request, operations.log(operation_id))

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from crosszone import words
 from crosszone.errors import (
     Busy,
     Conflict,
@@ -20,6 +21,7 @@ from crosszone.errors import (
     SpecError,
     Stale,
 )
+from crosszone.server.languages import CHINESE, ENGLISH, language, language_headers
 from crosszone.server.pointer import pointer
 
 MEDIA_TYPE = "application/problem+json"
@@ -119,7 +121,7 @@ def mistake(request_id: str) -> Refused:
 def problem_response(refusal: Refused, *, request_id: str, accept_language: str) -> Response:
     """The answer that a problem is."""
     wanted = language(accept_language)
-    headers = {"Content-Language": wanted, "Vary": "Accept-Language", **refusal.headers}
+    headers = {**language_headers(wanted), **refusal.headers}
     return Response(
         problem_bytes(refusal, request_id=request_id, wanted=wanted), refusal.kind.status, headers, MEDIA_TYPE
     )
@@ -128,27 +130,17 @@ def problem_response(refusal: Refused, *, request_id: str, accept_language: str)
 def problem_bytes(refusal: Refused, *, request_id: str, wanted: str) -> bytes:
     """The body of a problem, in the language that is `wanted`."""
     kind = refusal.kind
+    errors = [_error_json(finding, refusal.body) for finding in refusal.findings]
     value = {
         "type": kind.type,
-        "title": kind.chinese if wanted == "zh" else kind.english,
+        "title": kind.chinese if wanted == CHINESE else kind.english,
         "status": kind.status,
         "detail": _detail(refusal.findings, wanted),
         "instance": f"urn:crosszone:request:{request_id}",
-        "errors": [_error_json(finding, refusal.body) for finding in refusal.findings],
+        "errors": errors if wanted == ENGLISH else words.translated(errors, wanted),
         **refusal.members,
     }
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
-
-
-def language(accept_language: str) -> str:
-    """en | zh: what an Accept-Language header prefers of the two; en where it has neither."""
-    weights = {"en": 0.0, "zh": 0.0}
-    for part in accept_language.split(","):
-        tag, _, parameter = part.partition(";")
-        primary = tag.strip().lower().partition("-")[0]
-        if primary in weights:
-            weights[primary] = max(weights[primary], _weight(parameter))
-    return "zh" if weights["zh"] > weights["en"] else "en"
 
 
 def problem_schema() -> dict[str, Any]:
@@ -186,25 +178,17 @@ def problem_schema() -> dict[str, Any]:
 
 
 def _detail(findings: Sequence[Finding], wanted: str) -> str:
-    """The first error, for people; in Chinese where it is asked for and the error is told in it."""
-    chinese = getattr(findings[0], "message_zh", "") if wanted == "zh" else ""
+    """The first error, for people; in Chinese where it is asked for and the error is known in it."""
+    english = str(findings[0]).removeprefix("--")
+    chinese = ""
+    if wanted == CHINESE:
+        chinese = getattr(findings[0], "message_zh", "") or words.sentence(english, wanted) or ""
     if chinese:
         return f"{chinese}（共 {len(findings)} 个问题）" if len(findings) > 1 else chinese
-    others = f" ({len(findings)} problems)" if len(findings) > 1 else ""
-    return f"{str(findings[0]).removeprefix('--')}{others}"
+    return f"{english} ({len(findings)} problems)" if len(findings) > 1 else english
 
 
 def _error_json(finding: Finding, body: Any) -> dict[str, Any]:
     """An option is called as the request calls it, without the dashes of the command line."""
     place = {"where": finding.where.removeprefix("--"), "pointer": pointer(finding.where, body)}
     return {**asdict(finding), **place}
-
-
-def _weight(parameter: str) -> float:
-    name, _, value = parameter.strip().partition("=")
-    if name.strip().lower() != "q":
-        return 1.0
-    try:
-        return float(value)
-    except ValueError:
-        return 0.0

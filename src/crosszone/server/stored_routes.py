@@ -44,9 +44,9 @@ def _add_deployments(app: FastAPI, stored: Stored) -> None:
     async def one(deployment_id: str) -> Response:
         return noun_response(await stored.ask(service.deployment, deployment_id))
 
-    async def archive(deployment_id: str) -> Response:
+    async def archive(request: Request, deployment_id: str) -> Response:
         files = await stored.ask(service.deployment_files, deployment_id)
-        return done_response(Done(media_type=GZIP, content=archive_of(files)))
+        return done_response(request, Done(media_type=GZIP, content=archive_of(files)))
 
     async def changes(deployment_id: str, since: Text) -> Response:
         found = await stored.ask(service.deployment_changes, since, deployment_id)

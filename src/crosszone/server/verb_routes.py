@@ -74,7 +74,7 @@ async def _answer(
     if verb.is_long and prefers_async(request):
         return accepted(operations.begin(verb, asked, idempotency_key=key))
     done = await _while_there(request, workers.answer(verb, asked))
-    return Response(status_code=CLIENT_GONE) if done is None else done_response(done)
+    return Response(status_code=CLIENT_GONE) if done is None else done_response(request, done)
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, Done]) -> Done | None:

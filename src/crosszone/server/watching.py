@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 
 from crosszone.server import metrics as figures
 from crosszone.server.body import JSON
@@ -27,8 +27,8 @@ def add_watching_routes(app: FastAPI, workers: Pools, metrics: Metrics, *, is_de
         num_pending = {"quick": workers.quick.num_pending, "long": workers.long.num_pending}
         return Response(metrics.text(num_pending), media_type=figures.MEDIA_TYPE)
 
-    async def doctor() -> Response:
-        return done_response(await workers.long.answer("doctor", {}))
+    async def doctor(request: Request) -> Response:
+        return done_response(request, await workers.long.answer("doctor", {}))
 
     for path, route in (("/healthz", alive), ("/readyz", ready), ("/metrics", all_figures)):
         app.add_api_route(path, route, methods=["GET"], **operation(path.removeprefix("/")))

@@ -6,11 +6,11 @@ import jsonschema
 import pytest
 
 from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan, SpecError, UnknownName
+from crosszone.server.languages import language
 from crosszone.server.problems import (
     KINDS,
     NOT_FOUND,
     Refused,
-    language,
     mistake,
     problem_bytes,
     problem_response,
