@@ -1,6 +1,8 @@
 /** What may take long, asked for as an operation: it begins on demand, tells how far it is, and can be given up. */
 import { useCallback, useEffect, useRef, useState } from 'react';
 
+import { useLanguage } from '@/i18n/useLanguage';
+
 import { answer, api, type Schemas } from './client';
 import { followEvents } from './events';
 import { Problem, problemOf } from './problem';
@@ -59,6 +61,19 @@ export function useOperation<Data>(verb: keyof Asked, body: Asked[keyof Asked] |
       });
   }, [verb, text]);
 
+  const language = useLanguage();
+  const told = useRef(language);
+  useEffect(() => {
+    if (told.current === language) return;
+    told.current = language;
+    if (known.data === undefined) return;
+    result<Data>(id.current, controller.current?.signal)
+      .then((data) => {
+        setKnown((before) => (before.text === text ? { ...before, data } : before));
+      })
+      .catch(() => null); // no longer kept by the server: it stays as it was told
+  }, [language, known.data, text]);
+
   const cancel = useCallback(() => {
     controller.current?.abort();
     giveUp(id.current);
@@ -84,7 +99,11 @@ async function run<Data>(
   onState: (state: Schemas['Operation']) => void,
 ): Promise<Data> {
   // `openapi-fetch` gives the body of 200 its type; what begins is a 202.
-  const headers: Record<string, string> = { 'Content-Type': 'application/json', Prefer: 'respond-async' };
+  const headers: Record<string, string> = {
+    'Content-Type': 'application/json',
+    'Accept-Language': document.documentElement.lang,
+    Prefer: 'respond-async',
+  };
   if (token() !== '') headers['Authorization'] = `Bearer ${token()}`;
   const response = await fetch(`/api/v1/${verb}`, { method: 'POST', headers, body, signal });
   const begun = (await response.json()) as Schemas['Operation'];
@@ -100,8 +119,12 @@ async function run<Data>(
       if (state.ended_seconds != null) over.abort();
     },
   });
+  return result<Data>(begun.id, signal);
+}
+
+async function result<Data>(id: string, signal: AbortSignal | undefined): Promise<Data> {
   const get = api.GET as (path: string, init: object) => Promise<{ data?: unknown; response: Response }>;
-  return (await answer(get(`${path}/result`, { signal }))) as Data;
+  return (await answer(get(`/api/v1/operations/${id}/result`, { signal }))) as Data;
 }
 
 function giveUp(id: string): void {

@@ -6,6 +6,7 @@ import { createBrowserRouter, Navigate, Outlet, RouterProvider } from 'react-rou
 import { configurationQuery, templatesQuery } from '@/api/queries';
 import { Problem } from '@/api/problem';
 import { token } from '@/api/token';
+import { onLanguage } from '@/i18n';
 import { JobProvider, startingJob } from '@/job/JobContext';
 import { cssVariables, theme } from '@/theme/theme';
 import { Loading } from '@/ui/Loading';
@@ -26,6 +27,8 @@ const queries = new QueryClient({
     },
   },
 });
+
+onLanguage(() => void queries.invalidateQueries()); // the server's sentences are in the language of the page
 
 const router = createBrowserRouter([
   {

@@ -22,6 +22,15 @@ const files: BackendModule = {
   },
 };
 
+i18next.on('languageChanged', (chosen) => {
+  rememberLanguage(chosen as Language);
+});
+
+/** Call `listener` whenever a language is chosen, once the page itself is in it. */
+export function onLanguage(listener: () => void): void {
+  i18next.on('languageChanged', listener);
+}
+
 /** Load the shared texts of the first language. */
 export async function startTexts(language: Language = firstLanguage()): Promise<void> {
   await i18next
@@ -36,7 +45,4 @@ export async function startTexts(language: Language = firstLanguage()): Promise<
       interpolation: { escapeValue: false }, // React escapes
     });
   rememberLanguage(language);
-  i18next.on('languageChanged', (chosen) => {
-    rememberLanguage(chosen as Language);
-  });
 }
