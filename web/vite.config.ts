@@ -12,6 +12,9 @@ export default defineConfig({
     license: { fileName: 'licenses.md' },
     chunkSizeWarningLimit: 800,
   },
-  server: { proxy: Object.fromEntries(['/api', '/healthz', '/readyz'].map((path) => [path, 'http://127.0.0.1:8000'])) },
+  server: {
+    fs: { allow: ['..'] },
+    proxy: Object.fromEntries(['/api', '/healthz', '/readyz'].map((path) => [path, 'http://127.0.0.1:8000'])),
+  },
   test: { environment: 'node', include: ['tests/**/*.test.{ts,tsx}'], css: false },
 });

@@ -12,7 +12,7 @@ const COLOURS = {
   backward: ['#4f5bd5', '#8b95f2'],
   recompute: ['#4a90c4', '#8fc7ea'],
   optimizer: ['#7a8b99', '#9fb3c2'],
-  overhead: ['#8b949e', '#8b949e'],
+  overhead: ['#818a94', '#8b949e'],
   bubble: ['#b3bac2', '#5b6470'],
   tp: ['#00795a', '#2fbf93'],
   cp: ['#8f7a00', '#e0cc4a'],

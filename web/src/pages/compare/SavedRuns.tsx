@@ -1,0 +1,134 @@
+import { Button, Text, TextInput } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useSearchParams } from 'react-router';
+
+import { answer, api, idempotencyKey, type Schemas } from '@/api/client';
+import { useFormat } from '@/i18n/useLanguage';
+import { useJob } from '@/job/JobContext';
+import { useAnswer } from '@/job/useAnswer';
+import { DataTable, type Column } from '@/ui/DataTable';
+import { Loading } from '@/ui/Loading';
+import { Panel } from '@/ui/Panel';
+import { ProblemPanel } from '@/ui/ProblemPanel';
+import { Quantity } from '@/ui/Quantity';
+
+import classes from './ComparePage.module.css';
+
+type Run = Schemas['RunSummary'];
+const RUNS = ['runs', 'list'];
+
+/** What was kept, to choose from; the address holds the choice, so that it can be sent to others. */
+export function SavedRuns() {
+  const { t } = useTranslation('compare');
+  const [parameters, setParameters] = useSearchParams();
+  const { data, error, refetch } = useQuery({ queryKey: RUNS, queryFn: () => answer(api.GET('/api/v1/runs')) });
+  const ids = parameters.getAll('id');
+  const columns = useRunColumns(ids);
+  const toggle = ({ id }: Run) => {
+    const next = ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id];
+    setParameters(
+      next.map((each) => ['id', each] as [string, string]),
+      { replace: true },
+    );
+  };
+  return (
+    <Panel title={t('saved.title')} aside={<Keep />}>
+      {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
+      {data == null && error == null && <Loading height={20} />}
+      {data?.runs.length === 0 && (
+        <Text size="sm" c="dimmed">
+          {t('saved.none')} {t('saved.how')}
+        </Text>
+      )}
+      {data != null && data.runs.length > 0 && (
+        <DataTable
+          label={t('saved.title')}
+          rows={data.runs}
+          columns={columns}
+          rowKey={({ id }) => id}
+          isChosen={({ id }) => ids.includes(id)}
+          onChoose={toggle}
+          maxHeight="260px"
+        />
+      )}
+    </Panel>
+  );
+}
+
+function useRunColumns(ids: readonly string[]): Column<Run>[] {
+  const { t } = useTranslation('compare');
+  const format = useFormat();
+  const seconds = (name: 'predicted_step_seconds' | 'measured_step_seconds'): Column<Run> => ({
+    key: name,
+    title: t(`columns.${name}`),
+    isNumber: true,
+    value: (run) => run[name],
+    cell: (run) => (run[name] == null ? '–' : <Quantity name={name} value={run[name]} />),
+  });
+  return [
+    {
+      key: 'chosen',
+      title: t('columns.chosen'),
+      value: ({ id }) => ids.includes(id),
+      cell: ({ id }) => (ids.includes(id) ? `✓ ${String(ids.indexOf(id) + 1)}` : ''),
+    },
+    { key: 'name', title: t('columns.name'), value: ({ name }) => name },
+    { key: 'kind', title: t('columns.kind'), value: ({ kind }) => t(`kind.${kind}`) },
+    { key: 'framework', title: t('columns.framework'), value: ({ framework }) => framework ?? '–' },
+    seconds('predicted_step_seconds'),
+    seconds('measured_step_seconds'),
+    {
+      key: 'created',
+      title: t('columns.created'),
+      value: ({ created_seconds }) => created_seconds,
+      cell: ({ created_seconds }) => format.moment(created_seconds),
+    },
+  ];
+}
+
+/** Keeps the plan that is looked at under a name. */
+function Keep() {
+  const { t } = useTranslation('compare');
+  const { job } = useJob();
+  const { data, chosen, isStale } = useAnswer();
+  const [name, setName] = useState('');
+  const queries = useQueryClient();
+  const keep = useMutation({
+    mutationFn: (ranked: Schemas['RankedPlan']) => {
+      const result = { problem: data?.problem, ...ranked.prediction, plan: ranked.plan };
+      const body = { name: name.trim(), result, job: job as Record<string, unknown> };
+      return answer(api.POST('/api/v1/runs', { body, headers: idempotencyKey() }));
+    },
+    onSuccess: () => {
+      setName('');
+      void queries.invalidateQueries({ queryKey: RUNS });
+    },
+  });
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    if (chosen != null) keep.mutate(chosen);
+  };
+  return (
+    <form className={classes.keep} onSubmit={onSubmit}>
+      <TextInput
+        aria-label={t('keep.name')}
+        placeholder={t('keep.name')}
+        value={name}
+        error={keep.error?.message}
+        onChange={(event) => {
+          setName(event.currentTarget.value);
+        }}
+      />
+      <Button
+        type="submit"
+        variant="default"
+        loading={keep.isPending}
+        disabled={name.trim() === '' || chosen == null || isStale}
+      >
+        {t('keep.do')}
+      </Button>
+    </form>
+  );
+}
