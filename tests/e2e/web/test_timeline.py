@@ -56,6 +56,7 @@ def test_a_slice_that_is_found_is_told_as_it_was_played(open_page, keep_picture,
     told.wait_for()
     for key in ("start_seconds", "duration_seconds"):
         assert units.format_seconds(first[key]) in told.inner_text()
+    assert "Model FLOP" in told.inner_text()
     keep_picture(page, "timeline")
 
 

@@ -12,7 +12,7 @@ export default function ChartCanvas({ option, height }: { option: EChartsOption;
   const { scheme } = usePalette();
 
   useEffect(() => {
-    const made = init(holder.current, null, { renderer: 'svg' });
+    const made = init(holder.current, axes(scheme), { renderer: 'svg' });
     chart.current = made;
     const observer = new ResizeObserver(() => {
       made.resize();
@@ -22,13 +22,27 @@ export default function ChartCanvas({ option, height }: { option: EChartsOption;
       observer.disconnect();
       made.dispose();
     };
-  }, []);
+  }, [scheme]);
 
   useEffect(() => {
     chart.current?.setOption({ ...base(scheme), ...option }, { notMerge: true });
   }, [option, scheme]);
 
   return <div ref={holder} style={{ height }} aria-hidden />;
+}
+
+/** A theme of ECharts: every axis is told of in the colours of the page. */
+function axes(scheme: 'light' | 'dark'): object {
+  const isDark = scheme === 'dark';
+  const [text, line] = isDark ? ['#97a0ae', '#262c36'] : ['#5d6673', '#e4e7ec'];
+  const axis = {
+    axisLabel: { color: text },
+    nameTextStyle: { color: text },
+    axisLine: { lineStyle: { color: text, opacity: 0.5 } },
+    axisTick: { show: false },
+    splitLine: { lineStyle: { color: line } },
+  };
+  return { valueAxis: axis, categoryAxis: axis, timeAxis: axis, logAxis: axis };
 }
 
 function base(scheme: 'light' | 'dark'): EChartsOption {

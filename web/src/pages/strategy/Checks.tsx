@@ -81,7 +81,7 @@ function Finding({ check, plan, isBusy, onApply }: FindingProps) {
           {t(`rule.${check.name}`, { defaultValue: check.name.replaceAll('_', ' ') })}
         </Text>
         <Words>{check.message}</Words> {check.fix !== '' && <Words>{check.fix}</Words>}
-        <Text size="xs" c="dimmed" lang="en">
+        <Text size="xs" c="dimmed">
           {check.source}
         </Text>
       </div>

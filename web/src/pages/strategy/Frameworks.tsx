@@ -11,6 +11,7 @@ import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { Degrees, Words } from './PlanWords';
+import classes from './Strategy.module.css';
 
 type Option = Schemas['FrameworkOption'];
 
@@ -60,7 +61,13 @@ function Options({ data }: { data: Schemas['FrameworkChoice'] }) {
       title: t('frameworks.best'),
       value: (option) => option.best?.plan.dp,
       cell: (option) =>
-        option.best == null ? <Words isDimmed>{option.obstacles[0] ?? ''}</Words> : <Degrees plan={option.best.plan} />,
+        option.best == null ? (
+          <span className={classes.wrapped}>
+            <Words isDimmed>{option.obstacles[0] ?? ''}</Words>
+          </span>
+        ) : (
+          <Degrees plan={option.best.plan} />
+        ),
     },
     {
       key: 'step_seconds',

@@ -85,7 +85,6 @@ function axis(name: string) {
     nameLocation: 'middle' as const,
     nameGap: 28,
     splitNumber: 4,
-    splitLine: { lineStyle: { opacity: 0.35 } },
   };
 }
 

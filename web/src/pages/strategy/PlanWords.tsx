@@ -27,10 +27,10 @@ export function zonesOf(plan: Plan): string[] {
   return [...new Set(plan.replicas.flatMap((replica) => replica.zones))];
 }
 
-/** What the engine says in its own words, which are English. */
+/** What the engine says in its own words. */
 export function Words({ children, isDimmed = false }: { children: string; isDimmed?: boolean }) {
   return (
-    <Text component="span" size="sm" lang="en" {...(isDimmed ? { c: 'dimmed' } : {})}>
+    <Text component="span" size="sm" {...(isDimmed ? { c: 'dimmed' } : {})}>
       {children}
     </Text>
   );
@@ -39,7 +39,7 @@ export function Words({ children, isDimmed = false }: { children: string; isDimm
 /** A sentence after the other, each with its point. */
 export function WordList({ items }: { items: readonly string[] }) {
   return (
-    <ul className={classes.words} lang="en">
+    <ul className={classes.words}>
       {items.map((item) => (
         <li key={item}>{item}</li>
       ))}
