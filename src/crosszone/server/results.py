@@ -23,10 +23,11 @@ def result_schemas() -> dict[str, Any]:
     from crosszone.core.why import Why
     from crosszone.server.configuration import Configuration
     from crosszone.server.operations import STATES, Operation
+    from crosszone.service.deployments import DeployCell
 
     schemas = noun_schemas(
         *(Prediction, Answer, Why, FrameworkChoice, Simulation, WhatIf, Agent, ValidatedRow, SkippedRow, Operation),
-        *(SideBySide, PreflightReport, RankMap, Configuration),
+        *(DeployCell, SideBySide, PreflightReport, RankMap, Configuration),
     )
     schemas["Operation"]["properties"]["state"]["enum"] = list(STATES)
     prediction = schemas["Prediction"]["properties"]
@@ -45,6 +46,7 @@ def result_schemas() -> dict[str, Any]:
         "JobDocument": _job_document(),
         "Guide": _guide(),
         "Bundle": _bundle(),
+        "DeployCells": _cells(),
         "Validation": _validation(),
     }
     verbs |= {"Accuracy": _accuracy(), **_older(), **_calculator()}
@@ -115,6 +117,11 @@ def _bundle() -> dict[str, Any]:
     return {"type": "object", "description": "All files of a deployment.", "required": list(properties)} | {
         "properties": properties
     }
+
+
+def _cells() -> dict[str, Any]:
+    properties = {"schema_version": _WHOLE, "cells": _list(reference("DeployCell"))}
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _older() -> dict[str, Any]:

@@ -120,6 +120,15 @@ _OLDER_OPTIONS = (
     Option(name="sequenceLength", kind=WHOLE, meaning="Tokens; 2048 if left out.", most=10**8),
 )
 
+_RENDERED = (
+    Option(name="device", kind=TEXT, meaning="cpu: to try a bundle out.", choices=("cuda", "cpu")),
+    Option(name="steps", kind=WHOLE, meaning="In place of train_tokens.", most=10**9),
+    Option(name="data", kind=TEXT, meaning="Tokens, at this absolute path on every node; synthetic if left out."),
+    Option(
+        name="checkpoints", kind=TEXT, meaning='Folder that all nodes see, an absolute path; "none": no checkpoints.'
+    ),
+)
+"""What files are rendered with."""
 _CALCULATED = (
     Option(
         name="model",
@@ -366,16 +375,7 @@ VERBS = (
             PLAN,
             Option(name="entry", kind=TEXT, meaning="Text of a program of your own in place of our trainer."),
             Option(name="arguments", kind=TEXTS, meaning="Passed on to `entry`."),
-            Option(name="device", kind=TEXT, meaning="cpu: to try a bundle out.", choices=("cuda", "cpu")),
-            Option(name="steps", kind=WHOLE, meaning="In place of train_tokens.", most=10**9),
-            Option(
-                name="data", kind=TEXT, meaning="Tokens, at this absolute path on every node; synthetic if left out."
-            ),
-            Option(
-                name="checkpoints",
-                kind=TEXT,
-                meaning='Folder that all nodes see, an absolute path; "none": no checkpoints.',
-            ),
+            *_RENDERED,
             Option(name="port", kind=WHOLE, meaning="Where ranks meet; 29500.", most=65535),
             Option(name="zone", kind=TEXT, meaning="Only the piece of this zone."),
             CALIBRATION,
@@ -390,6 +390,16 @@ VERBS = (
             "steps": 10,
             "checkpoints": "none",
         },
+    ),
+    Verb(
+        name="deploy_cells",
+        path="/api/v1/deploy/cells",
+        summary="Tell which framework may be rendered over which backend, and why not",
+        description="No plan is searched: what the plan of a cell cannot do is told when it is rendered.",
+        options=(JOB, *_RENDERED, CALIBRATION),
+        is_long=False,
+        result="DeployCells",
+        example={"job": EXAMPLE_JOB},
     ),
     Verb(
         name="validate",

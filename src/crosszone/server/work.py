@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from crosszone import service
+from crosszone.core.codec import to_json
 from crosszone.errors import CrossZoneError
 
 if TYPE_CHECKING:
@@ -166,6 +167,18 @@ def deploy(request: Request, on_progress: OnProgress) -> Any:
     return value
 
 
+def deploy_cells(request: Request, on_progress: OnProgress) -> Any:
+    """Which framework may be rendered over which backend, and why not."""
+    cells = service.deploy_cells(
+        _problem(request),
+        device=request.get("device", "cuda"),
+        num_steps=request.get("steps"),
+        data=request.get("data"),
+        checkpoints=request.get("checkpoints"),
+    )
+    return {"schema_version": 1, "cells": to_json(cells)}
+
+
 def validate(request: Request, on_progress: OnProgress) -> Any:
     """Validate JSON."""
     found = service.validate_bytes(
@@ -269,7 +282,7 @@ def archive_of(files: Sequence[BundleFile]) -> bytes:
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
-        *(job, guide, predict, plan, whatif, simulate, ranks, deploy, validate, compare),
+        *(job, guide, predict, plan, whatif, simulate, ranks, deploy, deploy_cells, validate, compare),
         *(older_deploy, older_script, examine),
         *(parameter_metrics, calculate),
         *(doctor, accuracy, catalog, templates, schema, warm),

@@ -83,6 +83,7 @@ _HOMES = {
         "bundle_changes",
         "bundle_json",
         "deploy",
+        "deploy_cells",
         "rank_map",
         "rank_map_json",
         "write_bundle",

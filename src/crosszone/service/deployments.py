@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosszone.errors import SpecError
+from crosszone.errors import CrossZoneError, Finding, SpecError
 from crosszone.service.files import decoded, read_bytes
 
 if TYPE_CHECKING:
@@ -100,6 +101,44 @@ def rank_map_json(found: RankMap) -> dict[str, Any]:
 
     value: dict[str, Any] = to_json(found)
     return value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DeployCell:
+    """One framework over one backend, for a job."""
+
+    framework: str
+    backend: str
+    errors: tuple[Finding, ...]
+    """Why the job cannot be rendered so; none where it may be, which its plan still has to allow."""
+
+
+def deploy_cells(
+    problem: Problem,
+    *,
+    device: str = "cuda",
+    num_steps: int | None = None,
+    data: str | None = None,
+    checkpoints: str | None = None,
+) -> tuple[DeployCell, ...]:
+    """Which framework may be rendered over which backend for `problem`; no plan is searched."""
+    from crosszone.core.bundle import DeployRequest
+    from crosszone.deploy.backends import backend_names
+    from crosszone.deploy.frameworks import rendered_frameworks
+    from crosszone.deploy.request import check_request
+
+    found = []
+    for framework, name in product(rendered_frameworks(), backend_names()):
+        request = DeployRequest(
+            backend=name, device=device, num_steps=num_steps, data_path=data, checkpoint_folder=checkpoints
+        )
+        errors: tuple[Finding, ...] = ()
+        try:
+            check_request(problem, framework, request)
+        except CrossZoneError as error:
+            errors = tuple(error.findings)
+        found.append(DeployCell(framework=framework, backend=name, errors=errors))
+    return tuple(found)
 
 
 def bundle_changes(bundle: Bundle, folder: str | Path) -> tuple[FileChange, ...]:

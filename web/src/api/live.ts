@@ -18,6 +18,7 @@ interface Verbs {
   simulate: { asks: Schemas['SimulateArguments']; gives: Schemas['Simulation'] };
   ranks: { asks: Schemas['RanksArguments']; gives: Schemas['RankMap'] };
   compare: { asks: Schemas['CompareArguments']; gives: Schemas['SideBySide'] };
+  'deploy/cells': { asks: Schemas['DeployCellsArguments']; gives: Schemas['DeployCells'] };
   'environments/cluster': { asks: { ids: string[]; main_node?: string }; gives: Schemas['ChosenCluster'] };
   'environments/paths': { asks: { ids: string[] }; gives: Schemas['EnvironmentPaths'] };
   'training-tasks/examine': { asks: Record<string, unknown>; gives: Schemas['TaskExamination'] };
@@ -34,6 +35,7 @@ const PAUSE_MILLISECONDS: Record<Verb, number> = {
   simulate: 350,
   ranks: 100,
   compare: 100,
+  'deploy/cells': 200,
   'environments/cluster': 0,
   'environments/paths': 0,
   'training-tasks/examine': 300,
