@@ -19,7 +19,7 @@ _MATCHED = {
     CLAUSES: r".+?",
     SIZE: r"[+-]?\d[\d.,e+-]*(?: [%\w/]+)?",
     PATH: r"[\w.\-\[\]\"/#*]+",
-    ANY: r"(?:(?![.;:!?] )[\s\S])+?",
+    ANY: r"(?:(?![.!?] [A-Z][a-z])[\s\S])+?",
 }
 _PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}")
 

@@ -84,3 +84,8 @@ def test_only_keys_that_hold_sentences_are_translated():
         "plans": [{"reasons": [chinese], "text": text}],
         "step_seconds": 1.5,
     }
+
+
+def test_a_citation_has_points_and_is_no_end_of_a_sentence():
+    english = "what learns is lora, not all. Source: Hu et al. 2021 (arXiv 2106.09685), sec. 4."
+    assert sentence(english, "zh") == "训练的是 lora，而非 all。来源：Hu et al. 2021 (arXiv 2106.09685), sec. 4。"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,14 @@ def written() -> str:
 
 def test_there_is_a_language():
     assert LANGUAGES == ["zh"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("part", PARTS)
+def test_no_text_has_two_twins(language, part):
+    areas = [tomllib.loads(path.read_text(encoding="utf-8")) for path in (FOLDER / language).glob("*.toml")]
+    counts = Counter(english for area in areas for english in area.get(part, {}))
+    assert not [english for english, count in counts.items() if count > 1]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
