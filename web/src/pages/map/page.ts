@@ -8,5 +8,6 @@ export const page: Page = {
   icon: MapIcon,
   order: 20,
   shortcut: 'm',
+  more: '/:zone/:node?/:gpu?',
   load: () => import('./TrainingMapPage'),
 };
