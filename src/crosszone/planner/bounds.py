@@ -69,6 +69,10 @@ class Cutoffs:
         crossing = [self._last(other) for other in self.best if crosses(other)] if crosses(kind) else []
         return min(own, HOPELESS_RATIO * min(crossing, default=np.inf))
 
+    def knows(self, kind: LayoutClass) -> bool:
+        """As many values of the class were counted as may be among its best."""
+        return bool(np.isfinite(self._last(kind)))
+
     def _last(self, kind: LayoutClass) -> float:
         kept = self.best.get(kind)
         return float(kept[-1]) if kept is not None and len(kept) == self.most else np.inf

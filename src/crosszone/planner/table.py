@@ -37,7 +37,7 @@ from crosszone.timeline.zone_agreement import fastest_algorithm
 CHUNK = 3072
 """Plans evaluated at once: their columns stay in the processor's cache."""
 FIRST_BATCH = 512
-"""Candidates of a space that are timed first, so that the others have something to be held against."""
+"""Candidates that are timed first where nothing of their class was, so that the others are held against them."""
 BATCH_GROWTH = 4
 NONE, FULL = RECOMPUTES.index("none"), RECOMPUTES.index("full")
 LIKELY_RATIO = 2.0
@@ -312,7 +312,8 @@ def _batches(run: _Run, asked: _Asked, index: int, first_stages: Space | None) -
     left = may_count(np.flatnonzero(asked.can[index]))
     if first_stages is not None:
         left = left[_margin(run, asked.take(left), first_stages) >= 0.0]
-    size = CHUNK if run.contest is None else FIRST_BATCH
+    has_rivals = run.contest is None or run.cutoffs.knows(kind)
+    size = CHUNK if has_rivals else FIRST_BATCH
     while len(left):
         yield left[:size]
         left, size = may_count(left[size:]), min(BATCH_GROWTH * size, CHUNK)
