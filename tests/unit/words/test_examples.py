@@ -77,6 +77,17 @@ def test_every_step_of_the_guide():
     assert not english_left(told)
 
 
+@pytest.mark.parametrize("framework", ["ddp", "fsdp", "megatron", "torchtitan"])
+@pytest.mark.parametrize("backend", ["local", "slurm", "kubernetes", "skypilot"])
+def test_bundles(framework, backend):
+    job = (EXAMPLES / "single-zone-llama-3-8b-8xh100.yaml").read_text(encoding="utf-8")
+    try:
+        answer = asked("deploy", job=job, framework=framework, backend=backend)
+    except CrossZoneError as error:
+        answer = [asdict(finding) for finding in error.findings]
+    assert not english_left(answer)
+
+
 def test_mistakes_of_a_job_file():
     job = (EXAMPLES / "single-zone-llama-3-8b-8xh100.yaml").read_text(encoding="utf-8")
     job = job.replace("count: 1", "count: -1").replace("shard: parameters", "shard: all").replace("llama-3-8b", "llama")
