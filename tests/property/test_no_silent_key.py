@@ -48,7 +48,7 @@ BASE: dict[str, Any] = {
         "links": [{"between": ["a", "b"], **LINK}],
     },
     "framework": {"name": "megatron"},
-    "plan": {"tp": 2, "pp": 1, "microbatch_size": 1},
+    "plan": {"tp": 2, "pp": 1, "dp": 8, "microbatch_size": 1},
 }
 ZONE, GROUP, HERE = "cluster.zones.0", "cluster.zones.0.nodes.0", "cluster.links.0"
 STAGES = {
@@ -69,7 +69,7 @@ REPLICAS = {
     "framework": GONE,
 }
 IDLE = {
-    "plan": {"tp": 2, "pp": 1, "microbatch_size": 1, "idle_gpus": [{"zone": "a", "num_gpus": 8}]},
+    "plan": {"tp": 2, "pp": 1, "dp": 8, "microbatch_size": 1, "idle_gpus": [{"zone": "a", "num_gpus": 8}]},
     f"{ZONE}.nodes": [NODES, FAST],
     "cluster.zones.1.nodes.0": FAST,
 }
@@ -83,7 +83,7 @@ OTHERS = {
     "cluster.links.2": {"between": ["a", "c"], **LINK, "shared": "sea-cable"},
 }
 """The links of a third zone, which are one path."""
-THREE_ZONES = {THIRD: {"name": "c", "nodes": [NODES]}, "workload.global_batch_size": 48, **OTHERS}
+THIRD_ZONE = {THIRD: {"name": "c", "nodes": [NODES]}, "workload.global_batch_size": 48, "plan.dp": 12}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +119,8 @@ def link_cases(path: str, base: dict[str, Any]) -> Iterator[Case]:
     yield case(f"{path}.jitter", GONE, "5 ms", base)
     yield case(f"{path}.loss", GONE, "1%", base)
     yield case(f"{path}.congestion_control", "cubic", "bbr", {**base, f"{path}.loss": "1%"})
-    three = {**base, THIRD: {"name": "c", "nodes": [NODES]}, "workload.global_batch_size": 48}
-    yield case(f"{path}.shared", GONE, "sea-cable", {**three, **(OTHERS if path == HERE else {})})
+    three = {**base, **THIRD_ZONE, **(OTHERS if path == HERE else {})}
+    yield case(f"{path}.shared", GONE, "sea-cable", three)
     yield case(f"{path}.egress_price", "0.02 USD/GB", "0.2 USD/GB", base)
     yield case(f"{path}.mtbf", GONE, "30 d", base)
     yield case(f"{path}.repair", GONE, "4 h", {**base, f"{path}.mtbf": "30 d"})
@@ -131,7 +131,11 @@ REGIONS = {"cluster.zones.1.region": "gcp:us-west1", f"{HERE}.rtt": GONE}
 PLACES = {"cluster.zones.1.location": [30, -100], f"{HERE}.rtt": GONE}
 OFFLOADED = {"plan": {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "optimizer", "offload": "optimizer"}}
 EPOCHS = {"workload.train_tokens": GONE, "workload.dataset": {"tokens": "1B"}, "workload.epochs": 1}
-REPLICATED = {"plan": {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "none", "sync": {}}, "framework": GONE}
+REPLICATED = {
+    "plan": {"tp": 1, "pp": 1, "dp": 16, "microbatch_size": 1, "shard": "none", "sync": {}},
+    "framework": {"name": "ddp"},
+}
+PIPELINED = {"plan.pp": 2, "plan.dp": 4}
 LOCAL = {**REPLICATED, "plan.sync.method": "diloco", "plan.sync.every": 10}
 SHARDED = {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "parameters", "dp_shard": 8}
 CASES = (
@@ -213,23 +217,24 @@ CASES = (
     case("plan.ep", 1, 2, {"model": MOE}),
     case("plan.dp", 8, 4, {"plan": {"tp": 2}}),
     case("plan.dp_shard", 8, 4, {"plan.shard": "optimizer"}),
-    case("plan.num_virtual_stages", 1, 2, {"plan.pp": 2}),
+    case("plan.num_virtual_stages", 1, 2, PIPELINED),
     case("plan.microbatch_size", 1, 2),
-    case("plan.schedule", "1f1b", "gpipe", {"plan.pp": 2, "framework": GONE}),
+    case("plan.schedule", "1f1b", "gpipe", {**PIPELINED, "framework": GONE}),
     case("plan.sequence_parallel", True, False),
     case("plan.shard", "none", "optimizer"),
     case("plan.recompute", "none", "full"),
+    case("plan.recompute_layers", GONE, 1, {"plan.recompute": "full"}),
     case("plan.offload", "none", "optimizer", {"plan.shard": "optimizer"}),
-    case("plan.rank_order", GONE, ["tp", "cp", "pp", "dp"], {"plan.pp": 2}),
-    case("plan.sync.method", "hierarchical", "flat"),
+    case("plan.rank_order", GONE, ["tp", "cp", "pp", "dp"], PIPELINED),
+    case("plan.sync.method", "hierarchical", "flat", REPLICATED),
     case("plan.sync.every", GONE, 8),
     case("plan.sync.codecs.gradients", GONE, "int8_block", REPLICATED),
-    case("plan.sync.codecs.activations", GONE, "int8_block", {"plan.pp": 2, "framework": GONE}),
+    case("plan.sync.codecs.activations", GONE, "int8_block", {**PIPELINED, "framework": GONE}),
     case("plan.sync.codecs.pseudogradients", GONE, "int8_block", LOCAL),
     case("plan.sync.streams", GONE, 4),
     case("plan.sync.fragments", GONE, 4, {**LOCAL, "plan.sync.method": "streaming_diloco"}),
     case("plan.sync.delay", GONE, 2, LOCAL),
-    case("plan.sync.algorithm", "ring", "tree", THREE_ZONES),
+    case("plan.sync.algorithm", "ring", "tree", {**REPLICATED, **THIRD_ZONE, **OTHERS, "plan.dp": 24}),
     case("plan.overlap_fraction", GONE, "50%"),
     case("plan.bucket_bytes", GONE, "1 MB"),
     case("plan.prefetch", GONE, 0, {"plan": SHARDED, "framework": {"name": "fsdp"}}),
@@ -240,6 +245,12 @@ CASES = (
     case("plan.stages.0.tp", GONE, 2, STAGES),
     case("plan.stages.0.dp", GONE, 4, STAGES),
     case("plan.stages.0.recompute", GONE, "full", STAGES),
+    case(
+        "plan.stages.0.recompute_layers",
+        GONE,
+        1,
+        {**STAGES, "plan.recompute": "full", "plan.shard": "gradients", "framework": {"name": "torchtitan"}},
+    ),
     case("plan.replicas.0.zones", ["a"], ["b"], REPLICAS, also={"plan.replicas.1.zones": ["a"]}),
     case("plan.replicas.0.num_replicas", 2, 3, REPLICAS),
     case("plan.replicas.0.num_microbatches", GONE, 4, REPLICAS),

@@ -171,7 +171,7 @@ def test_the_prediction_is_of_what_is_compiled(
 
 
 def test_parts_follow_the_way_of_a_microbatch(planned, job) -> None:
-    job["plan"] = {"pp": 4, "microbatch_size": 1}
+    job["plan"] = {"pp": 4, "microbatch_size": 1, "num_virtual_stages": 1, "schedule": "1f1b"}
     _, plan = planned(job)
     assert part_layers(plan) == (2, 2, 2, 2)
     uneven = tuple(replace(stage, num_layers=count) for stage, count in zip(plan.stages, (1, 3, 3, 1), strict=True))

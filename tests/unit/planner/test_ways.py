@@ -175,7 +175,7 @@ def test_the_search_takes_what_is_allowed_and_gains_by_it():
 
 
 def test_a_written_way_is_predicted_with_a_warning():
-    plan = {"tp": 1, "pp": 1, "microbatch_size": 1, "sync": {"method": "diloco", "every": 50}}
+    plan = {"tp": 1, "pp": 1, "dp": 32, "microbatch_size": 1, "sync": {"method": "diloco", "every": 50}}
     told = predict(problem(plan)).prediction
     assert any("changes the mathematics" in line and "local_sgd" in line for line in told.warnings)
     assert "2 zones step by themselves for 50 steps" in told.sync.effect

@@ -118,7 +118,7 @@ def test_all_that_is_wrong_is_told_at_once_with_the_nearest_name():
         ("plan", {"frameworks": True, "sensitivity": True}, ("invalid", "--frameworks")),
         ("whatif", {"set": ["a=1"] * 1001}, ("too_large", "--set")),
         ("whatif", {"set": ["a" * (2**20 + 1)]}, ("too_large", "--set")),
-        ("simulate", {"detail": 20_001}, ("out_of_range", "--detail")),
+        ("simulate", {"detail": 200_001}, ("out_of_range", "--detail")),
     ],
 )
 def test_limits_of_values(verb, more, expected):

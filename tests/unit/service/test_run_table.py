@@ -107,6 +107,9 @@ def two_kinds():
     return {**JOB, "cluster": {"zones": [{"name": "east", "nodes": nodes}]}}
 
 
+SHARDED = {"tp": 1, "pp": 1, "dp": 16, "shard": "parameters", "recompute": "full"}
+
+
 @pytest.mark.parametrize(
     ("run", "code"),
     [
@@ -114,7 +117,12 @@ def two_kinds():
         (lambda: dataclasses.replace(saved(), job=more_nodes()), "fewer_gpus"),
         (lambda: saved(two_zones()), "several_zones"),
         (lambda: saved(two_kinds()), "several_gpus"),
-        (lambda: saved({**JOB, "model": "mixtral-8x7b", "plan": {"dp": 16, "shard": "parameters"}}), "model"),
+        (
+            lambda: saved(
+                {**JOB, "model": "mixtral-8x7b", "plan": {"tp": 1, "pp": 1, "dp": 16, "shard": "parameters"}}
+            ),
+            "model",
+        ),
     ],
 )
 def test_what_a_row_cannot_say_is_left_out_with_the_reason(run, code):

@@ -223,7 +223,7 @@ def test_files_that_are_no_inventory_are_told(text, kind):
 
 
 def test_other_formats_are_told():
-    with pytest.raises(UnknownName, match='"csv", "hostfile", "slurm" or "yaml"'):
+    with pytest.raises(UnknownName, match='"csv", "hostfile", "kubernetes", "slurm" or "yaml"'):
         read_inventory("", "excel")
 
 

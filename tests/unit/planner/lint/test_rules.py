@@ -13,6 +13,7 @@ from crosszone.planner.lint.upkeep import lost_fraction
 A100 = {"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 8, "network": "4x200 Gbit/s"}
 V100 = {"count": 1, "gpu": "v100-sxm2-32gb", "gpus_per_node": 8, "network": "100 Gbit/s"}
 SMALL = "opt-350m"
+ONE_BY_ONE = {"microbatch_size": 1, "num_virtual_stages": 1, "schedule": "1f1b"}
 
 
 def job(
@@ -80,7 +81,9 @@ def test_one_zone_of_several_passes_and_one_of_one_says_nothing() -> None:
 
 
 def test_spanning_is_held_against_the_best_plan_of_one_zone() -> None:
-    problem = service.read(job(A100, A100, link={"bandwidth": "100 Mbit/s", "rtt": "100 ms"}, plan={"pp": 1, "dp": 2}))
+    problem = service.read(
+        job(A100, A100, link={"bandwidth": "100 Mbit/s", "rtt": "100 ms"}, plan={"tp": 8, "pp": 1, "dp": 2})
+    )
     ranked = service.predict(problem)
 
     def against(seconds: float) -> Check:
@@ -202,9 +205,7 @@ def test_a_full_pipeline_passes() -> None:
 
 
 def test_a_small_batch_of_single_sequences_is_told_the_batch_that_fills_it() -> None:
-    check = one(
-        job(A100, plan={"pp": 8, "dp": 1, "microbatch_size": 1}, work={"global_batch_size": 16}), "pipeline_fill"
-    )
+    check = one(job(A100, plan={"pp": 8, "dp": 1, **ONE_BY_ONE}, work={"global_batch_size": 16}), "pipeline_fill")
     assert check.verdict == "warn"
     assert check.settings == ("workload.global_batch_size=63",)  # 7 * 0.9 / 0.1
 
