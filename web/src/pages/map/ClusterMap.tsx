@@ -99,6 +99,7 @@ function ZoneMarker({ name, held, onOpen }: MarkerProps) {
     <button
       type="button"
       className={classes.zone}
+      aria-label={name}
       data-working={(held?.num_working_gpus ?? 0) > 0}
       onClick={() => {
         onOpen(name);
@@ -133,12 +134,10 @@ function useContent({ zones, links, paths, isGeographic, metric, chosen }: Props
       weight: (link[metric] ?? 0) / most,
       label: `${formatField('step_bytes', link.step_bytes, language)} · ${formatField(metric, link[metric], language)}`,
     }));
+    const pairs = new Set(links.map(({ from_zone: from, to_zone: to }) => [from, to].sort().join('\n')));
     const idle = paths
-      .map(({ from_zone: from, to_zone: to }) => [at(from), at(to)] as const)
-      .filter(
-        ([from, to]) =>
-          from < to && !busy.some((link) => [from, to].every((end) => end === link.from || end === link.to)),
-      );
+      .filter(({ from_zone: from, to_zone: to }) => from < to && !pairs.has(`${from}\n${to}`))
+      .map(({ from_zone: from, to_zone: to }) => [at(from), at(to)] as const);
     return { links: busy, idle: idle.length > MOST_IDLE ? [] : idle };
   }, [zones, links, paths, metric, palette, language]);
   const chosenLink = links.findIndex((link) => joins(chosen, link));

@@ -1,3 +1,5 @@
+import { Button } from '@mantine/core';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
@@ -8,6 +10,9 @@ import { Swatch } from '@/ui/Swatch';
 import type { Meaning } from '@/theme/palette';
 
 import { joins, linkName, type Link, type Pair } from './metrics';
+
+/** Paths that carry nothing, of which a hundred zones have thousands. */
+const FEW = 20;
 
 interface Row {
   path: Schemas['ZoneLink'];
@@ -26,9 +31,11 @@ interface Props {
 export function LinkTable({ paths, links, chosen, onChoose, isStale }: Props) {
   const { t } = useTranslation('map');
   const byName = new Map(links.map((link) => [linkName(link), link]));
-  const rows = paths
-    .map((path): Row => ({ path, link: byName.get(linkName(path)) }))
-    .sort((one, other) => Number(other.link != null) - Number(one.link != null));
+  const [isWhole, setIsWhole] = useState(false);
+  const all = paths.map((path): Row => ({ path, link: byName.get(linkName(path)) }));
+  const busy = all.filter(({ link }) => link != null);
+  const idle = all.filter(({ link }) => link == null);
+  const rows = [...busy, ...(isWhole ? idle : idle.slice(0, FEW))];
   const number = (name: string, value: (row: Row) => number | null | undefined): Column<Row> => ({
     key: name,
     title: t(`metric.${name}`),
@@ -72,6 +79,18 @@ export function LinkTable({ paths, links, chosen, onChoose, isStale }: Props) {
         }}
         maxHeight="420px"
       />
+      {idle.length > FEW && (
+        <Button
+          variant="subtle"
+          size="compact-xs"
+          mt={6}
+          onClick={() => {
+            setIsWhole(!isWhole);
+          }}
+        >
+          {t(isWhole ? 'table.fewer' : 'table.all', { count: paths.length })}
+        </Button>
+      )}
     </Panel>
   );
 }
