@@ -18,7 +18,7 @@ const COLOURS = {
   cp: ['#8f7a00', '#e0cc4a'],
   ep: ['#882255', '#d77fa9'],
   pp: ['#9a4f8a', '#cc79a7'],
-  dp: ['#c75000', '#f08a4b'],
+  dp: ['#b94a00', '#f08a4b'],
   embedding: ['#7a5c3e', '#c2a17d'],
   zone: ['#b3261e', '#ff8a80'],
   weight: ['#332288', '#8f86d8'],

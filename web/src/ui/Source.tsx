@@ -19,7 +19,14 @@ export function Source({ text, url = '' }: { text: string; url?: string }) {
 
 function Away({ href, children }: { href: string; children: string }) {
   return (
-    <Anchor href={href} target="_blank" rel="noreferrer" inherit style={{ overflowWrap: 'anywhere' }}>
+    <Anchor
+      href={href}
+      target="_blank"
+      rel="noreferrer"
+      underline="always"
+      inherit
+      style={{ overflowWrap: 'anywhere' }}
+    >
       {children}
     </Anchor>
   );

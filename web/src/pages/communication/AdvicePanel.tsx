@@ -56,7 +56,7 @@ function Item({ advice, onTry }: { advice: Advice; onTry: (settings: Settings) =
       </span>
       <div className={classes.text}>
         <AdviceTitle advice={advice} />{' '}
-        <Badge size="xs" variant="light" tt="none" color={isSame ? 'gray' : 'yellow'}>
+        <Badge size="xs" variant="default" tt="none">
           {t(isSame ? 'mathematics.same' : 'mathematics.other')}
         </Badge>
         {!isSame && (

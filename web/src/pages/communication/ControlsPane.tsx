@@ -43,7 +43,7 @@ export function ControlsPane({ tried, settings, onChange }: Props) {
           <Row justify="space-between" gap={6} mb={6}>
             <Title order={3}>{t(`controls.${group.name}`)}</Title>
             {group.changesMathematics && (
-              <Badge size="xs" variant="light" tt="none" color="yellow">
+              <Badge size="xs" variant="default" tt="none">
                 {t('mathematics.other')}
               </Badge>
             )}

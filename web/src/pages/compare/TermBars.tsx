@@ -2,46 +2,61 @@ import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
-import { useFormat, useTerm } from '@/i18n/useLanguage';
+import { useTerm } from '@/i18n/useLanguage';
 import { termMeaning } from '@/theme/palette';
-import { usePalette } from '@/theme/usePalette';
-import { Chart } from '@/ui/Chart';
-import type { Column } from '@/ui/DataTable';
 import { Quantity } from '@/ui/Quantity';
+import { StackedBar } from '@/ui/StackedBar';
+import { Swatch } from '@/ui/Swatch';
+
+import classes from './ComparePage.module.css';
 
 type SideBySide = Schemas['SideBySide'];
 
 interface TermRow {
   name: string;
-  values: (number | null)[];
+  values: number[];
 }
 
 const EXPOSED = /^terms\[(\w+)\]\.exposed_seconds$/;
-const BAR_PIXELS = 34;
 
-/** One step of each side on one axis of time, by what it is spent on. */
+/** One step of each side on one scale of time, by what it is spent on; the numbers stand in the table of terms. */
 export function TermBars({ found }: { found: SideBySide }) {
   const { t } = useTranslation('compare');
   const term = useTerm();
   const terms = useMemo(() => termsOf(found), [found]);
-  const option = useOption(found, terms);
-  const name: Column<TermRow> = { key: 'name', title: t('columns.term'), value: (row) => term('term', row.name) };
-  const sides = found.sides.map((side, index): Column<TermRow> => ({
-    key: String(index),
-    title: side.name,
-    isNumber: true,
-    value: (row) => row.values[index],
-    cell: (row) => <Quantity name="exposed_seconds" value={row.values[index]} />,
-  }));
+  const steps = (found.rows.find(({ name }) => name === 'step_seconds')?.values ?? []) as (number | null)[];
+  const longest = Math.max(...steps.map((seconds) => seconds ?? 0));
+  const meanings = [...new Set(terms.map(({ name }) => termMeaning(name)))];
   return (
-    <Chart
-      label={t('steps.label')}
-      option={option}
-      rows={terms}
-      columns={[name, ...sides]}
-      rowKey={(row) => row.name}
-      height={88 + BAR_PIXELS * found.sides.length}
-    />
+    <>
+      <div className={classes.bars}>
+        {found.sides.map((side, index) => (
+          <div key={side.name + String(index)} className={classes.bar}>
+            <span className={classes.side}>{side.name}</span>
+            <StackedBar
+              label={t('steps.label', { name: side.name })}
+              name="exposed_seconds"
+              total={longest}
+              parts={terms.map(({ name, values }) => ({
+                key: name,
+                label: term('term', name),
+                meaning: termMeaning(name),
+                value: values[index] ?? 0,
+              }))}
+            />
+            <Quantity name="step_seconds" value={steps[index]} />
+          </div>
+        ))}
+      </div>
+      <ul className={classes.legend}>
+        {meanings.map((meaning) => (
+          <li key={meaning}>
+            <Swatch meaning={meaning} />
+            {term('meaning', meaning)}
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -49,37 +64,7 @@ export function TermBars({ found }: { found: SideBySide }) {
 function termsOf(found: SideBySide): TermRow[] {
   return found.rows.flatMap((row) => {
     const name = EXPOSED.exec(row.name)?.[1];
-    const values = row.values.map((value) => (typeof value === 'number' ? value : null));
-    return name == null || values.every((value) => value == null || value === 0) ? [] : [{ name, values }];
+    const values = row.values.map((value) => (typeof value === 'number' ? value : 0));
+    return name == null || values.every((value) => value === 0) ? [] : [{ name, values }];
   });
-}
-
-function useOption(found: SideBySide, terms: readonly TermRow[]) {
-  const term = useTerm();
-  const format = useFormat();
-  const { palette, scheme } = usePalette();
-  return useMemo(() => {
-    const ink = scheme === 'dark' ? '#c6ccd5' : '#3a424d';
-    const written = (value: unknown) => format.field('exposed_seconds', value);
-    return {
-      grid: { left: 8, right: 24, top: 8, bottom: 44, containLabel: true },
-      legend: { bottom: 0, type: 'scroll' as const, itemWidth: 10, itemHeight: 10, textStyle: { color: ink } },
-      tooltip: { trigger: 'item' as const, confine: true, valueFormatter: written },
-      xAxis: { type: 'value' as const, axisLabel: { formatter: written } },
-      yAxis: {
-        type: 'category' as const,
-        inverse: true,
-        data: found.sides.map((side) => side.name),
-        axisLabel: { color: ink, width: 160, overflow: 'truncate' as const },
-      },
-      series: terms.map(({ name, values }) => ({
-        type: 'bar' as const,
-        name: term('term', name),
-        stack: 'step',
-        barMaxWidth: 22,
-        itemStyle: { color: palette[termMeaning(name)] },
-        data: values,
-      })),
-    };
-  }, [found, terms, palette, scheme, term, format]);
 }
