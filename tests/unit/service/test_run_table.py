@@ -117,12 +117,7 @@ SHARDED = {"tp": 1, "pp": 1, "dp": 16, "shard": "parameters", "recompute": "full
         (lambda: dataclasses.replace(saved(), job=more_nodes()), "fewer_gpus"),
         (lambda: saved(two_zones()), "several_zones"),
         (lambda: saved(two_kinds()), "several_gpus"),
-        (
-            lambda: saved(
-                {**JOB, "model": "mixtral-8x7b", "plan": {"tp": 1, "pp": 1, "dp": 16, "shard": "parameters"}}
-            ),
-            "model",
-        ),
+        (lambda: saved({**JOB, "model": "mixtral-8x7b", "plan": SHARDED}), "model"),
     ],
 )
 def test_what_a_row_cannot_say_is_left_out_with_the_reason(run, code):
