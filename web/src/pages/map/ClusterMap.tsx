@@ -99,7 +99,6 @@ function ZoneMarker({ name, held, onOpen }: MarkerProps) {
     <button
       type="button"
       className={classes.zone}
-      aria-label={name}
       data-working={(held?.num_working_gpus ?? 0) > 0}
       onClick={() => {
         onOpen(name);

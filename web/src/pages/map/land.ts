@@ -2,14 +2,15 @@
 import { geoNaturalEarth1, geoPath } from 'd3-geo';
 import { feature } from 'topojson-client';
 import type { Topology } from 'topojson-specification';
-import atlas from 'world-atlas/land-110m.json';
+import source from 'world-atlas/land-110m.json?url';
 
 import type { Place } from './layout';
 
 /** Of the projected earth, in units of the drawing before zoom. */
 export const EARTH = { width: 1000, height: 520 } as const;
 
-const topology = atlas as unknown as Topology;
+// Data beside the scripts: the page waits for it, as it does for its own script.
+const topology = (await (await fetch(source)).json()) as Topology;
 const land = feature(topology, topology.objects['land'] as never);
 const projection = geoNaturalEarth1().fitSize([EARTH.width, EARTH.height], { type: 'Sphere' });
 
