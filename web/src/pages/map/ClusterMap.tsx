@@ -95,10 +95,12 @@ interface MarkerProps {
 
 function ZoneMarker({ name, held, onOpen }: MarkerProps) {
   const { t } = useTranslation('map');
+  const gpus = held != null ? t('map.gpus', { working: held.num_working_gpus, count: held.num_gpus }) : '';
   return (
     <button
       type="button"
       className={classes.zone}
+      aria-label={`${name} ${gpus}`.trim()} // where zones are many, no text is shown
       data-working={(held?.num_working_gpus ?? 0) > 0}
       onClick={() => {
         onOpen(name);
@@ -106,12 +108,7 @@ function ZoneMarker({ name, held, onOpen }: MarkerProps) {
     >
       <span className={classes.dot} aria-hidden />
       <span className={classes.name}>
-        {name}
-        {held != null && (
-          <span className={classes.gpus}>
-            {t('map.gpus', { working: held.num_working_gpus, count: held.num_gpus })}
-          </span>
-        )}
+        {name} <span className={classes.gpus}>{gpus}</span>
       </span>
     </button>
   );
