@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -69,7 +70,7 @@ def serving(*more, context=None):
         try:
             told = process.stdout.readline()
             assert told, Path(log.name).read_text()
-            port = int(told.split("/api")[0].rpartition(":")[2])
+            port = int(re.search(r"https?://[^/\s]*:(\d+)", told)[1])
             yield Server(process, port, context)
         finally:
             process.kill()

@@ -189,7 +189,7 @@ def test_starter_job_is_a_job_and_the_schema_accepts_it() -> None:
     jsonschema.validate(YAML(typ="safe").load(text), service.job_schema())
 
 
-@pytest.mark.parametrize("kind", service.CATALOGS)
+@pytest.mark.parametrize("kind", sorted({*service.CATALOGS} - {"prices", "egress", "links"}))  # found by place
 def test_catalog_lists_and_finds_by_name(kind) -> None:
     entries = service.catalog(kind)
     names = [entry.name for entry in entries]

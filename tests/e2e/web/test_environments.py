@@ -22,7 +22,7 @@ def test_the_inventory_is_narrowed_changed_and_imported(open_page, server, keep_
     page.wait_for_url(re.compile("gpu=v100"))
     rows = page.get_by_role("region", name="开发环境").locator("tbody tr")
     rows.filter(has_text="cv-experiment-env").wait_for()
-    page.wait_for_function("document.querySelectorAll('tbody tr').length === 1")
+    page.locator("tbody tr").nth(1).wait_for(state="detached")
     rows.first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="镜像").fill("pytorch-2.13")

@@ -17,7 +17,7 @@ const COLOURS = {
   tp: ['#00795a', '#2fbf93'],
   cp: ['#8f7a00', '#e0cc4a'],
   ep: ['#882255', '#d77fa9'],
-  pp: ['#9a4f8a', '#cc79a7'],
+  pp: ['#9a4f8a', '#dc96bf'],
   dp: ['#b94a00', '#f08a4b'],
   embedding: ['#7a5c3e', '#c2a17d'],
   zone: ['#b3261e', '#ff8a80'],
