@@ -41,7 +41,9 @@ cluster:
     - {name: a, nodes: [{count: 8, gpu: h100-sxm5-80gb, gpus_per_node: 8, network: 8x400 Gbit/s}]}
 framework: {name: megatron}
 plan: {tp: 4, pp: 4, cp: 1, dp: 4, num_virtual_stages: 1, microbatch_size: 1, recompute: selective, shard: optimizer,
-       dp_shard: 4, sequence_parallel: true, schedule: 1f1b, offload: none}
+       dp_shard: 4, sequence_parallel: true, schedule: 1f1b, offload: none,
+       stages: [{num_layers: 20, zone: a}, {num_layers: 20, zone: a},
+                {num_layers: 20, zone: a}, {num_layers: 20, zone: a}]}
 """
 
 
