@@ -78,6 +78,11 @@ _TASK: dict[str, Any] = {
     },
     "examples": [TASK_EXAMPLE],
 }
+_DRAFT = {
+    "type": "object",
+    "description": "What creating a task takes, right or wrong.",
+    "examples": [TASK_EXAMPLE],
+}
 _AGAIN = {
     "type": "object",
     "properties": {name: _TASK["properties"][name] for name in ("taskName", "budget", "priority")},
@@ -186,7 +191,7 @@ STATE_ROUTES = {
         description="As creating it would tell; what is wrong with it is part of the answer. Nothing is kept.",
         contents=_json("TaskExamination"),
         errors=_CHANGE,
-        body=_TASK,
+        body=_DRAFT,
     ),
     "task_list": Told(summary="Training tasks", description=_LISTED, contents=_json("TaskPage"), errors=(422,)),
     "task": Told(summary="One training task", contents=_json("Task"), errors=_READ),

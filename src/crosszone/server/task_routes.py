@@ -81,10 +81,11 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
         return found
 
     async def examine(request: Request) -> Response:
+        value = await object_request(request)
         task: ExaminedTask | None = None
         errors: Sequence[Finding] = ()
         try:
-            task = await _examined(await object_request(request))
+            task = await _examined(value)
         except Refused as refusal:
             if refusal.kind.status != INVALID.status:
                 raise

@@ -77,6 +77,12 @@ JOB = Option(
     meaning="The job file: an object with its keys, or its YAML text. It may name no files.",
     is_required=True,
 )
+_DRAFT = Option(
+    name="job",
+    kind=TEXT_OR_OBJECT,
+    meaning="The job file, right or wrong: an object with its keys, or its YAML text.",
+    is_required=True,
+)
 PLAN = Option(
     name="plan",
     kind=OBJECT,
@@ -227,7 +233,7 @@ VERBS = (
         description="Gives both forms of a job, its keys and its YAML text, with all that is wrong with it: that is no "
         "reason to refuse it, unlike a text that is no YAML.",
         options=(
-            JOB,
+            _DRAFT,
             Option(
                 name="like",
                 kind=TEXT,

@@ -52,6 +52,7 @@ class WorkerProcess:
             process.kill()
             process.wait()
         self._watching.join()
+        _close(process)
 
     def _start(self) -> subprocess.Popen[bytes]:
         # In a session of its own: Ctrl-C is for the server, which ends its worker itself.
@@ -69,6 +70,13 @@ class WorkerProcess:
             if self._is_ending.is_set():
                 return
             logger.error("the worker ended with %s; another takes its place", code)
+            _close(self._process)
             if self._is_ending.wait(self._again_seconds):
                 return
             self._process = self._start()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe to one that has ended."""
+    if process.stdin is not None:
+        process.stdin.close()
