@@ -35,6 +35,8 @@ def follow(session: Session, task: Task, attempt: Attempt | None) -> float | Non
     if found.belief == UNBORN and task.state == STARTING:
         return _start(session, attempt)
     progress = _progress(session, attempt, look)
+    if progress.restarts:
+        _tell_restarts(session, attempt, progress.restarts)
     if found.belief == ALIVE:
         return _alive(session, task, attempt, progress)
     if found.belief in (UNKNOWN, UNBORN):
@@ -76,8 +78,6 @@ def _alive(session: Session, task: Task, attempt: Attempt, progress: Progress) -
     session.links.poll(attempt)
     if progress.last_step is not None:
         _first_step(session, task, attempt, progress)
-    if progress.restarts:
-        _tell_restarts(session, attempt, progress.restarts)
     spent = _spent_dollars(session, task)
     if task.budget_dollars is not None and spent is not None and spent > task.budget_dollars:
         message = f"It has cost {spent:.2f} USD, and its budget is {task.budget_dollars:.2f} USD."
@@ -115,11 +115,7 @@ def _lost(session: Session, before: Attempt | None, resumed_step: int) -> tuple[
     if before is None:
         return 0, 0.0
     with session.place.telemetry.reading() as connection:
-        found = telemetry.samples_of(connection, before.id, "step_seconds", after_step=resumed_step)
-    slowest: dict[int, float] = {}
-    for each in found:  # by step and rank: a step lasts as long as on its slowest one
-        slowest[each.step] = max(each.value, slowest.get(each.step, 0.0))
-    return len(slowest), math.fsum(slowest.values())
+        return telemetry.trained(connection, before.id, after_step=resumed_step)
 
 
 def _tell_restarts(session: Session, attempt: Attempt, restarts: list[Restart]) -> None:

@@ -30,6 +30,8 @@ OF_RUN = ("step_seconds", "loss", "tokens_per_second", "tokens_per_second_per_gp
 OF_RANK = ("step_seconds",)
 """Kept of every other one: which is slow."""
 PEAK = "peak_bytes"
+CHECKPOINT = "checkpoint_seconds"
+"""For so long saving held the run up, by the step that was saved; of the lowest rank."""
 LOG_BYTES = "log_bytes"
 """How much of a log is read; in place of the rank, the number of the log."""
 MOST_BYTES = 1 << 22
@@ -103,6 +105,7 @@ class Stream:
             for record in _records(text):
                 if number == 0:
                     self._take(record)
+                    yield from self._saved(rank, record, now_seconds)
                 yield from self._figures(rank, record, OF_RUN if number == 0 else OF_RANK, now_seconds)
 
     def _logs(self) -> list[Path]:
@@ -129,6 +132,11 @@ class Stream:
         for name, value in values.items():
             if value is not None:
                 yield self._figure(name, rank, record["step"], float(value), now_seconds)
+
+    def _saved(self, rank: int, record: dict[str, Any], now_seconds: float) -> Iterator[Sample]:
+        held_up = record.get(CHECKPOINT)  # a program of one's own may not say it
+        if record.get("event") == "checkpoint" and held_up is not None:
+            yield self._figure(CHECKPOINT, rank, int(record["step"]), float(held_up), now_seconds)
 
     def _figure(self, name: str, rank: int, step: int, value: float, now_seconds: float) -> Sample:
         return Sample(run_id=self._attempt_id, name=name, rank=rank, step=step, seconds=now_seconds, value=value)

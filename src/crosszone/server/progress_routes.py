@@ -12,6 +12,7 @@ from crosszone.server.sse import Event, News, PolledLog, event_response
 from crosszone.server.stored import Stored, is_followed, noun_response
 from crosszone.server.task_routes import PATH
 from crosszone.service.run_table import run_table
+from crosszone.service.task_faults import task_checkpoints, task_faults
 from crosszone.service.task_progress import TaskLines, task_lines, task_links, task_orphans, task_progress, task_samples
 
 if TYPE_CHECKING:
@@ -54,7 +55,15 @@ def _add_of_tasks(app: FastAPI, stored: Stored) -> None:
         found = await stored.ask(task_links, task_id, attempt=attempt)
         return noun_response({"schema_version": 1, "links": found})
 
+    async def faults(task_id: str) -> Response:
+        return noun_response({"schema_version": 1, "faults": await stored.ask(task_faults, task_id)})
+
+    async def checkpoints(task_id: str) -> Response:
+        return noun_response({"schema_version": 1, "checkpoints": await stored.ask(task_checkpoints, task_id)})
+
     path = f"{PATH}/{{task_id}}"
+    app.add_api_route(f"{path}/faults", faults, methods=["GET"], **operation("task_faults"))
+    app.add_api_route(f"{path}/checkpoints", checkpoints, methods=["GET"], **operation("task_checkpoints"))
     app.add_api_route(f"{path}/links", links, methods=["GET"], **operation("task_links"))
     app.add_api_route(f"{path}/progress", progress, methods=["GET"], **operation("task_progress"))
     app.add_api_route(f"{path}/log", log, methods=["GET"], **operation("task_log"))

@@ -33,6 +33,16 @@ PROGRESS_ROUTES = {
         contents={JSON: reference("TaskLinks")},
         errors=(404, 422),
     ),
+    "task_faults": Told(
+        summary="What went wrong with its attempts, and what was trained again",
+        contents={JSON: reference("TaskFaults")},
+        errors=(404,),
+    ),
+    "task_checkpoints": Told(
+        summary="The states that it saved, how long that took, and which are still there",
+        contents={JSON: reference("TaskCheckpoints")},
+        errors=(404,),
+    ),
     "run_table": Told(
         summary="Runs that were measured, as the table that validate and calibrate read", contents={"text/csv": _TEXT}
     ),

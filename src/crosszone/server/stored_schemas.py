@@ -21,11 +21,16 @@ def stored_schemas() -> dict[str, Any]:
     from crosszone.service.access import QuotaUse
     from crosszone.service.inventory import ChosenCluster, EnvironmentPage, Imported
     from crosszone.service.saved import RunPage
+    from crosszone.service.task_faults import FAULTS, TaskCheckpoint, TaskFault
     from crosszone.service.task_progress import ComparedFigure, TaskLink
     from crosszone.service.tasks import TaskPage, TriedTask
 
     schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, RunPage, TaskLink, Caller, QuotaUse)
     schemas |= noun_schemas(EnvironmentPath, ExaminedTask, TriedTask, Transition, RunStatus, ComparedFigure)
+    schemas |= noun_schemas(TaskFault, TaskCheckpoint)
+    schemas["TaskFault"]["properties"]["kind"]["enum"] = list(FAULTS)
+    schemas["TaskFaults"] = _list_of("faults", reference("TaskFault"))
+    schemas["TaskCheckpoints"] = _list_of("checkpoints", reference("TaskCheckpoint"))
     schemas["EnvironmentPaths"] = _list_of("paths", reference("EnvironmentPath"))
     prediction = _or_null(reference("Prediction"))
     schemas["ExaminedTask"]["properties"]["prediction"] = prediction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,18 @@ def samples_of(
         wanted = wanted.where(samples.c.rank == rank)
     found = connection.execute(wanted.order_by(samples.c.step, samples.c.rank))
     return tuple(rows.noun(Sample, row) for row in found)
+
+
+def trained(
+    connection: sa.Connection, run_id: str, *, after_step: int, last_step: int | None = None
+) -> tuple[int, float]:
+    """(steps, seconds) that a run trained behind a step, up to another one: a step lasts as long as on its slowest
+    rank."""
+    slowest: dict[int, float] = {}
+    for each in samples_of(connection, run_id, "step_seconds", after_step=after_step):
+        if last_step is None or each.step <= last_step:
+            slowest[each.step] = max(each.value, slowest.get(each.step, 0.0))
+    return len(slowest), math.fsum(slowest.values())
 
 
 def add_lines(

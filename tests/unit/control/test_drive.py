@@ -25,6 +25,7 @@ def test_a_life_from_claim_to_success(held, hands, drive, life, place):
     hands.train(1, 3)
     drive(held, "running")
     hands.train(4, 100, saved=100)
+    hands.log(hands.newest, event="checkpoint", step=100, checkpoint_seconds=2.5)
     hands.end()
     drive(held, "succeeded")
     assert names(life) == RAN
@@ -37,6 +38,9 @@ def test_a_life_from_claim_to_success(held, hands, drive, life, place):
     assert (run.attempt_id, run.plan, run.measurement["num_steps"]) == (attempt.id, {"dp": 2}, 99)
     assert run.measurement["step_seconds"] - run.prediction["step_seconds"] == 0.0
     assert (attempt.resumed_step, attempt.lost_seconds) == (0, None)
+    with place.telemetry.reading() as connection:
+        (saved,) = telemetry.samples_of(connection, attempt.id, "checkpoint_seconds")
+    assert (saved.step, saved.value) == (100, 2.5)
     assert task.prediction["step_seconds"] == 0.5
     assert task.deployment_id is not None
     assert task.ended_seconds is not None
@@ -85,6 +89,20 @@ def test_another_worker_that_reads_the_logs_again_adds_nothing_twice(held, hands
     assert [each.text for each in lines] == ["one", "two"]
     with place.state.reading() as connection:
         told = [each for each in journal.events_after(connection, 0) if each.kind == "attempt_restarted"]
+    assert [each.body for each in told] == [{"first_step": 3, "last_step": 4}]
+
+
+def test_a_restart_that_is_first_seen_when_the_run_is_over_is_told(held, hands, drive, place):
+    drive(held, "starting")
+    step(held)
+    hands.train(1, 4, saved=2)
+    drive(held, "running")
+    hands.log(hands.newest, event="start", first_step=3)
+    hands.train(3, 6)
+    hands.kill_rank()
+    drive(held, "recovering")
+    with place.state.reading() as connection:
+        told = journal.events_of_kind(connection, "attempt_restarted", held.newest()[1].id)
     assert [each.body for each in told] == [{"first_step": 3, "last_step": 4}]
 
 

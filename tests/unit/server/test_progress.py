@@ -8,9 +8,11 @@ import pytest
 
 from crosszone import service
 from crosszone.control.claim import claim
+from crosszone.core.checkpoint import Manifest, SavedFile
 from crosszone.core.codec import to_json
 from crosszone.core.path_watch import PathLook
-from crosszone.store import journal, paths, records, telemetry
+from crosszone.core.task import Cause
+from crosszone.store import journal, paths, records, tasks, telemetry
 from crosszone.store.records import SavedRun
 from crosszone.store.telemetry import Sample
 
@@ -121,6 +123,56 @@ def test_paths_stand_beside_what_was_planned(call, store, task, attempt):
     assert (found["level"], found["seconds"], found["rtt_seconds"]) == ("warning", [3.0, 9.0], [0.03, 0.09])
     assert found["newest"]["planned_rtt_seconds"] == 0.03
     assert "link_alarm" in call(f"{task}/events").text
+
+
+def test_faults_say_what_was_trained_again_and_how_long_it_was_down(call, store, task, attempt, tmp_path):
+    with store.state.writing() as connection:
+        moved = attempt
+        for state, seconds in (("starting", 10.0), ("running", 20.0), ("unseen", 30.0), ("running", 34.0)):
+            cause = Cause(code="c", text=state)
+            moved = tasks.move_attempt(connection, moved, state, cause, actor="worker", now_seconds=seconds)
+        body = {"first_step": 2, "last_step": 2}
+        journal.tell(connection, "attempt_restarted", attempt.id, body, now_seconds=25.0)
+        cause = Cause(code="died", text="It is gone.")
+        moved = tasks.move_attempt(connection, moved, "failed", cause, actor="worker", now_seconds=40.0)
+    found = call(f"{task}/faults").json()["faults"]
+    assert [(each["kind"], each["seconds"], each["down_seconds"]) for each in found] == [
+        ("restarted", 25.0, None),
+        ("unseen", 30.0, 4.0),
+        ("died", 40.0, None),
+    ]
+    restarted, _, died = found
+    assert (restarted["resumed_step"], restarted["num_lost_steps"], restarted["lost_seconds"]) == (1, 1, 2.1)
+    assert (died["text"], died["resumed_step"], died["num_lost_steps"]) == ("It is gone.", None, None)
+
+
+def test_checkpoints_are_those_that_were_told_and_those_that_are_there(call, store, task, attempt, tmp_path):
+    saved = [
+        Sample(run_id=attempt.id, name="checkpoint_seconds", rank=0, step=step, seconds=NOW, value=0.5)
+        for step in (100, 200)
+    ]
+    with store.telemetry.writing() as connection:
+        telemetry.add_samples(connection, saved)
+    assert [each["is_kept"] for each in call(f"{task}/checkpoints").json()["checkpoints"]] == [None, None]
+    kept = tmp_path / "tasks" / attempt.task_id / "checkpoints" / "step-00000200"
+    kept.mkdir(parents=True)
+    file = SavedFile(path="a", size_bytes=7, sha256="")
+    manifest = Manifest(format="dcp", step=200, consumed_samples=1, num_ranks=2, state_fields=(), files=(file,))
+    (kept / "manifest.json").write_text(json.dumps(to_json(manifest)))
+    first, second = call(f"{task}/checkpoints").json()["checkpoints"]
+    assert (first["step"], first["attempt"], first["is_kept"], first["size_bytes"]) == (100, 1, False, None)
+    assert (second["step"], second["checkpoint_seconds"], second["is_kept"], second["size_bytes"]) == (
+        200,
+        0.5,
+        True,
+        7,
+    )
+
+
+@pytest.mark.parametrize("path", ["faults", "checkpoints"])
+def test_what_has_not_run_has_no_faults_and_no_checkpoints(call, task, path):
+    assert call(f"{TASKS}/task-0/{path}").status_code == 404
+    assert call(f"{task}/{path}").json()[path] == []
 
 
 @pytest.mark.parametrize("path", ["progress", "log", "samples?name=loss", "links"])
