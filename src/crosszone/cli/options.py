@@ -32,6 +32,17 @@ def number_from(low: Number, option: str, example: Number) -> Callable[[str], Nu
     return read
 
 
+def lifetime_of(option: str) -> Callable[[str], float]:
+    """Reads the value of `option`, how long something lasts; seconds. SpecError."""
+
+    def read(text: str) -> float:
+        from crosszone import service
+
+        return service.lifetime_seconds(text, where=option)
+
+    return read
+
+
 def _here_or_before_verb(context: typer.Context, parameter: typer.CallbackParam, value: bool) -> bool:
     """`crosszone --json plan` and `crosszone plan --json` are the same."""
     return value or bool(context.find_root().params.get(parameter.name or ""))

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from crosszone.cli.database import DatabaseAddress
-from crosszone.cli.options import AsJson, IsVerbose, number_from
+from crosszone.cli.options import AsJson, IsVerbose, lifetime_of, number_from
+from crosszone.core.retention import DAY_SECONDS, Retention
+
+
+def _kept(option: str, what: str, usual_seconds: float) -> Any:
+    """An option that says how long something is kept."""
+    told = f'How long {what} after a task is over, as "90 d"; left out: {usual_seconds / DAY_SECONDS:g} d.'
+    return typer.Option(option, metavar="TIME", parser=lifetime_of(option), help=told, show_default=False)
+
 
 PemFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.", show_default=False)]
 PemKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.", show_default=False)]
+TokenAsked = Annotated[
+    bool, typer.Option("--ask-token", help="Ask for a token on this machine, too.", show_default=False)
+]
+BehindProxy = Annotated[
+    bool, typer.Option("--behind-proxy", help="A proxy on this machine ends TLS.", show_default=False)
+]
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Answer anybody, without a token, and keep nothing.", show_default=False)
+]
+EventsKept = Annotated[float | None, _kept("--keep-events", "events are kept", Retention().events_seconds)]
+LinesKept = Annotated[float | None, _kept("--keep-logs", "lines of ranks are kept", Retention().lines_seconds)]
+SamplesKept = Annotated[float | None, _kept("--keep-metrics", "figures of runs are kept", Retention().samples_seconds)]
 
 
 def serve(
@@ -23,17 +43,11 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="Tokens beside those of the database, one a line.", show_default=False),
     ] = None,
-    is_token_asked: Annotated[
-        bool, typer.Option("--ask-token", help="Ask for a token on this machine, too.", show_default=False)
-    ] = False,
+    is_token_asked: TokenAsked = False,
     tls_cert: PemFile = None,
     tls_key: PemKey = None,
-    is_behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="A proxy on this machine ends TLS.", show_default=False)
-    ] = False,
-    is_demo: Annotated[
-        bool, typer.Option("--demo", help="Answer anybody, without a token, and keep nothing.", show_default=False)
-    ] = False,
+    is_behind_proxy: BehindProxy = False,
+    is_demo: Demo = False,
     database: DatabaseAddress = None,
     is_without_worker: Annotated[
         bool,
@@ -48,6 +62,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    keep_events: EventsKept = None,
+    keep_logs: LinesKept = None,
+    keep_metrics: SamplesKept = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,
 ) -> None:
@@ -78,9 +95,15 @@ def serve(
         is_driving=not is_without_worker,
         database=database,
         num_workers=workers,
+        retention=_retention(events_seconds=keep_events, lines_seconds=keep_logs, samples_seconds=keep_metrics),
         as_json=as_json,
     )
     serve_until_stopped(options, lambda address: _tell(address, as_json=as_json))
+
+
+def _retention(**said_seconds: float | None) -> Retention:
+    """What was said; the rest as usual."""
+    return Retention(**{name: seconds for name, seconds in said_seconds.items() if seconds is not None})
 
 
 def _tell(address: str, *, as_json: bool) -> None:

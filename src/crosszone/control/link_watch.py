@@ -27,7 +27,6 @@ EVERY_SECONDS = 60.0
 """Between two looks. Chosen: routes change by the minute, and a look costs each node a second of Python."""
 RATES_EVERY = 10
 """Looks of which one also sends: half a second of traffic on every path between zones."""
-KEPT_SECONDS = 30 * 86400.0
 LINK_ALARM = "link_alarm"
 """Kind of the event that tells of a level that changed."""
 
@@ -87,7 +86,6 @@ class LinkWatch:
         with place.telemetry.writing() as connection:
             before = paths.of_attempt(connection, attempt.id)
             paths.add(connection, samples)
-            paths.forget(connection, now_seconds - KEPT_SECONDS)
         self._tell(attempt, before, samples)
 
     def _tell(self, attempt: Attempt, before: Sequence[PathSample], samples: Sequence[PathSample]) -> None:

@@ -14,11 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
+from crosszone.core.retention import Retention
 from crosszone.errors import Finding
 from crosszone.server.access import Access
 from crosszone.server.access_routes import add_access_routes
 from crosszone.server.callers import Callers
 from crosszone.server.catalogs import Catalogs
+from crosszone.server.cleaning import keep_clean
 from crosszone.server.configuration import Configuration, add_configuration_route
 from crosszone.server.documents import add_document_routes
 from crosszone.server.guard import Guard
@@ -47,13 +49,15 @@ def application(
     operations: Operations | None = None,
     *,
     store: Store | None = None,
+    retention: Retention | None = None,
     is_tls: bool = False,
     is_demo: bool = False,
     web: WebFiles | None = None,
 ) -> Guard:
     """The whole application, guarded. Its workers start and end with it, and so do its operations.
 
-    `store`: what it keeps; None: it only computes. `web`: the user interface; None: there is only the API.
+    `store`: what it keeps; None: it only computes. `retention`: how long; None: as long as is usual. `web`: the user
+    interface; None: there is only the API.
     """
     metrics = Metrics(version("crosszone"))
     app = FastAPI(
@@ -63,7 +67,7 @@ def application(
         docs_url=None,  # theirs loads scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(workers),
+        lifespan=_lifespan(workers, store, retention or Retention()),
     )
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -85,14 +89,17 @@ def application(
     return Guard(app, callers=Callers(access, store), metrics=metrics, is_tls=is_tls, web=web)
 
 
-def _lifespan(workers: Pools) -> Callable[[FastAPI], Any]:
+def _lifespan(workers: Pools, store: Store | None, retention: Retention) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.ensure_future(load(workers))
+        beside = [asyncio.ensure_future(load(workers))]
+        if store is not None:
+            beside.append(asyncio.ensure_future(keep_clean(store, retention)))
         try:
             yield
         finally:
-            loading.cancel()
+            for each in beside:
+                each.cancel()
             workers.quick.close()
             workers.long.close()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from crosszone.core.retention import Retention
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -33,5 +35,7 @@ class ServeOptions:
     """Whether it starts a worker, which drives the tasks."""
     num_workers: int | None = None
     """Processes for quick questions, and as many for long ones; None: one a core."""
+    retention: Retention = field(default_factory=Retention)
+    """How long what is over is kept."""
     as_json: bool = False
     """Whether the log is JSON lines."""

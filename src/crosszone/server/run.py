@@ -70,7 +70,16 @@ def _answer(
     workers = pools(options.num_workers)
     operations = Operations(workers)
     config = uvicorn.Config(
-        application(allowed, workers, operations, store=store, is_tls=is_tls, is_demo=options.is_demo, web=WebFiles()),
+        application(
+            allowed,
+            workers,
+            operations,
+            store=store,
+            retention=options.retention,
+            is_tls=is_tls,
+            is_demo=options.is_demo,
+            web=WebFiles(),
+        ),
         log_config=None,
         access_log=False,
         server_header=False,

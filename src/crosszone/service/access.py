@@ -67,7 +67,8 @@ def issue_token(store: Store, entry: Mapping[str, Any]) -> IssuedToken:
         message = f'there is no scope "{str(scope)[:100]}".'
         findings.append(Finding(code="unknown_name", message=message, where="scope", hint=hint))
     try:
-        for_seconds = _lifetime_seconds(entry.get("expires"))
+        written = entry.get("expires")
+        for_seconds = None if written is None else lifetime_seconds(written, where="expires")
     except SpecError as error:
         findings += error.findings
     if findings:
@@ -154,6 +155,21 @@ def quotas_json(found: Sequence[QuotaUse]) -> dict[str, Any]:
     return {"schema_version": 1, "quotas": to_json(tuple(found))}
 
 
+def lifetime_seconds(written: object, *, where: str) -> float:
+    """How long something is good or kept, as a person wrote it: "90 d". SpecError, at `where`."""
+    from crosszone import units
+
+    try:
+        seconds = units.parse(written, "seconds")
+    except SpecError as error:
+        raise SpecError(
+            *(Finding(code=each.code, message=each.message, where=where, hint=each.hint) for each in error.findings)
+        ) from None
+    if seconds <= 0:
+        raise SpecError.of(f'time "{written}" is not above 0.', where=where, hint='Write how long, as "90 d".')
+    return seconds
+
+
 def _uses(connection: Connection) -> tuple[QuotaUse, ...]:
     from crosszone.control.admission import used
     from crosszone.store import environments, queue, reservations
@@ -203,19 +219,3 @@ def _name_findings(name: Any, where: str, *, may_be_reserved: bool = False) -> l
         message = f'"{name}" is somebody else in the audit log.'
         return [Finding(code="wrong_name", message=message, where=where, hint="Take another name.")]
     return []
-
-
-def _lifetime_seconds(written: Any) -> float | None:
-    from crosszone import units
-
-    if written is None:
-        return None
-    try:
-        seconds = units.parse(written, "seconds", name="expires")
-    except SpecError as error:
-        raise SpecError(
-            *(Finding(code=each.code, message=each.message, where="expires", hint=each.hint) for each in error.findings)
-        ) from None
-    if seconds <= 0:
-        raise SpecError.of("expires is not above 0.", where="expires", hint='Write how long it is good, as "90 d".')
-    return seconds

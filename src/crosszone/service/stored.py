@@ -12,6 +12,7 @@ from crosszone.errors import Finding, SpecError, nearest_hint
 
 if TYPE_CHECKING:
     from crosszone.core.bundle import BundleFile, FileChange
+    from crosszone.core.retention import Dropped, Retention
     from crosszone.store.deployments import Deployment
     from crosszone.store.opened import Store
     from crosszone.store.records import Asset
@@ -151,6 +152,16 @@ def stored_events(store: Store, number: int, *, task_id: str | None = None) -> S
         found = journal.events_after(connection, number, subject_id=task_id)
     events = tuple((each.sequence, each.kind, {**each.body, "sequence": each.sequence}) for each in found)
     return StoredEvents(events=events, is_ended=is_ended and len(events) < journal.MOST_EVENTS)
+
+
+def drop_old(store: Store, retention: Retention, *, is_ending: Callable[[], bool] = lambda: False) -> Dropped:
+    """Drop what `retention` does not keep, a few rows at a time; before each few, `is_ending` may end it.
+
+    CrossZoneError as a database raises it.
+    """
+    from crosszone.store.retention import Sweeper
+
+    return Sweeper(store, retention, is_ending=is_ending).sweep(time.time())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

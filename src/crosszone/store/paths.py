@@ -64,8 +64,3 @@ def unreachable(
     """(from, to) of paths between these environments that did not work when they were looked at last, since then."""
     looks = newest(connection, environment_ids, since_seconds=since_seconds)
     return tuple((each.from_environment, each.to_environment) for each in looks if not each.look.is_open)
-
-
-def forget(connection: sa.Connection, before_seconds: float) -> int:
-    """Drop looks older than that; how many."""
-    return connection.execute(sa.delete(path_samples).where(path_samples.c.seconds < before_seconds)).rowcount

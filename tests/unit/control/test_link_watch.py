@@ -102,4 +102,3 @@ def test_a_path_that_did_not_work_is_known_until_it_works(place, clock):
         paths.add(connection, [sample("b", "a", 2.0, True)])
         assert paths.unreachable(connection, ["a", "b"], since_seconds=0.0) == (("a", "b"),)
         assert paths.unreachable(connection, ["a", "b"], since_seconds=1.5) == ()
-        assert paths.forget(connection, 1.5) == 3

@@ -22,6 +22,9 @@ class InlinePool(Pool):
         super().__init__(num_workers=1, num_waiting=num_waiting, limit_seconds=60.0)
         self.is_ready = True
 
+    async def start(self):
+        """There is no process to load anything into."""
+
     def _outcome(self, call, verb, request, limit_seconds):
         if not call.begin(None):
             return None
