@@ -92,6 +92,10 @@ def guide_after(answers: Sequence[str]) -> Draft:
 
     SpecError where one is illegal or answers another question, InfeasiblePlan where nothing fits with it.
     """
+    most = len(guide_keys())
+    if len(answers) > most:
+        hint = "Send the answers in the order of the questions."
+        raise SpecError.of(f"{len(answers)} answers, where {most} questions may come.", where="--answer", hint=hint)
     return _guide_after(tuple(tuple(answer.partition("=")[::2]) for answer in answers))
 
 

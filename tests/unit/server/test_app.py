@@ -282,6 +282,12 @@ def test_the_guide_asks_one_question_after_another_until_there_is_a_job(post):
     assert post("predict", {"job": asked["job"]}).json()["memory"]["fits"] is True
 
 
+def test_the_guide_refuses_more_answers_than_it_has_questions(post):
+    response = post("guide", {"answer": ["model=llama-3-8b"] * 1000})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["message"].startswith("1000 answers, where ")
+
+
 def test_the_guide_refuses_an_answer_to_another_question_and_an_illegal_one(post):
     wrong = post("guide", {"answer": ["gpu=h100-sxm5-80gb"]}).json()
     assert '"model" is asked' in wrong["detail"]
