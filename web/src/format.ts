@@ -125,9 +125,14 @@ export function formatSince(value: Value, language: Language): string {
   return formatSpan(value == null ? value : Date.now() / 1000 - value, language);
 }
 
-/** "a, b and c" in the words of the language. */
+/** "a, b and c" in the words of the language; "a、b、c", since a 和 between Latin names would need spaces. */
 export function formatList(items: readonly string[], language: Language): string {
-  return new Intl.ListFormat(language === 'zh' ? 'zh-CN' : 'en-GB').format(items);
+  return language === 'zh' ? items.join('、') : new Intl.ListFormat('en-GB').format(items);
+}
+
+/** Sentences after each other: Chinese ones need no space. */
+export function formatSentences(sentences: readonly string[], language: Language): string {
+  return sentences.join(language === 'zh' ? '' : ' ');
 }
 
 function prefixed(value: number, symbol: string, prefixes: Prefixes = DECIMAL, digits = 3, space = ' '): string {

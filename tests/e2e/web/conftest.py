@@ -5,64 +5,22 @@ CROSSZONE_SCREENSHOTS=FOLDER keeps a picture of every page that a test shows.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import re
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from e2e.web.browsing import CHROMIUM, LOCALES, chromium, demonstration
+
 sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-# Without a sandbox, because tests may run as root; without what a browser asks the network for on its own.
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-MORE_FLAGS = ("--disable-component-update", "--disable-sync", "--font-render-hinting=none")
-COMMAND = (sys.executable, "-m", "crosszone.cli", "serve", "--port", "0", "--workers", "1", "--demo")
-LIMIT_SECONDS = 120.0
-
-
-class Server:
-    """One running server."""
-
-    def __init__(self, url):
-        self.url = url
-
-    def ask(self, path, value=None):
-        """The JSON of an answer: what the page must show."""
-        body = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as response:
-            return json.load(response)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A demonstration server, ready."""
     log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("w") as file:
-        process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=file, text=True)
-        try:
-            found = Server(re.search(r"http://\S+", process.stdout.readline())[0])
-            _wait_until_ready(found)
-            yield found
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _wait_until_ready(server):
-    end = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            server.ask("/readyz")
-            return
-        time.sleep(0.1)
-    raise AssertionError("the server is not ready")
+    with log.open("w") as file, demonstration(file) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +29,7 @@ def browser():
     if not CHROMIUM.exists():
         pytest.skip("there is no chromium here: apt-get install chromium fonts-noto-cjk")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, *MORE_FLAGS])
+        browser = chromium(playwright)
         yield browser
         browser.close()
 
@@ -89,7 +47,7 @@ def open_page(browser, server):
     def opened(path="/", *, language="en", scheme="light", width=1280, height=800):
         context = browser.new_context(
             viewport={"width": width, "height": height},
-            locale={"en": "en-GB", "zh": "zh-CN"}[language],
+            locale=LOCALES[language],
             color_scheme=scheme,
             permissions=["clipboard-read", "clipboard-write"],
         )

@@ -1,6 +1,14 @@
 import { useTranslation } from 'react-i18next';
 
-import { formatChange, formatField, formatList, formatMoment, formatSince, formatSpan } from '@/format';
+import {
+  formatChange,
+  formatField,
+  formatList,
+  formatMoment,
+  formatSentences,
+  formatSince,
+  formatSpan,
+} from '@/format';
 
 import { known, type Language } from './languages';
 
@@ -19,6 +27,7 @@ export function useFormat() {
     since: (seconds: number | null | undefined) => formatSince(seconds, language),
     span: (seconds: number | null | undefined) => formatSpan(seconds, language),
     list: (items: readonly string[]) => formatList(items, language),
+    sentences: (items: readonly string[]) => formatSentences(items, language),
   };
 }
 

@@ -30,7 +30,7 @@ export function InventoryFilters({ narrowing }: { narrowing: Narrowing }) {
           aria-label={t(`filters.${name}`)}
           value={narrowing.chosen[name]}
           data={[
-            { value: '', label: `${t(`filters.${name}`)}: ${t('filters.all')}` },
+            { value: '', label: t('ui:named', { name: t(`filters.${name}`), value: t('filters.all') }) },
             ...valuesOf(data?.environments ?? [], name).map((value) => ({ value, label: label(name, value) })),
           ]}
           onChange={(event) => {
@@ -41,7 +41,10 @@ export function InventoryFilters({ narrowing }: { narrowing: Narrowing }) {
       <NativeSelect
         aria-label={t('filters.sort')}
         value={narrowing.sort}
-        data={SORTS.map((value) => ({ value, label: `${t('filters.sort')}: ${t(`sorts.${value}`)}` }))}
+        data={SORTS.map((value) => ({
+          value,
+          label: t('ui:named', { name: t('filters.sort'), value: t(`sorts.${value}`) }),
+        }))}
         onChange={(event) => {
           narrowing.set('sort', event.currentTarget.value);
         }}

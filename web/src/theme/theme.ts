@@ -2,6 +2,7 @@
 import {
   Button,
   createTheme,
+  InputWrapper,
   NativeSelect,
   Paper,
   SegmentedControl,
@@ -79,6 +80,11 @@ export const theme = createTheme({
   respectReducedMotion: true,
   components: {
     Button: Button.extend({ defaultProps: { size: 'xs' }, styles: { label: { fontWeight: 500 } } }),
+    InputWrapper: InputWrapper.extend({
+      styles: {
+        label: { color: 'var(--mantine-color-dimmed)', fontWeight: 450, fontSize: 'var(--mantine-font-size-xs)' },
+      },
+    }),
     NativeSelect: NativeSelect.extend({ defaultProps: { size: 'xs' } }),
     Paper: Paper.extend({ defaultProps: { withBorder: true, radius: 'md' } }),
     SegmentedControl: SegmentedControl.extend({ defaultProps: { size: 'xs' } }),

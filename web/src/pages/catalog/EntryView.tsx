@@ -2,6 +2,7 @@ import { Badge, Table, Text, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '@/i18n/useLanguage';
+import { FieldName } from '@/ui/FieldName';
 import { Source } from '@/ui/Source';
 
 import classes from './CatalogPage.module.css';
@@ -43,7 +44,8 @@ function Note({ title, text, lang }: { title: string; text: string; lang?: strin
   if (text === '') return null;
   return (
     <Text size="xs" c="dimmed">
-      {title} <span lang={lang}>{text}</span>
+      {title}
+      <span lang={lang}>{text}</span>
     </Text>
   );
 }
@@ -57,7 +59,7 @@ function Facts({ facts }: { facts: readonly Fact[] }) {
       {facts.map((fact) => (
         <li key={fact.name}>
           <div className={classes.fact}>
-            <code>{fact.name}</code>
+            <FieldName name={fact.name} />
             <data value={String(fact.value)}>{written(format.field, fact.name, fact.value)}</data>
           </div>
           <Text size="xs" c="dimmed" lang="en">
@@ -85,7 +87,7 @@ function Fields({ entry }: { entry: Entry }) {
         {rows.map(([name, value]) => (
           <Table.Tr key={name}>
             <Table.Td>
-              <code>{name}</code>
+              <FieldName name={name} />
             </Table.Td>
             <Table.Td ta="right" data-number>
               {written(format.field, name, value)}
@@ -97,8 +99,13 @@ function Fields({ entry }: { entry: Entry }) {
   );
 }
 
+/** A field of a field as one name, which ends in its unit: `fabric.bytes_per_second`, `peak_flop_per_second.bf16`. */
+function quantityName(name: string): string {
+  return /_second\./.test(name) ? name.replace(/\.\w+$/, '') : name.replace('.', '_');
+}
+
 function written(field: (name: string, value: unknown) => string, name: string, value: unknown): string {
   if (value == null) return '–';
   if (typeof value === 'object') return Array.isArray(value) ? value.join(', ') : JSON.stringify(value);
-  return field(name.replace(/\.\w+$/, ''), value);
+  return field(quantityName(name), value);
 }

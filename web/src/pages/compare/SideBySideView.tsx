@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 import { DataTable, type Column } from '@/ui/DataTable';
+import { FieldName } from '@/ui/FieldName';
 import { Panel } from '@/ui/Panel';
 
 import classes from './ComparePage.module.css';
@@ -67,10 +68,10 @@ function useColumns(found: SideBySide): Column<Row>[] {
     title: t('columns.value'),
     value: (row) => row.name,
     cell: (row) => (
-      <code className={classes.name} data-different={row.is_different}>
+      <span className={classes.name} data-name={row.name} data-different={row.is_different}>
         {row.is_different ? '≠ ' : ''}
-        {row.name}
-      </code>
+        <FieldName name={row.name} />
+      </span>
     ),
   };
   const sides = found.sides.map((side, index): Column<Row> => {

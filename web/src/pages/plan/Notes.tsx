@@ -3,6 +3,9 @@ import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
 import type { RankedPlan } from '@/job/useAnswer';
+import { Sentence } from '@/ui/Sentence';
+
+import classes from './Notes.module.css';
 
 interface Props {
   answer: Schemas['Answer'];
@@ -25,16 +28,25 @@ export function Notes({ answer, ranked, isStale }: Props) {
     { key: 'assumed', items: ranked?.prediction.assumed ?? answer.problem.assumed.map(({ message }) => message) },
   ].filter(({ items }) => items.length > 0);
   return (
-    <Accordion variant="contained" multiple defaultValue={['reasons']} data-stale={isStale} chevronPosition="left">
+    <Accordion
+      multiple
+      variant="contained"
+      classNames={{ item: classes.item ?? '', label: classes.label ?? '' }}
+      defaultValue={['reasons']}
+      data-stale={isStale}
+      chevronPosition="left"
+    >
       {groups.map(({ key, items }) => (
         <Accordion.Item key={key} value={key}>
           <Accordion.Control>
             {t(`notes.${key}`)} <span style={{ color: 'var(--mantine-color-dimmed)' }}>{items.length}</span>
           </Accordion.Control>
           <Accordion.Panel>
-            <List size="sm" spacing={4} lang="en">
+            <List size="sm" spacing={4}>
               {items.map((item) => (
-                <List.Item key={item}>{item}</List.Item>
+                <List.Item key={item}>
+                  <Sentence>{item}</Sentence>
+                </List.Item>
               ))}
             </List>
           </Accordion.Panel>

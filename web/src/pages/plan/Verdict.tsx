@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 import { Panel } from '@/ui/Panel';
+import { Sentence } from '@/ui/Sentence';
 
 /** Whether the zones should be spanned at all: the best plan over several beside the best in one. */
 export function Verdict({ answer, isStale }: { answer: Schemas['Answer']; isStale: boolean }) {
@@ -15,13 +16,17 @@ export function Verdict({ answer, isStale }: { answer: Schemas['Answer']; isStal
     gpus: outcome.num_gpus,
     step: format.field('step_seconds', outcome.step_seconds),
   });
+  const probability = comparison.faster_probability;
+  const told = [
+    t('verdict.spanning', side(comparison.spanning)),
+    t('verdict.alone', side(comparison.alone)),
+    ...(probability == null ? [] : [t('verdict.probability', { value: format.field('probability', probability) })]),
+  ];
   const chosen = new Set(answer.plans[0]?.plan.stages.map(({ zone }) => zone));
   return (
     <Panel title={t(chosen.size > 1 ? 'verdict.span' : 'verdict.stay')} isStale={isStale}>
       <p style={{ margin: 0 }}>
-        {t('verdict.spanning', side(comparison.spanning))} {t('verdict.alone', side(comparison.alone))}{' '}
-        {comparison.faster_probability != null &&
-          t('verdict.probability', { value: format.field('probability', comparison.faster_probability) })}
+        <Sentence>{format.sentences(told)}</Sentence>
       </p>
     </Panel>
   );

@@ -1,6 +1,7 @@
 import { Text } from '@mantine/core';
 
 import type { Schemas } from '@/api/client';
+import { Sentence } from '@/ui/Sentence';
 
 import classes from './Strategy.module.css';
 
@@ -31,7 +32,7 @@ export function zonesOf(plan: Plan): string[] {
 export function Words({ children, isDimmed = false }: { children: string; isDimmed?: boolean }) {
   return (
     <Text component="span" size="sm" {...(isDimmed ? { c: 'dimmed' } : {})}>
-      {children}
+      <Sentence>{children}</Sentence>
     </Text>
   );
 }
@@ -41,7 +42,9 @@ export function WordList({ items }: { items: readonly string[] }) {
   return (
     <ul className={classes.words}>
       {items.map((item) => (
-        <li key={item}>{item}</li>
+        <li key={item}>
+          <Sentence>{item}</Sentence>
+        </li>
       ))}
     </ul>
   );

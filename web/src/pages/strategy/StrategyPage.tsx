@@ -161,7 +161,8 @@ function PlanTab({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; 
           {isFirst && <WordList items={answer.binding.map(({ message }) => message)} />}
           {isFirst && runnerUp != null && (
             <p>
-              {t('reasons.second')} <Words>{runnerUp.difference.message}</Words>
+              {t('reasons.second')}
+              <Words>{runnerUp.difference.message}</Words>
             </p>
           )}
           {answer.restriction != null && <Words>{answer.restriction.message}</Words>}

@@ -75,7 +75,7 @@ function Filters(wanted: { state: string; launch_mode: string; text: string }) {
       aria-label={t(`list.${name}`)}
       value={wanted[name]}
       data={[
-        { value: '', label: `${t(`list.${name}`)}: ${t('list.all')}` },
+        { value: '', label: t('ui:named', { name: t(`list.${name}`), value: t('list.all') }) },
         ...values.map((value) => ({ value, label: term(name, value) })),
       ]}
       onChange={(event) => {
