@@ -103,6 +103,13 @@ export function formatMoment(value: Value, language: Language): string {
   return new Intl.DateTimeFormat(language === 'zh' ? 'zh-CN' : 'en-GB', options).format(value * 1000);
 }
 
+/** "21 Nov 2026, 14:03:37": what follows quickly on what came before it. */
+export function formatExactMoment(value: Value, language: Language): string {
+  if (value == null) return WORDS[language].unknown;
+  const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' };
+  return new Intl.DateTimeFormat(language === 'zh' ? 'zh-CN' : 'en-GB', options).format(value * 1000);
+}
+
 /** "5 d 3 h", "12 h", "40 s": how long something has lasted, in its two largest units. */
 export function formatSpan(value: Value, language: Language): string {
   if (value == null || Number.isNaN(value)) return WORDS[language].unknown;

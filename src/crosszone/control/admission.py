@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from crosszone.core.access import covers
 from crosszone.core.bundle import DEFAULT_PORT
 from crosszone.core.environment import FAULTY, STOPPED, UNREACHABLE, Environment
-from crosszone.core.task import Task
+from crosszone.core.task import Attempt, Task
 from crosszone.errors import Finding
 from crosszone.store.reservations import GPU, PORT, Quota, Reservation
 
@@ -29,6 +29,16 @@ def dollars_per_second(task: Task, environments: Mapping[str, Environment]) -> f
             return None
         prices.append(price * node.num_ranks)
     return math.fsum(prices)
+
+
+def spent_dollars(
+    task: Task, environments: Mapping[str, Environment], tried: Iterable[Attempt], *, now_seconds: float
+) -> float | None:
+    """What all attempts have cost until now; None where a price is not known."""
+    price = dollars_per_second(task, environments)
+    if price is None:
+        return None
+    return price * math.fsum((each.ended_seconds or now_seconds) - each.started_seconds for each in tried)
 
 
 def predicted_dollars(task: Task) -> float | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 
-from crosszone.control.admission import dollars_per_second
+from crosszone.control.admission import spent_dollars
 from crosszone.control.ending import finish
 from crosszone.control.evidence import ALIVE, DONE, HALTED, UNBORN, UNKNOWN, Look, Verdict, verdict
 from crosszone.control.prepare import caused, folder_of
@@ -130,15 +129,11 @@ def _tell_restarts(session: Session, attempt: Attempt, restarts: list[Restart]) 
 
 
 def _spent_dollars(session: Session, task: Task) -> float | None:
-    """What all attempts have cost until now; None where a price is not known."""
     ids = [node.environment_id for node in task.nodes if node.environment_id is not None]
     with session.place.state.reading() as connection:
         known = {each.id: each for each in environments.by_id(connection, ids)}
         tried = tasks.attempts_of(connection, task.id)
-    price = dollars_per_second(task, known)
-    if price is None:
-        return None
-    return price * math.fsum((each.ended_seconds or session.now_seconds) - each.started_seconds for each in tried)
+    return spent_dollars(task, known, tried, now_seconds=session.now_seconds)
 
 
 def _done(progress: Progress) -> str:

@@ -62,6 +62,7 @@ def _followed() -> dict[str, Any]:
         "run": _or_null(reference("RunStatus")),
         "unseen": _TEXT,
         "compared": {"type": "array", "items": reference("ComparedFigure")},
+        "spent_dollars": _or_null(_NUMBER),
     }
     sample = {**dict.fromkeys(("rank", "step"), _WHOLE), **dict.fromkeys(("seconds", "value"), _NUMBER)}
     samples = _list_of("samples", _object(sample))

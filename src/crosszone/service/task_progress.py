@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 
 COMPARED = ("step_seconds", "tokens_per_second", "tokens_per_second_per_gpu", "model_flop_per_second_per_gpu")
+PEAK = "peak_bytes"
+NUM_NEWEST = 100
+"""Steps that tell how fast a run is while it goes on. Chosen: as many as a person looks back on."""
 CUDA = "cuda"
 
 
@@ -53,7 +58,9 @@ class TaskProgress:
     unseen: str
     """Why its run cannot be seen; empty where it can."""
     compared: tuple[ComparedFigure, ...]
-    """None where nothing is predicted."""
+    """None where nothing is predicted. Measured are the newest steps, and all of them once a run is over."""
+    spent_dollars: float | None
+    """By all attempts until now; None where a price is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +90,15 @@ class TaskLines:
 
 def task_progress(store: Store, key: str) -> TaskProgress:
     """How the task with this id stands. NotThere."""
+    from crosszone.control.admission import spent_dollars
     from crosszone.control.claim import why_waiting
-    from crosszone.store import tasks
+    from crosszone.store import environments, tasks
 
     with store.state.reading() as connection:
         task, tried = tasks.one(connection, key), tasks.attempts_of(connection, key)
         waits_for = why_waiting(connection, task)
+        ids = [node.environment_id for node in task.nodes if node.environment_id is not None]
+        known = {each.id: each for each in environments.by_id(connection, ids)}
     attempt = tried[-1] if tried else None
     run, unseen = (None, "") if attempt is None or attempt.folder is None else _seen(Path(attempt.folder))
     return TaskProgress(
@@ -98,21 +108,26 @@ def task_progress(store: Store, key: str) -> TaskProgress:
         attempt=attempt,
         run=run,
         unseen=unseen,
-        compared=compared_figures(task.prediction, run),
+        compared=compared_figures(task.prediction, run, newest=_newest_figures(store, attempt, run)),
+        spent_dollars=spent_dollars(task, known, tried, now_seconds=time.time()),
     )
 
 
-def compared_figures(prediction: Mapping[str, Any] | None, run: RunStatus | None) -> tuple[ComparedFigure, ...]:
-    """What was predicted of a task beside what its run has measured so far; nothing where nothing is predicted."""
+def compared_figures(
+    prediction: Mapping[str, Any] | None, run: RunStatus | None, *, newest: Mapping[str, float]
+) -> tuple[ComparedFigure, ...]:
+    """What was predicted of a task beside what its run measured, or `newest` of it, by name, while it goes on.
+
+    Nothing where nothing is predicted.
+    """
     if prediction is None:
         return ()
-    predicted = {**{name: prediction[name] for name in COMPARED}, "peak_bytes": prediction["memory"]["peak_bytes"]}
+    predicted = {**{name: prediction[name] for name in COMPARED}, PEAK: prediction["memory"][PEAK]}
     measurement = None if run is None else run.measurement
+    measured: dict[str, float | None] = dict(newest)
     if measurement is not None:
-        measured: dict[str, float | None] = {name: getattr(measurement, name) for name in COMPARED}
-        measured["peak_bytes"] = measurement.memory.peak_bytes
-    else:
-        measured = {"step_seconds": None if run is None else run.step_seconds}
+        measured = {name: getattr(measurement, name) for name in COMPARED}
+        measured[PEAK] = measurement.memory.peak_bytes
     is_alike = run is not None and run.device == CUDA
     return tuple(
         ComparedFigure(
@@ -196,6 +211,23 @@ def task_orphans(store: Store, folder: str | Path | None = None) -> tuple[Orphan
 
     hands = LocalHands(never, never, never)
     return orphans(store.state, task_folder(store, folder), hands, now_seconds=time.time())
+
+
+def _newest_figures(store: Store, attempt: Attempt | None, run: RunStatus | None) -> dict[str, float]:
+    """Medians of its newest steps, as far as they are stored, each as on its slowest rank; of `PEAK` the highest."""
+    from crosszone.store import telemetry
+
+    if attempt is None or run is None or run.step is None:
+        return {}
+    found = {}
+    with store.telemetry.reading() as connection:
+        for name in (*COMPARED, PEAK):
+            by_step: dict[int, float] = {}
+            for each in telemetry.samples_of(connection, attempt.id, name, after_step=run.step - NUM_NEWEST):
+                by_step[each.step] = max(each.value, by_step.get(each.step, -math.inf))
+            if by_step:
+                found[name] = (max if name == PEAK else statistics.median)(by_step.values())
+    return found
 
 
 def _seen(folder: Path) -> tuple[RunStatus | None, str]:

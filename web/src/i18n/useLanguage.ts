@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 
 import {
   formatChange,
+  formatExactMoment,
   formatField,
   formatList,
   formatMoment,
@@ -24,6 +25,7 @@ export function useFormat() {
     field: (name: string, value: unknown) => formatField(name, value, language),
     change: (name: string, value: number | null | undefined) => formatChange(name, value, language),
     moment: (seconds: number | null | undefined) => formatMoment(seconds, language),
+    exactMoment: (seconds: number | null | undefined) => formatExactMoment(seconds, language),
     since: (seconds: number | null | undefined) => formatSince(seconds, language),
     span: (seconds: number | null | undefined) => formatSpan(seconds, language),
     list: (items: readonly string[]) => formatList(items, language),

@@ -8,6 +8,8 @@ const TONES: Record<string, string> = {
   healthy: 'good',
   fine: 'good',
   failed: 'bad',
+  died: 'bad',
+  restarted: 'warn',
   faulty: 'bad',
   unreachable: 'bad',
   critical: 'bad',

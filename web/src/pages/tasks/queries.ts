@@ -46,6 +46,16 @@ export const taskQueries = {
       queryKey: ['tasks', id, 'progress'],
       queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}/progress', of(id))),
     }),
+  faults: (id: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'faults'],
+      queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}/faults', of(id))),
+    }),
+  checkpoints: (id: string) =>
+    queryOptions({
+      queryKey: ['tasks', id, 'checkpoints'],
+      queryFn: () => answer(api.GET('/api/v1/training-tasks/{task_id}/checkpoints', of(id))),
+    }),
   links: (id: string, attempt: number) =>
     queryOptions({
       queryKey: ['tasks', id, 'links', attempt],

@@ -11,13 +11,13 @@ import { State } from '@/ui/State';
 import { taskQueries, type Task } from '../queries';
 import classes from './TaskView.module.css';
 
-/** Every step of its life, the newest first, each with its cause; faults and checkpoints are among them. */
+/** Every step of its life, the newest first, each with its cause. */
 export function History({ task, tried }: { task: Task; tried: readonly Schemas['TriedTask'][] }) {
   const { t } = useTranslation('tasks');
   const format = useFormat();
   const [isWhole, setWhole] = useState(false);
   const { data } = useQuery(taskQueries.transitions(task.id));
-  const shown = (data?.transitions ?? []).filter(({ level }) => isWhole || level === 'task' || level === 'attempt');
+  const shown = (data?.transitions ?? []).filter(({ level }) => isWhole || level === 'task');
   const number = (id: string) => tried.find(({ attempt }) => attempt.id === id)?.attempt.number;
   const aside = (
     <Switch
@@ -34,26 +34,15 @@ export function History({ task, tried }: { task: Task; tried: readonly Schemas['
       <ol className={classes.history} reversed>
         {shown.toReversed().map((each) => (
           <li key={each.sequence}>
-            <time>{format.moment(each.seconds)}</time>
+            <time>{format.exactMoment(each.seconds)}</time>
             <State kind="state" value={each.to_state} />
             <span lang="en">{each.cause.text === '' ? each.cause.code.replaceAll('_', ' ') : each.cause.text}</span>
             <span className={classes.actor}>
-              {t(`history.${each.level}`, { name: number(each.subject_id) ?? '' })} {each.actor}
+              {`${t(`history.${each.level}`, { name: number(each.subject_id) ?? '' })} · ${each.actor}`}
             </span>
           </li>
         ))}
       </ol>
-      {tried.map(({ attempt }) =>
-        attempt.resumed_step == null ? null : (
-          <p key={attempt.id} style={{ margin: '8px 0 0' }}>
-            {t('history.resumed', {
-              number: attempt.number,
-              step: attempt.resumed_step,
-              lost: format.field('lost_seconds', attempt.lost_seconds),
-            })}
-          </p>
-        ),
-      )}
     </Panel>
   );
 }

@@ -1,8 +1,9 @@
 import { Group, NativeSelect, Switch } from '@mantine/core';
-import { useEffect, useRef, useState } from 'react';
+import { memo, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { followEvents } from '@/api/events';
+import { useFormat } from '@/i18n/useLanguage';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
@@ -16,6 +17,9 @@ interface Line {
 }
 
 const MOST_LINES = 2000;
+/** What our trainer tells in records, each a sentence of `log.events`. */
+const EVENTS = ['start', 'step', 'checkpoint', 'unsaved', 'stopped', 'end'];
+const FIGURES = ['loss', 'step_seconds', 'tokens_per_second', 'checkpoint_seconds'];
 
 /** What the ranks say, as they say it; the end stays in sight until somebody scrolls up. */
 export function Log({ task, number }: { task: Task; number: number }) {
@@ -23,6 +27,7 @@ export function Log({ task, number }: { task: Task; number: number }) {
   const [rank, setRank] = useState('');
   const [isFollowing, setFollowing] = useState(true);
   const { lines, problem } = useLines(task.id, number, rank);
+  const [isRaw, setRaw] = useState(false);
   const holder = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (isFollowing && holder.current != null) holder.current.scrollTop = holder.current.scrollHeight;
@@ -38,6 +43,14 @@ export function Log({ task, number }: { task: Task; number: number }) {
         checked={isFollowing}
         onChange={(event) => {
           setFollowing(event.currentTarget.checked);
+        }}
+      />
+      <Switch
+        size="xs"
+        label={t('log.raw')}
+        checked={isRaw}
+        onChange={(event) => {
+          setRaw(event.currentTarget.checked);
         }}
       />
       <NativeSelect
@@ -59,14 +72,35 @@ export function Log({ task, number }: { task: Task; number: number }) {
       <div ref={holder} className={classes.log} role="region" aria-label={t('log.title')} tabIndex={0}>
         {lines.length === 0 && t('log.nothing')}
         {lines.map((line) => (
-          <div key={line.id}>
-            <b>{line.rank ?? '·'}</b>
-            {line.text}
-          </div>
+          <SaidLine key={line.id} line={line} isRaw={isRaw} />
         ))}
       </div>
     </Panel>
   );
+}
+
+/** A line as it was written, or, where it is a record of our trainer, as a sentence. */
+const SaidLine = memo(function SaidLine({ line, isRaw }: { line: Line; isRaw: boolean }) {
+  const { t } = useTranslation('tasks');
+  const format = useFormat();
+  const record = isRaw ? null : recordOf(line.text);
+  const event = record == null ? '' : String(record.event);
+  const figures = Object.fromEntries(FIGURES.map((name) => [name, format.field(name, record?.[name])]));
+  return (
+    <div data-event={event}>
+      <b>{line.rank ?? '·'}</b>
+      {record != null && EVENTS.includes(event) ? t(`log.events.${event}`, { ...record, ...figures }) : line.text}
+    </div>
+  );
+});
+
+function recordOf(text: string): Record<string, unknown> | null {
+  if (!text.startsWith('{') || !text.endsWith('}')) return null;
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
 }
 
 function useLines(id: string, number: number, rank: string) {

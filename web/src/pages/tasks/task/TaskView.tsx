@@ -15,9 +15,12 @@ import { State } from '@/ui/State';
 import { FINAL_STATES, taskQueries, type Task } from '../queries';
 import pageClasses from '../Tasks.module.css';
 import { Actions } from './Actions';
+import { Checkpoints } from './Checkpoints';
 import { Comparison } from './Comparison';
 import { Curves } from './Curves';
+import { Faults } from './Faults';
 import { History } from './History';
+import { KeyFigures } from './KeyFigures';
 import { Links } from './Links';
 import { Log } from './Log';
 import { Ranks } from './Ranks';
@@ -127,6 +130,7 @@ function Standing({ task }: { task: Task }) {
           {t('task.unseen')} <span lang="en">{data.unseen}</span>
         </p>
       )}
+      <KeyFigures task={task} />
       <dl className={classes.facts}>
         {facts.map(([label, value]) => (
           <div key={label}>
@@ -169,6 +173,12 @@ function Attempted({ task }: { task: Task }) {
         {shown != null && <Ranks task={task} tried={shown} />}
       </div>
       {shown != null && <Curves task={task} number={shown.attempt.number} />}
+      {shown != null && (
+        <div className={classes.columns}>
+          <Faults task={task} />
+          <Checkpoints task={task} />
+        </div>
+      )}
       {shown != null && <Links task={task} number={shown.attempt.number} />}
       {shown != null && <Log task={task} number={shown.attempt.number} />}
       <History task={task} tried={tried} />
