@@ -5,9 +5,9 @@
     python benchmarks/server/blackouts.py --write               # also rewrites blackouts.txt
 
 The run is real: a supervisor and a program in place of the ranks, which lives to the end. The worker is the real one,
-too: it takes the task, holds its lease, looks every five seconds. Outages follow one another, each followed by a minute
-of sight; none of them shows two proofs of an end that never was. Of a run that lives nothing may come of them: no
-recovery, no stop, no second start.
+too: it takes the task, holds its lease, looks as often as it always does. Outages follow one another, each followed by
+a minute of sight; none of them shows two proofs of an end that never was. Of a run that lives nothing may come of them:
+no recovery, no stop, no second start.
 """
 
 import argparse
@@ -42,14 +42,15 @@ from crosszone.store import environments as inventory
 from crosszone.store import tasks
 from crosszone.store.database import Database
 from crosszone.store.history import STATE, TELEMETRY
+from crosszone.units import SECONDS_PER_HOUR
 
 HERE = Path(__file__).resolve().parent
 NOW_SECONDS = 1_763_000_000.0
-LOOK_SECONDS = 5.0
-"""Between two looks of a worker at a run."""
+TURN_SECONDS = 5.0
+"""Between two turns of the worker."""
 SIGHT_SECONDS = 60.0
 """Between two outages."""
-SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 3 * 3600.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 3 * SECONDS_PER_HOUR
 STEP_LIMIT_SECONDS = 60.0
 KINDS = {
     "folder": "the folder of the run cannot be read",
@@ -175,7 +176,7 @@ class Team:
             with suppress(CrossZoneError):
                 self.worker.turn()
             self._wait(self.worker)
-        self.clock.seconds += LOOK_SECONDS
+        self.clock.seconds += TURN_SECONDS
 
     def _wait(self, worker: Worker) -> None:
         """Until the step is done that was begun: the clock stands still meanwhile."""
@@ -191,9 +192,9 @@ class Team:
             return tasks.one(connection, "task-1").state
 
 
-def drawn_outages(seed: int, hours: float) -> Iterator[tuple[str, float]]:
+def drawn_outages(seed: int, for_seconds: float) -> Iterator[tuple[str, float]]:
     """(kind, seconds), each kind in its turn, lengths drawn evenly over their orders of magnitude."""
-    drawn, left = random.Random(seed), hours * 3600.0
+    drawn, left = random.Random(seed), for_seconds
     while left > 0.0:
         for kind in KINDS:
             seconds = SHORTEST_SECONDS * (LONGEST_SECONDS / SHORTEST_SECONDS) ** drawn.random()
@@ -213,11 +214,11 @@ def locked(database: Database, *, is_so: bool) -> Iterator[None]:
     other.close()
 
 
-def black_out(team: Team, seed: int, hours: float) -> tuple[Counter[str], dict[str, float]]:
+def black_out(team: Team, seed: int, for_seconds: float) -> tuple[Counter[str], dict[str, float]]:
     """How many outages of each kind there were, and their seconds."""
     counts, seconds_of = Counter[str](), dict.fromkeys(KINDS, 0.0)
-    end = team.clock.seconds + hours * 3600.0
-    for kind, seconds in drawn_outages(seed, hours):
+    end = team.clock.seconds + for_seconds
+    for kind, seconds in drawn_outages(seed, for_seconds):
         if team.clock.seconds >= end:
             break
         team.outage.kinds = frozenset(kind.split())
@@ -228,9 +229,9 @@ def black_out(team: Team, seed: int, hours: float) -> tuple[Counter[str], dict[s
             while team.clock.seconds < until:
                 team.turn()
         team.outage.kinds = frozenset()
-        for _ in range(round(SIGHT_SECONDS / LOOK_SECONDS)):
+        for _ in range(round(SIGHT_SECONDS / TURN_SECONDS)):
             team.turn()
-        print(f"\r{(team.clock.seconds - NOW_SECONDS) / 3600:.1f} h", end="", file=sys.stderr, flush=True)
+        print(f"\r{(team.clock.seconds - NOW_SECONDS) / SECONDS_PER_HOUR:.1f} h", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return counts, seconds_of
 
@@ -279,7 +280,7 @@ def report(team: Team, counts: Counter[str], seconds_of: dict[str, float], state
     """The table, and whether nothing came of it."""
     done = team.outage.done
     lines = [f"{'outages':60}{'times':>7}{'hours':>8}"]
-    lines += [f"{KINDS[kind]:60}{counts[kind]:7}{seconds_of[kind] / 3600:8.2f}" for kind in KINDS]
+    lines += [f"{KINDS[kind]:60}{counts[kind]:7}{seconds_of[kind] / SECONDS_PER_HOUR:8.2f}" for kind in KINDS]
     faults = {
         "recoveries": states.count("recovering"),
         "stops": done["stop"],
@@ -291,7 +292,7 @@ def report(team: Team, counts: Counter[str], seconds_of: dict[str, float], state
     return "\n".join(lines) + "\n", not any(faults.values()) and states[-1] == RUNNING
 
 
-def measured(folder: Path, seed: int, hours: float) -> tuple[str, bool]:
+def measured(folder: Path, seed: int, for_seconds: float) -> tuple[str, bool]:
     """The report of one day."""
     python = folder / "python"
     python.write_text(PYTHON)
@@ -309,8 +310,8 @@ def measured(folder: Path, seed: int, hours: float) -> tuple[str, bool]:
             time.sleep(0.1)
         else:
             raise SystemExit(f"the run does not begin: its task is {team.state()}")
-        counts, seconds_of = black_out(team, seed, hours)
-        for _ in range(round(2 * LEASE_SECONDS / LOOK_SECONDS)):
+        counts, seconds_of = black_out(team, seed, for_seconds)
+        for _ in range(round(2 * LEASE_SECONDS / TURN_SECONDS)):
             team.turn()
         with place.state.reading() as connection:
             states = [each.to_state for each in tasks.history(connection, "task-1") if each.level == "task"]
@@ -320,19 +321,25 @@ def measured(folder: Path, seed: int, hours: float) -> tuple[str, bool]:
             kill_marked(logs.name)
 
 
+def in_seconds(text: str) -> float:
+    """What somebody wrote in hours."""
+    return float(text) * SECONDS_PER_HOUR
+
+
 def main() -> None:
     """Black out, count, print, perhaps write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--hours", dest="for_seconds", type=in_seconds, default=24 * SECONDS_PER_HOUR)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        table, is_kept = measured(Path(folder), arguments.seed, arguments.hours)
+        table, is_kept = measured(Path(folder), arguments.seed, arguments.for_seconds)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    asked = f"--hours {arguments.for_seconds / SECONDS_PER_HOUR:g} --seed {arguments.seed}"
     head = (
-        f"$ python benchmarks/server/blackouts.py --hours {arguments.hours:g} --seed {arguments.seed}\n\n"
+        f"$ python benchmarks/server/blackouts.py {asked}\n\n"
         f"{today}; Python {platform.python_version()}; in {time.monotonic() - started:.0f} s\n\n"
     )
     print(head + table, end="")

@@ -1,4 +1,4 @@
-"""The server for long: cases by the ten thousand, fifty people for ten minutes. `make soak` runs it."""
+"""The server for long: cases by the ten thousand, fifty people for ten minutes, a day of outages; in `make soak`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def test_twenty_thousand_requests_meet_no_mistake_of_ours():
     found = run("fuzz.py")
     assert found.returncode == 0, found.stdout
     assert "20,000 cases or more: yes" in found.stdout
+
+
+def test_a_day_of_outages_brings_no_recovery_of_a_run_that_lives():
+    found = run("blackouts.py")
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_fifty_people_do_not_wait():

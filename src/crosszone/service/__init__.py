@@ -78,6 +78,7 @@ _HOMES = {
     "comparison": (
         "compare",
         "compare_json",
+        "compare_table",
         "saved_result",
     ),
     "deployments": (

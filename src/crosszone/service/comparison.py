@@ -27,6 +27,25 @@ def compare(named: Sequence[tuple[str, dict[str, Any]]]) -> SideBySide:
     return side_by_side([(name, one_prediction(value, where=name)) for name, value in named])
 
 
+def compare_table(named: Sequence[tuple[str, dict[str, Any]]], path: str | Path) -> SideBySide:
+    """`compare` with every value in the table at `path`, *.csv or *.parquet: a row for each, a column for each side.
+
+    One side is enough. SpecError as `compare`, and of the path; PreflightFailed where what writes it is not installed.
+    """
+    from crosszone.sweeps.table_file import check_format, write_table
+    from crosszone.verify.side_by_side import side_by_side
+
+    check_format(Path(path))
+    found = side_by_side([(name, one_prediction(value, where=name)) for name, value in named], least=1)
+    names = [side.name for side in found.sides]
+    columns = [name if names.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(names, start=1)]
+    rows = [
+        {"section": row.section, "name": row.name, **dict(zip(columns, row.values, strict=True))} for row in found.rows
+    ]
+    write_table(Path(path), rows)
+    return found
+
+
 def saved_result(reference: str) -> tuple[str, dict[str, Any]]:
     """What is at `reference`, for `compare`: a file of JSON, one plan of it as PLANS.json#2, or a bundle's folder.
 

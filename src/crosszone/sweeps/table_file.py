@@ -42,9 +42,9 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
 
 def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_cell(name) for name in rows[0])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
     return text.getvalue()
 
 

@@ -31,13 +31,13 @@ SECTION_OF = {
 """By the first key of a prediction; what is not named here is of `time`."""
 
 
-def side_by_side(named: Sequence[tuple[str, dict[str, Any]]]) -> SideBySide:
-    """Every value of two or more (name, JSON): a prediction, with its problem where it was saved, or a run.
+def side_by_side(named: Sequence[tuple[str, dict[str, Any]]], *, least: int = 2) -> SideBySide:
+    """Every value of `least` or more (name, JSON): a prediction, with its problem where it was saved, or a run.
 
     SpecError with everything that cannot be compared.
     """
-    if not 2 <= len(named) <= MOST_SIDES:
-        message = f"{len(named)} are given; 2 to {MOST_SIDES} are compared."
+    if not least <= len(named) <= MOST_SIDES:
+        message = f"{len(named)} are given; {least} to {MOST_SIDES} are compared."
         raise SpecError.of(message, hint="Name saved predictions, plans or bundles.")
     findings: list[Finding] = []
     found = [dict(_values(name, value, findings)) for name, value in named]

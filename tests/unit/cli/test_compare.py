@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,31 @@ def test_people_see_what_differs_and_all_where_they_ask(run, saved):
     assert "step seconds" in shown
     assert "num gpus" not in shown
     assert "num gpus" in run("compare", *sides, "--verbose").out
+
+
+def test_a_table_has_every_value_as_the_json_has_it(run, saved, tmp_path):
+    sides = [f"{saved}/PLANS.json#1", f"{saved}/PLANS.json#2"]
+    assert run("compare", *sides, "-o", str(tmp_path / "t.csv")).code == 0
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    rows = json.loads(run("compare", *sides, "--json").out)["rows"]
+    assert [(each["section"], each["name"]) for each in found] == [(row["section"], row["name"]) for row in rows]
+    for each, row in zip(found, rows, strict=True):
+        for side, value in zip(sides, row["values"], strict=True):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            expected = "" if value is None else str(value)
+            assert float(each[side]) == value if is_number else each[side].removeprefix("'") == expected, row["name"]
+
+
+def test_one_result_alone_is_a_table_and_its_name_no_formula(run, saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(saved / "P.json", tmp_path / "=P.json")
+    assert run("compare", "=P.json", "-o", "t.csv").code == 0
+    head, *rows = (tmp_path / "t.csv").read_text().splitlines()
+    assert head == "section,name,'=P.json"
+    assert any(row.startswith("time,step_seconds,") for row in rows)
+    assert run("compare", "=P.json").code == 2
+    assert "*.csv or *.parquet" in run("compare", "=P.json", "-o", "t.txt").err
 
 
 def test_one_with_itself_is_the_same(run, saved):

@@ -107,8 +107,8 @@ class TestRow:
 class TestTable:
     def test_text_that_a_spreadsheet_takes_for_a_formula(self, tmp_path: Path) -> None:
         path = tmp_path / "t.csv"
-        write_table(path, [{"job": "=1+1", "step_seconds": -1.5, "mfu": None}])
-        assert rows_of(path) == [{"job": "'=1+1", "step_seconds": "-1.5", "mfu": ""}]
+        write_table(path, [{"job": "=1+1", "step_seconds": -1.5, "mfu": None, "@SUM(1)": 2}])
+        assert rows_of(path) == [{"job": "'=1+1", "step_seconds": "-1.5", "mfu": "", "'@SUM(1)": "2"}]
 
     def test_parquet_keeps_numbers_and_the_unknown(self, tmp_path: Path) -> None:
         parquet = pytest.importorskip("pyarrow.parquet")
