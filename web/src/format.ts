@@ -90,6 +90,11 @@ export function formatField(name: string, value: unknown, language: Language = '
   return formatQuantity(quantityOf(name), value as Value, language);
 }
 
+/** How much of a field's base unit is one of that in which a value is written: round numbers of it are round to read. */
+export function writtenUnit(name: string, value: number): number {
+  return quantityOf(name) === 'seconds' ? timeOf(value)[1] : 1;
+}
+
 /** A change, with its sign: "+1.2 s". */
 export function formatChange(name: string, value: Value, language: Language = 'en'): string {
   const text = formatQuantity(quantityOf(name), value, language);
@@ -151,9 +156,13 @@ function prefixed(value: number, symbol: string, prefixes: Prefixes = DECIMAL, d
 
 function seconds(value: number): string {
   if (value === 0) return '0 s';
-  const rounded = Number(rounding(Math.abs(value), 3));
-  const [unit, scale] = TIMES.find(([, , start]) => rounded >= start) ?? ['ns', 1e-9];
+  const [unit, scale] = timeOf(value);
   return `${significant(value / scale, 3)} ${unit}`;
+}
+
+function timeOf(value: number) {
+  const rounded = Number(rounding(Math.abs(value), 3));
+  return TIMES.find(([, , start]) => rounded >= start) ?? (['ns', 1e-9] as const);
 }
 
 function count(value: number): string {

@@ -14,8 +14,8 @@ WEB = Path(__file__).parents[3] / "web"
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 PAGES = sorted(path.name for path in (WEB / "src/pages").iterdir())
 SERIOUS = ("serious", "critical")
-MOST_SCRIPT_BYTES = 590_000
-"""Of all pages in both languages, compressed. No visit loads all of it; the aim is 500 kB."""
+MOST_SCRIPT_BYTES = 500_000
+"""Of all pages in both languages, compressed. No visit loads all of it."""
 MOST_FIRST_BYTES = 250_000
 MOST_LAYOUT_SHIFT = 0.1
 """Above which a layout counts as unsteady, of web.dev/articles/cls."""

@@ -1,18 +1,16 @@
-import { ActionIcon, Group, Skeleton, Tooltip } from '@mantine/core';
-import type { EChartsOption } from 'echarts';
+import { ActionIcon, Group, Tooltip } from '@mantine/core';
 import { ChartColumn, Table2 } from 'lucide-react';
-import { lazy, Suspense, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { DataTable, type Column } from './DataTable';
+import { Plot } from './Plot';
+import type { Content } from './plotLook';
 
-const ChartCanvas = lazy(() => import('./ChartCanvas'));
-
-interface Props<Row> {
+interface Props<Row> extends Content<Row> {
   /** What the chart shows, in a sentence: all that who cannot see it is told besides the table. */
   label: string;
-  option: EChartsOption;
-  /** The same data as a table. */
+  /** The same data as a table, whose columns also say what is told of a point. */
   rows: readonly Row[];
   columns: readonly Column<Row>[];
   rowKey: (row: Row) => string;
@@ -20,7 +18,7 @@ interface Props<Row> {
 }
 
 /** A chart and the table behind it, which a button shows in its place. */
-export function Chart<Row>({ label, option, rows, columns, rowKey, height = 260 }: Props<Row>) {
+export function Chart<Row>({ label, rows, columns, rowKey, height = 260, ...content }: Props<Row>) {
   const { t } = useTranslation('ui');
   const [isTable, setIsTable] = useState(false);
   const other = t(isTable ? 'chart.asChart' : 'chart.asTable');
@@ -46,9 +44,7 @@ export function Chart<Row>({ label, option, rows, columns, rowKey, height = 260 
       {isTable ? (
         <DataTable label={label} rows={rows} columns={columns} rowKey={rowKey} maxHeight={`${String(height)}px`} />
       ) : (
-        <Suspense fallback={<Skeleton height={height} />}>
-          <ChartCanvas option={option} height={height} />
-        </Suspense>
+        <Plot label={label} columns={columns} height={height} {...content} />
       )}
     </figure>
   );

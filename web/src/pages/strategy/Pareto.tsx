@@ -1,9 +1,7 @@
-import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
-import { usePalette } from '@/theme/usePalette';
 import { Chart } from '@/ui/Chart';
 import type { Column } from '@/ui/DataTable';
 import { Panel } from '@/ui/Panel';
@@ -18,45 +16,28 @@ type Field =
 export function Pareto({ plans, notes }: { plans: readonly ParetoPlan[]; notes: readonly string[] }) {
   const { t } = useTranslation('strategy');
   const format = useFormat();
-  const { palette } = usePalette();
   const [time, cost, risk] = axesOf(plans);
-  const [across, up] = [time, cost ?? risk];
-  const option = useMemo(
-    () => ({
-      grid: { left: 76, right: 24, top: 16, bottom: 44 },
-      tooltip: {
-        trigger: 'item' as const,
-        formatter: ({ dataIndex }: { dataIndex: number }) => {
-          const plan = plans[dataIndex];
-          return plan == null ? '' : told(plan, [time, cost, risk], t, format.field);
-        },
-      },
-      xAxis: { ...axis(t(`field.${across}`)), axisLabel: label(across, format.field) },
-      yAxis: {
-        ...axis(t(`field.${up}`)),
-        nameLocation: 'middle' as const,
-        nameGap: 60,
-        axisLabel: label(up, format.field),
-      },
-      series: [
-        {
-          type: 'scatter' as const,
-          data: plans.map((plan) => ({
-            value: [plan[across], plan[up]],
-            symbol: plan.rank === 1 ? 'diamond' : 'circle',
-            itemStyle: { color: plan.rank === 1 ? palette.good : palette.compute, opacity: 0.9 },
-          })),
-          symbolSize: sizes(plans, cost == null ? null : risk),
-        },
-      ],
-    }),
-    [plans, across, up, time, cost, risk, t, format, palette],
-  );
+  const up = cost ?? risk;
+  const axis = (name: Field) => ({ name, title: t(`field.${name}`), value: (plan: ParetoPlan) => plan[name] });
+  const points = { as: 'points', radius: radii(plans, cost == null ? null : risk) } as const;
   return (
     <Panel title={t('pareto.title')}>
       <Chart
         label={t('pareto.label')}
-        option={option as never}
+        x={axis(time)}
+        y={axis(up)}
+        series={[
+          { key: 'front', title: t('pareto.front'), meaning: 'optimizer', as: 'steps', rows: front(plans, time, up) },
+          { ...points, key: 'others', title: t('pareto.others'), meaning: 'compute', rows: plans.filter(isOther) },
+          {
+            ...points,
+            key: 'chosen',
+            title: t('pareto.chosen'),
+            meaning: 'good',
+            rows: plans.filter(isChosen),
+            isDiamond: true,
+          },
+        ]}
         rows={plans}
         columns={columns([time, ...(cost == null ? [] : [cost]), risk], t, format.field)}
         rowKey={(plan) => String(plans.indexOf(plan))}
@@ -77,32 +58,32 @@ function axesOf(plans: readonly ParetoPlan[]): readonly [Field, Field | null, Fi
 type Format = (name: string, value: unknown) => string;
 type Translate = (key: string) => string;
 
-function axis(name: string) {
-  return {
-    type: 'value' as const,
-    scale: true,
-    name,
-    nameLocation: 'middle' as const,
-    nameGap: 28,
-    splitNumber: 4,
-  };
+function isChosen({ rank }: ParetoPlan): boolean {
+  return rank === 1;
 }
 
-function label(name: Field, field: Format) {
-  return { formatter: (value: number) => field(name, value), hideOverlap: true };
+function isOther({ rank }: ParetoPlan): boolean {
+  return rank !== 1;
+}
+
+/** The plans that no other beats in the two axes that are drawn, from the fastest on. */
+export function front(plans: readonly ParetoPlan[], time: Field, up: Field): readonly ParetoPlan[] {
+  const sign = up === 'mtbf_seconds' ? -1 : 1; // the one of which more is better
+  let best = Infinity;
+  return [...plans]
+    .sort((one, other) => Number(one[time]) - Number(other[time]) || sign * (Number(one[up]) - Number(other[up])))
+    .filter((plan) => {
+      const value = sign * Number(plan[up]);
+      const isBetter = value < best;
+      if (isBetter) best = value;
+      return isBetter;
+    });
 }
 
 /** The area of a mark grows with the risk. */
-function sizes(plans: readonly ParetoPlan[], risk: Field | null) {
-  if (risk == null) return 13;
-  const most = Math.max(...plans.map((plan) => plan[risk] ?? 0), 1e-9);
-  return (_: unknown, { dataIndex }: { dataIndex: number }) =>
-    9 + 15 * Math.sqrt((plans[dataIndex]?.[risk] ?? 0) / most);
-}
-
-function told(plan: ParetoPlan, fields: readonly (Field | null)[], t: Translate, field: Format): string {
-  const lines = fields.flatMap((name) => (name == null ? [] : [`${t(`field.${name}`)}: ${field(name, plan[name])}`]));
-  return [degreesText(plan.plan), ...lines].join('<br>');
+function radii(plans: readonly ParetoPlan[], risk: Field | null) {
+  const most = Math.max(...plans.map((plan) => (risk == null ? 0 : (plan[risk] ?? 0))), 1e-9);
+  return (plan: ParetoPlan) => (risk == null ? 5 : 4 + 6 * Math.sqrt((plan[risk] ?? 0) / most));
 }
 
 function degreesText(plan: Schemas['Plan']): string {

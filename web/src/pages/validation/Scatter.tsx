@@ -1,8 +1,5 @@
-import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { useFormat } from '@/i18n/useLanguage';
-import { usePalette } from '@/theme/usePalette';
 import { Chart } from '@/ui/Chart';
 import type { Column } from '@/ui/DataTable';
 import { Quantity } from '@/ui/Quantity';
@@ -23,10 +20,12 @@ interface Props {
   height?: number;
 }
 
+/** Of the axes, around the points: a factor. */
+const MARGIN = 1.2;
+
 /** Predicted over measured seconds per step, both logarithmic; on the line they are equal. */
 export function Scatter({ points, source = null, height = 380 }: Props) {
   const { t } = useTranslation('validation');
-  const option = useOption(points, source);
   const columns: Column<Point>[] = [
     { key: 'id', title: t('columns.run'), value: ({ id }) => id },
     { key: 'gpu', title: t('columns.gpu'), value: ({ gpu }) => gpu },
@@ -40,11 +39,31 @@ export function Scatter({ points, source = null, height = 380 }: Props) {
       cell: ({ relative_error }) => <Quantity name="error_fraction" value={relative_error} isChange />,
     },
   ];
-  const shown = source == null ? points : points.filter((point) => point.source === source);
+  const isShown = (point: Point) => source == null || point.source === source;
+  const shown = points.filter(isShown);
+  const all = points.flatMap(({ measured, predicted }) => [measured, predicted]);
+  const [least, most] = [Math.min(...all) / MARGIN, Math.max(...all) * MARGIN];
+  const axis = { name: 'step_seconds', isLog: true, domain: [least, most] } as const;
+  const marks = { as: 'points', meaning: 'bubble', radius: () => 2.25 } as const;
+  const others = points.filter((point) => !isShown(point));
   return (
     <Chart
       label={t('scatter.label')}
-      option={option}
+      x={{ ...axis, title: t('columns.measured'), value: ({ measured }) => measured }}
+      y={{ ...axis, title: t('columns.predicted'), value: ({ predicted }) => predicted }}
+      series={[
+        ...(source == null
+          ? []
+          : [{ ...marks, key: 'others', title: t('scatter.others'), rows: others, isFaint: true }]),
+        {
+          ...marks,
+          key: 'shown',
+          title: t(source == null ? 'scatter.runs' : 'scatter.chosen'),
+          rows: shown,
+          meaning: 'compute',
+        },
+      ]}
+      guides={[{ title: t('scatter.equal'), from: [least, least], to: [most, most] }]}
       rows={shown}
       columns={columns}
       rowKey={({ id }) => id}
@@ -61,66 +80,4 @@ function seconds(name: 'measured' | 'predicted', title: string): Column<Point> {
     value: (point) => point[name],
     cell: (point) => <Quantity name={`${name}_seconds`} value={point[name]} />,
   };
-}
-
-function useOption(points: readonly Point[], source: string | null) {
-  const { t } = useTranslation('validation');
-  const format = useFormat();
-  const { palette, scheme } = usePalette();
-  return useMemo(() => {
-    const all = points.flatMap(({ measured, predicted }) => [measured, predicted]);
-    const [least, most] = [Math.min(...all), Math.max(...all)];
-    const line = scheme === 'dark' ? '#2b323e' : '#e4e7ec';
-    const axis = (name: string) => ({
-      type: 'log' as const,
-      name,
-      nameLocation: 'middle' as const,
-      min: least,
-      max: most,
-      splitLine: { lineStyle: { color: line } },
-      axisLabel: {
-        formatter: (value: number) => format.field('step_seconds', value),
-        hideOverlap: true,
-        showMinLabel: false,
-        showMaxLabel: false,
-      },
-    });
-    const dots = (isChosen: boolean) => ({
-      type: 'scatter' as const,
-      symbolSize: isChosen ? 5 : 4,
-      z: isChosen ? 3 : 2,
-      itemStyle: { color: isChosen ? palette.compute : palette.bubble, opacity: isChosen ? 0.7 : 0.35 },
-      data: points
-        .filter((point) => (source == null || point.source === source) === isChosen)
-        .map((point) => ({ name: point.id, value: [point.measured, point.predicted] })),
-    });
-    const equal = { name: '', coord: [least, least] };
-    return {
-      animation: false,
-      grid: { left: 64, right: 16, top: 12, bottom: 44 },
-      tooltip: {
-        confine: true,
-        formatter: (hit: unknown) => {
-          const { name, value } = hit as { name: string; value: [number, number] };
-          const [measured, predicted] = value.map((each) => format.field('step_seconds', each));
-          return t('scatter.point', { name, measured, predicted });
-        },
-      },
-      xAxis: { ...axis(t('columns.measured')), nameGap: 28 },
-      yAxis: { ...axis(t('columns.predicted')), nameGap: 48 },
-      series: [
-        dots(false),
-        {
-          ...dots(true),
-          markLine: {
-            silent: true,
-            symbol: 'none',
-            lineStyle: { color: palette.optimizer, type: 'dashed' as const },
-            label: { show: false },
-            data: [[equal, { coord: [most, most] }] as [object, object]],
-          },
-        },
-      ],
-    };
-  }, [points, source, palette, scheme, format, t]);
 }

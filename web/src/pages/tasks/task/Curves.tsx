@@ -1,10 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import type { EChartsOption } from 'echarts';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
-import { usePalette } from '@/theme/usePalette';
+import type { Meaning } from '@/theme/palette';
 import { Chart } from '@/ui/Chart';
 import { Panel } from '@/ui/Panel';
 
@@ -15,12 +14,11 @@ type Sample = Schemas['TaskSamples']['samples'][number];
 
 /** Loss and throughput by step, as the lowest rank tells them. */
 export function Curves({ task, number }: { task: Task; number: number }) {
-  const { palette } = usePalette();
   const predicted = task.prediction?.tokens_per_second;
   return (
     <div className={classes.charts}>
-      <Curve task={task} number={number} name="loss" colour={palette.dp} />
-      <Curve task={task} number={number} name="tokens_per_second" colour={palette.compute} level={predicted} />
+      <Curve task={task} number={number} name="loss" meaning="dp" />
+      <Curve task={task} number={number} name="tokens_per_second" meaning="compute" level={predicted} />
     </div>
   );
 }
@@ -29,12 +27,12 @@ interface CurveProps {
   task: Task;
   number: number;
   name: string;
-  colour: string;
+  meaning: Meaning;
   /** What was predicted, as a line across. */
   level?: number | undefined;
 }
 
-function Curve({ task, number, name, colour, level }: CurveProps) {
+function Curve({ task, number, name, meaning, level }: CurveProps) {
   const { t } = useTranslation('tasks');
   const term = useTerm();
   const format = useFormat();
@@ -45,54 +43,27 @@ function Curve({ task, number, name, colour, level }: CurveProps) {
   });
   const samples = data?.samples ?? [];
   if (samples.length === 0) return null;
-  const write = (value: unknown) => format.field(name, value);
-  const option: EChartsOption = {
-    grid: { left: 8, right: 16, top: 12, bottom: 8, containLabel: true },
-    xAxis: {
-      type: 'value',
-      min: 'dataMin',
-      max: 'dataMax',
-      name: t('curves.step'),
-      nameLocation: 'middle',
-      nameGap: 24,
-    },
-    yAxis: { type: 'value', scale: true, axisLabel: { formatter: (value: number) => write(value) } },
-    tooltip: { trigger: 'axis', valueFormatter: (value) => write(value) },
-    series: [
-      {
-        type: 'line',
-        name: term('field', name),
-        data: samples.map(({ step, value }) => [step, value]),
-        showSymbol: samples.length === 1,
-        itemStyle: { color: colour },
-        lineStyle: { width: 1.5 },
-        ...(level == null || name === 'loss'
-          ? {}
-          : {
-              markLine: {
-                symbol: 'none',
-                label: { formatter: t('curves.predicted'), position: 'insideEndTop' },
-                data: [{ yAxis: level }],
-              },
-            }),
-      },
-    ],
-  };
+  const steps = samples.map(({ step }) => step);
+  const [first, last] = [Math.min(...steps), Math.max(...steps)];
+  const title = term('field', name);
   return (
-    <Panel title={term('field', name)}>
+    <Panel title={title}>
       <Chart<Sample>
-        label={t('curves.label', { name: term('field', name) })}
-        option={option}
+        label={t('curves.label', { name: title })}
+        x={{ name: 'step', title: t('curves.step'), value: ({ step }) => step, domain: [first, last] }}
+        y={{ name, title, value: ({ value }) => value }}
+        series={[{ key: name, title: t('curves.measured'), meaning, as: 'line', rows: samples }]}
+        guides={level == null ? [] : [{ title: t('curves.predicted'), from: [first, level], to: [last, level] }]}
         rows={samples}
         rowKey={({ step, rank }) => `${String(step)} ${String(rank)}`}
         columns={[
           { key: 'step', title: t('curves.step'), isNumber: true, value: ({ step }) => step },
           {
             key: 'value',
-            title: term('field', name),
+            title,
             isNumber: true,
             value: ({ value }) => value,
-            cell: ({ value }) => write(value),
+            cell: ({ value }) => format.field(name, value),
           },
         ]}
       />
