@@ -106,14 +106,14 @@ def expressible(
 
 
 def expressed_by(name: str, columns: Expressed, rank_order: tuple[str, ...] | None = None) -> Bools:
-    """Rows that the framework can express, with ranks in `rank_order` where it is given.
+    """Rows that the framework can express, with ranks in `rank_order` where it is given; alternatives come first.
 
     Errors: UnknownName with the nearest names.
     """
     module = _module(name)
     can = np.ones(len(columns), dtype=np.bool_)
     for rule in module.RULES:
-        can &= ~rule.violated(columns)
+        can = can & ~rule.violated(columns)
     return can if rank_order is None else can & _in_order(columns, rank_order, module.RANK_ORDERS)
 
 
@@ -124,8 +124,10 @@ def sums_once_per_zone(name: str, columns: Expressed) -> Bools:
 
     Errors: UnknownName with the nearest names.
     """
-    asked = replace(columns, sync=np.full(len(columns), SYNC_METHODS.index(HIERARCHICAL)))
-    flat = [rule.violated(asked) for rule in _module(name).RULES if rule.code == FLAT_SUMS]
+    asked = replace(columns, sync=np.array([SYNC_METHODS.index(HIERARCHICAL)]))
+    flat = [
+        np.broadcast_to(rule.violated(asked), len(columns)) for rule in _module(name).RULES if rule.code == FLAT_SUMS
+    ]
     return ~flat[0] if flat else np.ones(len(columns), dtype=np.bool_)
 
 

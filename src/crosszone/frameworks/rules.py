@@ -44,7 +44,10 @@ FLAT_SUMS = "flat_sums"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expressed(Columns):
-    """What a plan asks of a framework, one row per plan. Codes index SCHEDULES, RECOMPUTES, SHARDS, SYNC_METHODS."""
+    """What a plan asks of a framework, one row per plan. Codes index SCHEDULES, RECOMPUTES, SHARDS, SYNC_METHODS.
+
+    Columns broadcast: one value stands for all rows, a leading axis for alternatives.
+    """
 
     tp: Ints
     pp: Ints
@@ -119,16 +122,15 @@ def table_expressed(
     all.
     """
     sync = sync or Sync()
-    num_rows = len(table)
     like = np.where(table.is_unequal, 1, table.dp) if num_like_replicas is None else num_like_replicas
-    no = np.zeros(num_rows, dtype=np.bool_)
+    no = np.zeros(1, dtype=np.bool_)
     return Expressed(
         **{name: getattr(table, name) for name in _SHARED_COLUMNS},
-        num_layers=np.broadcast_to(np.asarray(num_layers, dtype=np.int64), num_rows),
-        num_microbatches=np.broadcast_to(np.asarray(num_microbatches, dtype=np.int64), num_rows),
+        num_layers=np.atleast_1d(num_layers),
+        num_microbatches=np.atleast_1d(num_microbatches),
         num_like_replicas=like,
         offload=table.offloads_optimizer.astype(np.int64) * OFFLOADS.index("optimizer"),
-        sync=np.full(num_rows, SYNC_METHODS.index(sync.method)),
+        sync=np.array([SYNC_METHODS.index(sync.method)]),
         is_mixed=no,
         is_recomputed_unalike=no,
         is_selective_in_part=no,
@@ -136,7 +138,7 @@ def table_expressed(
         is_once_per_zone=~no
         if fewest_replicas is None
         else _once_per_zone(table.dp, table.cp, table.shard, table.dp_shard, fewest_replicas, num_zones),
-        **{stream: np.full(num_rows, code) for stream, code in _codec_codes(sync).items()},
+        **{stream: np.array([code]) for stream, code in _codec_codes(sync).items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Lower bounds that need no memory, links or collectives, and what they are held against.
+"""Lower bounds that need no memory or collectives, and what they are held against.
 
 A pipeline is never faster than one of its ranks: it works off every microbatch (m t), after the first microbatch came
 through the stages before it and before the last one goes back through them. So, with b the time of these stages,
@@ -9,22 +9,20 @@ for 1F1B, interleaved 1F1B and GPipe, whose stages each run forward and backward
 T >= max_k m t_k for every schedule. All else that a step has (delays, collectives, the optimizer) only adds to it.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import SCHEDULES, Sync
+from crosszone.core.plan import SCHEDULES
 from crosszone.core.tables import Floats, Ints, PlanTable
-from crosszone.core.workload import DTYPE_BYTES
 from crosszone.frameworks.rules import HIERARCHICAL, SUMS
+from crosszone.planner.link_bounds import link_seconds
 from crosszone.planner.options import Options
 from crosszone.planner.shapes import Shapes
 from crosszone.timeline.inputs import Inputs, modes_of
 from crosszone.timeline.keys import Keyed, keyed, pool_kinds
-from crosszone.timeline.paths import achieved_bytes_per_second
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.stages import StageSeconds, stage_seconds, stage_view
 
@@ -142,7 +140,7 @@ def least_step_seconds(inputs: Inputs, gpu_seconds: Floats, layout: Layout) -> f
     problem, hardware = inputs.problem, inputs.hardware
     rates = hardware.num_gpus[pools] / gpu_seconds[pools]
     work = float(problem.workload.global_batch_size * problem.model.num_layers / rates.sum())
-    return max(work, _link_seconds(inputs, layout))
+    return max(work, link_seconds(inputs, layout))
 
 
 def least_gpu_seconds(inputs: Inputs, options: Options) -> Floats:
@@ -160,20 +158,3 @@ def least_gpu_seconds(inputs: Inputs, options: Options) -> Floats:
     key = found.key(np.arange(len(plans))[:, None], pools)
     least = np.min([(layer.forward.total + layer.backward.total)[key] for layer in found.costs.layers], axis=0)
     return np.asarray((least * (tp * cp / size)[:, None]).min(axis=0))
-
-
-def _link_seconds(inputs: Inputs, layout: Layout) -> float:
-    """All hidden states of a step over each link that a single chain crosses, with a flow for every GPU; one way."""
-    if len(layout.chains) > 1 or not layout.crosses_pp or packs_activations(inputs.problem.plan.sync):
-        return 0.0
-    workload, zone = inputs.problem.workload, inputs.hardware.zone
-    num_elements = workload.global_batch_size * workload.sequence_length * inputs.problem.model.hidden_size
-    message_bytes = num_elements * DTYPE_BYTES[workload.dtypes.activations]
-    pairs = [pair for pair in itertools.pairwise(layout.chains[0]) if zone[pair[0]] != zone[pair[1]]]
-    most = int(inputs.hardware.num_gpus.max())
-    return max(message_bytes / float(achieved_bytes_per_second(inputs, pair, most)) for pair in pairs)
-
-
-def packs_activations(sync: Sync | None) -> bool:
-    """Hidden states cross zones packed, and take less."""
-    return sync is not None and "activations" in dict(sync.codecs)

@@ -21,6 +21,7 @@ from crosszone.planner.bounds import (
     least_step_seconds,
     paces,
 )
+from crosszone.planner.link_bounds import link_bounds
 from crosszone.planner.options import Options
 from crosszone.planner.rows import Rows
 from crosszone.planner.space import Space, candidates
@@ -237,9 +238,10 @@ def _asked(run: _Run, space: Space) -> _Asked | None:
     few = replace(models, space=_of_chains(space, unique(chain)))
     share = _most_microbatches(space, chain)[row]
     fixed = [recompute for recompute in recomputes if not _is_open(run, recompute)]
-    bounds: list[Floats] = []
+    links, bounds = link_bounds(inputs, space), list[Floats]()
     for each in _paces_by_recompute(inputs, few, keys, fixed):
-        bounds.append(_least_values(run, space.layout, each.step_seconds(paced, share)))
+        least = links.step_seconds(asked.rows.row, each.step_seconds(paced, share))
+        bounds.append(_least_values(run, space.layout, least))
         if len(bounds) == 1:  # the least recomputation costs least
             may = np.flatnonzero(bounds[0] <= run.cutoffs.cutoff(_kind(space)))
             asked, paced, share, bounds = asked.take(may), paced[may], share[may], [bounds[0][may]]
@@ -310,13 +312,16 @@ def _batches(run: _Run, asked: _Asked, index: int, first_stages: Space | None) -
         return rows if run.contest is None else rows[asked.bounds[index, rows] <= run.cutoffs.cutoff(kind)]
 
     left = may_count(np.flatnonzero(asked.can[index]))
-    if first_stages is not None:
-        left = left[_margin(run, asked.take(left), first_stages) >= 0.0]
     has_rivals = run.contest is None or run.cutoffs.knows(kind)
-    size = CHUNK if has_rivals else FIRST_BATCH
-    while len(left):
-        yield left[:size]
-        left, size = may_count(left[size:]), min(BATCH_GROWTH * size, CHUNK)
+    size, ready = CHUNK if has_rivals else FIRST_BATCH, left[:0]
+    while len(left) or len(ready):
+        while len(left) and len(ready) < size:
+            tried, left = left[:CHUNK], left[CHUNK:]
+            if first_stages is not None:
+                tried = tried[_margin(run, asked.take(tried), first_stages) >= 0.0]
+            ready = np.concatenate([ready, tried])
+        yield ready[:size]
+        ready, left, size = may_count(ready[size:]), may_count(left), min(BATCH_GROWTH * size, CHUNK)
 
 
 def _first_stages(run: _Run, space: Space) -> Space | None:
@@ -457,15 +462,11 @@ def _expressible(inputs: Inputs, space: Space, recomputes: list[int]) -> Bools:
         sync=space.settings.sync,
     )
     names, sync = [framework.name for framework in inputs.frameworks], space.settings.sync
-    found = [
-        [
-            expressed_by(name, replace(asked, recompute=np.full(num_rows, recompute)), wanted.rank_order)
-            for name in names
-        ]
-        for recompute in recomputes
-    ]
+    open_recompute = replace(asked, recompute=np.array(recomputes)[:, np.newaxis])
+    shape = (len(recomputes), num_rows)
+    found = [np.broadcast_to(expressed_by(name, open_recompute, wanted.rank_order), shape) for name in names]
     runs: Bools = np.array([runs_way(name, asked, sync, wanted) for name in names])
-    return np.asarray(np.array(found) & runs)
+    return np.asarray(np.stack(found, axis=1) & runs)
 
 
 def _zone_replicas(inputs: Inputs, space: Space) -> Ints:

@@ -158,6 +158,37 @@ def fastest_algorithm(inputs: Inputs, layout: Layout) -> str:
     return next((name for name, each in seconds.items() if each <= ALIKE * least), ZONE_ALGORITHMS[0])
 
 
+def least_exchange_seconds(
+    inputs: Inputs, layout: Layout, settings: Settings, *, num_ranks: Ints, spans: bool
+) -> Floats:
+    """No plan's zones exchange the gradients of a step in less: moving them alone, all GPUs sending.
+
+    `num_ranks` are those of a flat ring, at least; with `spans`, of a plan whose shards span zones, but for those that
+    gather weights with every microbatch. 0 where zones agree less often than in every step, and where codecs or a
+    stated overlap say what is sent or waited for.
+    """
+    sync = settings.sync
+    way = sync_method(sync.method)
+    if len(layout.ring) < 2 or way.ALLOWS is not None or sync.codecs or settings.overlap_fraction is not None:
+        return np.zeros(len(num_ranks))
+    gradient = num_parameters(inputs.problem.model) * DTYPE_BYTES[inputs.problem.workload.dtypes.gradient_reduction]
+    algorithm = exchange_algorithm(settings)
+    algorithm = _of_halves(algorithm) if spans else algorithm
+    flows, count = np.array([inputs.hardware.num_gpus.sum()]), np.ones(len(num_ranks))
+    one = _exchange_of(
+        inputs,
+        layout,
+        algorithm,
+        _exchange_links(_with_streams(inputs, settings), exchange_pairs(inputs, layout, algorithm), flows),
+        num_ranks=num_ranks,
+        is_flat=way.IS_FLAT,
+        reduced=0.0 * count if spans else gradient * count,
+        half=(gradient + _gathered_weight_bytes(inputs)) * count if spans else 0.0 * count,
+        warm=np.ones(len(num_ranks), dtype=np.bool_),
+    )
+    return one.transfer_seconds / sync.every
+
+
 def exchange_rates(inputs: Inputs, settings: Settings, pairs: list[PoolPair], num_flows: Ints) -> Floats:
     """[plan, pair]: bytes per second of each pair while all of them send."""
     return rates_at_once(_with_streams(inputs, settings), pairs, num_flows)
@@ -223,8 +254,7 @@ def _volume(view: StageView, tables: Tables, packing: Codec, packed: Encoded, nu
     spans = (plans.dp_shard > _fewest_replicas(view, tables)) & (plans.shard > 0)
     gathers = spans & (plans.shard == PARAMETERS)
     gradient = np.broadcast_to(packed.wire_bytes, len(plans)).astype(float)
-    model, sizes = inputs.problem.model, state_bytes(inputs.problem.workload, weights_are_master=False)
-    weight = float(num_parameters(model)) * sizes.gathered_weight
+    model, weight = inputs.problem.model, _gathered_weight_bytes(inputs)
     half = np.where(spans & ~gathers, gradient + weight, 0.0)
     half = half + gathers * most_microbatches * (2.0 * weight + gradient)
     if not packing.is_summable:
@@ -240,6 +270,17 @@ def _volume(view: StageView, tables: Tables, packing: Codec, packed: Encoded, nu
         gathers=gathers,
         spans=half > 0.0,
     )
+
+
+def _gathered_weight_bytes(inputs: Inputs) -> float:
+    """One copy of the weights, as ranks that share them gather them."""
+    sizes = state_bytes(inputs.problem.workload, weights_are_master=False)
+    return float(num_parameters(inputs.problem.model)) * sizes.gathered_weight
+
+
+def _of_halves(algorithm: str) -> str:
+    """How what is only scattered or gathered travels: a tree does neither."""
+    return "ring" if algorithm == "tree" else algorithm
 
 
 def _num_calls(view: StageView, tables: Tables) -> Floats:
@@ -268,11 +309,11 @@ def _exchange(
     size = len(plans)
     moved, transfer, latency, dollars = (np.zeros(size) for _ in range(4))
     algorithm = exchange_algorithm(settings)
-    is_ring = volume.spans & (algorithm == "tree")  # a tree neither scatters nor gathers
+    is_ring = volume.spans & (_of_halves(algorithm) != algorithm)
     for index in unique(plans.layout[num_zones > 1]):
         for rings in unique(is_ring):
             rows = np.flatnonzero((plans.layout == index) & (is_ring == rings))
-            layout, chosen = tables.layouts[index], "ring" if rings else algorithm
+            layout, chosen = tables.layouts[index], _of_halves(algorithm) if rings else algorithm
             pairs = exchange_pairs(inputs, layout, chosen)
             if not pairs or not len(rows):
                 continue

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crosszone.core.plan import RECOMPUTES
+from crosszone.core.plan import RECOMPUTES, Sync
 from crosszone.core.problem import Problem
 from crosszone.frameworks import framework_facts
 from crosszone.planner import table
@@ -13,6 +13,7 @@ from crosszone.planner.bounds import Cutoffs, layout_class, least_gpu_seconds, l
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import objective
+from crosszone.planner.link_bounds import link_bounds
 from crosszone.planner.options import options
 from crosszone.planner.search import PER_CLASS
 from crosszone.planner.table import Contest, Scan, scan
@@ -89,7 +90,9 @@ def test_no_estimate_is_below_its_bound(prepared: Inputs, everything: Scan) -> N
         rows, space = part.rows, part.rows.space
         keys = keyed(prepared, rows.plans(), space.pools)
         paces = table._paces(prepared, rows, keys)  # the scan's own, of every row
-        bound = paces.step_seconds(np.arange(len(rows)), space.num_microbatches[rows.row])
+        alone = paces.step_seconds(np.arange(len(rows)), space.num_microbatches[rows.row])
+        bound = link_bounds(prepared, space).step_seconds(rows.row, alone)
+        assert (alone <= bound).all()
         assert (bound <= part.step_seconds * (1.0 + 1e-9)).all()
         assert least_step_seconds(prepared, gpu_seconds, rows.layout) <= part.step_seconds.min()
 
@@ -99,13 +102,30 @@ def test_no_simulated_step_is_below_its_bound(prepared: Inputs, everything: Scan
     for part in everything.scored:
         row = part.rows.take(drawn.integers(len(part.rows), size=1))
         paces = table._paces(prepared, row, keyed(prepared, row.plans(), row.space.pools))
-        bound = float(paces.step_seconds(np.zeros(1, dtype=int), row.space.num_microbatches[row.row])[0])
+        alone = paces.step_seconds(np.zeros(1, dtype=int), row.space.num_microbatches[row.row])
+        bound = float(link_bounds(prepared, row.space).step_seconds(row.row, alone)[0])
         plan = to_plan(prepared, row.tables(), 0)
         # Replicas that do one microbatch more are rounded up in the estimate, and dealt out exactly in the plan.
         share = (
             1.0 - 1.0 / int(row.space.num_microbatches[row.row].min()) if part.rows.plans().is_unequal.any() else 1.0
         )
         assert plan_step_seconds(prepared, plan) >= bound * share * (1.0 - 1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["ring", "tree", "direct"])
+def test_zones_exchange_no_faster_than_their_bound(algorithm: str) -> None:
+    alike = TWO_ZONES.replace("h100", "a100").replace("sxm5", "sxm4").replace("20 Gbit/s", "1 Gbit/s")
+    far = read_job_text(alike, Path())
+    far = replace(far, plan=replace(far.plan, sync=Sync(algorithm=algorithm)))
+    prepared = inputs(far, tuple(framework_facts(name) for name in ("ddp", "fsdp")))
+    gains = []
+    for part in scan(prepared, layouts(prepared), options(prepared, tries_ways=True)).scored:
+        rows = part.rows
+        bound = link_bounds(prepared, rows.space).step_seconds(rows.row, np.zeros(len(rows)))
+        assert (bound <= part.step_seconds * (1.0 + 1e-9)).all()
+        if rows.layout.ring:
+            gains.append((bound / part.step_seconds).max())
+    assert max(gains) > 0.9  # hardly anything but the exchange counts here
 
 
 def test_paces_of_each_recomputation_are_those_of_its_rows(prepared: Inputs, everything: Scan) -> None:
