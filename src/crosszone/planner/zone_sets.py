@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from crosszone.core.cluster import ZoneLink
-from crosszone.cost.network import link_bytes_per_second
 from crosszone.timeline.inputs import Inputs
-from crosszone.timeline.rings import NUM_FLOWS
+from crosszone.timeline.rings import node_bytes_per_second
 
 MOST_ZONES = 6
 """Zones up to which every set of them is tried."""
@@ -79,4 +78,4 @@ def _bytes_per_second(inputs: Inputs, one: int, other: int) -> float:
 
 
 def _rate(link: ZoneLink | None) -> float:
-    return 0.0 if link is None else float(np.nan_to_num(link_bytes_per_second(link, num_nodes=1, num_flows=NUM_FLOWS)))
+    return 0.0 if link is None else float(np.nan_to_num(node_bytes_per_second(link)))

@@ -1,9 +1,14 @@
 """In which order zones stand on the ring over which they agree, and on which tree."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from crosszone.core.cluster import ZoneLink
+from crosszone.core.tables import Ints
 from crosszone.cost.network import link_bytes_per_second
 
 MOST_PERMUTED = 8
@@ -58,7 +63,8 @@ def best_tree(links: Links, zones: Sequence[int]) -> tuple[tuple[int, int], ...]
     """
     one_way = _merits(links, zones)
     merit = {(a, b): min(one_way[a, b], one_way[b, a]) for a, b in one_way}
-    trees = [_grown(merit, root, zones) for root in zones]
+    rank = _ranked(merit, zones)
+    trees = (_grown(rank, root, zones) for root in range(len(zones)))
     return max(trees, key=lambda tree: _merit_of_tree([merit[edge] for edge in tree], tree_levels(tree)))
 
 
@@ -70,16 +76,24 @@ def tree_levels(edges: Sequence[tuple[int, int]]) -> int:
     return max(level.values(), default=0)
 
 
+def node_bytes_per_second(link: ZoneLink) -> float:
+    """What one node gets of the link."""
+    return _named_alike(replace(link, from_zone="", to_zone=""))
+
+
+@functools.lru_cache(maxsize=4096)
+def _named_alike(link: ZoneLink) -> float:
+    """Kept, as the links of many zones are mostly of one kind."""
+    return float(link_bytes_per_second(link, num_nodes=1, num_flows=NUM_FLOWS))
+
+
 def _merits(links: Links, zones: Sequence[int]) -> dict[tuple[int, int], Merit]:
     """Of every hop."""
     return {(start, end): _merit(links[start][end]) for start, end in itertools.permutations(zones, 2)}
 
 
 def _merit(link: ZoneLink | None) -> Merit:
-    if link is None:
-        return 0.0, float("-inf")
-    rate = float(link_bytes_per_second(link, num_nodes=1, num_flows=NUM_FLOWS))
-    return rate, -link.latency_seconds
+    return (0.0, float("-inf")) if link is None else (node_bytes_per_second(link), -link.latency_seconds)
 
 
 def _hops(ring: Sequence[int]) -> Iterable[tuple[int, int]]:
@@ -114,14 +128,25 @@ def _turned(ring: tuple[int, ...], merit: Callable[[tuple[int, ...]], list[Merit
     return ring
 
 
-def _grown(merit: dict[tuple[int, int], Merit], root: int, zones: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    level, edges = {root: 0}, list[tuple[int, int]]()
-    while len(level) < len(zones):
-        free = [zone for zone in level if sum(parent == zone for _, parent in edges) < MOST_CHILDREN]
-        left = [zone for zone in zones if zone not in level]
-        child, parent = max(
-            ((child, parent) for parent in free for child in left), key=lambda edge: (merit[edge], -level[edge[1]])
-        )
-        level[child] = level[parent] + 1
-        edges.append((child, parent))
+def _ranked(merit: dict[tuple[int, int], Merit], zones: Sequence[int]) -> Ints:
+    """[parent, child], by place in `zones`: how many kinds of links are worse; that of a zone to itself is -1."""
+    places = {each: place for place, each in enumerate(sorted(set(merit.values())))}
+    return np.array([[places[merit[child, parent]] if child != parent else -1 for child in zones] for parent in zones])
+
+
+def _grown(rank: Ints, root: int, zones: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The tree from the zone at this place. Of links that tie, that of the parent which came first."""
+    count = len(zones)
+    parents, level, num_children = [root], np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    merit, edges = rank * count, list[tuple[int, int]]()
+    merit[:, root] = -2 * count  # less than any link, however deep its parent: no child again
+    while len(parents) < count:
+        free = [parent for parent in parents if num_children[parent] < MOST_CHILDREN]
+        nearest = merit[free] - level[free, np.newaxis]
+        place, child = divmod(int(np.argmax(nearest)), count)
+        parent = free[place]
+        parents.append(child)
+        level[child], num_children[parent] = level[parent] + 1, num_children[parent] + 1
+        merit[:, child] = merit[:, root]
+        edges.append((zones[child], zones[parent]))
     return tuple(edges)
