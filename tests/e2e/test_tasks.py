@@ -78,9 +78,9 @@ class Server:
 def server(tmp_path) -> Iterator[Server]:
     found = Server(tmp_path)
     found.start()
-    for name, num_gpus in (("north", 2), ("south", 1)):
+    for name in ("north", "south"):
         entry = {"id": f"{name}-1", "name": f"{name}-1", "zone": name, "status": "running"}
-        found.ask("POST", "environments", {**entry, "gpu": f"{num_gpus}x a100-sxm4-80gb", "price": "2 USD/h"})
+        found.ask("POST", "environments", {**entry, "gpu": "1x a100-sxm4-80gb", "price": "2 USD/h"})
     yield found
     found.kill()
     for logs in tmp_path.glob("tasks/*/attempt-*/logs/*Z-*"):  # each run has a folder of its name
@@ -132,6 +132,7 @@ def state_of(store: Store, task_id: str) -> str:
 
 
 def create(server: Server, small_task: dict) -> str:
+    small_task["distributedConfig"]["strategy"]["dataParallel"] = 2  # each rank loads torch at each of its starts
     deployment = {"backend": "local", "device": "cpu", "steps": NUM_STEPS}
     data = server.ask("POST", "training-tasks", {**small_task, "deployment": deployment})["data"]
     assert data["status"] == "initializing"
