@@ -32,6 +32,7 @@ from crosszone.server.pools import Pools
 from crosszone.server.problems import INVALID, NOT_FOUND, WRONG_METHOD, Refused, mistake, problem_response
 from crosszone.server.progress_routes import add_progress_routes
 from crosszone.server.run_routes import add_run_routes
+from crosszone.server.stored import NounRoute
 from crosszone.server.stored_routes import add_stored_routes
 from crosszone.server.verb_routes import add_verb_routes
 from crosszone.server.watching import add_watching_routes
@@ -69,6 +70,7 @@ def application(
         redirect_slashes=False,
         lifespan=_lifespan(workers, store, retention or Retention()),
     )
+    app.router.route_class = NounRoute
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     operations = operations or Operations(workers)

@@ -25,7 +25,8 @@ def add_document_routes(app: FastAPI, workers: Pools) -> None:
         return kept[name]
 
     async def schema(request: Request) -> Response:
-        return etag_response(request, await made("schema"), SCHEMA_JSON)
+        content, headers = told(request, await made("schema"))
+        return etag_response(request, content, SCHEMA_JSON, headers)
 
     async def templates(request: Request) -> Response:
         content, headers = told(request, await made("templates"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from crosszone import service
@@ -16,6 +17,7 @@ from crosszone.core.codec import to_json
 from crosszone.errors import CrossZoneError
 from crosszone.server.body import JSON
 from crosszone.server.callers import caller_of
+from crosszone.server.languages import told
 from crosszone.server.problems import INVALID, Refused, refused
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.sse import Event, News, PolledLog
@@ -95,12 +97,44 @@ def expected_version(request: Request) -> int | None:
     return int(found[1])
 
 
+class NounResponse(Response):
+    """A noun as JSON, in English; its `NounRoute` tells it in the language of who asks."""
+
+    media_type = JSON
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of a JSON value."""
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+
+    def told(self, request: Request) -> Response:
+        """The same for who asked."""
+        content, headers = told(request, bytes(self.body))
+        if content == self.body:
+            self.headers.update(headers)
+            return self
+        kept = {name: text for name, text in self.headers.items() if name != "content-length"}
+        return Response(content, self.status_code, {**kept, **headers})
+
+
+class NounRoute(APIRoute):
+    """A route whose nouns are told in the language of who asks."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        handled = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            response = await handled(request)
+            return response.told(request) if isinstance(response, NounResponse) else response
+
+        return answered
+
+
 def noun_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A noun as JSON; one that has a version says it as its ETag."""
     version = getattr(value, "version", None)
     tag = {} if version is None else {"ETag": f'"{version}"'}
-    content = json.dumps(to_json(value), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
-    return Response(content, status, {**tag, **(headers or {})}, JSON)
+    return NounResponse(to_json(value), status, {**tag, **(headers or {})})
 
 
 def page_response(request: Request, page: Any) -> Response:

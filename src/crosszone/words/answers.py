@@ -11,9 +11,12 @@ KEYS = frozenset(
     {
         *("verdict", "reasons", "reason", "message", "warnings", "assumed", "notes", "note", "obstacles", "warning"),
         *("change", "title", "fix", "hint", "effect", "mathematics", "prompt", "bounds", "why", "rule", "detail"),
+        *("description", "unseen", "cause", "problem"),
     }
 )
 """Of JSON objects whose texts are sentences. Names and codes under them have no twin, and stay."""
+TEXT = "text"
+"""The sentence of an object under such a key, as of a cause; elsewhere it is what a person or a file says."""
 
 
 def translated(value: Any, language: str) -> Any:
@@ -23,7 +26,7 @@ def translated(value: Any, language: str) -> Any:
 
 def _walked(value: Any, is_sentence: bool, told: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
-        return {key: _walked(each, key in KEYS, told) for key, each in value.items()}
+        return {key: _walked(each, key in KEYS or (is_sentence and key == TEXT), told) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_walked(each, is_sentence, told) for each in value]
     if is_sentence and isinstance(value, str):

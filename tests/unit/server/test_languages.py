@@ -55,3 +55,10 @@ def test_a_problem_tells_all_its_errors_in_chinese(post, example):
     assert not HAN.search(str(english))
     assert HAN.search(chinese["detail"])
     assert all(HAN.search(error["message"]) for error in chinese["errors"])
+
+
+def test_the_schema_explains_every_key_in_chinese(ask):
+    schema = ask("GET", "/api/v1/schema", headers=ZH).json()
+    keys = [key for part in (schema, *schema["$defs"].values()) for key in part.get("properties", {}).items()]
+    assert len(keys) > 150
+    assert not [name for name, key in keys if "description" in key and not HAN.search(key["description"])]

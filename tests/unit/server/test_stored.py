@@ -271,6 +271,19 @@ def test_a_task_is_stopped_and_its_life_is_told(call, seeded):
     assert [each["state"] for each in call("GET", f"{TASKS}?state=stopped").json()["tasks"]] == ["stopped"]
 
 
+def test_the_life_of_a_task_is_told_in_chinese_and_its_name_is_as_it_was_written(call, seeded):
+    chinese = {"Accept-Language": "zh"}
+    place = call("POST", TASKS, {**GOOD, "taskName": "asked"}).headers["location"]
+    call("POST", f"{place}/stop")
+    told = call("GET", f"{place}/transitions", headers=chinese)
+    assert told.headers["content-language"] == "zh"
+    causes = [each["cause"]["text"] for each in told.json()["transitions"] if each["cause"]["text"]]
+    assert causes == ["local 要求停止。"]
+    task = call("GET", place, headers=chinese)
+    assert task.json()["name"] == "asked"
+    assert task.headers["etag"] == call("GET", place).headers["etag"]
+
+
 def events(text):
     found = [
         dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\n\n") if "id: " in block

@@ -60,7 +60,7 @@ function Item({ advice, onTry }: { advice: Advice; onTry: (settings: Settings) =
           {t(isSame ? 'mathematics.same' : 'mathematics.other')}
         </Badge>
         {!isSame && (
-          <Text size="xs" c="dimmed" lang="en">
+          <Text size="xs" c="dimmed">
             {advice.mathematics}
           </Text>
         )}

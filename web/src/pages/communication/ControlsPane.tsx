@@ -57,7 +57,7 @@ export function ControlsPane({ tried, settings, onChange }: Props) {
       ))}
       {isChanged &&
         warnings.map((warning) => (
-          <Text key={warning} size="xs" c="var(--cz-warn)" mt={6} lang="en">
+          <Text key={warning} size="xs" c="var(--cz-warn)" mt={6}>
             {warning}
           </Text>
         ))}

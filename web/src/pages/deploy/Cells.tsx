@@ -63,7 +63,7 @@ export function Cells({ cells, options, onChoose }: Props) {
         </Table>
       </div>
       {chosen != null && chosen.errors.length > 0 && (
-        <ul className={classes.reasons} role="status" lang="en">
+        <ul className={classes.reasons} role="status">
           {chosen.errors.map((error) => (
             <li key={error.where + error.message}>
               <code>{error.where}</code> {error.message} {error.hint}

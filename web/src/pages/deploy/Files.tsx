@@ -85,7 +85,7 @@ export function Files({ bundle, before, options }: Props) {
     <Panel title={t('files.count', { count: bundle.files.length, ranks: bundle.world_size })} aside={aside}>
       {archive.error != null && <ProblemPanel problem={archive.error} />}
       {bundle.warnings.map((warning) => (
-        <Text key={warning} size="xs" c="dimmed" lang="en">
+        <Text key={warning} size="xs" c="dimmed">
           {warning}
         </Text>
       ))}

@@ -113,9 +113,7 @@ function Look({ ids }: { ids: string[] }) {
       >
         {look.error != null && <ProblemPanel problem={look.error} />}
         {look.data?.warnings.map((warning) => (
-          <p key={warning} lang="en">
-            {warning}
-          </p>
+          <p key={warning}>{warning}</p>
         ))}
       </Modal>
     </>

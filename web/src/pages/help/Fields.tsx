@@ -1,15 +1,15 @@
-import { Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
 import { schemaQuery } from '@/api/queries';
-import { useLanguage } from '@/i18n/useLanguage';
 import { DataTable, type Column } from '@/ui/DataTable';
 import { Loading } from '@/ui/Loading';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
+import { Sentence } from '@/ui/Sentence';
 
 import classes from './HelpPage.module.css';
+import { Part } from './Part';
 
 interface Definition {
   description?: string;
@@ -24,17 +24,9 @@ interface Property {
   anyOf?: { enum?: unknown[]; type?: string; $ref?: string }[];
 }
 
-/** What the form of the plan edits: only there do its texts mean the same keys. */
-const OF_FORM = new Set([
-  ...['Workload', 'Dataset', 'InlineModel', 'SizedModel', 'Zone', 'NodeGroup', 'Link'],
-  ...['Plan', 'Sync', 'Objective', 'Constraints'],
-]);
-
 interface Key {
   name: string;
-  /** What it means, and in which language that is written. */
   help: string;
-  isTranslated: boolean;
   written: string;
 }
 
@@ -42,7 +34,6 @@ interface Key {
 export function Fields({ text }: { text: string }) {
   const { t } = useTranslation('help');
   const { data, error, refetch } = useQuery(schemaQuery);
-  const keysOf = useKeys();
   if (error != null) return <ProblemPanel problem={error} onRetry={() => void refetch()} />;
   if (data == null) return <Loading height={600} />;
   const schema = data as unknown as Definition & { $defs: Record<string, Definition> };
@@ -53,9 +44,9 @@ export function Fields({ text }: { text: string }) {
       key: 'help',
       title: t('fields.meaning'),
       value: ({ help }) => help,
-      cell: ({ help, isTranslated }) => (
-        <span className={classes.text} lang={isTranslated ? undefined : 'en'}>
-          {help}
+      cell: ({ help }) => (
+        <span className={classes.text}>
+          <Sentence>{help}</Sentence>
         </span>
       ),
     },
@@ -68,34 +59,25 @@ export function Fields({ text }: { text: string }) {
   ];
   return (
     <Panel title={t('fields.title')}>
-      {parts.map(([name, definition]) => {
-        const keys = keysOf(name, definition).filter((key) => holds(text, name, key.name, key.help));
+      {parts.map(([name, definition], index) => {
+        const keys = keysOf(definition).filter((key) => holds(text, name, key.name, key.help));
         if (keys.length === 0) return null;
         return (
-          <section key={name} className={classes.part}>
-            <Title order={3}>{name}</Title>
+          <Part key={name} title={name} isOpen={text !== '' || index === 0}>
             <DataTable label={name} rows={keys} columns={columns} rowKey={(key) => key.name} />
-          </section>
+          </Part>
         );
       })}
     </Panel>
   );
 }
 
-function useKeys(): (definition: string, of: Definition) => Key[] {
-  const { t, i18n } = useTranslation('fields');
-  const language = useLanguage();
-  return (definition, of) =>
-    Object.entries(of.properties ?? {}).map(([name, property]) => {
-      const isTranslated =
-        language !== 'en' && OF_FORM.has(definition) && i18n.exists(`${name}.help`, { ns: 'fields' });
-      return {
-        name,
-        help: isTranslated ? t(`${name}.help`) : (property.description ?? ''),
-        isTranslated,
-        written: writtenAs(property),
-      };
-    });
+function keysOf({ properties = {} }: Definition): Key[] {
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    help: property.description ?? '',
+    written: writtenAs(property),
+  }));
 }
 
 /** The values that it can have, else an example, else of what kind it is. */

@@ -1,14 +1,16 @@
-import { Title } from '@mantine/core';
-import { useMemo, type ReactNode } from 'react';
+import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
-import vocabulary from '../../../../docs/reference/vocabulary.md?raw';
-
+import type { Language } from '@/i18n/languages';
+import { useLanguage } from '@/i18n/useLanguage';
 import { DataTable, type Column } from '@/ui/DataTable';
+import { Loading } from '@/ui/Loading';
 import { Panel } from '@/ui/Panel';
+import { Sentence } from '@/ui/Sentence';
 
 import { holds } from './Fields';
 import classes from './HelpPage.module.css';
+import { Part } from './Part';
 
 interface Word {
   idea: string;
@@ -17,33 +19,43 @@ interface Word {
   note: string;
 }
 
+const VOCABULARIES: Record<Language, () => Promise<{ default: string }>> = {
+  en: () => import('../../../../docs/reference/vocabulary.md?raw'),
+  zh: () => import('../../../../docs/reference/vocabulary.zh.md?raw'),
+};
+
 /** The vocabulary of the documentation: one word for each idea. */
 export function Glossary({ text }: { text: string }) {
   const { t } = useTranslation('help');
-  const parts = useMemo(() => wordsOf(vocabulary), []);
+  const language = useLanguage();
+  const { data: parts } = useQuery({
+    queryKey: ['vocabulary', language],
+    queryFn: async () => wordsOf((await VOCABULARIES[language]()).default),
+    staleTime: Infinity,
+  });
   const column = (key: keyof Word): Column<Word> => ({
     key,
     title: t(`glossary.${key}`),
     value: (word) => word[key],
-    cell: (word) => <span className={classes.text}>{marked(word[key])}</span>,
+    cell: (word) => (
+      <span className={classes.text}>
+        <Sentence>{word[key]}</Sentence>
+      </span>
+    ),
   });
   const columns = (['word', 'idea', 'others', 'note'] as const).map(column);
+  if (parts == null) return <Loading height={600} />;
   return (
     <Panel title={t('glossary.title')}>
-      <div lang="en">
-        {parts.map(([title, words]) => {
-          const found = words.filter((word) =>
-            holds(text, ...Object.values(word as unknown as Record<string, string>)),
-          );
-          if (found.length === 0) return null;
-          return (
-            <section key={title} className={classes.part}>
-              <Title order={3}>{title}</Title>
-              <DataTable label={title} rows={found} columns={columns} rowKey={({ idea }) => idea} />
-            </section>
-          );
-        })}
-      </div>
+      {parts.map(([title, words], index) => {
+        const found = words.filter((word) => holds(text, ...Object.values(word as unknown as Record<string, string>)));
+        if (found.length === 0) return null;
+        return (
+          <Part key={title} title={title} isOpen={text !== '' || index === 0}>
+            <DataTable label={title} rows={found} columns={columns} rowKey={({ idea }) => idea} />
+          </Part>
+        );
+      })}
     </Panel>
   );
 }
@@ -66,9 +78,4 @@ export function wordsOf(markdown: string): [string, Word[]][] {
       return [title, words];
     })
     .filter(([, words]) => words.length > 0);
-}
-
-/** What stands between backticks, as code. */
-function marked(text: string): ReactNode {
-  return text.split('`').map((part, index) => (index % 2 === 1 ? <code key={part}>{part}</code> : part));
 }

@@ -142,10 +142,10 @@ function Ask({ question, isWaiting, onAnswer }: AskProps) {
         ) : (
           <TextInput {...field} onChange={onType} />
         )}
-        <Text size="xs" c="dimmed" lang="en">
+        <Text size="xs" c="dimmed">
           {t('guide.reason', { value: question.default, reason: question.reason })}
         </Text>
-        <Text size="xs" c="dimmed" lang="en">
+        <Text size="xs" c="dimmed">
           {t('guide.bounds', { bounds: question.bounds })}
         </Text>
         <Button type="submit" loading={isWaiting}>

@@ -27,7 +27,7 @@ export function Result({ answer }: { answer: LiveAnswer }) {
       {shown}
       {chosen == null ? (
         <Panel title={t('result.nothing')} isStale={isStale}>
-          <p lang="en">{data.verdict}</p>
+          <p>{data.verdict}</p>
         </Panel>
       ) : (
         <>

@@ -32,7 +32,7 @@ export function OwnResult({ validation }: { validation: Validation }) {
     <div className={classes.result} data-testid="own-result">
       <Tiles tiles={useTiles(validation.summary as unknown as Summary)} />
       {warnings.map((warning) => (
-        <Text key={warning} size="sm" lang="en">
+        <Text key={warning} size="sm">
           {warning}
         </Text>
       ))}
@@ -48,7 +48,7 @@ export function OwnResult({ validation }: { validation: Validation }) {
           <ul className={classes.skipped}>
             {skipped.map(({ id, reason }) => (
               <li key={id + reason}>
-                <code>{id}</code> <span lang="en">{reason}</span>
+                <code>{id}</code> <span>{reason}</span>
               </li>
             ))}
           </ul>

@@ -103,7 +103,7 @@ function Connectivity({ ids, names }: { ids: readonly string[]; names: readonly 
       </Group>
       {probe.error != null && <ProblemPanel problem={probe.error} />}
       {probe.data?.warnings.map((warning) => (
-        <Text key={warning} size="xs" lang="en">
+        <Text key={warning} size="xs">
           {warning}
         </Text>
       ))}

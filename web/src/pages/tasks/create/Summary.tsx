@@ -148,7 +148,7 @@ function Forecast({ examined, isStale }: { examined: Schemas['ExaminedTask']; is
       {examined.warnings.length > 0 && (
         <details className={classes.details}>
           <summary>{t('create.warnings', { count: examined.warnings.length })}</summary>
-          <ul lang="en">
+          <ul>
             {examined.warnings.map((warning) => (
               <li key={warning}>{warning}</li>
             ))}
@@ -193,7 +193,7 @@ function Others({ examined }: { examined: Examined }) {
     <p key={error.where + error.message} className={classes.callout} data-tone="bad" role="alert">
       <CircleAlert size={14} aria-hidden />
       <span>
-        {language === 'zh' ? error.message_zh || error.message : error.message} <span lang="en">{error.hint}</span>
+        {language === 'zh' ? error.message_zh || error.message : error.message} <span>{error.hint}</span>
       </span>
     </p>
   ));

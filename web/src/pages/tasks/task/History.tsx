@@ -36,7 +36,7 @@ export function History({ task, tried }: { task: Task; tried: readonly Schemas['
           <li key={each.sequence}>
             <time>{format.exactMoment(each.seconds)}</time>
             <State kind="state" value={each.to_state} />
-            <span lang="en">{each.cause.text === '' ? each.cause.code.replaceAll('_', ' ') : each.cause.text}</span>
+            <span>{each.cause.text === '' ? each.cause.code.replaceAll('_', ' ') : each.cause.text}</span>
             <span className={classes.actor}>
               {`${t(`history.${each.level}`, { name: number(each.subject_id) ?? '' })} · ${each.actor}`}
             </span>

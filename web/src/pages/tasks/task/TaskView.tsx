@@ -108,7 +108,7 @@ function Standing({ task }: { task: Task }) {
       <div className={classes.state}>
         <State kind="state" value={task.state} />
         {task.is_stop_asked && !isOver && <Text size="sm">{t('task.stopAsked')}</Text>}
-        <Text size="sm" c="dimmed" lang="en">
+        <Text size="sm" c="dimmed">
           {last?.cause.text}
         </Text>
       </div>
@@ -122,12 +122,12 @@ function Standing({ task }: { task: Task }) {
       )}
       {data?.waits_for.map((each) => (
         <p key={each.where + each.message} className={classes.waits}>
-          {t('task.waits')} <span lang="en">{`${each.where} ${each.message} ${each.hint}`}</span>
+          {t('task.waits')} <span>{`${each.where} ${each.message} ${each.hint}`}</span>
         </p>
       ))}
       {data != null && data.unseen !== '' && (
         <p className={classes.waits}>
-          {t('task.unseen')} <span lang="en">{data.unseen}</span>
+          {t('task.unseen')} {data.unseen}
         </p>
       )}
       <KeyFigures task={task} />
@@ -184,7 +184,7 @@ function Attempted({ task }: { task: Task }) {
       <History task={task} tried={tried} />
       {task.warnings.length > 0 && (
         <Panel title={t('task.notes')}>
-          <ul className={classes.notes} lang="en">
+          <ul className={classes.notes}>
             {task.warnings.map((warning) => (
               <li key={warning}>{warning}</li>
             ))}
