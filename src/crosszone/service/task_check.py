@@ -78,7 +78,7 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
     if model is None:
         return replace(found, warnings=(*warnings, _unknown_model(request)))
     job, assumed = job_file(request, facts, model, cluster, num_gpus)
-    prediction, told = predicted_job(job, is_without_times=bool(missing))
+    prediction, told = predicted_job(job, is_without_times=bool(missing), has_own_zones=request.cluster is not None)
     across = None if prediction is None else spanning(job, prediction)
     warnings += [*assumed, *([] if across is None else [spanning_warning(across)]), *told]
     return replace(

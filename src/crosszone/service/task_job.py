@@ -34,6 +34,12 @@ _PLACES = {
     "cluster": "distributedConfig.nodeIds",
 }
 """Place in a job file, and where a request says it."""
+_CLUSTER_PLACES = {
+    "cluster.zones": "distributedConfig.zones",
+    "cluster.links": "distributedConfig.links",
+    "cluster.default_link": "distributedConfig.defaultLink",
+}
+"""The same of a request that writes its zones itself: what is below these places is said below those."""
 
 
 def job_file(
@@ -114,7 +120,9 @@ def hourly_costs(job: Mapping[str, Any], prediction: Mapping[str, Any] | None) -
     )
 
 
-def predicted_job(job: Mapping[str, Any], *, is_without_times: bool) -> tuple[dict[str, Any] | None, list[str]]:
+def predicted_job(
+    job: Mapping[str, Any], *, is_without_times: bool, has_own_zones: bool = False
+) -> tuple[dict[str, Any] | None, list[str]]:
     """Prediction JSON and what to say of it. SpecError, InfeasiblePlan, with places of the request."""
     from crosszone.service.as_json import prediction_json
     from crosszone.service.verbs import predict, read
@@ -122,7 +130,7 @@ def predicted_job(job: Mapping[str, Any], *, is_without_times: bool) -> tuple[di
     try:
         ranked = predict(read(dict(job)))
     except CrossZoneError as error:
-        raise type(error)(*(_placed(each) for each in error.findings)) from None
+        raise type(error)(*(_placed(each, has_own_zones=has_own_zones) for each in error.findings)) from None
     if not ranked.prediction.memory.fits:
         raise InfeasiblePlan(*_memory_findings(ranked))
     value = prediction_json(ranked)
@@ -167,8 +175,11 @@ def _least_batch(request: TaskRequest, num_gpus: int) -> int:
     return dp * microbatch if dp is not None and isinstance(microbatch, int) else num_gpus
 
 
-def _placed(finding: Finding) -> Finding:
+def _placed(finding: Finding, *, has_own_zones: bool) -> Finding:
     """A finding of the job with the place where the request says it."""
+    for place, key in _CLUSTER_PLACES.items():
+        if has_own_zones and finding.where.startswith(place):
+            return replace(finding, where=key + finding.where.removeprefix(place))
     for place, key in _PLACES.items():
         if finding.where == place or finding.where.startswith((f"{place}.", f"{place}[")):
             return replace(finding, where=key)

@@ -66,13 +66,46 @@ def test_the_main_node_is_one_of_those_that_are_chosen(open_page):
     page.locator("label", has_text="pytorch-dev-env").get_by_text("Main node").wait_for()
 
 
-def test_a_zone_is_chosen_at_once(open_page):
+def test_a_zone_or_a_range_is_chosen_at_once_by_mouse_and_by_key(open_page):
     page = open_page("/tasks/create")
     zone = page.get_by_role("region", name="北京可用区A")
     zone.get_by_role("button", name="Choose all here").click()
     page.get_by_text("2 chosen").wait_for()
     zone.get_by_role("button", name="Choose none here").click()
     page.get_by_text("0 chosen").wait_for()
+    page.get_by_role("checkbox", name="nlp-research-lab").focus()
+    page.keyboard.press("Space")
+    page.get_by_text("1 chosen").wait_for()
+    page.get_by_role("checkbox", name="llm-training-env").focus()
+    page.keyboard.press("Shift+Space")
+    page.get_by_text("2 chosen").wait_for()
+    page.locator("label", has_text="pytorch-dev-env").click(modifiers=["Shift"])  # all from the last one to it
+    page.get_by_text(re.compile("[34] chosen")).wait_for()
+
+
+def test_what_is_rented_is_examined_and_its_name_must_be_typed(open_page, server):
+    page = open_page("/tasks/create")
+    page.get_by_text("Rented nodes", exact=True).click()
+    page.get_by_label("Price of a GPU").fill("2 USD/h")
+    page.get_by_role("combobox", name="GPU").fill("a100-sxm4-80gb")
+    node = {"gpu": "a100-sxm4-80gb", "count": 1, "gpus_per_node": 8, "price": "2 USD/h"}
+    zones = [{"name": "zone-1", "nodes": [node]}]
+    config = {"enabled": False, "zones": zones, "framework": "fsdp"}
+    task = examined(server, [], launchMode="new", distributedConfig=config)["task"]
+    assert task["costs"]["gpu_dollars_per_hour"] == 16.0
+    summary = page.get_by_test_id("summary")
+    summary.get_by_text("16.00 USD/h").wait_for()
+    summary.get_by_text(units.format_seconds(task["prediction"]["step_seconds"])).first.wait_for()
+    page.get_by_role("button", name="Rent and start").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("16.00 USD/h").wait_for()
+    send = dialog.get_by_role("button", name="Rent and start")
+    assert send.is_disabled()
+    dialog.get_by_role("textbox").fill("llama-3-8b-pretraining")
+    assert send.is_enabled()
+    page.keyboard.press("Escape")
+    page.get_by_label("GPUs per node").fill("many")
+    page.get_by_role("alert").filter(has_text="many").wait_for()
 
 
 def test_mistakes_stand_at_their_fields_in_the_language_of_the_page(open_page, server):

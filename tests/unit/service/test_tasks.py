@@ -467,3 +467,8 @@ def test_a_task_that_runs_is_asked(store):
     assert (asked.state, asked.is_stop_asked) == ("starting", True)
     with pytest.raises(NotThere):
         tasks.task_history(store, "task-none")
+
+
+def test_what_is_wrong_with_nodes_that_a_request_writes_is_told_at_those_nodes(store):
+    found = refused(store, new_nodes(1, "many", "fsdp", {}, modelId="llama-3-8b"))
+    assert set(found) == {"distributedConfig.zones[0].nodes[0].gpus_per_node"}

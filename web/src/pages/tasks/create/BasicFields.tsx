@@ -12,6 +12,8 @@ import classes from './CreateTask.module.css';
 import { LAUNCH_MODES, SYNTHETIC, type LaunchMode } from './draft';
 
 const MOST_SHOWN = 40;
+/** Whether the nodes of a way to launch are new; the others can be of either. */
+const NODES_OF: Partial<Record<LaunchMode, boolean>> = { existing: false, new: true };
 
 /** What is trained, on what data, and how far it shall go. */
 export function BasicFields({ draft, errorOf, set }: FieldsProps) {
@@ -29,12 +31,24 @@ export function BasicFields({ draft, errorOf, set }: FieldsProps) {
             value={draft.launchMode}
             data={LAUNCH_MODES.map((value) => ({ value, label: term('launch_mode', value) }))}
             onChange={(value) => {
-              set({ launchMode: value as LaunchMode });
+              const launchMode = value as LaunchMode;
+              set({ launchMode, ...(launchMode in NODES_OF ? { isNew: NODES_OF[launchMode] ?? false } : {}) });
             }}
           />
           <Text size="xs" c="dimmed" mt={4}>
             {t(`create.modes.${draft.launchMode}`)}
           </Text>
+          {!(draft.launchMode in NODES_OF) && (
+            <SegmentedControl
+              mt="xs"
+              aria-label={t('create.source.label')}
+              value={draft.isNew ? 'new' : 'inventory'}
+              data={(['inventory', 'new'] as const).map((value) => ({ value, label: t(`create.source.${value}`) }))}
+              onChange={(value) => {
+                set({ isNew: value === 'new' });
+              }}
+            />
+          )}
         </div>
         <div className={classes.grid}>
           <TextInput

@@ -1,4 +1,5 @@
 import { Button } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,10 +10,12 @@ import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { BasicFields } from './BasicFields';
+import { ConfirmCost, isPaid } from './ConfirmCost';
 import classes from './CreateTask.module.css';
 import { DistributedPanel } from './DistributedPanel';
-import { FIRST_DRAFT, requestOf, withNodes, type Draft, type Field } from './draft';
+import { FIRST_DRAFT, isDistributed, requestOf, withNodes, type Draft, type Field } from './draft';
 import { EnvironmentCards } from './EnvironmentCards';
+import { NewNodes } from './NewNodes';
 import { RunFields } from './RunFields';
 import { Summary } from './Summary';
 import { useExamined } from './useExamined';
@@ -29,6 +32,8 @@ export function CreateTask() {
   const [draft, setDraft] = useState(FIRST_DRAFT);
   const examined = useExamined(draft);
   const creation = useCreation();
+  const costs = examined.request.data?.task?.costs;
+  const [isAsking, { open: askForCost, close: stopAsking }] = useDisclosure(false);
   const fields: FieldsProps = {
     draft,
     errorOf: examined.errorOf,
@@ -44,20 +49,25 @@ export function CreateTask() {
         className={classes.page}
         onSubmit={(event) => {
           event.preventDefault();
-          creation.mutate(draft);
+          if (examined.request.data?.task != null && isPaid(draft, costs)) askForCost();
+          else creation.mutate(draft);
         }}
       >
         <div className={classes.fields}>
           <BasicFields {...fields} />
-          <EnvironmentCards
-            chosen={draft.nodeIds}
-            mainNode={mainNode}
-            error={draft.nodeIds.length === 0 && !creation.isError ? null : examined.errorOf('nodeIds')}
-            onChoose={(ids) => {
-              setDraft((before) => withNodes(before, ids));
-            }}
-          />
-          {draft.nodeIds.length > 1 && <DistributedPanel {...fields} mainNode={mainNode} />}
+          {draft.isNew ? (
+            <NewNodes {...fields} />
+          ) : (
+            <EnvironmentCards
+              chosen={draft.nodeIds}
+              mainNode={mainNode}
+              error={draft.nodeIds.length === 0 && !creation.isError ? null : examined.errorOf('nodeIds')}
+              onChoose={(ids) => {
+                setDraft((before) => withNodes(before, ids));
+              }}
+            />
+          )}
+          {isDistributed(draft) && <DistributedPanel {...fields} mainNode={mainNode} />}
           <RunFields {...fields} />
         </div>
         <div className={classes.summary}>
@@ -69,6 +79,17 @@ export function CreateTask() {
           </Summary>
         </div>
       </form>
+      {isAsking && (
+        <ConfirmCost
+          draft={draft}
+          costs={costs}
+          onClose={stopAsking}
+          onSure={() => {
+            stopAsking();
+            creation.mutate(draft);
+          }}
+        />
+      )}
     </>
   );
 }

@@ -1,20 +1,23 @@
 import { Button, Group, NativeSelect, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { RefreshCw } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api } from '@/api/client';
 import { useLive } from '@/api/live';
 import { configurationQuery, useNames } from '@/api/queries';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
-import { useEnvironments } from '@/inventory/useEnvironments';
+import { useEnvironments, type Environment } from '@/inventory/useEnvironments';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { ConnectivityMatrix } from './ConnectivityMatrix';
 import type { FieldsProps } from './CreateTask';
 import classes from './CreateTask.module.css';
+
+/** So that nodes which are chosen one after the other are looked at together. */
+const REST_MILLISECONDS = 1200;
 
 /** Where the nodes meet, by which framework they train, and whether they reach each other. */
 export function DistributedPanel({ draft, errorOf, set, mainNode }: FieldsProps & { mainNode: string | undefined }) {
@@ -26,17 +29,19 @@ export function DistributedPanel({ draft, errorOf, set, mainNode }: FieldsProps 
   return (
     <Panel title={t('create.distributed')}>
       <div className={classes.grid}>
-        <NativeSelect
-          inputWrapperOrder={['label', 'input', 'description', 'error']}
-          label={t('create.mainNode')}
-          description={t(draft.masterNode === '' ? 'create.mainByItself' : 'create.mainByHand')}
-          value={mainNode ?? ''}
-          error={errorOf('masterNode')}
-          data={chosen.map(({ id, name }) => ({ value: id, label: name }))}
-          onChange={(event) => {
-            set({ masterNode: event.currentTarget.value });
-          }}
-        />
+        {!draft.isNew && (
+          <NativeSelect
+            inputWrapperOrder={['label', 'input', 'description', 'error']}
+            label={t('create.mainNode')}
+            description={t(draft.masterNode === '' ? 'create.mainByItself' : 'create.mainByHand')}
+            value={mainNode ?? ''}
+            error={errorOf('masterNode')}
+            data={chosen.map(({ id, name }) => ({ value: id, label: name }))}
+            onChange={(event) => {
+              set({ masterNode: event.currentTarget.value });
+            }}
+          />
+        )}
         <NativeSelect
           inputWrapperOrder={['label', 'input', 'description', 'error']}
           label={t('create.framework')}
@@ -52,13 +57,13 @@ export function DistributedPanel({ draft, errorOf, set, mainNode }: FieldsProps 
           }}
         />
       </div>
-      <Connectivity ids={draft.nodeIds} names={chosen.map(({ name }) => name)} />
+      {!draft.isNew && <Connectivity ids={draft.nodeIds} chosen={chosen} />}
     </Panel>
   );
 }
 
 /** What is known of the paths between the chosen nodes, and a button that looks again. */
-function Connectivity({ ids, names }: { ids: readonly string[]; names: readonly string[] }) {
+function Connectivity({ ids, chosen }: { ids: readonly string[]; chosen: readonly Environment[] }) {
   const { t } = useTranslation('tasks');
   const format = useFormat();
   const queries = useQueryClient();
@@ -74,6 +79,10 @@ function Connectivity({ ids, names }: { ids: readonly string[]; names: readonly 
       await queries.invalidateQueries({ queryKey: ['training-tasks/examine'] });
     },
   });
+  const isDemo = configuration?.is_demo ?? true;
+  const isUnknown = !paths.isStale && (paths.data?.paths.some((path) => path.is_open == null) ?? false);
+  const canLook = !isDemo && chosen.every(({ addresses }) => addresses.length > 0);
+  useLookOnce(isUnknown && canLook ? ids.join(' ') : '', probe.mutate);
   return (
     <section aria-label={t('create.connectivity')}>
       <Group justify="space-between" mt="md" mb={6}>
@@ -91,8 +100,8 @@ function Connectivity({ ids, names }: { ids: readonly string[]; names: readonly 
             size="compact-xs"
             leftSection={<RefreshCw size={12} aria-hidden />}
             loading={probe.isPending}
-            disabled={configuration?.is_demo ?? true}
-            title={configuration?.is_demo ? t('create.noProbe') : undefined}
+            disabled={isDemo}
+            title={isDemo ? t('create.noProbe') : undefined}
             onClick={() => {
               probe.mutate();
             }}
@@ -109,8 +118,28 @@ function Connectivity({ ids, names }: { ids: readonly string[]; names: readonly 
       ))}
       {paths.problem != null && <ProblemPanel problem={paths.problem} onRetry={paths.retry} />}
       {paths.data != null && (
-        <ConnectivityMatrix ids={ids} names={names} paths={paths.data.paths} isStale={paths.isStale} />
+        <ConnectivityMatrix
+          ids={ids}
+          names={chosen.map(({ name }) => name)}
+          paths={paths.data.paths}
+          isStale={paths.isStale}
+        />
       )}
     </section>
   );
+}
+
+/** Look at paths that nobody has looked at, a moment after these nodes were chosen; empty: there are none. */
+function useLookOnce(nodes: string, look: () => void): void {
+  const looked = useRef(new Set<string>());
+  useEffect(() => {
+    if (nodes === '' || looked.current.has(nodes)) return undefined;
+    const timer = setTimeout(() => {
+      looked.current.add(nodes);
+      look();
+    }, REST_MILLISECONDS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [nodes, look]);
 }

@@ -7,7 +7,11 @@ import { Panel } from '@/ui/Panel';
 import type { FieldsProps } from './CreateTask';
 import classes from './CreateTask.module.css';
 
-const TEXTS = ['sequenceLength', 'batch', 'steps', 'data', 'checkpoints', 'budget', 'priority'] as const;
+const TEXTS = [
+  ...(['sequenceLength', 'batch', 'steps'] as const),
+  ...(['tensorParallel', 'pipelineParallel', 'dataParallel'] as const),
+  ...(['data', 'checkpoints', 'checkpointEvery', 'budget', 'priority'] as const),
+];
 const BACKENDS = ['', 'local', 'ssh', 'slurm', 'kubernetes', 'skypilot'];
 const DEVICES = ['', 'cuda', 'cpu'];
 

@@ -24,7 +24,7 @@ interface Props {
 export function Summary({ draft, examined, children }: Props) {
   const { t } = useTranslation('tasks');
   const { cluster, request } = examined;
-  const isNothing = draft.nodeIds.length === 0;
+  const isNothing = !draft.isNew && draft.nodeIds.length === 0;
   return (
     <Panel title={t('create.summary')}>
       <div className={classes.summary} data-testid="summary" data-stale={cluster.isStale} aria-live="polite">
@@ -33,13 +33,13 @@ export function Summary({ draft, examined, children }: Props) {
             {t('create.nothing')}
           </Text>
         )}
-        {!isNothing && cluster.data != null && <Resources totals={cluster.data.totals} draft={draft} />}
+        {!isNothing && !draft.isNew && cluster.data != null && <Resources totals={cluster.data.totals} draft={draft} />}
         {!isNothing && request.data?.task != null && (
           <Forecast examined={request.data.task} isStale={request.isStale} />
         )}
         {request.problem != null && <ProblemPanel problem={request.problem} onRetry={request.retry} />}
         {!isNothing && <Others examined={examined} />}
-        {!isNothing && <Chosen ids={draft.nodeIds} />}
+        {!isNothing && !draft.isNew && <Chosen ids={draft.nodeIds} />}
       </div>
       <div className={classes.actions}>{children}</div>
     </Panel>
@@ -64,14 +64,34 @@ function Resources({ totals, draft }: { totals: Schemas['EnvironmentTotals']; dr
           {t('create.unitGpus', { count: totals.num_gpus })}
         </Row>
         <Row label={t('create.totalCpus')}>
-          {totals.num_unknown_cpus > 0 && t('create.atLeast')} {t('create.unitCpus', { count: totals.num_cpus })}
+          <AtLeast isExact={totals.num_unknown_cpus === 0} isAll={totals.num_unknown_cpus === totals.num_environments}>
+            {t('create.unitCpus', { count: totals.num_cpus })}
+          </AtLeast>
         </Row>
         <Row label={t('create.totalMemory')}>
-          {totals.num_unknown_memory > 0 && t('create.atLeast')}{' '}
-          <Quantity name="memory_bytes" value={totals.memory_bytes} />
+          <AtLeast
+            isExact={totals.num_unknown_memory === 0}
+            isAll={totals.num_unknown_memory === totals.num_environments}
+          >
+            <Quantity name="memory_bytes" value={totals.memory_bytes} />
+          </AtLeast>
         </Row>
         {isMany && <Row label={t('create.zones')}>{t('create.unitZones', { count: totals.zones.length })}</Row>}
       </dl>
+    </>
+  );
+}
+
+/** A sum of which some parts, or all, are not known. */
+function AtLeast({ isExact, isAll, children }: { isExact: boolean; isAll: boolean; children: ReactNode }) {
+  const { t } = useTranslation('tasks');
+  const format = useFormat();
+  if (isAll && !isExact) return format.field('count', null);
+  return isExact ? (
+    children
+  ) : (
+    <>
+      {t('create.atLeast')} {children}
     </>
   );
 }

@@ -4,8 +4,19 @@ import type { Environment } from '@/inventory/useEnvironments';
 /** Ranks read made-up tokens where no data is named. */
 export const SYNTHETIC = 'synthetic';
 
-export const LAUNCH_MODES = ['existing', 'export', 'simulate'] as const;
+export const LAUNCH_MODES = ['existing', 'new', 'export', 'simulate'] as const;
 export type LaunchMode = (typeof LAUNCH_MODES)[number];
+
+/** Nodes of one kind in one zone that are not in the inventory. */
+export interface NewZone {
+  name: string;
+  region: string;
+  gpu: string;
+  count: string;
+  gpusPerNode: string;
+  /** Of one GPU, as 2.1 USD/h; empty: it is not known. */
+  price: string;
+}
 
 export interface Draft {
   taskName: string;
@@ -13,14 +24,25 @@ export interface Draft {
   dataset: string;
   modelId: string;
   launchMode: LaunchMode;
+  /** Whether the nodes are those of `zones`, and not of the inventory; files and predictions can be of either. */
+  isNew: boolean;
+  zones: readonly NewZone[];
+  /** Between all zones of `zones`. */
+  bandwidth: string;
+  rtt: string;
   nodeIds: readonly string[];
   /** Chosen by hand; empty: the server takes the most stable one. */
   masterNode: string;
   framework: string;
+  /** Degrees; empty: the best is searched. */
+  tensorParallel: string;
+  pipelineParallel: string;
+  dataParallel: string;
   sequenceLength: string;
   batch: string;
   steps: string;
   checkpoints: string;
+  checkpointEvery: string;
   backend: string;
   device: string;
   data: string;
@@ -33,13 +55,21 @@ export const FIRST_DRAFT: Draft = {
   dataset: SYNTHETIC,
   modelId: 'llama-3-8b',
   launchMode: 'existing',
+  isNew: false,
+  zones: [newZone(1)],
+  bandwidth: '10 Gbit/s',
+  rtt: '30 ms',
   nodeIds: [],
   masterNode: '',
   framework: 'fsdp',
+  tensorParallel: '',
+  pipelineParallel: '',
+  dataParallel: '',
   sequenceLength: '2048',
   batch: '',
   steps: '1000',
   checkpoints: '',
+  checkpointEvery: '',
   backend: '',
   device: '',
   data: '',
@@ -47,10 +77,21 @@ export const FIRST_DRAFT: Draft = {
   priority: '',
 };
 
+/** A zone to begin with; the server's catalog knows the GPU. */
+export function newZone(number: number): NewZone {
+  return { name: `zone-${String(number)}`, region: '', gpu: 'h100-sxm5-80gb', count: '1', gpusPerNode: '8', price: '' };
+}
+
+/** How many nodes are meant; their ranks meet at the main one where they are several. */
+export function isDistributed(draft: Draft): boolean {
+  return draft.isNew
+    ? draft.zones.length > 1 || draft.zones.some(({ count }) => count !== '1')
+    : draft.nodeIds.length > 1;
+}
+
 /** The body of `POST /training-tasks`: what is empty is not said. */
 export function requestOf(draft: Draft): Record<string, unknown> {
   const [datasetId = '', version = ''] = draft.dataset.split('@');
-  const isOne = draft.nodeIds.length < 2;
   return said({
     taskName: draft.taskName,
     datasetId,
@@ -58,12 +99,20 @@ export function requestOf(draft: Draft): Record<string, unknown> {
     modelId: draft.modelId,
     launchMode: draft.launchMode,
     distributedConfig: said({
-      enabled: !isOne,
-      nodeIds: draft.nodeIds,
-      masterNode: isOne ? '' : draft.masterNode,
+      enabled: isDistributed(draft),
+      ...(draft.isNew ? newNodesOf(draft) : chosenNodesOf(draft)),
       framework: draft.framework,
+      strategy: said({
+        tensorParallel: valueOf(draft.tensorParallel),
+        pipelineParallel: valueOf(draft.pipelineParallel),
+        dataParallel: valueOf(draft.dataParallel),
+      }),
     }),
-    workload: said({ sequence_length: valueOf(draft.sequenceLength), global_batch_size: valueOf(draft.batch) }),
+    workload: said({
+      sequence_length: valueOf(draft.sequenceLength),
+      global_batch_size: valueOf(draft.batch),
+      checkpoint: draft.checkpointEvery === '' ? '' : { every: draft.checkpointEvery },
+    }),
     deployment: said({
       steps: valueOf(draft.steps),
       checkpoints: draft.checkpoints,
@@ -74,6 +123,23 @@ export function requestOf(draft: Draft): Record<string, unknown> {
     budget: draft.budget,
     priority: valueOf(draft.priority),
   });
+}
+
+function chosenNodesOf(draft: Draft): Record<string, unknown> {
+  return { nodeIds: draft.nodeIds, masterNode: draft.nodeIds.length < 2 ? '' : draft.masterNode };
+}
+
+function newNodesOf(draft: Draft): Record<string, unknown> {
+  const zones = draft.zones.map(({ name, region, gpu, count, gpusPerNode, price }) => {
+    const node = {
+      gpu,
+      count: valueOf(count),
+      gpus_per_node: valueOf(gpusPerNode),
+      ...(price === '' ? {} : { price }),
+    };
+    return { name, ...(region === '' ? {} : { region }), nodes: [node] };
+  });
+  return draft.zones.length < 2 ? { zones } : { zones, defaultLink: { bandwidth: draft.bandwidth, rtt: draft.rtt } };
 }
 
 /** Choose one more environment or one less. Who is not chosen any more is not the main node either. */
@@ -94,12 +160,19 @@ export const PLACES = {
   dataset: ['datasetId', 'datasetVersionId'],
   modelId: ['modelId', 'model'],
   nodeIds: ['distributedConfig.nodeIds'],
+  zones: ['distributedConfig.zones', 'distributedConfig.links'],
+  bandwidth: ['distributedConfig.defaultLink.bandwidth', 'distributedConfig.defaultLink'],
+  rtt: ['distributedConfig.defaultLink.rtt'],
   masterNode: ['distributedConfig.masterNode'],
   framework: ['distributedConfig.framework'],
+  tensorParallel: ['distributedConfig.strategy.tensorParallel'],
+  pipelineParallel: ['distributedConfig.strategy.pipelineParallel'],
+  dataParallel: ['distributedConfig.strategy.dataParallel'],
   sequenceLength: ['workload.sequence_length'],
   batch: ['workload.global_batch_size'],
   steps: ['deployment.steps'],
   checkpoints: ['deployment.checkpoints'],
+  checkpointEvery: ['workload.checkpoint.every', 'workload.checkpoint'],
   data: ['deployment.data'],
   backend: ['deployment.backend'],
   device: ['deployment.device'],
@@ -116,8 +189,12 @@ export function fieldAt(where: string): Field | undefined {
 
 function said(values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(values).filter(([key, value]) => value !== '' || key === 'taskName' || key.startsWith('dataset')),
+    Object.entries(values).filter(([key, value]) => !isEmpty(value) || key === 'taskName' || key.startsWith('dataset')),
   );
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === '' || (value instanceof Object && !Array.isArray(value) && Object.keys(value).length === 0);
 }
 
 /** Whole numbers are numbers; the server says what is wrong with the rest. */
