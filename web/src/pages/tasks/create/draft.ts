@@ -102,11 +102,7 @@ export function requestOf(draft: Draft): Record<string, unknown> {
       enabled: isDistributed(draft),
       ...(draft.isNew ? newNodesOf(draft) : chosenNodesOf(draft)),
       framework: draft.framework,
-      strategy: said({
-        tensorParallel: valueOf(draft.tensorParallel),
-        pipelineParallel: valueOf(draft.pipelineParallel),
-        dataParallel: valueOf(draft.dataParallel),
-      }),
+      strategy: strategyOf(draft),
     }),
     workload: said({
       sequence_length: valueOf(draft.sequenceLength),
@@ -123,6 +119,16 @@ export function requestOf(draft: Draft): Record<string, unknown> {
     budget: draft.budget,
     priority: valueOf(draft.priority),
   });
+}
+
+/** Degrees that were said; empty: all are searched. */
+function strategyOf(draft: Draft): Record<string, unknown> | '' {
+  const degrees = said({
+    tensorParallel: valueOf(draft.tensorParallel),
+    pipelineParallel: valueOf(draft.pipelineParallel),
+    dataParallel: valueOf(draft.dataParallel),
+  });
+  return Object.keys(degrees).length === 0 ? '' : degrees;
 }
 
 function chosenNodesOf(draft: Draft): Record<string, unknown> {
@@ -189,12 +195,8 @@ export function fieldAt(where: string): Field | undefined {
 
 function said(values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(values).filter(([key, value]) => !isEmpty(value) || key === 'taskName' || key.startsWith('dataset')),
+    Object.entries(values).filter(([key, value]) => value !== '' || key === 'taskName' || key.startsWith('dataset')),
   );
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === '' || (value instanceof Object && !Array.isArray(value) && Object.keys(value).length === 0);
 }
 
 /** Whole numbers are numbers; the server says what is wrong with the rest. */
