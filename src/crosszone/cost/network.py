@@ -1,5 +1,7 @@
 """What the flows of a job achieve on links between zones, alone and beside each other."""
 
+import operator
+
 import numpy as np
 
 from crosszone.core.cluster import ZoneLink
@@ -23,6 +25,13 @@ America, Europe and Asia on GCP's backbone (experiment 1-4), 2.4 to 2.8 MB; the 
 are within 3.4 % (median), 11 % at worst. Source: iperf logs of Erben, Mayer, Jacobsen 2023
 (github.com/cirquit/hivemind-multi-cloud), April 2023. It stands for no `window` that a job file leaves out; who knows
 that hosts are untuned writes it."""
+
+
+rate_facts = operator.attrgetter(
+    "bytes_per_second", "node_bytes_per_second", "flow_bytes_per_second", "window_bytes", "num_streams",
+    "latency_seconds", "loss_fraction", "congestion_control",
+)  # fmt: skip
+"""All of a link that its rates depend on: links of which it is equal are equally fast."""
 
 
 def flow_bytes_per_second(link: ZoneLink) -> float:
@@ -132,12 +141,15 @@ def max_min_rates(caps: Floats, uses: Bools, capacities: Floats, weights: Numeri
     free = ~np.isnan(caps)
     weight = np.broadcast_to(np.asarray(weights, dtype=float), caps.shape)
     uses_float = uses.astype(float)
+    flow, resource = np.nonzero(np.column_stack([uses, np.ones(len(uses), dtype=np.bool_)]))  # all use one without end
+    first = np.searchsorted(flow, np.arange(len(uses)))
     rates = np.zeros(caps.shape)
     while free.any():
         load = (free * weight) @ uses_float
         left = np.maximum(capacities - np.where(np.isfinite(rates), rates, 0.0) @ uses_float, 0.0)
         level = np.where(load > 0.0, left / np.where(load > 0.0, load, 1.0), np.inf)
-        shared = np.where(uses, level[..., np.newaxis, :], np.inf).min(axis=-1, initial=np.inf)
+        endless = np.full((*level.shape[:-1], 1), np.inf)
+        shared = np.minimum.reduceat(np.concatenate([level, endless], axis=-1)[..., resource], first, axis=-1)
         own = np.where(free, np.minimum(caps / weight, shared), np.inf)
         least = own.min(axis=-1, keepdims=True)
         stops = free & (own <= least * (1.0 + 1e-12))

@@ -29,6 +29,8 @@ class ExchangeLinks:
     """[link], standard deviation of the round trip; 0 where not known."""
     num_flows: Numeric
     """On each link, parallel streams counted; a value per plan."""
+    num_links: int | None = None
+    """Where links that are alike are listed once: how many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ def direct_exchange(
 
 def _exchange(links: ExchangeLinks, moved: Floats, *, num_rounds: Numeric, is_warm: Bools | bool) -> Exchange:
     """`moved` bytes go over every link; the slowest link counts."""
-    num_links = len(links.latency_seconds)
+    num_links = links.num_links or len(links.latency_seconds)
     size = moved[..., np.newaxis]
     start = slow_start_seconds(
         size,

@@ -1,11 +1,11 @@
 """Which zones to use together: every set of a few, of many those that are well linked."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from crosszone.core.cluster import ZoneLink
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rings import node_bytes_per_second
 
@@ -55,7 +55,8 @@ def _neighbourhoods(inputs: Inputs, zones: Sequence[int]) -> Iterator[Zones]:
 
     There are fewer than zones. Source: Sibson 1973, "SLINK", Computer Journal 16(1).
     """
-    rates = {pair: _bytes_per_second(inputs, *pair) for pair in itertools.combinations(zones, 2)}
+    known = {hop: 0.0 if math.isnan(rate) else rate for hop, rate in node_bytes_per_second(inputs.links, zones).items()}
+    rates = {(one, other): min(known[one, other], known[other, one]) for one, other in itertools.combinations(zones, 2)}
     joined: dict[int, Zones] = {zone: (zone,) for zone in zones}
     for level in _levels(list(rates.values())):
         before = set(joined.values())
@@ -70,12 +71,3 @@ def _levels(rates: Sequence[float]) -> list[float]:
     """The slowest of each run of rates without a gap, the fastest run first."""
     ordered = sorted(rates, reverse=True)
     return [rate for rate, slower in zip(ordered, [*ordered[1:], -1.0], strict=True) if slower * SAME_RATIO < rate]
-
-
-def _bytes_per_second(inputs: Inputs, one: int, other: int) -> float:
-    """Of the slower direction between two zones; 0 where there is no link."""
-    return min(_rate(inputs.links[one][other]), _rate(inputs.links[other][one]))
-
-
-def _rate(link: ZoneLink | None) -> float:
-    return 0.0 if link is None else float(np.nan_to_num(node_bytes_per_second(link)))

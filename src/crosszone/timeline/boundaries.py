@@ -26,7 +26,7 @@ class Way:
     transfer_seconds: Floats
     """Time that one message of every replica takes the link."""
     queue: Ints
-    """Where messages wait for each other, as an index in `paths.queue_names`."""
+    """Where messages wait for each other, as in `paths.queue_name`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

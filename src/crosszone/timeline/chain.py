@@ -13,7 +13,7 @@ from crosszone.core.tables import Ints
 from crosszone.timeline.evaluate import Evaluation
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.late_receives import posts_late
-from crosszone.timeline.paths import queue_names
+from crosszone.timeline.paths import queue_name
 from crosszone.timeline.rows import Tables
 from crosszone.timeline.simulate import Boundary, Pipeline, makespan_seconds, with_orders
 
@@ -78,7 +78,7 @@ def _boundaries(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, rows: Ints, *, wraps: bool
 ) -> tuple[Boundary, ...]:
     """One per pair of neighbours, and last the wrap from the last rank to the first where stages are virtual."""
-    boundary, names = evaluation.boundary, queue_names(inputs)
+    boundary = evaluation.boundary
     found = []
     for row in rows if wraps else rows[:-1]:
         if not boundary.crosses[row]:
@@ -89,8 +89,8 @@ def _boundaries(
             Boundary(
                 delay_seconds=float(there.latency_seconds[row]),
                 transfer_seconds=float(there.transfer_seconds[row]),
-                forward_link=names[there.queue[row]],
-                backward_link=names[back.queue[row]],
+                forward_link=queue_name(inputs, int(there.queue[row])),
+                backward_link=queue_name(inputs, int(back.queue[row])),
                 backward_delay_seconds=float(back.latency_seconds[row]),
                 backward_transfer_seconds=float(back.transfer_seconds[row]),
             )

@@ -1,5 +1,6 @@
 """What crosses each zone link in a step of one plan."""
 
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -16,6 +17,8 @@ Flow = tuple[str, float, float]
 """(group, bytes, seconds that they take the link)."""
 Flows = dict[tuple[int, int], list[Flow]]
 """By zones, from and to."""
+EXPOSED_BY = {"pp": "zone_pipeline_send", "dp": "zone_agreement", "embedding": "embedding_agreement"}
+"""The term that has what of each group is not hidden."""
 
 
 def plan_links(
@@ -26,9 +29,13 @@ def plan_links(
     _add_boundaries(inputs, tables, evaluation, flows)
     _add_agreement(inputs, tables, evaluation, flows)
     _add_tie(inputs, evaluation, flows)
+    taken: dict[str, float] = defaultdict(float)
+    for name, _, time in itertools.chain.from_iterable(flows.values()):
+        taken[name] += time
     exposed = {term.name: term.exposed_seconds for term in terms}
+    shares = {name: (exposed[EXPOSED_BY[name]], time) for name, time in taken.items() if time > 0.0}
     starts = {"dp": 1.0 / tables.settings.sync.every}
-    return tuple(_link(inputs, pair, flows, exposed, starts, step_seconds) for pair in sorted(flows))
+    return tuple(_link(inputs, pair, flows[pair], shares, starts, step_seconds) for pair in sorted(flows))
 
 
 def full_paths(inputs: Inputs, links: tuple[Link, ...], step_seconds: float) -> tuple[str, ...]:
@@ -92,40 +99,33 @@ def _add_tie(inputs: Inputs, evaluation: Evaluation, flows: Flows) -> None:
 def _link(
     inputs: Inputs,
     pair: tuple[int, int],
-    flows: Flows,
-    exposed: dict[str, float],
+    flows: list[Flow],
+    shares: dict[str, tuple[float, float]],
     starts: dict[str, float],
     step_seconds: float,
 ) -> Link:
-    """`starts`: how often in a step a group begins to send; once where it is not in it."""
+    """`shares`: of each group that takes time, what of it is exposed, and how long it takes all links.
+
+    Each link has its share of what is exposed, in proportion: together they have those of the terms. `starts`: how
+    often in a step a group begins to send; once where it is not in it.
+    """
     zones, link = inputs.problem.cluster.zones, inputs.links[pair[0]][pair[1]]
     assert link is not None
-    moved = sum(size for _, size, _ in flows[pair])
-    seconds = sum(time for _, _, time in flows[pair])
-    price = link.egress_dollars_per_byte
+    moved = sum(size for _, size, _ in flows)
+    seconds = sum(time for _, _, time in flows)
+    price, merged = link.egress_dollars_per_byte, _merged(flows)
+    exposed = [(*shares[name], time) for name, _, time in merged if name in shares]
     return Link(
         from_zone=zones[pair[0]].name,
         to_zone=zones[pair[1]].name,
         step_bytes=moved,
         bytes_per_second=moved / seconds if seconds > 0.0 else float("nan"),
-        raw_seconds=seconds + link.latency_seconds * max(starts.get(name, 1.0) for name, _, _ in flows[pair]),
-        exposed_seconds=_exposed(pair, flows, exposed),
+        raw_seconds=seconds + link.latency_seconds * max(starts.get(name, 1.0) for name, _, _ in flows),
+        exposed_seconds=sum(seconds * own / every for seconds, every, own in exposed),
         utilization_fraction=min(seconds / step_seconds, 1.0),
         dollars_per_hour=None if price is None else moved * price / step_seconds * SECONDS_PER_HOUR,
-        groups=tuple(LinkGroup(group=name, step_bytes=size, seconds=time) for name, size, time in _merged(flows[pair])),
+        groups=tuple(LinkGroup(group=name, step_bytes=size, seconds=time) for name, size, time in merged),
     )
-
-
-def _exposed(pair: tuple[int, int], flows: Flows, exposed: dict[str, float]) -> float:
-    """Its share of the exposed terms, in proportion to the time that it takes of them: shares add up to the terms."""
-    names = {"pp": "zone_pipeline_send", "dp": "zone_agreement", "embedding": "embedding_agreement"}
-    total = 0.0
-    for group, term in names.items():
-        own = sum(time for name, _, time in flows[pair] if name == group)
-        every = sum(time for flow in flows.values() for name, _, time in flow if name == group)
-        if own > 0.0:
-            total += exposed[term] * own / every
-    return total
 
 
 def _merged(flows: list[Flow]) -> list[Flow]:

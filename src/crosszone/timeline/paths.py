@@ -13,7 +13,7 @@ import numpy as np
 
 from crosszone.core.cluster import NodeGroup, ZoneLink
 from crosszone.core.tables import Bools, Floats, Ints, Numeric, unique
-from crosszone.cost.network import link_bytes_per_second, max_min_rates
+from crosszone.cost.network import link_bytes_per_second, max_min_rates, rate_facts
 from crosszone.timeline.inputs import Inputs
 
 PoolPair = tuple[int, int]
@@ -55,21 +55,40 @@ def rates_at_once(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric)
 
     Every pair of a pool sends from the same nodes: those whose GPUs the flows fill.
     """
-    flows = np.asarray(num_flows)
-    alone = np.stack([achieved_bytes_per_second(inputs, pair, flows) for pair in pairs], axis=-1)
-    under, users = shared(inputs), dict[Shared, list[bool]]()
+    flows, ends = np.asarray(num_flows), np.array(pairs)
+    alone = _alone(inputs, pairs, flows)
+    under, users = shared(inputs), dict[Shared, list[int]]()
     for index, pair in enumerate(pairs):
         for each in under[_zones(inputs, pair)]:
-            users.setdefault(each, [False] * len(pairs))[index] = True
-    uses, capacities = list(users.values()), [np.full(flows.shape, each.bytes_per_second) for each in users]
+            users.setdefault(each, []).append(index)
+    uses = list(np.zeros((len(users), len(pairs)), dtype=np.bool_))
+    for row, members in zip(uses, users.values(), strict=True):
+        row[members] = True
+    capacities = [np.full(flows.shape, each.bytes_per_second) for each in users]
     for end in (0, 1):
         for pool in dict.fromkeys(pair[end] for pair in pairs):
-            uses.append([pair[end] == pool for pair in pairs])
+            uses.append(ends[:, end] == pool)
             group, zone = inputs.pools[pool].node_group, int(inputs.hardware.zone[pool])
             capacities.append(_num_senders(group, flows) * _node_bytes_per_second(inputs, group, zone, end))
     used, capacity = np.array(uses).T, np.stack(capacities, axis=-1)
     binds = (alone @ used.astype(float) > capacity).any(axis=tuple(range(flows.ndim)))
     return max_min_rates(alone, used[:, binds], capacity[..., binds]) if binds.any() else alone
+
+
+def _alone(inputs: Inputs, pairs: Sequence[PoolPair], num_flows: Numeric) -> Floats:
+    """[..., pair]: `achieved_bytes_per_second` of each; those of many zones are mostly alike."""
+    ends = {}
+    for pool in {pool for pair in pairs for pool in pair}:
+        group, uplink = inputs.pools[pool].node_group, inputs.pools[pool].zone.uplink_bytes_per_second
+        ends[pool] = group.num_nodes, group.gpus_per_node, group.network_bytes_per_second, uplink
+    known: dict[object, Floats] = {}
+    found = []
+    for pair in pairs:
+        facts = (rate_facts(link_between(inputs, pair)), ends[pair[0]], ends[pair[1]])
+        if facts not in known:
+            known[facts] = achieved_bytes_per_second(inputs, pair, num_flows)
+        found.append(known[facts])
+    return np.stack(found, axis=-1)
 
 
 def beside_others(
@@ -125,22 +144,28 @@ def _own(inputs: Inputs, pair: PoolPair) -> Shared:
 
 def shared(inputs: Inputs) -> dict[ZonePair, tuple[Shared, ...]]:
     """By (from zone, to zone): what the link shares with others."""
-    zones = inputs.problem.cluster.zones
-    ways = _shared_paths(inputs)
-    nodes = [[_all_nodes(inputs, zone, end) for end in (0, 1)] for zone in range(len(zones))]
-    found = {}
-    for start, row in enumerate(inputs.links):
-        for end, link in enumerate(row):
-            if link is None:
-                continue
-            ends = ((f"from {zones[start].name}", zones[start]), (f"to {zones[end].name}", zones[end]))
-            caps = [(name, zone.uplink_bytes_per_second) for name, zone in ends]
-            uplinks = [
-                Shared(name=f"uplink {name}", bytes_per_second=cap, takes_turns=False) for name, cap in caps if cap
-            ]
-            path = (ways[start, end],) if (start, end) in ways else ()
-            found[start, end] = (nodes[start][0], nodes[end][1], *uplinks, *path)
-    return found
+    ways, zones = _shared_paths(inputs), range(len(inputs.links))
+    nodes = [[_all_nodes(inputs, zone, end) for end in (0, 1)] for zone in zones]
+    uplinks = [[_uplink(inputs, zone, end) for end in (0, 1)] for zone in zones]
+    return {
+        (start, end): (
+            nodes[start][0],
+            nodes[end][1],
+            *uplinks[start][0],
+            *uplinks[end][1],
+            *ways.get((start, end), ()),
+        )
+        for start, row in enumerate(inputs.links)
+        for end, link in enumerate(row)
+        if link is not None
+    }
+
+
+def _uplink(inputs: Inputs, zone: int, end: int) -> tuple[Shared, ...]:
+    """That of a zone, one direction, where it has one."""
+    found = inputs.problem.cluster.zones[zone]
+    cap, name = found.uplink_bytes_per_second, f"uplink {('from', 'to')[end]} {found.name}"
+    return (Shared(name=name, bytes_per_second=cap, takes_turns=False),) if cap else ()
 
 
 def _all_nodes(inputs: Inputs, zone: int, end: int) -> Shared:
@@ -158,13 +183,14 @@ class Crossing:
     latency_seconds: Floats
     bytes_per_second: Floats
     queue: Ints
-    """Index in `queue_names`: where its messages wait for others of the same replica."""
+    """As in `queue_name`: where its messages wait for others of the same replica."""
 
 
-def queue_names(inputs: Inputs) -> tuple[str, ...]:
-    """Every link as `from>to` by index of zones, then everything that links share."""
-    count = range(len(inputs.links))
-    return (*(f"{start}>{end}" for start in count for end in count), *(each.name for each in _resources(inputs)))
+def queue_name(inputs: Inputs, queue: int) -> str:
+    """Of each queue of a `Crossing`: a link as `from>to` by index of zones, or something that links share."""
+    num_zones = len(inputs.links)
+    start, end = divmod(queue, num_zones)
+    return f"{start}>{end}" if start < num_zones else _resources(inputs)[queue - num_zones**2].name
 
 
 def crossing(inputs: Inputs, pool: Ints, next_pool: Ints, num_flows: Ints, crosses: Bools) -> Crossing:
@@ -196,8 +222,8 @@ def _zones(inputs: Inputs, pair: PoolPair) -> ZonePair:
     return int(inputs.hardware.zone[pair[0]]), int(inputs.hardware.zone[pair[1]])
 
 
-def _shared_paths(inputs: Inputs) -> dict[ZonePair, Shared]:
-    """The named path under each directed link, with its direction; paths of one pair alone are shared by nobody."""
+def _shared_paths(inputs: Inputs) -> dict[ZonePair, tuple[Shared]]:
+    """The one named path under each directed link, with its direction; paths of one pair alone are shared by nobody."""
     named: dict[str, dict[ZonePair, ZoneLink]] = {}
     for start, row in enumerate(inputs.links):
         for end, link in enumerate(row):
@@ -213,7 +239,7 @@ def _shared_paths(inputs: Inputs) -> dict[ZonePair, Shared]:
             alike = [links[other] for other in links if sides is None or sides[other[0]] == sides[pair[0]]]
             rates = [link.bytes_per_second for link in alike if link.bytes_per_second]
             if rates:
-                ways[pair] = Shared(name=f"{name}{direction}", bytes_per_second=max(rates))
+                ways[pair] = (Shared(name=f"{name}{direction}", bytes_per_second=max(rates)),)
     return ways
 
 

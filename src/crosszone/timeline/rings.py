@@ -1,15 +1,13 @@
 """In which order zones stand on the ring over which they agree, and on which tree."""
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from crosszone.core.cluster import ZoneLink
 from crosszone.core.tables import Ints
-from crosszone.cost.network import link_bytes_per_second
+from crosszone.cost.network import link_bytes_per_second, rate_facts
 
 MOST_PERMUTED = 8
 """Zones up to which every order is tried (7! orders of a ring); beyond, an order is improved until no turn helps."""
@@ -19,6 +17,8 @@ NUM_FLOWS = 8
 """With which links are compared: one node of eight GPUs sends."""
 
 Links = Sequence[Sequence[ZoneLink | None]]
+Hop = tuple[int, int]
+"""(from zone, to zone)."""
 Merit = tuple[float, float]
 """(bytes per second, minus latency): larger is better."""
 
@@ -76,24 +76,28 @@ def tree_levels(edges: Sequence[tuple[int, int]]) -> int:
     return max(level.values(), default=0)
 
 
-def node_bytes_per_second(link: ZoneLink) -> float:
-    """What one node gets of the link."""
-    return _named_alike(replace(link, from_zone="", to_zone=""))
+def node_bytes_per_second(links: Links, zones: Sequence[int]) -> dict[Hop, float]:
+    """What one node gets of every hop; NaN where no cap is known, 0 where there is no link."""
+    known: dict[object, float] = {}
+
+    def rate(link: ZoneLink | None) -> float:
+        if link is None:
+            return 0.0
+        facts = rate_facts(link)
+        if facts not in known:  # the links of many zones are mostly alike
+            known[facts] = float(link_bytes_per_second(link, num_nodes=1, num_flows=NUM_FLOWS))
+        return known[facts]
+
+    return {(start, end): rate(links[start][end]) for start, end in itertools.permutations(zones, 2)}
 
 
-@functools.lru_cache(maxsize=4096)
-def _named_alike(link: ZoneLink) -> float:
-    """Kept, as the links of many zones are mostly of one kind."""
-    return float(link_bytes_per_second(link, num_nodes=1, num_flows=NUM_FLOWS))
-
-
-def _merits(links: Links, zones: Sequence[int]) -> dict[tuple[int, int], Merit]:
+def _merits(links: Links, zones: Sequence[int]) -> dict[Hop, Merit]:
     """Of every hop."""
-    return {(start, end): _merit(links[start][end]) for start, end in itertools.permutations(zones, 2)}
-
-
-def _merit(link: ZoneLink | None) -> Merit:
-    return (0.0, float("-inf")) if link is None else (node_bytes_per_second(link), -link.latency_seconds)
+    found = {}
+    for hop, rate in node_bytes_per_second(links, zones).items():
+        link = links[hop[0]][hop[1]]
+        found[hop] = (rate, float("-inf") if link is None else -link.latency_seconds)
+    return found
 
 
 def _hops(ring: Sequence[int]) -> Iterable[tuple[int, int]]:
@@ -128,7 +132,7 @@ def _turned(ring: tuple[int, ...], merit: Callable[[tuple[int, ...]], list[Merit
     return ring
 
 
-def _ranked(merit: dict[tuple[int, int], Merit], zones: Sequence[int]) -> Ints:
+def _ranked(merit: dict[Hop, Merit], zones: Sequence[int]) -> Ints:
     """[parent, child], by place in `zones`: how many kinds of links are worse; that of a zone to itself is -1."""
     places = {each: place for place, each in enumerate(sorted(set(merit.values())))}
     return np.array([[places[merit[child, parent]] if child != parent else -1 for child in zones] for parent in zones])

@@ -96,8 +96,9 @@ def _failures_per_second(group: NodeGroup, num_gpus: int) -> float:
 def _outages(problem: Problem, footprint: Footprint) -> list[tuple[float, float]]:
     """(mean time between outages, repair) of each path in use: both directions, and all links of a name, are one."""
     paths: dict[object, tuple[float, float]] = {}
+    links = {(link.from_zone, link.to_zone): link for link in problem.cluster.links}
     for pair in sorted(footprint.pairs):
-        for link in (problem.cluster.link(*pair), problem.cluster.link(*pair[::-1])):
+        for link in (links[pair], links[pair[::-1]]):
             if link.mtbf_seconds is not None:
                 key = link.shared or pair
                 found = (link.mtbf_seconds, -(link.repair_seconds or 0.0))

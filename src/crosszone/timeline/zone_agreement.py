@@ -148,10 +148,10 @@ def fastest_algorithm(inputs: Inputs, layout: Layout) -> str:
     pools = [inputs.hardware.num_gpus[zone == one].sum() for one in layout.ring]
     flows, seconds = np.array([min(pools)]), {}
     for algorithm in ZONE_ALGORITHMS:
-        links = _exchange_links(inputs, exchange_pairs(inputs, layout, algorithm), flows)
+        pairs = exchange_pairs(inputs, layout, algorithm)
         one = _exchange_of(
-            inputs, layout, algorithm, links, num_ranks=flows, is_flat=False, reduced=np.array([size]),
-            half=np.zeros(1), warm=np.zeros(1, dtype=np.bool_),
+            pairs, layout, algorithm, _exchange_links(inputs, pairs, flows), num_ranks=flows, is_flat=False,
+            reduced=np.array([size]), half=np.zeros(1), warm=np.zeros(1, dtype=np.bool_),
         )  # fmt: skip
         seconds[algorithm] = float((one.transfer_seconds + model.num_layers * one.latency_seconds)[0])
     least = min(seconds.values())
@@ -175,11 +175,12 @@ def least_exchange_seconds(
     algorithm = exchange_algorithm(settings)
     algorithm = _of_halves(algorithm) if spans else algorithm
     flows, count = np.array([inputs.hardware.num_gpus.sum()]), np.ones(len(num_ranks))
+    pairs = exchange_pairs(inputs, layout, algorithm)
     one = _exchange_of(
-        inputs,
+        pairs,
         layout,
         algorithm,
-        _exchange_links(_with_streams(inputs, settings), exchange_pairs(inputs, layout, algorithm), flows),
+        _exchange_links(_with_streams(inputs, settings), pairs, flows),
         num_ranks=num_ranks,
         is_flat=way.IS_FLAT,
         reduced=0.0 * count if spans else gradient * count,
@@ -334,7 +335,7 @@ def _rows_exchange(
 ) -> Exchange:  # fmt: skip
     plans, settings = tables.plans.take(rows), tables.settings
     return _exchange_of(
-        inputs,
+        pairs,
         tables.layouts[int(plans.layout[0])],
         algorithm,
         _exchange_links(_with_streams(inputs, settings), pairs, flows),
@@ -347,22 +348,29 @@ def _rows_exchange(
 
 
 def _exchange_links(inputs: Inputs, pairs: list[PoolPair], flows: Ints) -> ExchangeLinks:
+    """One of each kind: zones that all send to all have links by the thousand, of which most are alike."""
     between = [link_between(inputs, pair) for pair in pairs]
+    latency = np.array([link.latency_seconds for link in between])
+    jitter = np.array([link.jitter_seconds or 0.0 for link in between])
+    distinct, row = np.unique(flows, return_inverse=True)
+    rates = rates_at_once(inputs, pairs, distinct)
+    _, kinds = np.unique(np.vstack([rates, latency, jitter]), axis=1, return_index=True)
     return ExchangeLinks(
-        bytes_per_second=rates_at_once(inputs, pairs, flows),
-        latency_seconds=np.array([link.latency_seconds for link in between]),
-        jitter_seconds=np.array([link.jitter_seconds or 0.0 for link in between]),
+        bytes_per_second=rates[:, kinds][row],
+        latency_seconds=latency[kinds],
+        jitter_seconds=jitter[kinds],
         num_flows=flows.astype(float) * min(link.num_streams or 1 for link in between),
+        num_links=len(pairs),
     )
 
 
 def _exchange_of(
-    inputs: Inputs, layout: Layout, algorithm: str, links: ExchangeLinks, *, num_ranks: Ints, is_flat: bool,
+    pairs: list[PoolPair], layout: Layout, algorithm: str, links: ExchangeLinks, *, num_ranks: Ints, is_flat: bool,
     reduced: Floats, half: Floats, warm: Bools,
 ) -> Exchange:  # fmt: skip
     num_zones = len(layout.ring)
     if algorithm == "tree":
-        levels = tree_levels(best_tree(inputs.links, layout.ring))
+        levels = tree_levels(pairs[::2])  # up each edge, and down
         return tree_exchange(links, num_levels=levels, all_reduce_bytes=reduced, is_warm=warm)
     if algorithm == "direct":
         return direct_exchange(links, num_zones=num_zones, all_reduce_bytes=reduced, half_bytes=half, is_warm=warm)

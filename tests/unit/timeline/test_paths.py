@@ -13,7 +13,7 @@ from crosszone.timeline.paths import (
     achieved_bytes_per_second,
     beside_others,
     crossing,
-    queue_names,
+    queue_name,
     rates_at_once,
     shared,
 )
@@ -127,10 +127,9 @@ def test_two_nodes_send_twice_as_much() -> None:
 
 def test_messages_queue_where_they_meet() -> None:
     found = prepared("abc", {"ab": {"shared": "cable"}, "ac": {"shared": "cable"}}, uplinks={"b": "4 Gbit/s"})
-    names = queue_names(found)
     pools = np.array([0, 0, 1, 1])
     way = crossing(found, pools, np.array([1, 2, 2, 1]), np.array([8, 8, 8, 8]), np.array([True, True, True, False]))
-    assert [names[index] for index in way.queue[:3]] == ["cable there", "cable there", "1>2"]
+    assert [queue_name(found, index) for index in way.queue[:3].tolist()] == ["cable there", "cable there", "1>2"]
     assert way.queue[3] == -1
     assert (way.bytes_per_second[:3] / UNIT).tolist() == pytest.approx([4.0, 10.0, 4.0])
     assert np.isnan(way.bytes_per_second[3])
@@ -139,7 +138,7 @@ def test_messages_queue_where_they_meet() -> None:
 def test_a_path_that_one_link_alone_names_is_that_link() -> None:
     found = prepared("abc", {"ab": {"shared": "x"}})
     way = crossing(found, np.array([0, 0]), np.array([1, 2]), np.array([8, 8]), np.array([True, True]))
-    assert [queue_names(found)[index] for index in way.queue] == ["0>1", "0>2"]
+    assert [queue_name(found, int(index)) for index in way.queue] == ["0>1", "0>2"]
 
 
 def test_one_group_shares_an_uplink_with_itself() -> None:
