@@ -1,13 +1,16 @@
 """The search against brute force on drawn problems: a line where it was beaten, and how often that was.
 
 $ python benchmarks/planner/optimality.py 0 500 > benchmarks/planner/optimality.txt
+$ python benchmarks/planner/optimality.py --heavy 0 112
 """
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
+from crosszone.core.problem import Problem
 from crosszone.errors import InfeasiblePlan
 from crosszone.planner.search import search
 
@@ -15,11 +18,16 @@ BRUTE_FORCE = Path(__file__).parents[2] / "tests" / "property" / "test_planner.p
 
 
 def main() -> None:
-    """Judge the problems whose seeds lie between the two arguments."""
-    first, last = int(sys.argv[1]), int(sys.argv[2])
+    """Judge the problems with these seeds."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("first", type=int)
+    parser.add_argument("last", type=int, help="the first seed that is left out")
+    parser.add_argument("--heavy", action="store_true", help="problems in which memory is short")
+    asked = parser.parse_args()
+    first, last = asked.first, asked.last
     force, weighed, beaten = _brute_force(), 0, 0
     for seed in range(first, last):
-        num_plans, gain = _judged(force, seed)
+        num_plans, gain = _judged(force, force.heavy(seed) if asked.heavy else force.drawn(seed))
         weighed += num_plans
         beaten += gain > 0.0
         if gain > 0.0:
@@ -27,9 +35,8 @@ def main() -> None:
     print(f"problems {last - first} (seeds {first} to {last - 1}), plans weighed {weighed}, search beaten {beaten}")
 
 
-def _judged(force: ModuleType, seed: int) -> tuple[int, float]:
+def _judged(force: ModuleType, problem: Problem) -> tuple[int, float]:
     """(plans weighed, how much faster the best of them is)."""
-    problem = force.drawn(seed)
     try:
         plans = search(problem, top=1).plans
     except InfeasiblePlan:
