@@ -260,7 +260,7 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
             "shard", f"{config.framework} neither shards nor offloads, but shard is {config.shard}.", "Take fsdp."
         )
     yield from _zone_problems(config)
-    if config.framework == "fsdp" and config.shard not in ("gradients", "parameters"):
+    if config.framework == "fsdp" and len(counts) > 1 and config.shard not in ("gradients", "parameters"):
         yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
     if config.framework == "fsdp" and config.dp_shard >= 1:
         groups = [set(counts[first : first + config.dp_shard]) for first in range(0, len(counts), config.dp_shard)]

@@ -96,6 +96,11 @@ def test_replicas_of_fsdp_may_differ_where_they_do_not_share() -> None:
     assert train_config({**to_json(CONFIG), **counts}).global_batch_size == 16
 
 
+def test_one_rank_of_fsdp_has_nothing_to_shard() -> None:
+    alone = {**to_json(CONFIG), "framework": "fsdp", "rank_microbatches": [4]}
+    assert train_config(alone).shard == "none"
+
+
 def test_another_number_of_ranks_only_on_demand() -> None:
     assert dealt_microbatches(CONFIG, 2) == (3, 1)
     with pytest.raises(SpecError, match="3 ranks run, but the configuration is for 2"):
