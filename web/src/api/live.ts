@@ -3,7 +3,7 @@
  * and marked stale, requests that were overtaken given up.
  */
 import { useDebouncedValue } from '@mantine/hooks';
-import { useQuery } from '@tanstack/react-query';
+import { queryOptions, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { answer, api, type Schemas } from './client';
@@ -57,13 +57,7 @@ export function useLive<Name extends Verb>(verb: Name, body: Verbs[Name]['asks']
   const text = body == null ? '' : JSON.stringify(body);
   const [rested] = useDebouncedValue(text, PAUSE_MILLISECONDS[verb]);
   const settled = rested === '' ? text : rested; // the first question is not held up
-  const query = useQuery({
-    queryKey: [verb, settled],
-    queryFn: ({ signal }) => ask(verb, settled, signal),
-    enabled: settled !== '',
-    staleTime: Infinity, // the same question has the same answer
-    retry: (count, problem) => problem instanceof Problem && problem.isPassing && count < 3,
-  });
+  const query = useQuery({ ...questionOf(verb, settled), enabled: settled !== '' });
   const [last, setLast] = useState(query.data);
   if (query.data !== undefined && query.data !== last) setLast(query.data);
   const data = query.data ?? last;
@@ -74,6 +68,20 @@ export function useLive<Name extends Verb>(verb: Name, body: Verbs[Name]['asks']
     problem: settled === text && query.error instanceof Problem ? query.error : null,
     retry: () => void query.refetch(),
   };
+}
+
+/** The same question, to be asked without a component. */
+export function liveQuery<Name extends Verb>(verb: Name, body: Verbs[Name]['asks']) {
+  return questionOf(verb, JSON.stringify(body));
+}
+
+function questionOf<Name extends Verb>(verb: Name, body: string) {
+  return queryOptions({
+    queryKey: [verb, body],
+    queryFn: ({ signal }) => ask(verb, body, signal),
+    staleTime: Infinity, // the same question has the same answer
+    retry: (count, problem) => problem instanceof Problem && problem.isPassing && count < 3,
+  });
 }
 
 async function ask<Name extends Verb>(verb: Name, body: string, signal: AbortSignal): Promise<Verbs[Name]['gives']> {

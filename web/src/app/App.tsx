@@ -1,32 +1,22 @@
 import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider, useSuspenseQuery } from '@tanstack/react-query';
+import { QueryClientProvider, useSuspenseQuery } from '@tanstack/react-query';
 import { Suspense, use } from 'react';
 import { createBrowserRouter, Navigate, Outlet, RouterProvider } from 'react-router';
 
 import { configurationQuery, templatesQuery } from '@/api/queries';
-import { Problem } from '@/api/problem';
 import { token } from '@/api/token';
 import { onLanguage } from '@/i18n';
-import { JobProvider, startingJob } from '@/job/JobContext';
+import { JobProvider } from '@/job/JobContext';
+import { firstText, startingJob } from '@/job/first';
 import { cssVariables, theme } from '@/theme/theme';
 import { Loading } from '@/ui/Loading';
 
 import { ErrorBoundary, RouteError } from './ErrorBoundary';
 import { NotFound } from './NotFound';
 import { PAGES } from './pages';
+import { queries } from './queries';
 import { Shell } from './Shell';
 import { TokenForm } from './TokenForm';
-
-const FIRST_JOB = 'very-large'; // the template with two zones
-
-const queries = new QueryClient({
-  defaultOptions: {
-    queries: {
-      refetchOnWindowFocus: false,
-      retry: (count, error) => error instanceof Problem && error.isPassing && count < 5,
-    },
-  },
-});
 
 onLanguage(() => void queries.invalidateQueries()); // the server's sentences are in the language of the page
 
@@ -72,8 +62,7 @@ function Started() {
 
 function WithJob() {
   const { data } = useSuspenseQuery(templatesQuery);
-  const template = data.templates.find((each) => each.name === FIRST_JOB) ?? data.templates[0];
-  const first = use(startedWith(template?.text ?? ''));
+  const first = use(startedWith(firstText(data)));
   return (
     <JobProvider first={first}>
       <Shell>

@@ -20,6 +20,8 @@ export interface Page {
   more?: string;
   /** Other addresses that lead to it, each with the one that it stands for. */
   also?: Readonly<Record<string, string>>;
+  /** Whether it shows the ranked plans of the job: they are asked for before the page is there. */
+  looksAtPlan?: boolean;
   load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -28,3 +30,9 @@ const FOUND = import.meta.glob<Page>('../pages/*/page.ts', { eager: true, import
 export const PAGES = Object.values(FOUND)
   .sort((one, other) => one.order - other.order)
   .map((page) => ({ ...page, Component: lazy(page.load) }));
+
+/** The page of an address; that of the bare one is the first. */
+export function pageAt(pathname: string) {
+  if (pathname === '/') return PAGES[0];
+  return PAGES.find(({ path }) => pathname === path || pathname.startsWith(`${path}/`));
+}

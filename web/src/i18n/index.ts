@@ -31,8 +31,9 @@ export function onLanguage(listener: () => void): void {
   i18next.on('languageChanged', listener);
 }
 
-/** Load the shared texts of the first language. */
-export async function startTexts(language: Language = firstLanguage()): Promise<void> {
+/** Load the shared texts of the first language, and those of a page. */
+export async function startTexts(page?: string, language: Language = firstLanguage()): Promise<void> {
+  rememberLanguage(language);
   await i18next
     .use(files)
     .use(initReactI18next)
@@ -40,9 +41,8 @@ export async function startTexts(language: Language = firstLanguage()): Promise<
       lng: language,
       supportedLngs: LANGUAGES,
       fallbackLng: false,
-      ns: ['shell', 'ui', 'terms', 'fields'],
+      ns: ['shell', 'ui', 'terms', 'fields', ...(page == null ? [] : [page])],
       defaultNS: 'ui',
       interpolation: { escapeValue: false }, // React escapes
     });
-  rememberLanguage(language);
 }

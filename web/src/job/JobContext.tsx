@@ -9,10 +9,10 @@ import { useLive } from '@/api/live';
 import type { Problem } from '@/api/problem';
 import type { Schemas } from '@/api/client';
 
+import { STORED_AT } from './first';
 import { withValue, type Job, type Path } from './path';
-import { jobFromHash, jobToHash } from './share';
+import { jobToHash } from './share';
 
-const STORED_AT = 'crosszone.job';
 const SHARE_AFTER_MILLISECONDS = 400;
 
 /** What was changed last, and what it was changed from. */
@@ -45,11 +45,6 @@ export function useJob(): JobState {
   const state = use(JobContext);
   if (state == null) throw new Error('useJob needs a JobProvider around it');
   return state;
-}
-
-/** The job of the address, else the last one of this browser, else `first`. */
-export async function startingJob(first: string): Promise<string> {
-  return (await jobFromHash(location.hash)) ?? localStorage.getItem(STORED_AT) ?? first;
 }
 
 export function JobProvider({ first, children }: { first: string; children: ReactNode }) {

@@ -17,7 +17,12 @@ export function useAnswer(): LiveAnswer {
   const { job, isBroken, isSyncing, chosenPlan } = useJob();
   // A job with a mistake is not sent: what is wrong with it is shown beside its fields.
   const isReady = Object.keys(job).length > 0 && !isBroken && !isSyncing;
-  const live = useLive('plan', isReady ? { job: job as Schemas['JobFile'], top: TOP } : null);
+  const live = useLive('plan', isReady ? planQuestion(job) : null);
   const isStale = live.data != null && (live.isStale || !isReady);
   return { ...live, isStale, isWaiting: live.isWaiting || isSyncing, chosen: live.data?.plans[chosenPlan] };
+}
+
+/** What is asked for a job. */
+export function planQuestion(job: unknown): Schemas['PlanArguments'] {
+  return { job: job as Schemas['JobFile'], top: TOP };
 }

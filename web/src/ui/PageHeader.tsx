@@ -2,7 +2,7 @@ import { Group, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useLocation } from 'react-router';
 
-import { PAGES } from '@/app/pages';
+import { pageAt } from '@/app/pages';
 import { useLanguage } from '@/i18n/useLanguage';
 
 import classes from './PageHeader.module.css';
@@ -18,7 +18,7 @@ interface Props {
 export function PageHeader({ note, children }: Props) {
   const language = useLanguage();
   const { pathname } = useLocation();
-  const title = PAGES.find(({ path }) => pathname === path || pathname.startsWith(`${path}/`))?.title[language];
+  const title = pageAt(pathname)?.title[language];
   return (
     <header className={classes.header}>
       <Group gap="sm" wrap="nowrap" miw={0}>

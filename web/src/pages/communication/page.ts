@@ -8,5 +8,6 @@ export const page: Page = {
   icon: Network,
   order: 40,
   shortcut: 'c',
+  looksAtPlan: true,
   load: () => import('./CommunicationPage'),
 };

@@ -8,5 +8,6 @@ export const page: Page = {
   icon: Scale,
   order: 90,
   shortcut: 'o',
+  looksAtPlan: true,
   load: () => import('./ComparePage'),
 };

@@ -8,5 +8,6 @@ export const page: Page = {
   icon: Rocket,
   order: 60,
   shortcut: 'd',
+  looksAtPlan: true,
   load: () => import('./DeployPage'),
 };

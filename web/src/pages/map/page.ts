@@ -9,5 +9,6 @@ export const page: Page = {
   order: 20,
   shortcut: 'm',
   more: '/:zone/:node?/:gpu?',
+  looksAtPlan: true,
   load: () => import('./TrainingMapPage'),
 };

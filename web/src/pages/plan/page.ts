@@ -8,5 +8,6 @@ export const page: Page = {
   icon: SlidersHorizontal,
   order: 10,
   shortcut: 'p',
+  looksAtPlan: true,
   load: () => import('./PlanPage'),
 };

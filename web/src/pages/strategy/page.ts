@@ -8,5 +8,6 @@ export const page: Page = {
   icon: Layers,
   order: 30,
   shortcut: 's',
+  looksAtPlan: true,
   load: () => import('./StrategyPage'),
 };

@@ -8,5 +8,6 @@ export const page: Page = {
   icon: ChartGantt,
   order: 50,
   shortcut: 't',
+  looksAtPlan: true,
   load: () => import('./TimelinePage'),
 };
