@@ -24,11 +24,11 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of the bundle.", show_default=False)
 ]
 FrameworkName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--framework",
         metavar="NAME",
-        help="ddp, fsdp, deepspeed, megatron, torchtitan or horovod.",
+        help="ddp, fsdp, deepspeed, megatron, torchtitan or horovod; the plan's or job's if left out.",
         show_default=False,
     ),
 ]
@@ -79,8 +79,8 @@ IsForced = Annotated[
 def deploy(
     job: Job,
     output: Output,
-    framework: FrameworkName,
     backend: BackendName,
+    framework: FrameworkName = None,
     arguments: Arguments = None,
     plan: SavedPlan = None,
     entry: Entry = None,

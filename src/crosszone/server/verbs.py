@@ -369,8 +369,7 @@ VERBS = (
             Option(
                 name="framework",
                 kind=TEXT,
-                meaning="ddp, fsdp, deepspeed, megatron, torchtitan or horovod.",
-                is_required=True,
+                meaning="ddp, fsdp, deepspeed, megatron, torchtitan or horovod; the plan's or job's if left out.",
             ),
             Option(
                 name="backend",

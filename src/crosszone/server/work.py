@@ -148,7 +148,7 @@ def deploy(request: Request, on_progress: OnProgress) -> Any:
     """Deploy JSON with the texts of the files, or with `archive` all of them in one."""
     bundle = service.deploy(
         _problem(request),
-        framework=request["framework"],
+        framework=request.get("framework"),
         backend=request["backend"],
         plan=_plan(request),
         device=request.get("device", "cuda"),

@@ -26,8 +26,8 @@ SCALED = ("ddp", "fsdp", "deepspeed")
 def deploy(
     problem: Problem,
     *,
-    framework: str,
     backend: str,
+    framework: str | None = None,
     plan: Plan | None = None,
     device: str = "cuda",
     num_steps: int | None = None,
@@ -41,7 +41,8 @@ def deploy(
 ) -> Bundle:
     """The files that train `problem` by `plan` with `framework`, started over `backend`; nothing is written.
 
-    `plan` None: the one that `plan` ranks first for this framework; what the job file fixes stays. A program of one's
+    `framework` None: that of `plan`, or of the job file. `plan` None: the one that `plan` ranks first for this
+    framework; what the job file fixes stays. A program of one's
     own is taken to sum gradients flat where the job file says nothing else. `entry` is its path, `entry_text` such a
     program itself, `arguments` are passed on to it. `zone`: only the piece of that zone.
     SpecError for what must be known and is not, InfeasiblePlan where the plan does not fit, or the framework
@@ -69,10 +70,11 @@ def deploy(
         port=DEFAULT_PORT if port is None else port,
         zone=zone,
     )
-    check_request(problem, framework, request, is_planned=plan is not None)  # before a search is spent on it
-    chosen = _plan_of(flat_where_open(problem) if has_own else problem, framework, plan)
-    prediction = predict_plan(problem, chosen, framework_facts(framework))
-    more_files = scaling_files(problem, chosen) if is_local and framework in SCALED and not has_own else {}
+    name = framework or _own_framework(problem, plan)
+    check_request(problem, name, request, is_planned=plan is not None)  # before a search is spent on it
+    chosen = _plan_of(flat_where_open(problem) if has_own else problem, name, plan)
+    prediction = predict_plan(problem, chosen, framework_facts(name))
+    more_files = scaling_files(problem, chosen) if is_local and name in SCALED and not has_own else {}
     return bundle(problem, chosen, prediction, request, version=version("crosszone"), more_files=more_files)
 
 
@@ -183,6 +185,16 @@ def bundle_json(bundle: Bundle, changes: Sequence[FileChange]) -> dict[str, Any]
         "assumed": list(bundle.assumed),
         "warnings": list(bundle.warnings),
     }
+
+
+def _own_framework(problem: Problem, plan: Plan | None) -> str:
+    """Of the plan, else of the job file. Errors: SpecError where neither says."""
+    name = problem.framework if plan is None else plan.framework
+    if name is None:
+        hint = "Write framework: {name: fsdp} into the job file, or give --framework fsdp; or another one."
+        message = "neither the job file nor an option says which framework runs it."
+        raise SpecError.of(message, code="missing", where="--framework", hint=hint)
+    return name
 
 
 def _plan_of(problem: Problem, framework: str, plan: Plan | None) -> Plan:

@@ -42,6 +42,21 @@ def test_it_says_what_it_wrote_and_what_to_read(run, job, tmp_path) -> None:
     assert "Nothing changed" in run(*bare(job, tmp_path / "bundle")).out
 
 
+def test_the_framework_is_that_of_the_job_or_the_saved_plan(run, job, tmp_path) -> None:
+    options = ("--backend", "bare", "--checkpoints", "none", "-o", str(tmp_path / "bundle"), "--json")
+
+    def framework(*more: str) -> str:
+        assert run("deploy", *more, *options, "--force").code == 0
+        return str(json.loads((tmp_path / "bundle/metadata.json").read_text())["plan"]["framework"])
+
+    named, saved = tmp_path / "named.yaml", str(tmp_path / "plans.json")
+    named.write_text(JOB + "framework: {name: ddp}\n")
+    assert framework(str(named)) == "ddp"
+    assert framework(str(named), "--framework", "fsdp") == "fsdp"
+    assert run("plan", str(named), "-o", saved).code == 0
+    assert framework(job, "--plan", saved) == "ddp"
+
+
 def test_warnings_go_where_errors_do(run, job, tmp_path) -> None:
     (tmp_path / "mine.py").write_text("print('mine')\n")
     result = run(*bare(job, tmp_path / "bundle", "--entry", str(tmp_path / "mine.py")))
@@ -140,6 +155,7 @@ def test_arguments_after_dashes_are_passed_on(run, job, tmp_path) -> None:
             "--zone: local starts the ranks of all zones",
         ),
         (("--framework", "ddp", "--backend", "bare"), 2, "--checkpoints"),
+        (("--backend", "bare"), 2, "neither the job file nor an option says which framework runs it"),
         (("--framework", "alpa", "--backend", "bare"), 3, "Alpa is not actively maintained"),
         (("--framework", "FairScale", "--backend", "bare"), 3, "Take fsdp."),
         (("--framework", "colossal-ai", "--backend", "bare"), 3, "no renderer for Colossal-AI yet"),

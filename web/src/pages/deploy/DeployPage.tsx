@@ -20,19 +20,20 @@ import classes from './DeployPage.module.css';
 import { Files } from './Files';
 import { said, useRender, type Options } from './render';
 
-const FIRST: Options = { framework: 'megatron', backend: 'kubernetes', steps: '1000', checkpoints: 'none', data: '' };
+const FIRST: Options = { framework: '', backend: 'kubernetes', steps: '1000', checkpoints: 'none', data: '' };
 
 /** The job as files: for which framework, over which backend, what they say, and what becomes of them. */
 export default function DeployPage() {
   const { t } = useTranslation('deploy');
   const { job, isBroken, isSyncing } = useJob();
-  const [options, setOptions] = useState(FIRST);
+  const [chosen, choose] = useState(FIRST);
+  const options = chosen.framework === '' ? { ...chosen, framework: named(job) ?? 'megatron' } : chosen;
   const [isAsking, ask] = useState(false);
   const { bundle, before, render } = useRender();
   const isReady = Object.keys(job).length > 0 && !isBroken && !isSyncing;
   const cells = useLive('deploy/cells', isReady ? { job: job as Schemas['JobFile'], ...said(options) } : null);
   const set = (changed: Partial<Options>) => {
-    setOptions((known) => ({ ...known, ...changed }));
+    choose((known) => ({ ...known, ...changed }));
   };
   return (
     <>
@@ -100,6 +101,11 @@ export default function DeployPage() {
       )}
     </>
   );
+}
+
+/** The framework of the job file, where it has one. */
+function named(job: Record<string, unknown>): string | undefined {
+  return (job['framework'] as { name?: string } | null | undefined)?.name;
 }
 
 function Subject() {
