@@ -139,6 +139,22 @@ def signals_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def answer_of(command: Sequence[str], *, seconds: float) -> subprocess.CompletedProcess[str]:
+    """A program that is run to its end, with all that it said; it reads nothing.
+
+    Errors: OSError where it cannot be started, TimeoutExpired where it does not end in time.
+    """
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=seconds,
+    )
+
+
 def _end_whole(process: subprocess.Popen[Any], mark: str, grace_seconds: float) -> None:
     """A second signal meanwhile ends the waiting, not the ending."""
     try:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crosszone.core.preflight import NodePath
+
 FINE, WARNING, CRITICAL = "fine", "warning", "critical"
 LEVELS = (FINE, WARNING, CRITICAL)
 RTT_RATIOS = {WARNING: 1.5, CRITICAL: 3.0}
@@ -33,6 +35,20 @@ class PathLook:
     """Of one connection, beside the traffic of the run."""
     planned_rtt_seconds: float | None = None
     planned_bytes_per_second: float | None = None
+
+
+def look_along(path: NodePath, start: tuple[str, str], end: tuple[str, str]) -> PathLook:
+    """What was seen of a path between two nodes, each as (address, zone); what was planned of it is not known here."""
+    return PathLook(
+        from_address=start[0],
+        to_address=end[0],
+        from_zone=start[1],
+        to_zone=end[1],
+        is_open=path.is_open,
+        rtt_seconds=path.rtt_seconds,
+        jitter_seconds=path.jitter_seconds,
+        bytes_per_second=None if path.rate is None else path.rate.bytes_per_second,
+    )
 
 
 def level(look: PathLook) -> str:

@@ -11,6 +11,7 @@ from crosszone.errors import CrossZoneError, InfeasiblePlan
 from crosszone.launch.bundle_folder import FETCH_PATH, RUN_PATH, STATUS_PATH, BundleFolder
 from crosszone.launch.failure import LauncherOutput
 from crosszone.launch.step_log import AGENT_LOGS
+from crosszone.processes import answer_of
 
 LOCAL, SSH, SLURM = "local", "ssh", "slurm"
 SUBMITTING = (SLURM,)
@@ -106,15 +107,7 @@ def _program(bundle: BundleFolder, path: str) -> subprocess.CompletedProcess[str
     """One of the bundle's programs, which fails where it does not end in time, as a node that is away may cause."""
     command, limit = [str(bundle.folder / path)], NODES_SECONDS + bundle.grace_seconds
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=limit,
-        )
+        return answer_of(command, seconds=limit)
     except subprocess.TimeoutExpired:
         said = f"it was ended after {limit:g} s: a node does not answer"
         return subprocess.CompletedProcess(command, TIMED_OUT_EXIT_CODE, stdout="", stderr=said)

@@ -15,6 +15,7 @@ from typing import Any
 
 from crosszone.errors import Finding, PreflightFailed
 from crosszone.launch.bundle_folder import REQUIREMENTS_PATH, BundleFolder
+from crosszone.processes import answer_of
 
 PYTHON_VARIABLE = "PYTHON"
 """Names the interpreter to the bundle's own programs too."""
@@ -68,15 +69,7 @@ def _look(bundle: BundleFolder, python: str) -> dict[str, Any] | str:
     """What the interpreter says of itself, or why it says nothing."""
     names = () if bundle.has_own_program else _distributions(bundle)
     try:
-        done = subprocess.run(
-            [python, "-c", LOOK, *names],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=LOOK_SECONDS,
-        )
+        done = answer_of([python, "-c", LOOK, *names], seconds=LOOK_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{type(error).__name__}: {error}"
     lines = done.stdout.strip().splitlines()

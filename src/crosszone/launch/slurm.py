@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crosszone.processes import answer_of
+
 SUBMITTED_JOB = re.compile(r"^job (\d+);", re.MULTILINE)
 """What `run_training.sh` of a Slurm bundle says once sbatch has taken it."""
 OVER = frozenset(
@@ -111,15 +113,7 @@ def _whole(parts: Iterable[re.Match[str]]) -> JobState:
 def _ask(*command: str) -> tuple[int | None, str]:
     """(exit code, what it said); None where it cannot be run, or does not answer."""
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=ASK_SECONDS,
-        )
+        done = answer_of(command, seconds=ASK_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None, ""
     return done.returncode, done.stdout + done.stderr

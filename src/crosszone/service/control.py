@@ -90,7 +90,7 @@ def _paths(folder: Path, has_rates: bool) -> Sequence[PathLook]:
     """The paths between the nodes of a bundle that are reached from here, beside what its job has of them."""
     from dataclasses import replace
 
-    from crosszone.core.path_watch import PathLook
+    from crosszone.core.path_watch import look_along
     from crosszone.launch.bundle_folder import open_bundle
     from crosszone.launch.preflight.look import watch
     from crosszone.service.preflights import probe_request
@@ -107,16 +107,10 @@ def _paths(folder: Path, has_rates: bool) -> Sequence[PathLook]:
     for pair, path in sorted(seen.paths.items()):
         start, end = (node[index] for index in pair)
         link = planned.get((start.zone, end.zone))
+        look = look_along(path, (start.address or "", start.zone), (end.address or "", end.zone))
         found.append(
-            PathLook(
-                from_address=start.address or "",
-                to_address=end.address or "",
-                from_zone=start.zone,
-                to_zone=end.zone,
-                is_open=path.is_open,
-                rtt_seconds=path.rtt_seconds,
-                jitter_seconds=path.jitter_seconds,
-                bytes_per_second=None if path.rate is None else path.rate.bytes_per_second,
+            replace(
+                look,
                 planned_rtt_seconds=None if link is None else 2 * link.latency_seconds,
                 planned_bytes_per_second=None if link is None else link.bytes_per_second,
             )

@@ -454,22 +454,13 @@ def _seen(known: Environment, facts: NodeFacts, now_seconds: float) -> Environme
 
 def _seen_paths(known: Sequence[Environment], seen: Sequence[NodePath], now_seconds: float) -> list[PathSample]:
     """What was seen of the paths between environments; of one that does not answer at all nothing is said."""
-    from crosszone.core.path_watch import PathLook
+    from crosszone.core.path_watch import look_along
     from crosszone.store.paths import PathSample
 
     found = []
     for path in seen:
         start, end = known[path.from_node], known[path.to_node]
-        look = PathLook(
-            from_address=start.addresses[0],
-            to_address=end.addresses[0],
-            from_zone=start.zone,
-            to_zone=end.zone,
-            is_open=path.is_open,
-            rtt_seconds=path.rtt_seconds,
-            jitter_seconds=path.jitter_seconds,
-            bytes_per_second=None if path.rate is None else path.rate.bytes_per_second,
-        )
+        look = look_along(path, (start.addresses[0], start.zone), (end.addresses[0], end.zone))
         sample = PathSample(
             from_environment=start.id, to_environment=end.id, attempt_id=None, seconds=now_seconds, look=look
         )

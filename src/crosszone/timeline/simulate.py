@@ -233,11 +233,7 @@ def _last_end(done: list[tuple[int, float, float]]) -> float:
 
 
 def _played(
-    pipeline: Pipeline,
-    nodes: list[_Node],
-    sent: Sent | None = None,
-    *,
-    steady: Steady | None = None,
+    pipeline: Pipeline, nodes: list[_Node], sent: Sent | None = None, *, steady: Steady | None = None
 ) -> list[tuple[int, float, float]]:
     """(task, start, end) of every action in order of end; `sent` gets every message.
 
