@@ -18,8 +18,7 @@ from crosszone.planner.search import (
     allowed_inputs,
     any_plan,
     best_plan,
-    first_plan,
-    least_lacking,
+    first_or_nearest,
 )
 from crosszone.planner.table import scan
 from crosszone.planner.written import best_written, is_written
@@ -49,8 +48,7 @@ def complete(problem: Problem, *, is_hypothetical: bool = False) -> Plan:
     try:
         if is_written(problem.plan):
             return best_written(problem, allowed_frameworks(problem))
-        tried = dict.fromkeys((problem, _by_time(problem)))
-        return next((plan for each in tried if (plan := first_plan(each))), None) or least_lacking(problem)
+        return first_or_nearest(problem, _by_time(problem))
     except InfeasiblePlan:
         plan = any_plan(problem) if is_hypothetical else None
         if plan is None:

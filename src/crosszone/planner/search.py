@@ -98,24 +98,16 @@ def search(problem: Problem, *, top: int, in_full: bool = False, with_front: boo
     return answer
 
 
-def first_plan(problem: Problem) -> Plan | None:
-    """The plan that `search` ranks first, without what explains it; None where nothing fits or keeps the limits.
+def first_or_nearest(problem: Problem, otherwise: Problem) -> Plan:
+    """The plan that `search` ranks first; where it has none, that of `otherwise`; else the one that lacks least memory.
 
-    Errors: InfeasiblePlan as `search`.
-    """
-    plans, _ = _kept(*_first_that_can(problem))
-    return plans[0] if plans else None
-
-
-def least_lacking(problem: Problem) -> Plan:
-    """Where nothing fits: the plan that lacks least memory; the fastest of those that lack about as little.
-
-    Errors: InfeasiblePlan as `search`.
+    Of plans that lack about as little it is the fastest. Errors: InfeasiblePlan as `search`.
     """
     prepared, found = _first_that_can(problem)
-    most = SAME_LACK_RATIO * found.misses[0].lacking_bytes
-    alike = [to_plan(prepared, miss.tables, 0) for miss in found.misses if miss.lacking_bytes <= most]
-    return min(alike, key=lambda plan: plan_step_seconds(prepared, plan))
+    plans, _ = _kept(prepared, found)
+    if not plans and otherwise != problem:
+        plans, _ = _kept(*_first_that_can(otherwise))
+    return plans[0] if plans else _least_lacking(prepared, found)
 
 
 def _first_that_can(problem: Problem, *, every: bool = False) -> tuple[Inputs, Scan]:
@@ -124,6 +116,12 @@ def _first_that_can(problem: Problem, *, every: bool = False) -> tuple[Inputs, S
     if not found.scored and not found.misses:
         raise InfeasiblePlan(*not_expressible(problem, allowed_frameworks(problem), any_plan(problem)))
     return prepared, found
+
+
+def _least_lacking(inputs: Inputs, found: Scan) -> Plan:
+    most = SAME_LACK_RATIO * found.misses[0].lacking_bytes
+    alike = [to_plan(inputs, miss.tables, 0) for miss in found.misses if miss.lacking_bytes <= most]
+    return min(alike, key=lambda plan: plan_step_seconds(inputs, plan))
 
 
 def _kept(inputs: Inputs, found: Scan) -> tuple[list[Plan], list[RankedPlan]]:

@@ -9,7 +9,7 @@ from crosszone.core.plan import RANK_ORDER, Plan
 from crosszone.errors import CrossZoneError, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts, framework_names, supports
 from crosszone.planner.complete import complete, placed
-from crosszone.planner.search import search
+from crosszone.planner.search import first_that_fits, search
 from crosszone.timeline.predict import predict_plan
 
 UNREACHABLE = {"minimize": "time", "deadline": "1 s"}
@@ -171,6 +171,20 @@ def test_where_nothing_fits_a_plan_that_lacks_least_is_taken_and_of_those_a_fast
     plan = complete(wide)
     assert not predict_plan(wide, plan, framework_facts("megatron")).memory.fits
     assert plan.zone_axis == "pp"  # replicas across a slow link lack as much, and are slower
+
+
+def test_where_nothing_fits_candidates_are_laid_out_once(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out = []
+
+    def fits(*asked: Any, **more: Any) -> Any:
+        laid_out.append(asked)
+        return first_that_fits(*asked, **more)
+
+    monkeypatch.setattr("crosszone.planner.search.first_that_fits", fits)
+    job = problem(1, model="llama-2-70b")
+    plan = complete(job)
+    assert not predict_plan(job, plan, framework_facts(plan.framework)).memory.fits
+    assert len(laid_out) == 1
 
 
 @pytest.mark.parametrize(
