@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from crosszone.control.admission import spent_dollars
 from crosszone.control.ending import finish
-from crosszone.control.evidence import ALIVE, DONE, HALTED, UNBORN, UNKNOWN, Look, Verdict, verdict
+from crosszone.control.evidence import ALIVE, DONE, HALTED, UNBORN, UNKNOWN, Verdict, verdict
 from crosszone.control.prepare import caused, folder_of
 from crosszone.control.recover import died
 from crosszone.control.session import Session
@@ -15,8 +13,6 @@ from crosszone.control.stream import Progress, Restart
 from crosszone.core.task import FAILED, RUNNING, STARTING, STOPPED, SUCCEEDED, UNSEEN, Attempt, Cause, Task
 from crosszone.errors import CrossZoneError, PreflightFailed
 from crosszone.store import environments, journal, tasks, telemetry
-
-logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0
 """Between two looks. Chosen: a death is known long before the 30 s that it may take."""
@@ -33,7 +29,7 @@ def follow(session: Session, task: Task, attempt: Attempt | None) -> float | Non
     found = verdict(look, now_seconds=session.now_seconds)
     if found.belief == UNBORN and task.state == STARTING:
         return _start(session, attempt)
-    progress = _progress(session, attempt, look)
+    progress = session.progress(attempt, look)
     if progress.restarts:
         _tell_restarts(session, attempt, progress.restarts)
     if found.belief == ALIVE:
@@ -59,15 +55,6 @@ def _start(session: Session, attempt: Attempt) -> float | None:
     except CrossZoneError as error:
         return finish(session, FAILED, caused(error, "not_started"))
     return 0.0
-
-
-def _progress(session: Session, attempt: Attempt, look: Look) -> Progress:
-    """Nothing that goes wrong with what a run logs may touch the run."""
-    try:
-        return session.progress(attempt, look)
-    except (CrossZoneError, OSError, KeyError, TypeError, ValueError) as error:
-        logger.warning("cannot read the logs of %s: %s: %s", attempt.id, type(error).__name__, error)
-        return Progress()
 
 
 def _alive(session: Session, task: Task, attempt: Attempt, progress: Progress) -> float | None:

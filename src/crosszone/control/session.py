@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from crosszone.control.link_watch import LinkWatch, Start, in_thread
 from crosszone.control.recovery import RecoveryBudget
 from crosszone.control.stream import Progress, Stream
 from crosszone.core.task import ATTEMPT, TASK, Attempt, Cause, Task, follows
+from crosszone.errors import CrossZoneError
 from crosszone.launch.bundle_folder import open_bundle
 from crosszone.store import leases, tasks
 from crosszone.store.database import Connection, Database
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +93,21 @@ class Session:
         return tasks.move_attempt(connection, found[-1], to_state, cause, **who, **changed)
 
     def progress(self, attempt: Attempt, look: Look) -> Progress:
-        """How far the run of an attempt is; what it says goes into the relaxed store on the way."""
+        """How far the run of an attempt is; what it says goes into the relaxed store on the way.
+
+        Nothing that goes wrong with what a run logs may touch the run.
+        """
         run = look.run
         if run is None or attempt.folder is None:
             return Progress()
-        if self._stream is None or self._stream[0] != attempt.id:
-            bundle = open_bundle(Path(attempt.folder))
-            self._stream = attempt.id, Stream(attempt.id, bundle, run, self.place.telemetry)
-        return self._stream[1].read(now_seconds=self.now_seconds)
+        try:
+            if self._stream is None or self._stream[0] != attempt.id:
+                bundle = open_bundle(Path(attempt.folder))
+                self._stream = attempt.id, Stream(attempt.id, bundle, run, self.place.telemetry)
+            return self._stream[1].read(now_seconds=self.now_seconds)
+        except (CrossZoneError, OSError, KeyError, TypeError, ValueError) as error:
+            logger.warning("cannot read the logs of %s: %s: %s", attempt.id, type(error).__name__, error)
+            return Progress()
 
 
 def may(task: Task, to_state: str) -> bool:

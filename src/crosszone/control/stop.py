@@ -26,6 +26,7 @@ def stop(session: Session, task: Task, attempt: Attempt | None, cause: Cause = A
         return finish(session, STOPPED, cause)
     look = session.place.hands.look(folder_of(attempt))
     found = verdict(look, now_seconds=session.now_seconds)
+    session.progress(attempt, look)  # its last steps, and what it saved when it was asked
     if found.belief in (ALIVE, UNKNOWN):
         _tell(session, attempt, problem or found.reason or "Something of it runs on.")
         return AGAIN_SECONDS

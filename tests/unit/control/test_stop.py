@@ -6,7 +6,7 @@ import pytest
 
 from crosszone.control.drive import step
 from crosszone.errors import CrossZoneError
-from crosszone.store import reservations, tasks
+from crosszone.store import reservations, tasks, telemetry
 
 
 def ask(place, task_id="task-1"):
@@ -49,6 +49,19 @@ def test_what_runs_is_ended_and_only_then_stopped(held, hands, drive, place, lif
     assert life(level="attempt")[-1] == ("stopped", "asked")
     with place.state.reading() as connection:
         assert reservations.reserved(connection) == ()
+
+
+def test_what_it_says_until_it_is_stopped_is_kept(held, hands, drive, place):
+    drive(held, "starting")
+    step(held)
+    hands.train(1, 2)
+    drive(held, "running")
+    ask(place)
+    hands.train(3, 4)
+    drive(held, "stopped")
+    with place.telemetry.reading() as connection:
+        kept = telemetry.samples_of(connection, held.newest()[1].id, "loss")
+    assert [each.step for each in kept] == [1, 2, 3, 4]
 
 
 def test_a_node_that_cannot_be_asked_keeps_it_from_being_stopped(held, hands, drive, place, life):
