@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,25 @@ def edited_files(bundle: BundleFolder) -> Iterator[Finding]:
             )
 
 
+def predicted_run(prediction: Mapping[str, Any]) -> PredictedRun:
+    """What of a prediction, as JSON, a run can be held against: of memory what PyTorch allocates, as runs measure."""
+    interval = next((each for each in prediction["intervals"] if each["level"] == LEVEL), None)
+    stages = prediction["memory"]["stages"]
+    return PredictedRun(
+        step_seconds=float(prediction["step_seconds"]),
+        low_seconds=None if interval is None else float(interval["low_seconds"]),
+        high_seconds=None if interval is None else float(interval["high_seconds"]),
+        level=None if interval is None else LEVEL,
+        tokens_per_second=float(prediction["tokens_per_second"]),
+        tokens_per_second_per_gpu=float(prediction["tokens_per_second_per_gpu"]),
+        model_flop_per_second_per_gpu=float(prediction["model_flop_per_second_per_gpu"]),
+        peak_bytes=float(
+            max((stage["allocated_bytes"] for stage in stages), default=prediction["memory"]["peak_bytes"])
+        ),
+        gpus=tuple(dict.fromkeys(str(stage["gpu"]) for stage in stages)),
+    )
+
+
 def _read(folder: Path, value: dict[str, Any]) -> BundleFolder:
     request, prediction = value["request"], value["prediction"]
     return BundleFolder(
@@ -108,7 +127,7 @@ def _read(folder: Path, value: dict[str, Any]) -> BundleFolder:
         num_steps=_num_steps(folder, value),
         has_own_program="entry.py" in value["files"],
         grace_seconds=_grace_seconds(prediction),
-        predicted=_predicted(prediction),
+        predicted=predicted_run(prediction),
         files=tuple((str(path), str(facts["sha256"])) for path, facts in sorted(value["files"].items())),
     )
 
@@ -132,24 +151,6 @@ def _grace_seconds(prediction: dict[str, Any]) -> float:
         checkpoint_stall_seconds=reliability.get("checkpoint_seconds") or 0.0,
     )
     return float(limits.grace_seconds)
-
-
-def _predicted(prediction: dict[str, Any]) -> PredictedRun:
-    interval = next((each for each in prediction["intervals"] if each["level"] == LEVEL), None)
-    stages = prediction["memory"]["stages"]
-    return PredictedRun(
-        step_seconds=float(prediction["step_seconds"]),
-        low_seconds=None if interval is None else float(interval["low_seconds"]),
-        high_seconds=None if interval is None else float(interval["high_seconds"]),
-        level=None if interval is None else LEVEL,
-        tokens_per_second=float(prediction["tokens_per_second"]),
-        tokens_per_second_per_gpu=float(prediction["tokens_per_second_per_gpu"]),
-        model_flop_per_second_per_gpu=float(prediction["model_flop_per_second_per_gpu"]),
-        peak_bytes=float(
-            max((stage["allocated_bytes"] for stage in stages), default=prediction["memory"]["peak_bytes"])
-        ),
-        gpus=tuple(dict.fromkeys(str(stage["gpu"]) for stage in stages)),
-    )
 
 
 def _no_bundle(folder: Path) -> SpecError:

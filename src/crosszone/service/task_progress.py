@@ -120,9 +120,12 @@ def compared_figures(
 
     Nothing where nothing is predicted.
     """
+    from crosszone.launch.bundle_folder import predicted_run
+
     if prediction is None:
         return ()
-    predicted = {**{name: prediction[name] for name in COMPARED}, PEAK: prediction["memory"][PEAK]}
+    held = predicted_run(prediction)
+    predicted: dict[str, float] = {name: getattr(held, name) for name in (*COMPARED, PEAK)}
     measurement = None if run is None else run.measurement
     measured: dict[str, float | None] = dict(newest)
     if measurement is not None:

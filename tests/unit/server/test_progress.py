@@ -73,6 +73,13 @@ def attempt(store, task, tmp_path):
     return tried.attempt
 
 
+def test_memory_is_held_against_what_ranks_measure(call, task):
+    """They ask PyTorch, which does not know of the driver's own."""
+    stages = call(task).json()["prediction"]["memory"]["stages"]
+    compared = {each["name"]: each["predicted"] for each in call(f"{task}/progress").json()["compared"]}
+    assert compared["peak_bytes"] == max(stage["allocated_bytes"] for stage in stages)
+
+
 def test_a_task_that_waits_says_for_what(call, store, task):
     found = call(f"{task}/progress").json()
     assert (found["state"], found["waits_for"], found["attempt"], found["run"]) == ("validated", [], None, None)
