@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crosszone.core.access import LOCAL, SCOPES, VIEWER, Caller
@@ -159,14 +159,19 @@ def lifetime_seconds(written: object, *, where: str) -> float:
     """How long something is good or kept, as a person wrote it: "90 d". SpecError, at `where`."""
     from crosszone import units
 
+    hint = 'Write how long, as "90 d".'
     try:
         seconds = units.parse(written, "seconds")
     except SpecError as error:
         raise SpecError(
-            *(Finding(code=each.code, message=each.message, where=where, hint=each.hint) for each in error.findings)
+            *(
+                # Whoever writes 90 means days: with seconds, as the parser proposes, all would soon be gone.
+                replace(each, where=where, hint=hint if each.code == "no_unit" else each.hint)
+                for each in error.findings
+            )
         ) from None
     if seconds <= 0:
-        raise SpecError.of(f'time "{written}" is not above 0.', where=where, hint='Write how long, as "90 d".')
+        raise SpecError.of(f'time "{written}" is not above 0.', where=where, hint=hint)
     return seconds
 
 

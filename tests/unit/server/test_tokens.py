@@ -64,6 +64,11 @@ def test_a_token_of_the_database_opens_the_server_until_it_is_revoked(call, ask,
     assert call("DELETE", f"{TOKENS}/token-none").status_code == 404
 
 
+def test_a_bare_number_is_not_taken_for_seconds(call):
+    (error,) = call("POST", TOKENS, {"name": "ann", "expires": "90"}).json()["errors"]
+    assert (error["where"], error["code"], error["hint"]) == ("expires", "no_unit", 'Write how long, as "90 d".')
+
+
 def test_a_token_runs_out(call, store, monkeypatch):
     text = call("POST", TOKENS, {"name": "ann", "expires": "10 s"}).json()["text"]
     assert call("GET", ENVIRONMENTS, token=text).status_code == 200
