@@ -13,6 +13,8 @@ pytestmark = pytest.mark.slow
 WEB = Path(__file__).parents[3] / "web"
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 PAGES = sorted(path.name for path in (WEB / "src/pages").iterdir())
+PHONE_WIDTH = 390
+FITS = "width => document.documentElement.scrollWidth <= width"
 SERIOUS = ("serious", "critical")
 MOST_SCRIPT_BYTES = 500_000
 """Of all pages in both languages, compressed. No visit loads all of it."""
@@ -36,10 +38,10 @@ def opened(open_page, name, **looks):
     return page
 
 
-def findings(page):
+def findings(page, **options):
     """What axe has against a page, each with the elements that it concerns."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    found = page.evaluate("more => axe.run(document, { resultTypes: ['violations'], ...more })", options)["violations"]
     return [
         f"{each['id']}: {' | '.join(node['html'][:160] for node in each['nodes'][:3])}"
         for each in found
@@ -49,16 +51,23 @@ def findings(page):
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core comes with `npm ci` in web/")
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_has_nothing_serious_against_a_page(open_page, name):
-    assert findings(opened(open_page, name)) == []
+def test_axe_has_nothing_serious_against_a_page_by_day_and_by_night_and_it_fits_a_phone(open_page, name):
+    page = opened(open_page, name)
+    assert findings(page) == []
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.wait_for_timeout(100)
+    assert findings(page, runOnly=["color-contrast"]) == []
+    page.set_viewport_size({"width": PHONE_WIDTH, "height": 800})
+    page.wait_for_function(FITS, arg=PHONE_WIDTH, timeout=5000)
 
 
 @pytest.mark.soak
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core comes with `npm ci` in web/")
+@pytest.mark.parametrize("width", [1280, PHONE_WIDTH])
 @pytest.mark.parametrize(("language", "scheme"), [("en", "dark"), ("zh", "light"), ("zh", "dark")])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_has_nothing_serious_against_a_page_in_other_looks(open_page, name, language, scheme):
-    assert findings(opened(open_page, name, language=language, scheme=scheme)) == []
+def test_axe_has_nothing_serious_against_a_page_in_other_looks(open_page, name, language, scheme, width):
+    assert findings(opened(open_page, name, language=language, scheme=scheme, width=width)) == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -47,7 +47,7 @@ export function DataTable<Row>(props: Props<Row>) {
       aria-label={label}
       tabIndex={maxHeight ? 0 : -1}
     >
-      <Table stickyHeader highlightOnHover={onChoose != null}>
+      <Table stickyHeader horizontalSpacing={6} highlightOnHover={onChoose != null}>
         <Table.Thead className={classes.head}>
           <Table.Tr>
             {columns.map((column) => (

@@ -1,5 +1,5 @@
 /** The map as it moves: drag, zoom and size go from the pointer to the canvas, at most once a frame, past React. */
-import { draw, type DrawnLink, type Ink } from './draw';
+import { draw, type Box, type DrawnLink, type Ink } from './draw';
 import { distance, fitted, onScreen, spread, zoomed, type Place, type View } from './layout';
 
 export interface Content {
@@ -18,6 +18,8 @@ export interface Content {
 export const MOST_LABELS = 12;
 const LEAST_WIDTH_OF_LABELS = 560;
 const NEAR = 10;
+/** Pixels from the middle of a zone to that of its name. */
+const BELOW = 24;
 const NOWHERE: Place = { x: 0, y: 0 };
 
 export class MapDrawing {
@@ -88,8 +90,18 @@ export class MapDrawing {
       });
       const hasLabels = content.links.length <= MOST_LABELS && this.size.width > LEAST_WIDTH_OF_LABELS;
       context.font = `11px ${content.ink.font}`;
-      const scene = { ...content, zones: this.screen, pointed: this.pointed, hasLabels };
+      const names = hasLabels ? this.names() : [];
+      const scene = { ...content, zones: this.screen, pointed: this.pointed, hasLabels, names };
       draw(context, scene, this.view, this.size, content.ink);
+    });
+  }
+
+  /** The names stand below their zones, as the style of the markers has it. */
+  private names(): Box[] {
+    return this.screen.map(({ x, y }, index) => {
+      const name = this.markers.children[index]?.lastElementChild;
+      const half = name instanceof HTMLElement ? name.offsetWidth / 2 : 0;
+      return { left: x - half, right: x + half, y: y + BELOW };
     });
   }
 

@@ -14,6 +14,13 @@ export interface DrawnLink {
   label: string;
 }
 
+/** A line of text on the screen, `y` its middle. */
+export interface Box {
+  left: number;
+  right: number;
+  y: number;
+}
+
 export interface Scene {
   land: Path2D | null;
   /** Where each zone is on the screen. */
@@ -25,6 +32,8 @@ export interface Scene {
   pointed: number;
   chosen: number;
   hasLabels: boolean;
+  /** Where the names of zones stand: no label may hide them. */
+  names: readonly Box[];
 }
 
 export interface Ink {
@@ -42,12 +51,6 @@ const WIDEST = 7;
 const SPOTS = [0.42, 0.3, 0.54, 0.22, 0.62];
 const LABEL_HEIGHT = 20;
 
-interface Box {
-  left: number;
-  right: number;
-  y: number;
-}
-
 export function draw(context: CanvasRenderingContext2D, scene: Scene, view: View, size: Size, ink: Ink): void {
   const ratio = window.devicePixelRatio;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -62,7 +65,7 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, view: View
   scene.links.forEach((link, index) => {
     drawLink(context, scene, link, index === scene.pointed || index === scene.chosen);
   });
-  const taken: Box[] = [];
+  const taken = [...scene.names];
   scene.links.forEach((link, index) => {
     const isMarked = index === scene.pointed || index === scene.chosen;
     if (scene.hasLabels || isMarked) drawLabel(context, scene, link, ink, taken);

@@ -42,6 +42,7 @@ export function CreateTask() {
     },
   };
   const mainNode = draft.masterNode === '' ? examined.cluster.data?.main_node : draft.masterNode;
+  const isEarly = examined.request.isStale || (draft.nodeIds.length === 0 && !creation.isError);
   return (
     <>
       <PageHeader note={t('create.title')} />
@@ -61,7 +62,7 @@ export function CreateTask() {
             <EnvironmentCards
               chosen={draft.nodeIds}
               mainNode={mainNode}
-              error={draft.nodeIds.length === 0 && !creation.isError ? null : examined.errorOf('nodeIds')}
+              error={isEarly ? null : examined.errorOf('nodeIds')}
               onChoose={(ids) => {
                 setDraft((before) => withNodes(before, ids));
               }}
