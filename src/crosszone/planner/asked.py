@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Sync
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Plan, Sync
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.schedules import refusal
 from crosszone.errors import Finding, SpecError, nearest_hint
@@ -51,6 +51,14 @@ class Asked:
             return replace(self, **{key: None})  # type: ignore[arg-type]
         return replace(self, values=tuple((name, value) for name, value in self.values if name != key))
 
+    def is_kept_by(self, plan: Plan) -> bool:
+        """The plan is as it asks."""
+        if self.framework not in (None, plan.framework):
+            return False
+        if self.zones is not None and set(self.zones) != set(plan.zones):
+            return False
+        return all(_has(plan, name, value) for name, value in self.values)
+
     def on(self, problem: Problem) -> Problem:
         """`problem` with it fixed. Stages and replicas that the job file writes make room."""
         request = replace(problem.plan, stages=None, replicas=None, idle_gpus=None, **dict(self.values))
@@ -59,6 +67,14 @@ class Asked:
             others = (zone.name for zone in problem.cluster.zones if zone.name not in self.zones)
             limits = replace(limits, exclude_zones=tuple(others))
         return replace(problem, plan=request, framework=self.framework or problem.framework, constraints=limits)
+
+
+def _has(plan: Plan, name: str, value: Any) -> bool:
+    if name == "recompute_layers":
+        return all(stage.recompute_layers == value for stage in plan.stages)
+    if name == "sync":
+        return (plan.sync.method, plan.sync.every) == (value.method, value.every)
+    return bool(getattr(plan, name) == value)
 
 
 @dataclass(slots=True)

@@ -48,6 +48,9 @@ def why(problem: Problem, text: str) -> Why:
     chosen = answer.plans[0] if answer.plans else None
     forbidden = _forbidden(problem, wanted)
     plan, lacking = _as_asked(_permitted(wanted.on(problem), wanted), wanted)
+    if chosen is not None and wanted.is_kept_by(chosen.plan):  # the search moved its stages, which a scan does not
+        is_beaten = plan is not None and not lacking and _is_better(problem, plan, chosen)
+        plan, lacking = (plan, lacking) if is_beaten else (chosen, [])
     if plan is not None:
         forbidden += _needs_consent(problem, plan.plan)
     else:

@@ -61,6 +61,18 @@ def test_the_chosen_plan_itself_is_recognised(problem: Any) -> None:
     assert found.reasons == ()
 
 
+@pytest.mark.parametrize("text", ["pp={best.pp}", "zones=a", "framework={best.framework}"])
+def test_the_chosen_plan_is_the_answer_to_whatever_it_keeps(problem: Any, nodes: Any, text: str) -> None:
+    """Its layers are cut by single moves, which no candidate of the scan has."""
+    job = problem([nodes(4), nodes(2), nodes(2, gpu="v100-sxm2-32gb")], sequences=32, work={"precision": "fp16"})
+    best = search(job, top=1).plans[0].plan
+    assert len({stage.num_layers for stage in best.stages}) > 1
+    found = why(job, text.format(best=best))
+    assert found.verdict == "It is the plan that is chosen."
+    assert found.plan is not None
+    assert found.plan.plan == best
+
+
 def test_arithmetic_that_is_broken_is_told_and_a_neighbour_named(problem: Any) -> None:
     found = why(problem(8, 4), "tp=3")
     assert not found.is_possible
