@@ -8,6 +8,7 @@ import {
   search,
   sliceAt,
   sliceOf,
+  together,
   type Detail,
   type Slice,
   type Track,
@@ -59,6 +60,15 @@ describe('a scene', () => {
     expect(sliceAt(SCENE, 5.5, y, 0)).toEqual({ lane: 0, index: 1 });
     expect(sliceAt(SCENE, 3, y, 0)).toBeNull();
     expect(sliceAt(SCENE, 4.9, y, 0.2)).toEqual({ lane: 0, index: 1 });
+  });
+
+  it('has what was measured below what was predicted, on one axis', () => {
+    const track = { ...TRACK, stage: null, replica: null, node_group: null, stream: 'measured', rank: 1 };
+    const measured = { ...DETAIL, end_seconds: 12, num_spans: 1, tracks: [{ track, slices: [slice('step', 0, 12)] }] };
+    const scene = buildScene(together(DETAIL, measured));
+    expect(scene.endSeconds).toBe(12);
+    expect(scene.groups.map((group) => group.track.rank)).toEqual([null, null, null, 1]);
+    expect(together(DETAIL, undefined)).toBe(DETAIL);
   });
 
   it('is searched by whole words and numbers, from left to right', () => {

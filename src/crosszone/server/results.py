@@ -50,7 +50,9 @@ def result_schemas() -> dict[str, Any]:
         "Validation": _validation(),
     }
     verbs |= {"Accuracy": _accuracy(), **_older(), **_calculator()}
-    return {**schemas, **stored_schemas(), **verbs, **_catalogs()}
+    stored = stored_schemas()
+    stored["MeasuredTimeline"]["properties"]["detail"] = _detail()
+    return {**schemas, **stored, **verbs, **_catalogs()}
 
 
 def _job_document() -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _job_document() -> dict[str, Any]:
 
 
 def _detail() -> dict[str, Any]:
-    """The timeline, where it was asked for: what `service.detail_json` gives."""
+    """A timeline as it is drawn: what `service.detail_json` gives."""
     whole_or_none, number = {"type": ["integer", "null"]}, {"type": "number"}
     bounds = {"start_seconds": number, "end_seconds": number}
     box = {"name": _TEXT, "category": _TEXT, "depth": _WHOLE, **bounds, "duration_seconds": number, "num_spans": _WHOLE}
@@ -70,7 +72,7 @@ def _detail() -> dict[str, Any]:
     track |= dict.fromkeys(("node_group", "replica", "stage", "rank"), whole_or_none)
     line = _closed({"track": _closed(track), "slices": _list(_closed(box))})
     whole = {**bounds, "num_spans": _WHOLE, "is_merged": {"type": "boolean"}, "tracks": _list(line)}
-    return {**_closed(whole), "description": "The timeline, where it was asked for."}
+    return {**_closed(whole), "description": "The timeline as it is drawn."}
 
 
 def _guide() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from crosszone.server.openapi import API_PATH, operation
 from crosszone.server.responses import etag_response
 from crosszone.server.stored import Stored, actor, noun_response, page_response
 from crosszone.server.task_routes import creation_key
+from crosszone.service.measured_timeline import run_timeline
 
 if TYPE_CHECKING:
     from crosszone.service.tasks import Store
@@ -68,9 +69,13 @@ def _add_one(app: FastAPI, stored: Stored) -> None:
         found = await stored.ask(service.saved_run, run_id)
         return etag_response(request, json.dumps(to_json(found), ensure_ascii=False).encode(), JSON)
 
+    async def timeline(run_id: str) -> Response:
+        return noun_response(await stored.ask(run_timeline, run_id))
+
     async def remove(request: Request, run_id: str) -> Response:
         await stored.change(request, "run_remove", 204, service.remove_run, run_id, target=run_id)
         return Response(status_code=204)
 
     app.add_api_route(f"{PATH}/{{run_id}}", one, methods=["GET"], **operation("run"))
+    app.add_api_route(f"{PATH}/{{run_id}}/timeline", timeline, methods=["GET"], **operation("run_timeline"))
     app.add_api_route(f"{PATH}/{{run_id}}", remove, methods=["DELETE"], **operation("run_remove"))

@@ -46,6 +46,11 @@ RUN_ROUTES = {
         errors=(404,),
         others={304: "The client has it already."},
     ),
+    "run_timeline": Told(
+        summary="The step of a run as it was measured, rank by rank, in the form of a simulated one",
+        contents={JSON: reference("MeasuredTimeline")},
+        errors=(404,),
+    ),
     "run_remove": Told(summary="Forget one of them", contents={}, errors=(404,), status=204, scope=OPERATOR),
     "run_compare": Told(
         summary="Some of them side by side",

@@ -20,6 +20,7 @@ def stored_schemas() -> dict[str, Any]:
     from crosszone.core.task_request import ExaminedTask
     from crosszone.service.access import QuotaUse
     from crosszone.service.inventory import ChosenCluster, EnvironmentPage, Imported
+    from crosszone.service.measured_timeline import MeasuredTimeline
     from crosszone.service.saved import RunPage
     from crosszone.service.task_faults import FAULTS, TaskCheckpoint, TaskFault
     from crosszone.service.task_progress import ComparedFigure, TaskLink
@@ -27,7 +28,7 @@ def stored_schemas() -> dict[str, Any]:
 
     schemas = noun_schemas(EnvironmentPage, Imported, ChosenCluster, TaskPage, RunPage, TaskLink, Caller, QuotaUse)
     schemas |= noun_schemas(EnvironmentPath, ExaminedTask, TriedTask, Transition, RunStatus, ComparedFigure)
-    schemas |= noun_schemas(TaskFault, TaskCheckpoint)
+    schemas |= noun_schemas(TaskFault, TaskCheckpoint, MeasuredTimeline)
     schemas["TaskFault"]["properties"]["kind"]["enum"] = list(FAULTS)
     schemas["TaskFaults"] = _list_of("faults", reference("TaskFault"))
     schemas["TaskCheckpoints"] = _list_of("checkpoints", reference("TaskCheckpoint"))

@@ -88,6 +88,41 @@ def test_a_measured_run_stands_beside_its_prediction(call, store, predicted):
     assert [side["kind"] for side in found["sides"]] == ["run", "prediction"]
 
 
+def test_a_measured_step_is_told_rank_by_rank(call, store, predicted):
+    ranks = [{"rank": rank, "step_seconds": 1.0 + rank, "data_seconds": 0.25, "peak_bytes": 1e9} for rank in (0, 1)]
+    told = dict.fromkeys(("num_parameters", "num_microbatches", "global_batch_tokens", "tokens_per_second"))
+    rates = dict.fromkeys(("tokens_per_second_per_gpu", "model_flop_per_second_per_gpu"))
+    measurement = {
+        **told,
+        **rates,
+        **dict.fromkeys(("fingerprint", "framework", "device"), "cpu"),
+        "num_gpus": 2,
+        "num_steps": 9,
+        "step_seconds": 2.0,
+        "first_loss": 2.0,
+        "last_loss": 1.0,
+        "low_seconds": 1.5,
+        "high_seconds": 2.5,
+        "memory": {"peak_bytes": 1e9, "capacity_bytes": None},
+        "ranks": ranks,
+    }
+    run = SavedRun(id="run-1", name="mine", kind="measured", job={}, measurement=measurement, created_seconds=1.0)
+    with store.state.writing() as connection:
+        records.add_run(connection, run)
+    found = call("GET", f"{RUNS}/run-1/timeline").json()
+    assert (found["step_seconds"], found["high_seconds"], found["device"]) == (2.0, 2.5, "cpu")
+    assert found["detail"]["end_seconds"] == 2.0
+    drawn = {
+        each["track"]["rank"]: [
+            (part["category"], part["start_seconds"], part["end_seconds"]) for part in each["slices"]
+        ]
+        for each in found["detail"]["tracks"]
+    }
+    assert drawn[1] == [("data_wait", 0.0, 0.25), ("measured_step", 0.25, 2.0)]
+    made = call("POST", RUNS, {"name": "a", "result": predicted}).json()
+    assert call("GET", f"{RUNS}/{made['id']}/timeline").status_code == 404
+
+
 def test_a_repeated_request_saves_once(call, predicted):
     body = {"name": "one", "result": predicted}
     first, again = (call("POST", RUNS, body, headers={"Idempotency-Key": "k"}) for _ in range(2))

@@ -88,6 +88,8 @@ function useNames(simulation: Schemas['Simulation']) {
   const format = useFormat();
   return useCallback(
     ({ track }: Group) => {
+      if (track.rank != null)
+        return { name: t('rank', { rank: track.rank }), note: t('measuredIn', { zone: track.zone }) };
       if (track.to_zone != null) {
         const link = simulation.links.find((one) => one.from_zone === track.zone && one.to_zone === track.to_zone);
         const name = t('link', { from: track.zone, to: track.to_zone });

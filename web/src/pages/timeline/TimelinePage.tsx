@@ -1,6 +1,7 @@
 import { Button, NativeSelect } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { Download } from 'lucide-react';
+import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useLive } from '@/api/live';
@@ -14,6 +15,8 @@ import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { savePerfetto } from './perfetto';
+import { MeasuredChoice, MeasuredNote, useMeasured } from './Measured';
+import { together, type Detail } from './scene';
 import { Timeline } from './Timeline';
 import classes from './Timeline.module.css';
 import { Uses } from './Uses';
@@ -35,6 +38,7 @@ export default function TimelinePage() {
   const saved = useMutation({ mutationFn: savePerfetto });
   const problem = answer.problem ?? played.problem ?? saved.error;
   const { data } = played;
+  const measured = useMeasured();
   const isStale = data != null && (played.isStale || asked == null);
   return (
     <>
@@ -45,6 +49,7 @@ export default function TimelinePage() {
             : t('note', { schedule: data.schedule, seconds: format.field('step_seconds', data.step_seconds) })
         }
       >
+        <MeasuredChoice />
         <NativeSelect
           aria-label={t('plan')}
           value={String(chosenPlan)}
@@ -70,10 +75,12 @@ export default function TimelinePage() {
         {problem != null && <ProblemPanel problem={problem} onRetry={played.retry} />}
         {answer.data?.plans.length === 0 && <Empty title={t('empty.title')}>{t('empty.why')}</Empty>}
         {data == null && problem == null && answer.data?.plans.length !== 0 && <Loading height={560} />}
+        {measured.error != null && <ProblemPanel problem={measured.error} />}
         {data?.detail != null && (
           <>
+            {measured.data != null && <MeasuredNote measured={measured.data} simulation={data} />}
             <div data-stale={isStale}>
-              <Timeline simulation={data} detail={data.detail} />
+              <Steps simulation={data} detail={data.detail} measured={measured.data?.detail} />
             </div>
             <Uses simulation={data} isStale={isStale} />
           </>
@@ -81,6 +88,13 @@ export default function TimelinePage() {
       </div>
     </>
   );
+}
+
+/** The picture: what was predicted, and below it what was measured. */
+function Steps(props: { simulation: Schemas['Simulation']; detail: Detail; measured: Detail | undefined }) {
+  const { simulation, detail, measured } = props;
+  const both = useMemo(() => together(detail, measured), [detail, measured]);
+  return <Timeline simulation={simulation} detail={both} />;
 }
 
 function nameOf({ plan }: RankedPlan, index: number): string {

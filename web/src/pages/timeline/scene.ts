@@ -72,10 +72,23 @@ const MEANINGS: Record<string, Meaning> = {
   weight_gather: 'dp',
   gradient_agreement: 'dp',
   late: 'bubble',
+  data_wait: 'bubble',
+  measured_step: 'overhead',
 };
 
 export function meaningOf(category: string): Meaning {
   return MEANINGS[category] ?? 'overhead';
+}
+
+/** A predicted step with the measured one below it, on one axis of time. */
+export function together(predicted: Detail, measured: Detail | undefined): Detail {
+  if (measured == null) return predicted;
+  return {
+    ...predicted,
+    end_seconds: Math.max(predicted.end_seconds, measured.end_seconds),
+    num_spans: predicted.num_spans + measured.num_spans,
+    tracks: [...predicted.tracks, ...measured.tracks],
+  };
 }
 
 export function buildScene(detail: Detail): Scene {
@@ -140,7 +153,7 @@ function sortKey(track: Track): (string | number)[] {
   const isCompute = track.stream === 'compute' ? 0 : 1;
   const place = [track.replica ?? -1, track.stage ?? -1, track.rank ?? -1];
   return [
-    track.to_zone == null ? 0 : 1,
+    track.rank != null ? 2 : track.to_zone == null ? 0 : 1,
     ...place,
     track.zone,
     track.to_zone ?? '',

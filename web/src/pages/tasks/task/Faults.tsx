@@ -8,7 +8,7 @@ import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
 import { State } from '@/ui/State';
 
-import { taskQueries, type Task } from '../queries';
+import { FINAL_STATES, taskQueries, type Task } from '../queries';
 import classes from './TaskView.module.css';
 
 type Fault = Schemas['TaskFault'];
@@ -16,7 +16,9 @@ type Fault = Schemas['TaskFault'];
 /** What went wrong, the newest first: why, and what it cost in steps and in time. */
 export function Faults({ task }: { task: Task }) {
   const { t } = useTranslation('tasks');
-  const { data } = useQuery(taskQueries.faults(task.id));
+  const isOver = FINAL_STATES.includes(task.state);
+  // A restart within an attempt is no event of the task.
+  const { data } = useQuery({ ...taskQueries.faults(task.id), refetchInterval: isOver ? false : 5000 });
   const faults = data?.faults ?? [];
   return (
     <Panel
