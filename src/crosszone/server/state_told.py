@@ -250,7 +250,7 @@ STATE_ROUTES = {
         scope=OPERATOR,
     ),
     "deployment_remove": Told(
-        summary="Forget a bundle that no task refers to",
+        summary="Forget a bundle; tasks that are over do without",
         contents={},
         errors=(404, 409),
         status=204,

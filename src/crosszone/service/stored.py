@@ -136,7 +136,7 @@ def deployment_changes(store: Store, before: str, after: str) -> tuple[FileChang
 
 
 def remove_deployment(store: Store, key: str) -> None:
-    """Forget a deployment, and the files that no other has. NotThere; Conflict where tasks refer to it."""
+    """Forget a deployment, and the files that no other has. NotThere; Conflict where tasks that go on refer to it."""
     from crosszone.store import deployments as stored
 
     with store.state.writing() as connection:

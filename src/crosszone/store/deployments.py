@@ -94,11 +94,18 @@ def listed(
 
 
 def remove(connection: sa.Connection, key: str) -> None:
-    """Forget a deployment, and the files that no other has. NotThere; Conflict where tasks refer to it."""
+    """Forget a deployment, and the files that no other has; tasks that are over do without.
+
+    NotThere; Conflict where tasks that are not over refer to it.
+    """
     one(connection, key)
-    users = connection.scalars(sa.select(tasks.c.id).where(tasks.c.deployment_id == key).order_by(tasks.c.id)).all()
+    refers = tasks.c.deployment_id == key
+    going_on = sa.select(tasks.c.id).where(refers & tasks.c.ended_seconds.is_(None)).order_by(tasks.c.id)
+    users = connection.scalars(going_on).all()
     if users:
-        raise Conflict.of(f"{len(users)} tasks refer to it: {', '.join(users[:5])}.", where=key, code="in_use")
+        message = f"{len(users)} tasks that are not over refer to it: {', '.join(users[:5])}."
+        raise Conflict.of(message, where=key, hint="Stop them first.", code="in_use")
+    connection.execute(sa.update(tasks).where(refers).values(deployment_id=None, version=tasks.c.version + 1))
     connection.execute(sa.delete(deployments).where(deployments.c.id == key))
     used = sa.select(deployment_files.c.digest)
     connection.execute(sa.delete(blobs).where(blobs.c.digest.not_in(used)))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from crosszone.core.access import ADMIN, OPERATOR
 from crosszone.core.bundle import BundleFile
 from crosszone.errors import Conflict, NotThere
-from crosszone.store import deployments, journal, records, tokens
+from crosszone.store import deployments, journal, records, tasks, tokens
 from crosszone.store import telemetry as measured
 from crosszone.store.deployments import Deployment, deployment_id
 from crosszone.store.ids import ALPHABET, new_id
@@ -66,8 +66,17 @@ def test_a_deployment_goes_with_the_files_that_no_other_has(database, add_task):
         assert connection.execute(sa.select(sa.func.count()).select_from(blobs)).scalar_one() == 2
         with pytest.raises(NotThere, match="no deployment"):
             deployments.files(connection, first.id)
-        with pytest.raises(Conflict, match="1 tasks refer to it: task-1"):
+        with pytest.raises(Conflict, match="1 tasks that are not over refer to it: task-1"):
             deployments.remove(connection, second.id)
+
+
+def test_a_task_that_is_over_does_without_its_deployment(database, add_task):
+    with database.writing() as connection:
+        made = deployments.add(connection, deployment(), FILES)
+        task = add_task(connection, "task-1", deployment_id=made.id, ended_seconds=9.0)
+        deployments.remove(connection, made.id)
+        kept = tasks.one(connection, "task-1")
+        assert (kept.deployment_id, kept.version) == (None, task.version + 1)
 
 
 def test_runs_come_back_as_they_were_page_by_page(database):

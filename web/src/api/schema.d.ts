@@ -878,7 +878,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Forget a bundle that no task refers to
+         * Forget a bundle; tasks that are over do without
          * @description For operators and admins.
          */
         delete: operations["deployment_remove"];
