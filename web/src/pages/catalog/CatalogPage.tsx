@@ -1,5 +1,4 @@
-import { SegmentedControl, Select, TextInput } from '@mantine/core';
-import { Search } from 'lucide-react';
+import { SegmentedControl, Select } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
@@ -11,6 +10,7 @@ import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
+import { SearchField } from '@/ui/SearchField';
 
 import classes from './CatalogPage.module.css';
 import { EntryView } from './EntryView';
@@ -102,17 +102,7 @@ function Entries({ kind, entries, aside, children }: EntriesProps) {
     <>
       <div className={classes.tools}>
         {aside}
-        <TextInput
-          w={260}
-          type="search"
-          leftSection={<Search size={14} />}
-          aria-label={t('search')}
-          placeholder={t('search')}
-          value={text}
-          onChange={(event) => {
-            setText(event.currentTarget.value);
-          }}
-        />
+        <SearchField label={t('search')} value={text} onChange={setText} />
         <span className={classes.count} role="status">
           {t('count', { count: found.length, all: entries.length })}
         </span>

@@ -1,4 +1,4 @@
-import { Button, Text } from '@mantine/core';
+import { Text } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -6,6 +6,7 @@ import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
+import { ShowAll } from '@/ui/ShowAll';
 
 import classes from './RegimePanel.module.css';
 
@@ -57,18 +58,7 @@ export function RegimePanel({ regime, slopes, isStale }: Props) {
           </li>
         ))}
       </ol>
-      {slopes.length > FIRST && (
-        <Button
-          variant="subtle"
-          size="compact-xs"
-          mt={6}
-          onClick={() => {
-            setIsWhole(!isWhole);
-          }}
-        >
-          {t(isWhole ? 'regime.fewer' : 'regime.all', { count: slopes.length })}
-        </Button>
-      )}
+      {slopes.length > FIRST && <ShowAll count={slopes.length} isWhole={isWhole} onChange={setIsWhole} />}
     </Panel>
   );
 }

@@ -1,5 +1,4 @@
-import { Kbd, Table, TextInput } from '@mantine/core';
-import { Search } from 'lucide-react';
+import { Kbd, Table } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -8,6 +7,7 @@ import { PAGES } from '@/app/pages';
 import { useLanguage } from '@/i18n/useLanguage';
 import { PageHeader } from '@/ui/PageHeader';
 import { Panel } from '@/ui/Panel';
+import { SearchField } from '@/ui/SearchField';
 
 import { Fields } from './Fields';
 import { Glossary } from './Glossary';
@@ -20,17 +20,7 @@ export default function HelpPage() {
   return (
     <>
       <PageHeader>
-        <TextInput
-          w={240}
-          type="search"
-          leftSection={<Search size={14} />}
-          aria-label={t('search')}
-          placeholder={t('search')}
-          value={text}
-          onChange={(event) => {
-            setText(event.currentTarget.value);
-          }}
-        />
+        <SearchField label={t('search')} value={text} onChange={setText} />
       </PageHeader>
       <div className={classes.page}>
         {text === '' && (

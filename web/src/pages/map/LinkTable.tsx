@@ -1,4 +1,3 @@
-import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -6,6 +5,7 @@ import type { Schemas } from '@/api/client';
 import { DataTable, type Column } from '@/ui/DataTable';
 import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
+import { ShowAll } from '@/ui/ShowAll';
 import { Swatch } from '@/ui/Swatch';
 import type { Meaning } from '@/theme/palette';
 
@@ -79,18 +79,7 @@ export function LinkTable({ paths, links, chosen, onChoose, isStale }: Props) {
         }}
         maxHeight="420px"
       />
-      {idle.length > FEW && (
-        <Button
-          variant="subtle"
-          size="compact-xs"
-          mt={6}
-          onClick={() => {
-            setIsWhole(!isWhole);
-          }}
-        >
-          {t(isWhole ? 'table.fewer' : 'table.all', { count: paths.length })}
-        </Button>
-      )}
+      {idle.length > FEW && <ShowAll count={paths.length} isWhole={isWhole} onChange={setIsWhole} />}
     </Panel>
   );
 }
