@@ -64,6 +64,7 @@ TASK_EXAMPLE: dict[str, Any] = {
         "strategy": {"dataParallel": 16, "pipelineParallel": 1, "tensorParallel": 1, "zeroStage": 3},
     },
     "workload": {"sequence_length": 4096, "global_batch_size": 64},
+    "deployment": {"steps": 1000},
 }
 _TASK: dict[str, Any] = {
     "type": "object",

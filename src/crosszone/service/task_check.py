@@ -10,7 +10,7 @@ from statistics import quantiles
 from typing import Any
 
 from crosszone.core.environment import FAULTY, RUNNING, STOPPED, UNREACHABLE, Environment, main_environment
-from crosszone.core.task import EXISTING, TaskNode
+from crosszone.core.task import EXISTING, SIMULATE, TaskNode
 from crosszone.core.task_request import (
     BilingualFinding,
     ExaminedTask,
@@ -56,6 +56,7 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
         *_size_findings(request, cluster, num_gpus),
         *_batch_findings(request, num_gpus),
         *_backend_findings(request),
+        *_length_findings(request),
     ]
     if findings:
         raise SpecError(*findings)
@@ -122,6 +123,19 @@ def _backend_findings(request: TaskRequest) -> list[Finding]:
         return []
     english, hint = f"there is no backend {name}.", nearest_hint(name, backend_names())
     return [bilingual("unknown_name", "deployment.backend", english, f"未知的启动后端：{name}", hint)]
+
+
+def _length_findings(request: TaskRequest) -> list[Finding]:
+    """What is to be rendered must say how long it trains; a prediction need not."""
+    from crosszone.spec.task_request import bilingual
+
+    workload = request.workload or {}
+    is_said = "steps" in request.deployment or any(workload.get(key) is not None for key in ("train_tokens", "epochs"))
+    if is_said or request.launch_mode == SIMULATE:
+        return []
+    english = "how long to train is not said."
+    hint = "Write deployment.steps, or workload.train_tokens."
+    return [bilingual("missing_key", "deployment.steps", english, "请指定训练多久（步数或训练 token 数）", hint)]
 
 
 def _why_not(each: Environment) -> tuple[str, str] | None:

@@ -164,7 +164,7 @@ def add_task(server: Server) -> None:
     config = {"enabled": True, "nodeIds": ["env-001", "env-003"], "framework": "fsdp"}
     asked = {"taskName": "llama-8b-预训练-两地三中心-2026-11", "modelId": "llama-3-8b", "distributedConfig": config}
     more = {"datasetId": "synthetic", "datasetVersionId": "1", "workload": {"sequence_length": 2048}}
-    server.ask("/api/v1/training-tasks", {**asked, **more})
+    server.ask("/api/v1/training-tasks", {**asked, **more, "deployment": {"steps": 1000}})
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ from crosszone import units
 
 pytestmark = pytest.mark.slow
 CHOSEN = {"pytorch-dev-env": "env-001", "llm-training-env": "env-003"}
-WORKLOAD = {"sequence_length": 2048}
+WORKLOAD, STEPS = {"sequence_length": 2048}, {"steps": 1000}
 
 
 def examined(server, ids, **changed):
     """What the API says of the request that the form sends."""
     config = {"enabled": len(ids) > 1, "nodeIds": ids, "framework": "fsdp"}
     request = {"taskName": "a", "datasetId": "synthetic", "datasetVersionId": "1", "modelId": "llama-3-8b"}
-    body = {**request, "distributedConfig": config, "workload": WORKLOAD, **changed}
+    body = {**request, "distributedConfig": config, "workload": WORKLOAD, "deployment": STEPS, **changed}
     return server.ask("/api/v1/training-tasks/examine", body)
 
 

@@ -49,6 +49,7 @@ def task(store):
         "datasetVersionId": "1",
         "model": "llama-2-7b",
         "distributedConfig": {"nodeIds": ["env-1"], "framework": "fsdp"},
+        "deployment": {"steps": 1000},
     }
     created = service.create_task(store, request, actor="ann")
     return created.headers["Location"]

@@ -158,6 +158,7 @@ def test_a_deployment_is_run_again_as_a_new_task(call, store):
         "datasetVersionId": "v",
         "modelId": "llama-3-8b",
         "distributedConfig": {"nodeIds": ["env-1"], "framework": "pytorch-fsdp"},
+        "deployment": {"steps": 1000},
     }
     first = call("POST", TASKS, request).json()["data"]["taskId"]
     files = (BundleFile(path="a.sh", text="true"),)

@@ -33,6 +33,7 @@ SEED = {
         "framework": "deepspeed",
         "strategy": {"dataParallel": 2, "pipelineParallel": 4, "tensorParallel": 8},
     },
+    "deployment": {"steps": 1000},
 }
 GOOD = {**SEED, "distributedConfig": {**SEED["distributedConfig"], "strategy": {"dataParallel": 14}}}
 INVENTORY = """id,name,zone,gpu,cpus,memory,status,addresses

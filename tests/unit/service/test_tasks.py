@@ -11,6 +11,7 @@ import pytest
 from crosszone.core.task import Cause, TaskFilter
 from crosszone.core.task_request import TaskFacts
 from crosszone.errors import Conflict, InfeasiblePlan, NotThere, SpecError, Stale
+from crosszone.server.state_told import TASK_EXAMPLE
 from crosszone.service import inventory, tasks
 from crosszone.service.task_check import examine
 from crosszone.spec.task_request import read_task_request
@@ -31,6 +32,7 @@ SEED = {
         "framework": "deepspeed",
         "strategy": {"dataParallel": 2, "pipelineParallel": 4, "tensorParallel": 8},
     },
+    "deployment": {"steps": 1000},
 }
 """As the design of the API has it: 64 ranks on 14 GPUs."""
 ZONES = ("北京可用区A", "深圳可用区C", "上海可用区A")
@@ -176,6 +178,28 @@ def test_the_rules_of_the_form_in_its_words(store, changed, where, chinese):
     assert set(found) == {where}
     assert found[where].message_zh == chinese
     assert found[where].message.endswith(".")
+
+
+@pytest.mark.parametrize("mode", ["existing", "export"])
+def test_what_is_to_be_rendered_must_say_how_long_it_trains(linked, mode):
+    value = request(strategy=DATA_PARALLEL, modelId="opt-1.3b", launchMode=mode, deployment=None)
+    (found,) = refused(linked, value).values()
+    assert (found.code, found.where) == ("missing_key", "deployment.steps")
+    assert found.message_zh == "请指定训练多久（步数或训练 token 数）"
+    assert found.hint == "Write deployment.steps, or workload.train_tokens."
+    assert create(linked, {**value, "workload": {"train_tokens": "1B"}})["data"]["state"] == "validated"
+
+
+def test_a_prediction_need_not_say_how_long(linked):
+    value = request(strategy=DATA_PARALLEL, modelId="opt-1.3b", launchMode="simulate", deployment=None)
+    assert create(linked, value)["data"]["prediction"]["step_seconds"] > 0
+
+
+def test_the_documented_request_is_taken(store):
+    for key in ("env-001", "env-003"):
+        inventory.change_environment(store, key, {"gpu": "8x A100"})
+    body = create(store, TASK_EXAMPLE)
+    assert body["data"]["state"] == "validated"
 
 
 def test_all_of_them_are_told_at_once_in_the_order_of_the_form():
@@ -391,7 +415,7 @@ def test_the_main_node_is_found_and_may_be_chosen(linked):
 
 def test_one_node_needs_neither_framework_nor_strategy(store):
     value = {key: SEED[key] for key in ("taskName", "datasetId", "datasetVersionId", "launchMode")}
-    value |= {"modelId": "opt-350m", "distributedConfig": {"nodeIds": ["env-001"]}}
+    value |= {"modelId": "opt-350m", "distributedConfig": {"nodeIds": ["env-001"]}, "deployment": {"steps": 10}}
     body = create(store, value)
     assert (body["data"]["state"], body["data"]["distributedInfo"]["isDistributed"]) == ("validated", False)
     assert body["data"]["distributedInfo"]["totalGpus"] == 2
