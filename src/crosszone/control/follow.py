@@ -36,6 +36,8 @@ def follow(session: Session, task: Task, attempt: Attempt | None) -> float | Non
         return _alive(session, task, attempt, progress)
     if found.belief in (UNKNOWN, UNBORN):
         return _unknown(session, attempt, found)
+    if progress.has_more:  # in another step, between which a worker holds its leases and hears who asks to stop
+        return 0.0
     if progress.last_step is not None:
         _first_step(session, task, attempt, progress)
     if found.belief == DONE:

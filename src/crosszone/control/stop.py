@@ -26,10 +26,12 @@ def stop(session: Session, task: Task, attempt: Attempt | None, cause: Cause = A
         return finish(session, STOPPED, cause)
     look = session.place.hands.look(folder_of(attempt))
     found = verdict(look, now_seconds=session.now_seconds)
-    session.progress(attempt, look)  # its last steps, and what it saved when it was asked
+    progress = session.progress(attempt, look)  # its last steps, and what it saved when it was asked
     if found.belief in (ALIVE, UNKNOWN):
         _tell(session, attempt, problem or found.reason or "Something of it runs on.")
         return AGAIN_SECONDS
+    if progress.has_more:
+        return 0.0
     if found.belief == DONE and may(task, SUCCEEDED):
         return finish(session, SUCCEEDED, Cause(code="trained", text="It had come to its end before it was stopped."))
     said = "" if found.belief == UNBORN else found.reason.removeprefix(cause.text)

@@ -63,6 +63,8 @@ class Progress:
     """That a checkpoint holds."""
     restarts: list[Restart] = field(default_factory=list)
     """Since it was asked last."""
+    has_more: bool = False
+    """Whether there is more to read at once, as far as the database takes it: of a log, `MOST_BYTES` were new."""
 
 
 class Stream:
@@ -82,8 +84,8 @@ class Stream:
 
         A database that takes nothing is told in the log, and asked again: no run depends on what is kept of it.
         """
-        self._progress.restarts = []
-        self._waiting = [*self._waiting, *self._samples(now_seconds)][-MOST_WAITING:]
+        self._progress.restarts, self._progress.has_more = [], False
+        self._waiting += self._samples(now_seconds)
         lines, read = self._lines()
         positions = [self._figure(LOG_BYTES, log, 0, float(size), now_seconds) for log, size in read.items()]
         if self._waiting or read != self._read:
@@ -94,6 +96,7 @@ class Stream:
                         telemetry.add_lines(connection, self._attempt_id, texts, rank=rank, now_seconds=now_seconds)
             except CrossZoneError as error:
                 logger.warning("figures of %s wait: %s", self._attempt_id, error)
+                self._waiting, self._progress.has_more = self._waiting[-MOST_WAITING:], False
             else:
                 self._waiting, self._read = [], read
         return self._progress
@@ -101,7 +104,7 @@ class Stream:
     def _samples(self, now_seconds: float) -> Iterator[Sample]:
         found = [(int(match[1]), path) for path in self._logs() if (match := STEP_LOG.fullmatch(path.name))]
         for number, (rank, path) in enumerate(sorted(found)):
-            text, self._steps[path.name] = _new_text(path, self._steps.get(path.name, 0))
+            text, self._steps[path.name] = self._new_text(path, self._steps.get(path.name, 0))
             for record in _records(text):
                 if number == 0:
                     self._take(record)
@@ -148,7 +151,7 @@ class Stream:
         found: list[tuple[int | None, list[str]]] = []
         read = dict(self._read)
         for number, path in enumerate(logs):
-            text, read[number] = _new_text(path, read.get(number, 0))
+            text, read[number] = self._new_text(path, read.get(number, 0))
             for line in text.splitlines():
                 match = RANK_PREFIX.match(line)
                 rank = None if match is None else int(match[1])
@@ -157,19 +160,23 @@ class Stream:
                 found[-1][1].append(line if match is None else line[match.end() :])
         return found, read
 
+    def _new_text(self, path: Path, position: int) -> tuple[str, int]:
+        """Whole lines behind `position`, and where the next ones begin; a file that became shorter was begun anew.
 
-def _new_text(path: Path, position: int) -> tuple[str, int]:
-    """Whole lines behind `position`, and where the next ones begin; a file that became shorter was begun anew."""
-    try:
-        with path.open("rb") as file:
-            if file.seek(0, 2) < position:
-                position = 0
-            file.seek(position)
-            data = file.read(MOST_BYTES)
-    except FileNotFoundError:
-        return "", position
-    whole = data[: data.rfind(b"\n") + 1]
-    return whole.decode("utf-8", errors="replace"), position + len(whole)
+        A line that is longer than `MOST_BYTES` is cut: nothing behind it would ever be read.
+        """
+        try:
+            with path.open("rb") as file:
+                if file.seek(0, 2) < position:
+                    position = 0
+                file.seek(position)
+                data = file.read(MOST_BYTES)
+        except FileNotFoundError:
+            return "", position
+        is_full = len(data) == MOST_BYTES
+        self._progress.has_more |= is_full
+        whole = data[: data.rfind(b"\n") + 1] or (data if is_full else b"")
+        return whole.decode("utf-8", errors="replace"), position + len(whole)
 
 
 def _records(text: str) -> Iterator[dict[str, Any]]:

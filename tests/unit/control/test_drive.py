@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crosszone.control import stream
 from crosszone.control.drive import step
 from crosszone.core.task import EXPORT, SIMULATE
 from crosszone.errors import Finding, InfeasiblePlan, PreflightFailed, Stale
@@ -68,6 +69,26 @@ def test_what_it_measured_is_kept_beside_what_was_predicted(held, hands, drive, 
     assert losses[3].value == 0.25
     expected = [(1, "first"), (1, "second"), (None, "third"), (None, "half of a line")]
     assert [(each.rank, each.text) for each in lines] == expected
+
+
+def test_a_run_that_ends_unfollowed_loses_nothing_of_its_logs(held, hands, drive, place, monkeypatch):
+    monkeypatch.setattr(stream, "MOST_BYTES", 1000)
+    monkeypatch.setattr(stream, "MOST_WAITING", 10)
+    drive(held, "starting")
+    step(held)
+    folder = hands.newest
+    hands.train(1, 40)
+    (folder / "logs/run").mkdir()
+    (folder / "logs/run/output.log").write_text(f"first\n{'x' * 2500}\nlast\n")
+    hands.end()
+    drive(held, "succeeded")
+    attempt = held.newest()[1]
+    with place.telemetry.reading() as connection:
+        losses = telemetry.samples_of(connection, attempt.id, "loss")
+        lines = telemetry.lines_after(connection, attempt.id)
+    assert [each.step for each in losses] == list(range(1, 41))
+    assert (lines[0].text, lines[-1].text) == ("first", "last")
+    assert sum(len(each.text) for each in lines[1:-1]) == 2500
 
 
 def test_another_worker_that_reads_the_logs_again_adds_nothing_twice(held, hands, drive, place, take, clock):
