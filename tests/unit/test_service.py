@@ -113,6 +113,19 @@ def test_unknown_frameworks_are_told_together_with_whatever_else_is_wrong() -> N
     assert places[-2:] == ["framework.name", "constraints.frameworks[2]"]
 
 
+@pytest.mark.parametrize("also_wrong", [False, True])
+def test_a_framework_that_is_not_at_hand_is_refused(also_wrong: bool) -> None:
+    job = JOB.replace("global_batch_size: 32", "global_batch_size: 32 tokens") if also_wrong else JOB
+    text = job + "framework: {name: megatron}\nconstraints: {frameworks: [%s]}\n"
+    with pytest.raises(SpecError) as raised:
+        service.read_text(text % "ddp, torchtitan")
+    found = raised.value.findings[-1]
+    assert found.where == "framework.name"
+    assert "megatron, which is not among constraints.frameworks: ddp, torchtitan" in found.message
+    assert "leave framework.name out" in found.hint
+    assert service.read_text(text.replace(" tokens", "") % "ddp, megatron").framework == "megatron"
+
+
 def test_known_frameworks_pass() -> None:
     assert service.read_text(JOB + "framework: {name: fsdp}\n").framework == "fsdp"
 

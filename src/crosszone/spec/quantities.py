@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -25,6 +26,15 @@ PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
 FABRIC_KINDS = ("nvlink", "xgmi", "hccs", "pcie")
 CONGESTION_CONTROLS = ("reno", "cubic", "bbr")
 AUTO = "auto"
+BOUND_TEXTS: Mapping[units.Dimension, Callable[..., str]] = {
+    "seconds": units.format_seconds,
+    "bytes": units.format_bytes,
+    "bytes_per_second": units.format_bytes_per_second,
+    "meters": units.format_meters,
+}
+"""How a bound is written that would be long in base units."""
+BOUND_DIGITS = 5
+"""Enough for 36525 d, the longest time."""
 MAX_BYTES_PER_SECOND = 1e15
 MAX_RAILS = 64
 MAX_QUANTITY_CHARACTERS = 60
@@ -82,10 +92,15 @@ class Quantity(Reader):
         number = units.parse(value, self.dimension, name=name)
         if number > self.high or number < self.low or (number == self.low and not self.low_is_legal):
             bound = "at least" if self.low_is_legal else "above"
-            unit = f" {self.dimension.replace('_', ' ')}" if self.needs_unit else ""
-            hint = f"It should be {bound} {self.low:g} and at most {self.high:g}{unit}."
+            hint = f"It should be {bound} {self._text(self.low)} and at most {self._text(self.high)}."
             raise Refusal("out_of_range", f"{named(name, value)} is out of range.", hint)
         return number
+
+    def _text(self, bound: float) -> str:
+        """As a person would write it, exactly."""
+        if self.dimension in BOUND_TEXTS:
+            return BOUND_TEXTS[self.dimension](bound, digits=BOUND_DIGITS)
+        return f"{bound:g} {self.dimension.replace('_', ' ')}" if self.needs_unit else f"{bound:g}"
 
     def schema(self) -> dict[str, Any]:
         """Text, or a number too where there is no dimension."""

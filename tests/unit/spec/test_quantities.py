@@ -87,12 +87,21 @@ def test_refuse(reader, written):
     assert finding.hint
 
 
-def test_bounds_are_told_in_base_units():
+@pytest.mark.parametrize(
+    ("quantity", "text", "hint"),
+    [
+        (RTT, "2 min", "It should be at least 0 s and at most 60 s."),
+        (Quantity("seconds", 0, 100 * 365.25 * 86400, "30 d"), "0 d", "It should be above 0 s and at most 36525 d."),
+        (BANDWIDTH, "0 bit/s", "It should be above 0 bit/s and at most 8 Pbit/s."),
+        (TOKENS, "0", "It should be above 0 and at most 1e+18."),
+    ],
+)
+def test_bounds_are_told_as_a_person_writes_them(quantity: Quantity, text: str, hint: str):
     with pytest.raises(Refusal) as caught:
-        RTT.read("2 min", "rtt")
+        quantity.read(text, "key")
     (finding,) = caught.value.findings
-    assert finding.message == 'rtt "2 min" is out of range.'
-    assert finding.hint == "It should be at least 0 and at most 60 seconds."
+    assert finding.message == f'key "{text}" is out of range.'
+    assert finding.hint == hint
 
 
 def test_long_values_are_quoted_in_part():
