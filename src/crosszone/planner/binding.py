@@ -109,10 +109,17 @@ def _layers(problem: Problem, best: RankedPlan) -> list[tuple[str, str]]:
     if best.plan.pp == layers > 1:
         return [("layers", f"pp={layers} is one stage for each of {layers} layers.")]
     is_fixed = problem.plan.stages is not None
-    if len(counts) > 1 and not is_fixed and layers % best.plan.pp:
+    # Unlike GPUs get unequal stages on purpose.
+    if len(counts) > 1 and not is_fixed and layers % best.plan.pp and len(_gpus(problem, best.plan)) == 1:
         spread = f"{counts[0]} to {counts[-1]}"
         return [("layers", f"{layers} layers over {best.plan.pp} stages do not come out: stages hold {spread}.")]
     return []
+
+
+def _gpus(problem: Problem, plan: Plan) -> set[str]:
+    """Kinds of GPU that work."""
+    places = {place for one in plan.replicas for place in zip(one.zones, one.node_groups, strict=True)}
+    return {problem.cluster.zone(zone).node_groups[index].gpu.name for zone, index in places}
 
 
 def _links(best: RankedPlan, both: Comparison | None) -> list[tuple[str, str]]:

@@ -41,6 +41,13 @@ def test_layers_that_do_not_come_out_bind(problem: Any) -> None:
     assert bound(answer)["layers"] == "8 layers over 7 stages do not come out: stages hold 1 to 2."
 
 
+def test_stages_are_uneven_on_purpose_where_gpus_are_unlike(problem: Any, nodes: Any) -> None:
+    zone = [nodes(4), nodes(3, gpu="v100-sxm2-32gb")]
+    answer = search(problem(zone, plan={"pp": 7, "tp": 1}, sequences=64, work={"precision": "fp16"}), top=1)
+    assert len({stage.num_layers for stage in answer.plans[0].plan.stages}) > 1
+    assert "layers" not in bound(answer)
+
+
 def test_links_bind_where_they_take_time_or_keep_the_job_at_home(problem: Any) -> None:
     spanning = search(problem(4, 4, plan={"dp": 8}, bandwidth="10 Gbit/s", sequences=64, length=4096), top=1)
     assert "Zone links take" in bound(spanning)["links"]

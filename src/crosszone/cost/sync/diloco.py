@@ -8,6 +8,7 @@ from crosszone.cost.sync.exchange import (
     State,
     SyncCost,
     blocking,
+    steps_text,
 )
 
 NAME = "diloco"
@@ -47,7 +48,7 @@ def loss_ratio(num_zones: int) -> float:
 def effect(num_zones: int, every: int) -> str:
     """The fitted loss, and what was measured."""
     return (
-        f"{num_zones} zones step by themselves for {every} steps: at 30 steps the fitted loss is "
+        f"{num_zones} zones step by themselves for {steps_text(every)}: at 30 steps the fitted loss is "
         f"{100.0 * (loss_ratio(num_zones) - 1.0):.1f} % above that of one group of the same batch; a 1B model with two "
         "groups ended at 2.49 as data parallel did"
     )

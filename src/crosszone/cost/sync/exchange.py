@@ -136,3 +136,8 @@ def batch_effect(every: int) -> str:
     if every == 1:
         return "none: every step is that of one cluster"
     return f"the optimizer steps once in {every} steps, on a batch {every} times as large"
+
+
+def steps_text(every: int) -> str:
+    """ "1 step", "30 steps"."""
+    return "1 step" if every == 1 else f"{every} steps"

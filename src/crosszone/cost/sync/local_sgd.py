@@ -1,6 +1,6 @@
 """Local SGD: each zone steps by itself, and every H steps all take the mean of the weights."""
 
-from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, blocking
+from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, blocking, steps_text
 
 NAME = "local_sgd"
 STREAM = "pseudogradients"
@@ -30,7 +30,7 @@ def held(state: State) -> Held:
 def effect(num_zones: int, every: int) -> str:
     """Drift between the zones."""
     return (
-        f"zones drift apart for {every} steps and average {num_zones} sets of weights: SGD's rate is kept on convex "
-        "problems with up to sqrt(steps) times fewer exchanges; in deep networks the loss rises with the steps "
+        f"zones drift apart for {steps_text(every)} and average {num_zones} sets of weights: SGD's rate is kept on "
+        "convex problems with up to sqrt(steps) times fewer exchanges; in deep networks the loss rises with the steps "
         "between, and less if it is switched on late in training"
     )

@@ -11,6 +11,7 @@ from crosszone.cost.sync.exchange import (
     State,
     SyncCost,
     spread,
+    steps_text,
 )
 
 NAME = "streaming_diloco"
@@ -60,7 +61,7 @@ def held(state: State) -> Held:
 def effect(num_zones: int, every: int) -> str:
     """The fitted loss of DiLoCo, and what was measured."""
     return (
-        f"{num_zones} zones step by themselves and agree on each part every {every} steps: the fitted loss of DiLoCo "
-        f"is {100.0 * (loss_ratio(num_zones) - 1.0):.1f} % above that of one group of the same batch; a 1B model with "
-        "parts of 3 layers every 100 steps in 4 bits ended at 2.50, data parallel at 2.49"
+        f"{num_zones} zones step by themselves and agree on each part every {steps_text(every)}: the fitted loss of "
+        f"DiLoCo is {100.0 * (loss_ratio(num_zones) - 1.0):.1f} % above that of one group of the same batch; a 1B "
+        "model with parts of 3 layers every 100 steps in 4 bits ended at 2.50, data parallel at 2.49"
     )

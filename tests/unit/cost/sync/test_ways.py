@@ -1,5 +1,7 @@
 """The ways to agree against published runs, and against what their formulas say by hand."""
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,13 @@ def test_the_loss_that_groups_cost() -> None:
     assert diloco.loss_ratio(1) == 1.0
     assert diloco.loss_ratio(2) == pytest.approx(1.008, abs=1e-3)
     assert "0.8 %" in diloco.effect(2, 30)
+
+
+@pytest.mark.parametrize("way", [diloco, local_sgd, streaming_diloco])
+def test_a_period_of_one_step_is_told_as_one(way: ModuleType) -> None:
+    assert "1 step" in way.effect(2, 1)
+    assert "1 steps" not in way.effect(2, 1)
+    assert "30 steps" in way.effect(2, 30)
 
 
 def test_plans_side_by_side() -> None:
