@@ -68,6 +68,23 @@ describe('what is drawn', () => {
     expect(one.left).toBeGreaterThan(20);
   });
 
+  it.each([
+    [6.21, 6.255],
+    [6.22, 6.2201],
+    [6.25, 6.25],
+  ])('tells its ticks apart, from %d to %d', (least, most) => {
+    const rows = [
+      [1, least],
+      [2, most],
+    ];
+    const narrow = { ...content, guides: [], series: [{ ...content.series[0], rows }] };
+    for (const height of [160, 260, 520]) {
+      const { yTicks } = lookOf(narrow, { width: 500, height }, formatField);
+      expect(yTicks.length).toBeGreaterThan(0);
+      expect(new Set(yTicks.map(({ text }) => text)).size).toBe(yTicks.length);
+    }
+  });
+
   it('goes across before it goes down, where it is a front', () => {
     const places = [
       [0, 0],

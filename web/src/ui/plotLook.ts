@@ -103,7 +103,7 @@ export function lookOf<Row>(content: Content<Row>, size: { width: number; height
     ),
     [bottom, top],
   );
-  const yTicks = ticksOf(up, y, GAP.y).map((value) => ({ at: up(value), text: write(y.name, value) }));
+  const yTicks = writtenTicks(up, y, GAP.y, write);
   const left = Math.max(...yTicks.map(({ text }) => text.length), 3) * DIGIT_WIDTH + 12;
   const right = size.width - MARGIN.right;
   const across = scaleOf(
@@ -114,7 +114,7 @@ export function lookOf<Row>(content: Content<Row>, size: { width: number; height
     ),
     [left, right],
   );
-  const xTicks = ticksOf(across, x, GAP.x).map((value) => ({ at: across(value), text: write(x.name, value) }));
+  const xTicks = writtenTicks(across, x, GAP.x, write);
   const place = (row: Row): Place => [across(x.value(row) ?? NaN), up(y.value(row) ?? NaN)];
   const points = series.flatMap((one) => (one.as === 'steps' ? [] : pointsOf(one, place)));
   const isCourse = series.some(({ as }) => as === 'line');
@@ -155,6 +155,15 @@ export function scaleOf({ name, isLog = false, domain }: Extent, values: readonl
   const linear = scaleLinear([(least - margin) / unit, (most + margin) / unit], range);
   if (domain == null || isOne) linear.nice(5);
   return linear.domain(linear.domain().map((value) => value * unit));
+}
+
+/** Ticks that their texts tell apart: fewer where the digits that are written are the same for neighbours. */
+function writtenTicks(scale: Scale, axis: Extent, gap: number, write: Write): readonly Tick[] {
+  const ticks = ticksOf(scale, axis, gap).map((value) => ({ at: scale(value), text: write(axis.name, value) }));
+  const apart = ticks.filter(({ text }, index) => ticks.findIndex((other) => other.text === text) === index);
+  const [start = 0, end = 0] = scale.range();
+  if (apart.length === ticks.length || gap > Math.abs(end - start)) return apart;
+  return writtenTicks(scale, axis, 1.5 * gap, write);
 }
 
 /** Round numbers, at least so many pixels apart; on a logarithmic scale as many to a power of ten as there is room for. */
