@@ -159,7 +159,7 @@ def keep_task(
         if kept is not None:
             return kept
         inventory.several(connection, examined.request.environment_ids)
-        asked = Cause(code="asked")
+        asked = Cause(code="asked", text=f"{actor} asked for it.")
         draft = _draft(value, examined, actor, now_seconds)
         task = tasks.add(connection, draft, asked, actor=actor, now_seconds=now_seconds)
         task = _checked(connection, task, examined, now_seconds)

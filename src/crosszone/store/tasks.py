@@ -148,7 +148,7 @@ def add_parts(
     """Keep the zones, nodes and ranks of an attempt; each comes after what it is part of."""
     for part in added:
         rows.add(connection, parts, part)
-        cause = Cause(code="planned")
+        cause = Cause(code="planned", text="The plan has it.")
         where = (attempt.task_id, part.level, part.id, None, part.state, cause)
         _note(connection, *where, actor=actor, now_seconds=now_seconds)
 
