@@ -137,6 +137,11 @@ export function formatSince(value: Value, language: Language): string {
   return formatSpan(value == null ? value : Date.now() / 1000 - value, language);
 }
 
+/** The first twelve digits of a digest: enough to tell bundles apart by eye. */
+export function formatDigest(id: string): string {
+  return id.replace(/^sha256-/, '').slice(0, 12);
+}
+
 /** "a, b and c" in the words of the language; "a、b、c", since a 和 between Latin names would need spaces. */
 export function formatList(items: readonly string[], language: Language): string {
   return language === 'zh' ? items.join('、') : new Intl.ListFormat('en-GB').format(items);

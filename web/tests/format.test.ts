@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { formatChange, formatField, formatQuantity, quantityOf, type Quantity } from '@/format';
+import { formatChange, formatDigest, formatField, formatQuantity, quantityOf, type Quantity } from '@/format';
 
 interface Case {
   quantity: Quantity;
@@ -35,6 +35,12 @@ describe('format', () => {
     ['num_gpus', 'count'],
   ])('knows what %s is', (name, quantity) => {
     expect(quantityOf(name)).toBe(quantity);
+  });
+
+  it('writes of a digest what tells it from others', () => {
+    const digits = '484581c891a7afdcdb3127254f9a75eb';
+    expect(formatDigest(`sha256-${digits}`)).toBe('484581c891a7');
+    expect(formatDigest(digits)).toBe('484581c891a7');
   });
 
   it('tells of what has no number in the language of the reader', () => {

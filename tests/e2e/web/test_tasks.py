@@ -15,10 +15,14 @@ WORKLOAD, STEPS = {"sequence_length": 2048}, {"steps": 1000}
 
 def examined(server, ids, **changed):
     """What the API says of the request that the form sends."""
+    return server.ask("/api/v1/training-tasks/examine", request(ids, **changed))
+
+
+def request(ids, **changed):
+    """What the form sends."""
     config = {"enabled": len(ids) > 1, "nodeIds": ids, "framework": "fsdp"}
-    request = {"taskName": "a", "datasetId": "synthetic", "datasetVersionId": "1", "modelId": "llama-3-8b"}
-    body = {**request, "distributedConfig": config, "workload": WORKLOAD, "deployment": STEPS, **changed}
-    return server.ask("/api/v1/training-tasks/examine", body)
+    body = {"taskName": "a", "datasetId": "synthetic", "datasetVersionId": "1", "modelId": "llama-3-8b"}
+    return {**body, "distributedConfig": config, "workload": WORKLOAD, "deployment": STEPS, **changed}
 
 
 def choose(page, *names):
@@ -138,8 +142,32 @@ def test_a_task_is_made_listed_and_stopped(open_page, server, keep_picture):
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("dialog").get_by_role("button", name="Stop").click()
     page.get_by_test_id("standing").locator("[data-state=stopped]").wait_for()
+    page.get_by_test_id("standing").get_by_role("link", name="Timeline").click()
+    page.wait_for_url(re.compile("/timeline#job="))  # the job of the task, not the one that this browser had
+    page.get_by_text(f"{units.format_seconds(kept['prediction']['step_seconds'])} a step").wait_for()
     page.goto(f"{server.url}/tasks?state=stopped")
     page.get_by_role("link", name="from-the-form").wait_for()
     page.get_by_role("combobox", name="State").select_option("running")
     page.get_by_text("Nothing matches").wait_for()
     keep_picture(page, "tasks-list-en")
+
+
+def test_older_tasks_are_a_button_away(open_page, server):
+    for name in ("page-older", "page-newer"):
+        server.ask(
+            "/api/v1/training-tasks", request([CHOSEN["llm-training-env"]], taskName=name, launchMode="simulate")
+        )
+    page = open_page("/help")
+    page.route("**/training-tasks?*", one_at_once)
+    page.get_by_role("link", name="Tasks", exact=True).first.click()
+    names = page.get_by_role("region", name="Training tasks").locator("tbody a")
+    names.first.wait_for()
+    assert names.all_inner_texts() == ["page-newer"]
+    page.get_by_role("button", name="Show more").click()
+    names.nth(1).wait_for()
+    assert names.all_inner_texts() == ["page-newer", "page-older"]
+
+
+def one_at_once(route):
+    """A page of one task instead of fifty."""
+    route.continue_(url=route.request.url.replace("limit=50", "limit=1"))

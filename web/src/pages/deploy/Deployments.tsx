@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 
 import { answer, api, idempotencyKey, type Schemas } from '@/api/client';
+import { formatDigest } from '@/format';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { DataTable, type Column } from '@/ui/DataTable';
 import { Empty } from '@/ui/Empty';
@@ -32,7 +33,7 @@ export function Deployments() {
     refetchInterval: 15_000,
   });
   const archive = useMutation({
-    mutationFn: ({ id }: Deployment) => download(`/api/v1/deployments/${id}/archive`, `${shortened(id)}.tar.gz`),
+    mutationFn: ({ id }: Deployment) => download(`/api/v1/deployments/${id}/archive`, `${formatDigest(id)}.tar.gz`),
   });
   const columns = useColumns({
     marked,
@@ -114,7 +115,7 @@ function useColumns({ marked, onMark, onDownload, onAsk }: ColumnsProps): Column
         <Checkbox
           size="xs"
           checked={marked.includes(id)}
-          aria-label={t('kept.mark', { id: shortened(id) })}
+          aria-label={t('kept.mark', { id: formatDigest(id) })}
           onChange={() => {
             onMark(id);
           }}
@@ -125,7 +126,7 @@ function useColumns({ marked, onMark, onDownload, onAsk }: ColumnsProps): Column
       key: 'id',
       title: t('kept.id'),
       value: ({ id }) => id,
-      cell: ({ id }) => <code title={id}>{shortened(id)}</code>,
+      cell: ({ id }) => <code title={id}>{formatDigest(id)}</code>,
     },
     { key: 'framework', title: t('cells.framework'), value: ({ framework }) => term('framework', framework) },
     { key: 'backend', title: t('kept.backend'), value: ({ backend }) => backend },
@@ -189,7 +190,7 @@ function Ask({ deed, deployment, onClose }: { deed: Deed; deployment: Deployment
   return (
     <Modal opened onClose={onClose} title={t(`kept.${deed}.title`)} closeButtonProps={{ 'aria-label': t('cancel') }}>
       <Stack gap="sm">
-        <Text size="sm">{t(`kept.${deed}.why`, { id: shortened(deployment.id) })}</Text>
+        <Text size="sm">{t(`kept.${deed}.why`, { id: formatDigest(deployment.id) })}</Text>
         {done.error != null && <ProblemPanel problem={done.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
@@ -246,9 +247,4 @@ function Changes({ since, id, onClose }: { since: string; id: string; onClose: (
       ))}
     </Modal>
   );
-}
-
-/** The first twelve digits of a digest: enough to tell bundles apart by eye. */
-function shortened(id: string): string {
-  return id.replace('sha256-', '').slice(0, 12);
 }

@@ -1,5 +1,5 @@
 import { Button, Group, NativeSelect, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { Plus, Search } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useSearchParams } from 'react-router';
@@ -22,7 +22,7 @@ const STATES = [
 ];
 const MODES = ['existing', 'new', 'export', 'simulate'];
 
-/** Every task, the newest first; filters stand in the address. */
+/** Tasks, the newest first, older ones on demand; filters stand in the address. */
 export function TaskList() {
   const { t } = useTranslation('tasks');
   const [params] = useSearchParams();
@@ -31,7 +31,8 @@ export function TaskList() {
     launch_mode: params.get('launch_mode') ?? '',
     text: params.get('text') ?? '',
   };
-  const { data, error, isPending, refetch } = useQuery(tasksQuery(wanted));
+  const found = useInfiniteQuery(tasksQuery(wanted));
+  const { data: tasks, error, isPending, refetch } = found;
   const isNarrow = Object.values(wanted).some((value) => value !== '');
   return (
     <>
@@ -44,12 +45,22 @@ export function TaskList() {
         <Filters {...wanted} />
         {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
         {isPending && <Loading height={400} />}
-        {data?.tasks.length === 0 && (
+        {tasks?.length === 0 && (
           <Empty title={t(isNarrow ? 'list.nothing' : 'list.empty')}>
             {t(isNarrow ? 'list.nothingWhy' : 'list.emptyWhy')}
           </Empty>
         )}
-        {data != null && data.tasks.length > 0 && <Table tasks={data.tasks} />}
+        {tasks != null && tasks.length > 0 && <Table tasks={tasks} />}
+        {found.hasNextPage && (
+          <Button
+            variant="default"
+            className={classes.more}
+            loading={found.isFetchingNextPage}
+            onClick={() => void found.fetchNextPage()}
+          >
+            {t('list.more')}
+          </Button>
+        )}
       </div>
     </>
   );

@@ -1,4 +1,4 @@
-import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { answer, api, type Schemas } from '@/api/client';
 
@@ -11,13 +11,19 @@ export interface TaskNarrowing {
   text: string;
 }
 
+const NUM_AT_ONCE = 50;
+
+/** Page after page, each from where the one before it ends. */
 export const tasksQuery = ({ state, launch_mode, text }: TaskNarrowing) =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: ['tasks', 'list', state, launch_mode, text],
-    queryFn: () => {
-      const query = { text, limit: 200, state: list(state), launch_mode: list(launch_mode) };
+    queryFn: ({ pageParam: cursor }) => {
+      const query = { text, limit: NUM_AT_ONCE, cursor, state: list(state), launch_mode: list(launch_mode) };
       return answer(api.GET('/api/v1/training-tasks', { params: { query } }));
     },
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ cursor }) => cursor,
+    select: ({ pages }) => pages.flatMap(({ tasks }) => tasks),
     placeholderData: keepPreviousData,
     refetchInterval: 5000,
   });

@@ -10,6 +10,7 @@ import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
 
 import { taskQueries, type Task } from '../queries';
+import classes from './TaskView.module.css';
 
 type Figure = Schemas['TaskProgress']['compared'][number];
 
@@ -36,7 +37,9 @@ export function Comparison({ task }: { task: Task }) {
       {rows.length === 0 ? (
         <Empty title={t('compare.nothing')}>{t('compare.nothingWhy')}</Empty>
       ) : (
-        <DataTable label={t('compare.title')} rows={rows} columns={columns} rowKey={({ name }) => name} />
+        <div className={classes.compared}>
+          <DataTable label={t('compare.title')} rows={rows} columns={columns} rowKey={({ name }) => name} />
+        </div>
       )}
       {data?.run?.device === 'cpu' && (
         <Text size="xs" c="dimmed" mt="xs">

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'react-router';
 
 import { followEvents } from '@/api/events';
+import { formatDigest } from '@/format';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { Loading } from '@/ui/Loading';
 import { PageHeader } from '@/ui/PageHeader';
@@ -20,6 +21,7 @@ import { Comparison } from './Comparison';
 import { Curves } from './Curves';
 import { Faults } from './Faults';
 import { History } from './History';
+import { JobLinks } from './JobLinks';
 import { KeyFigures } from './KeyFigures';
 import { Links } from './Links';
 import { Log } from './Log';
@@ -101,7 +103,7 @@ function Standing({ task }: { task: Task }) {
     [t('task.mainNode'), task.nodes.find((node) => node.environment_id === task.main_node)?.name],
     [t('task.owner'), task.owner],
     [t('task.created'), format.moment(task.created_seconds)],
-    [t('task.deployment'), task.deployment_id],
+    [t('task.deployment'), task.deployment_id && formatDigest(task.deployment_id), task.deployment_id],
   ] as const;
   return (
     <section className={classes.standing} aria-label={t('task.state')} data-testid="standing">
@@ -132,12 +134,20 @@ function Standing({ task }: { task: Task }) {
       )}
       <KeyFigures task={task} />
       <dl className={classes.facts}>
-        {facts.map(([label, value]) => (
+        {facts.map(([label, value, whole = value]) => (
           <div key={label}>
             <dt>{label}</dt>
-            <dd title={value ?? ''}>{value ?? '–'}</dd>
+            <dd title={whole ?? ''}>{value ?? '–'}</dd>
           </div>
         ))}
+        {task.job != null && (
+          <div>
+            <dt>{t('task.job')}</dt>
+            <dd>
+              <JobLinks job={task.job} />
+            </dd>
+          </div>
+        )}
       </dl>
     </section>
   );
