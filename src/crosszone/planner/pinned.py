@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from crosszone.core.model import Model
 from crosszone.core.plan import RECOMPUTES, IdleGpus, Plan, Replica, Stage, Sync
 from crosszone.core.pools import pools
 from crosszone.core.problem import PlanRequest, Problem
@@ -74,6 +75,20 @@ def check_plan(problem: Problem, plan: Plan) -> None:
     reasons = supports(plan.framework, plan)
     if reasons:
         raise InfeasiblePlan(*(Finding(code="not_expressible", message=why, where="plan") for why in reasons))
+
+
+def misfits(model: Model, plan: Plan) -> list[Finding]:
+    """Why `plan` is no plan of `model`, on whatever cluster."""
+    num_layers = sum(stage.num_layers for stage in plan.stages)
+    wrong = {
+        "model": num_layers != model.num_layers
+        and f"the plan's stages hold {num_layers} layers, {model.name} has {model.num_layers}.",
+        "plan.tp": model.num_heads % plan.tp and f"tp {plan.tp} does not divide the model's {model.num_heads} heads.",
+        "plan.ep": plan.ep > 1
+        and (model.num_experts or 1) % plan.ep
+        and f"ep {plan.ep} does not divide the model's {model.num_experts} experts.",
+    }
+    return _illegal(wrong)
 
 
 def _set_values(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
@@ -255,19 +270,12 @@ def _room(problem: Problem, plan: Plan) -> list[Finding]:
 
 def _arithmetic(problem: Problem, plan: Plan) -> list[Finding]:
     """Products and divisions that do not come out."""
-    model, length = problem.model, problem.workload.sequence_length
-    num_layers = sum(stage.num_layers for stage in plan.stages)
+    length = problem.workload.sequence_length
     done = plan.microbatch_size * sum(one.num_replicas * one.num_microbatches for one in plan.replicas)
     wrong = {
-        "model": num_layers != model.num_layers
-        and f"the plan's stages hold {num_layers} layers, {model.name} has {model.num_layers}.",
-        "plan.tp": model.num_heads % plan.tp and f"tp {plan.tp} does not divide the model's {model.num_heads} heads.",
         "plan.cp": plan.cp > 1
         and length % (2 * plan.cp)
         and f"2*cp = {2 * plan.cp} does not divide the sequence length {length}.",
-        "plan.ep": plan.ep > 1
-        and (model.num_experts or 1) % plan.ep
-        and f"ep {plan.ep} does not divide the model's {model.num_experts} experts.",
         "plan.schedule": plan.schedule == "interleaved_1f1b"
         and plan.num_virtual_stages == 1
         and "interleaved_1f1b needs num_virtual_stages above 1, the plan has 1.",
@@ -275,6 +283,11 @@ def _arithmetic(problem: Problem, plan: Plan) -> list[Finding]:
         "workload.global_batch_size": done != problem.workload.global_batch_size
         and f"the plan's replicas consume {done} sequences a step, the job has {problem.workload.global_batch_size}.",
     }
+    return misfits(problem.model, plan) + _illegal(wrong)
+
+
+def _illegal(wrong: Mapping[str, object]) -> list[Finding]:
+    """Of each place what is wrong there; what is no text is right."""
     return [
         Finding(code="illegal_plan", message=message, where=where, hint=SEARCH_AGAIN)
         for where, message in wrong.items()

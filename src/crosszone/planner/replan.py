@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from crosszone import units
 from crosszone.core.answer import RankedPlan
 from crosszone.core.plan import Plan
+from crosszone.core.prediction import Prediction
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.replan import Choice, Move, Replan
-from crosszone.errors import CrossZoneError, InfeasiblePlan
+from crosszone.errors import CrossZoneError, InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts
 from crosszone.planner.limits import TIMED
 from crosszone.planner.move import Loss, move_to
-from crosszone.planner.pinned import check_plan
+from crosszone.planner.pinned import check_plan, misfits
 from crosszone.planner.search import search
 from crosszone.timeline.predict import predict_plan
 
 WORTH_RATIO = 0.98
 """A move must end the training this much earlier to be advised: below, errors of predictions weigh more."""
+GIVE_ITS_JOB = "Give the job that the running plan was made for, or a plan of this job."
 
 
 def replan(
@@ -28,8 +30,9 @@ def replan(
 
     Beside the running plan, if it still has its place: the best plans of a new search, and the best that keep its tp,
     cp, and pp. `is_torn_off`: what failed took the work since the last checkpoint, and all plans must start again.
-    Errors: InfeasiblePlan where no framework can express any plan.
+    Errors: SpecError where `running` is of another model, InfeasiblePlan where no framework can express any plan.
     """
+    _check_model(problem, running)
     rest = dataclasses.replace(
         problem, workload=dataclasses.replace(problem.workload, train_tokens=remaining_tokens), plan=PlanRequest()
     )
@@ -37,9 +40,9 @@ def replan(
     if not impossible:
         prediction = predict_plan(rest, running, framework_facts(running.framework))
         stays = RankedPlan(plan=running, prediction=prediction) if prediction.memory.fits else None
-        impossible = () if stays else ("It no longer fits in memory.",)
+        impossible = () if stays else ("it no longer fits in memory.",)
     found = [one for one in _searched(rest, running, top) if one.plan != running] + ([stays] if stays else [])
-    loss = _loss(stays, found) if is_torn_off else None
+    loss = _loss(_as_it_ran(problem, rest, running), found) if is_torn_off else None
     choices = [_choice(rest, running, one, loss) for one in found]
     choices.sort(key=lambda choice: _rank(problem, choice))
     shown = [choice for rank, choice in enumerate(choices) if rank < top or choice.is_running]
@@ -51,6 +54,12 @@ def replan(
         impossible=impossible,
         verdict=_verdict(choices, impossible),
     )
+
+
+def _check_model(problem: Problem, running: Plan) -> None:
+    found = misfits(problem.model, running)
+    if found:
+        raise SpecError(*(dataclasses.replace(one, code="another_model", hint=GIVE_ITS_JOB) for one in found))
 
 
 def _impossible(problem: Problem, plan: Plan) -> tuple[str, ...]:
@@ -72,13 +81,23 @@ def _searched(problem: Problem, running: Plan, top: int) -> list[RankedPlan]:
     return list({one.plan: one for one in found}.values())
 
 
-def _loss(stays: RankedPlan | None, found: Sequence[RankedPlan]) -> Loss:
-    """Half of what lies between two checkpoints of the running plan; where it has no place, of the best next one."""
-    known = stays or (found[0] if found else None)
-    reliability = None if known is None else known.prediction.reliability
-    every = (reliability.checkpoint_every_seconds if reliability else None) or 0.0
-    step_seconds = None if stays is None else stays.prediction.step_seconds
-    return Loss(running_seconds=every / 2.0, running_step_seconds=step_seconds)
+def _as_it_ran(problem: Problem, rest: Problem, running: Plan) -> Prediction | None:
+    """Of the whole job, before any zone was excluded; None where the cluster no longer has the GPUs."""
+    workload = rest.workload if problem.workload.train_tokens is None else problem.workload
+    here = dataclasses.replace(rest.constraints, exclude_zones=())
+    whole = dataclasses.replace(rest, workload=workload, constraints=here)
+    try:
+        check_plan(whole, running)
+    except CrossZoneError:
+        return None
+    return predict_plan(whole, running, framework_facts(running.framework))
+
+
+def _loss(ran: Prediction | None, found: Sequence[RankedPlan]) -> Loss:
+    """Half of what lies between two checkpoints of the running plan; where it is unknown, of the best next one."""
+    known = ran or (found[0].prediction if found else None)
+    every = (known.reliability.checkpoint_every_seconds if known and known.reliability else None) or 0.0
+    return Loss(running_seconds=every / 2.0, running_step_seconds=None if ran is None else ran.step_seconds)
 
 
 def _choice(problem: Problem, running: Plan, one: RankedPlan, loss: Loss | None) -> Choice:
@@ -143,7 +162,8 @@ def _reasons(choice: Choice, choices: Sequence[Choice]) -> tuple[str, ...]:
 
 
 def _verdict(choices: Sequence[Choice], impossible: tuple[str, ...]) -> str:
-    why = f"The running plan cannot go on: {' '.join(impossible)} " if impossible else ""
+    reasons = "; ".join(reason.removesuffix(".") for reason in impossible)
+    why = f"The running plan cannot go on: {reasons}. " if impossible else ""
     if not choices:
         return f"{why}Nothing fits on the changed cluster."
     best = choices[0]

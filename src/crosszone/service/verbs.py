@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crosszone import units
 from crosszone.errors import SpecError, UnknownName
 from crosszone.service.files import decoded, read_bytes
 
@@ -232,12 +233,17 @@ def replan(
     """
     from crosszone.planner.replan import replan as search_again
 
-    tokens = problem.workload.train_tokens if remaining_tokens is None else remaining_tokens
+    total = problem.workload.train_tokens
+    tokens = total if remaining_tokens is None else remaining_tokens
     if tokens is None:
         hint = "Write it, or say how many tokens remain."
         raise SpecError.of("how much is still to be trained is unknown.", where="workload.train_tokens", hint=hint)
     if tokens <= 0.0:
         raise SpecError.of(f"{tokens:g} tokens remain: nothing is left to plan.", where="remaining")
+    if total is not None and tokens > total:
+        numbers = [units.format_count(count, digits=6) for count in (tokens, total)]
+        message = f"{numbers[0]} tokens remain, but the job trains {numbers[1]} in all."
+        raise SpecError.of(message, where="remaining", hint="Write what is left, or raise workload.train_tokens.")
     return search_again(problem, running, remaining_tokens=tokens, is_torn_off=is_torn_off, top=top)
 
 

@@ -53,7 +53,13 @@ def test_a_lost_zone_as_json(files: tuple[str, str], capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--remaining", "many"], 2), (["--set", "links.*.bandwith=1 Gbit/s"], 2), (["--set", "model=llama-3.1-405b"], 3)],
+    [
+        (["--remaining", "many"], 2),
+        (["--remaining", "20B"], 2),
+        (["--set", "links.*.bandwith=1 Gbit/s"], 2),
+        (["--set", "model=llama-3.1-405b"], 2),
+        (["--set", "workload.sequence_length=8388608"], 3),
+    ],
 )
 def test_what_cannot_be(
     files: tuple[str, str], arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]

@@ -19,11 +19,11 @@ from crosszone.timeline.predict import predict_plan
 TOKENS = 1e9
 
 
-def job(speed: str = "10 Gbit/s", zones: str = "ab", **extra: Any) -> Problem:
+def job(speed: str = "10 Gbit/s", zones: str = "ab", model: str = "llama-3.2-1b", **extra: Any) -> Problem:
     nodes = [{"count": 2, "gpu": "a100-sxm4-80gb", "gpus_per_node": 4, "price": "2 USD/h", "network": "100 Gbit/s"}]
     return service.read(
         {
-            "model": "llama-3.2-1b",
+            "model": model,
             "workload": {
                 "sequence_length": 2048, "global_batch_size": 64, "precision": "bf16", "train_tokens": "10B",
                 "restart": "5 min",
@@ -91,7 +91,9 @@ def test_a_failure_costs_staying_too(running: Any) -> None:
 
 def test_a_zone_that_joins_gets_the_state_over_its_link() -> None:
     alone = service.plan(job(zones="a")).plans[0].plan
-    found = after(job("400 Gbit/s", "ab"), alone, remaining_tokens=1e12)
+    problem = job("400 Gbit/s", "ab")
+    longer = dataclasses.replace(problem, workload=dataclasses.replace(problem.workload, train_tokens=1e12))
+    found = after(longer, alone, remaining_tokens=1e12)
     wide = next(one for one in found.choices if len(one.plan.zones) == 2)
     # bf16 weights, fp32 master weights and two moments of each parameter that the new zone will hold.
     placed = zip(wide.plan.stages, wide.plan.replicas[-1].zones, strict=True)
@@ -144,3 +146,39 @@ def test_lost_work_is_done_again_at_the_speed_of_each_plan(running: Any) -> None
 def test_something_must_remain(running: Any, tokens: float) -> None:
     with pytest.raises(SpecError, match="remain"):
         service.replan(job(), running, remaining_tokens=tokens)
+
+
+def test_no_more_can_remain_than_the_job_trains(running: Any) -> None:
+    with pytest.raises(SpecError, match="20B tokens remain, but the job trains 10B in all"):
+        service.replan(job(), running, remaining_tokens=20e9)
+
+
+def test_a_plan_of_another_model_is_no_running_plan(running: Any) -> None:
+    other = job(model="qwen2.5-7b")
+    with pytest.raises(SpecError) as raised:
+        after(other, running)
+    finding = raised.value.findings[0]
+    assert f"the plan's stages hold 16 layers, {other.model.name} has 28." in finding.message
+    assert "Give the job that the running plan was made for" in finding.hint
+
+
+def test_reasons_are_told_in_one_sentence(running: Any) -> None:
+    smaller = job(zones="a")
+    twice = dataclasses.replace(smaller, workload=dataclasses.replace(smaller.workload, global_batch_size=128))
+    verdict = after(twice, running).verdict
+    assert verdict.startswith("The running plan cannot go on: the plan uses ")
+    assert (
+        "which the cluster does not have; the plan's replicas consume 64 sequences a step, the job has 128. " in verdict
+    )
+    gone = after(job("400 Gbit/s", constraints={"exclude_zones": ["b"]}), running)
+    assert gone.verdict.startswith("The running plan cannot go on: b is excluded. Move: ")
+
+
+def test_lost_work_is_that_of_the_plan_that_ran(running: Any) -> None:
+    problem = job("400 Gbit/s", constraints={"exclude_zones": ["b"]})
+    before = predict_plan(job("400 Gbit/s"), running, framework_facts(running.framework))
+    best = after(problem, running, is_torn_off=True).choices[0]
+    assert before.reliability is not None
+    half = (before.reliability.checkpoint_every_seconds or 0.0) / 2.0
+    ratio = best.prediction.step_seconds / before.step_seconds
+    assert best.move.lost_seconds == pytest.approx(half * ratio)
