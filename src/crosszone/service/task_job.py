@@ -134,7 +134,8 @@ def predicted_job(
     if not ranked.prediction.memory.fits:
         raise InfeasiblePlan(*_memory_findings(ranked))
     value = prediction_json(ranked)
-    told = [*value["assumed"], *value["warnings"]]
+    idle = [check.message for check in ranked.checks if check.name == "idle_gpus" and check.verdict == "warn"]
+    told = [*idle, *value["assumed"], *value["warnings"]]
     if is_without_times:
         return None, told
     return value, told

@@ -398,6 +398,16 @@ def test_a_request_may_bring_its_links(store):
     assert body["data"]["prediction"]["step_seconds"] > 0
 
 
+def test_gpus_that_the_search_leaves_idle_are_told(store):
+    inventory.set_zone_link(store, ZONES[0], ZONES[1], {"bandwidth": "100 Mbit/s", "rtt": "50 ms"})
+    for key in ("env-001", "env-003"):
+        inventory.change_environment(store, key, {"gpu": "1x A100"})
+    config = {"nodeIds": ["env-001", "env-003"], "framework": "pytorch-fsdp", "strategy": None}
+    few = {"sequence_length": 64, "global_batch_size": 2}
+    found = create(store, request(config=config, modelId="opt-350m", workload=few))["data"]
+    assert found["warnings"][0] == "1 of 2 GPUs idle."
+
+
 def test_the_main_node_is_found_and_may_be_chosen(linked):
     inventory.change_environment(linked, "env-001", {"preemptible": True})
     value = request(strategy=DATA_PARALLEL, config={"masterNode": None})
