@@ -33,10 +33,9 @@ class Callers:
         self._remembered: dict[bytes, tuple[float, Caller]] = {}
 
     async def caller(self, authorization: str) -> Caller:
-        """Who sends this Authorization header. Refused where a token is needed, and none that is known is shown."""
+        """Who sends this Authorization header. Refused where a token is needed, or shown, and is none that is known."""
         token = bearer(authorization)
-        found = (self.access.caller(token) or await self._stored(token)) if token else None
-        found = found or self.access.nobody()
+        found = (self.access.caller(token) or await self._stored(token)) if token else self.access.nobody()
         if found is None:
             message = "the request shows no token that this server knows."
             hint = 'Send the header "Authorization: Bearer TOKEN".'

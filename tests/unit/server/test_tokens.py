@@ -64,6 +64,21 @@ def test_a_token_of_the_database_opens_the_server_until_it_is_revoked(call, ask,
     assert call("DELETE", f"{TOKENS}/token-none").status_code == 404
 
 
+def test_where_no_token_is_needed_one_that_is_shown_must_be_good(ask, new_application, store, monkeypatch):
+    monkeypatch.setattr(callers, "REMEMBERED_SECONDS", 0.0)
+    server = new_application(Access(), store=store)
+    made = service.issue_token(store, {"name": "ann", "scope": VIEWER})
+
+    def who(**headers):
+        return ask("GET", "/api/v1/access", to=server, headers=headers)
+
+    assert who().json()["actor"] == "local"
+    assert who(Authorization=f"Bearer {made.text}").json()["actor"] == "ann"
+    service.revoke_token(store, made.token.id)
+    for text in (made.text, "nope"):
+        assert who(Authorization=f"Bearer {text}").status_code == 401
+
+
 def test_a_bare_number_is_not_taken_for_seconds(call):
     (error,) = call("POST", TOKENS, {"name": "ann", "expires": "90"}).json()["errors"]
     assert (error["where"], error["code"], error["hint"]) == ("expires", "no_unit", 'Write how long, as "90 d".')
