@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosszone.core.path_watch import PathLook
-from crosszone.core.task import FINAL_STATES, Attempt
+from crosszone.core.task import ATTEMPT, FINAL_STATES, Attempt, Task, following
 from crosszone.errors import CrossZoneError, Finding, NotThere
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def task_progress(store: Store, key: str) -> TaskProgress:
         ids = [node.environment_id for node in task.nodes if node.environment_id is not None]
         known = {each.id: each for each in environments.by_id(connection, ids)}
     attempt = tried[-1] if tried else None
-    run, unseen = (None, "") if attempt is None or attempt.folder is None else _seen(Path(attempt.folder))
+    run, unseen = _seen(task, attempt)
     return TaskProgress(
         task_id=key,
         state=task.state,
@@ -217,10 +217,13 @@ def task_orphans(store: Store, folder: str | Path | None = None) -> tuple[Orphan
 
 
 def _newest_figures(store: Store, attempt: Attempt | None, run: RunStatus | None) -> dict[str, float]:
-    """Medians of its newest steps, as far as they are stored, each as on its slowest rank; of `PEAK` the highest."""
+    """Medians of its newest steps, as far as they are stored, each as on its slowest rank; of `PEAK` the highest.
+
+    None of a run that is measured as a whole: nobody would look at them.
+    """
     from crosszone.store import telemetry
 
-    if attempt is None or run is None or run.step is None:
+    if attempt is None or run is None or run.step is None or run.measurement is not None:
         return {}
     found = {}
     with store.telemetry.reading() as connection:
@@ -233,9 +236,16 @@ def _newest_figures(store: Store, attempt: Attempt | None, run: RunStatus | None
     return found
 
 
-def _seen(folder: Path) -> tuple[RunStatus | None, str]:
+def _seen(task: Task, attempt: Attempt | None) -> tuple[RunStatus | None, str]:
+    """(the run of an attempt, or why it cannot be seen)"""
+    from crosszone.core.bundle import MANIFEST_PATH
     from crosszone.launch.status import status
 
+    if attempt is None or attempt.folder is None:
+        return None, ""
+    folder = Path(attempt.folder)
+    if task.deployment_id is None and not (folder / MANIFEST_PATH).exists():
+        return None, "It is not rendered yet." if following(ATTEMPT, attempt.state) else "It was never rendered."
     try:
         return status(folder), ""
     except (CrossZoneError, OSError) as error:
@@ -244,7 +254,6 @@ def _seen(folder: Path) -> tuple[RunStatus | None, str]:
 
 def _attempt(store: Store, key: str, number: int | None) -> tuple[str, bool]:
     """(id, whether nothing more comes of it)"""
-    from crosszone.core.task import ATTEMPT, following
     from crosszone.store import tasks
 
     with store.state.reading() as connection:

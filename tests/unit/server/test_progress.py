@@ -93,7 +93,14 @@ def test_an_attempt_that_has_no_bundle_yet_is_told_with_the_reason(call, task, a
     assert found["attempt"]["number"] == 1
     assert found["attempt"]["state"] == "pending"
     assert found["run"] is None
-    assert "cannot read the bundle" in found["unseen"]
+    assert found["unseen"] == "It is not rendered yet."
+
+
+def test_an_attempt_that_never_had_a_bundle_is_told_so(call, store, task, attempt):
+    with store.state.writing() as connection:
+        cause = Cause(code="not_deployed", text="It cannot be rendered.")
+        tasks.move_attempt(connection, attempt, "failed", cause, actor="worker", now_seconds=10.0)
+    assert call(f"{task}/progress").json()["unseen"] == "It was never rendered."
 
 
 def test_lines_are_events_by_number_and_rank(call, task, attempt):
