@@ -52,7 +52,7 @@ def replace(connection: sa.Connection, table: sa.Table, changed: Noun, **more: A
     new: Any = dataclasses.replace(old, version=old.version + 1)
     is_same = (table.c.id == old.id) & (table.c.version == old.version)
     if connection.execute(sa.update(table).where(is_same).values(values(new, **more))).rowcount != 1:
-        message = f"version {old.version} of {old.id} is not the newest any more."
+        message = f"version {old.version} is not the newest any more."
         raise Stale.of(message, where=old.id, hint="Read it again, and make the change to what it is now.")
     return typing.cast(Noun, new)
 
@@ -60,7 +60,7 @@ def replace(connection: sa.Connection, table: sa.Table, changed: Noun, **more: A
 def check_version(stored: int, expected: int | None, key: str) -> None:
     """Stale where somebody expects another version than the one that is stored; None expects nothing."""
     if expected is not None and expected != stored:
-        message = f"version {expected} of {key} was to be changed, and it is of version {stored}."
+        message = f"version {expected} was to be changed, and it is of version {stored}."
         raise Stale.of(message, where=key, hint="Read it again, and make the change to what it is now.")
 
 

@@ -43,18 +43,21 @@ async def until(is_so):
 
 def test_a_database_that_is_busy_is_asked_again(swept, caplog):
     outcomes, done = swept
-    outcomes.append(Busy.of("others have written to the database for 10 s."))
+    outcomes += [Busy.of("others have written to the database for 10 s."), RuntimeError("a mistake of ours")]
+    outcomes.append(Dropped(num_events=0, num_lines=7, num_samples=0, num_looks=0))
 
     async def run():
         cleaner = asyncio.ensure_future(keep_clean("store", Retention()))
-        await until(lambda: len(done) >= 3)
+        await until(lambda: len(done) >= 5)
         cleaner.cancel()
         await asyncio.gather(cleaner, return_exceptions=True)
 
     with caplog.at_level(logging.INFO, cleaning.__name__):
         asyncio.run(run())
     assert "what is old stays: others have written" in caplog.text
-    assert "num_lines=0" in caplog.text
+    assert "a mistake of ours" in caplog.text
+    told = [record.message for record in caplog.records if record.message.startswith("dropped")]
+    assert told == ["dropped what is old: 0 events, 7 lines, 0 figures, 0 looks at paths."]
     assert done[0][2]()  # whoever still sweeps is told that the server ends
 
 

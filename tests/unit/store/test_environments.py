@@ -110,7 +110,7 @@ def test_a_change_of_what_somebody_else_changed_is_refused(database):
         seen = inventory.one(connection, "env-1")
         newer = inventory.change(connection, dataclasses.replace(seen, status="stopped"))
     assert newer.version == 2
-    with pytest.raises(Stale, match="version 1 of env-1"), database.writing() as connection:
+    with pytest.raises(Stale, match="env-1: version 1 is"), database.writing() as connection:
         inventory.change(connection, dataclasses.replace(seen, status="unreachable"))
     with database.reading() as connection:
         assert inventory.one(connection, "env-1").status == "stopped"
