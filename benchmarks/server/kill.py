@@ -49,6 +49,7 @@ REQUEST = {
         "zones": [{"name": "east", "nodes": [{"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 8}]}],
         "framework": "pytorch-fsdp",
     },
+    "deployment": {"steps": 1000},
 }
 
 
@@ -167,10 +168,10 @@ def kill_often(server: Server, num_kills: int, told: Told) -> list[float]:
 
 
 def wait_for_answers(told: Told, number: int) -> None:
-    """Until so many were given, so that no server dies before it has written."""
+    """Until so many were given, so that no server dies before it has written. Another answer ends the whole run."""
     end = time.monotonic() + READY_SECONDS
     while told.num_answers < number:
-        if time.monotonic() > end:
+        if told.faults or time.monotonic() > end:
             raise SystemExit(f"the server writes nothing; {told.faults[:3]}")
         time.sleep(0.01)
 
