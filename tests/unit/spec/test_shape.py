@@ -46,7 +46,7 @@ def by_place(findings) -> dict[str, str]:
         ("plan.sequence_parallel", "yes", "plan.sequence_parallel", "wrong_type", "true or false"),
         ("plan.rank_order", ["tp", "dp"], "plan.rank_order", "invalid", "[tp, cp, dp, pp]"),
         ("workload.global_batch_size", 10**12, "workload.global_batch_size", "out_of_range", "1000000000"),
-        ("cluster.default_link.rtt", "28.6 h", "cluster.default_link.rtt", "out_of_range", "60 seconds"),
+        ("cluster.default_link.rtt", "28.6 h", "cluster.default_link.rtt", "out_of_range", "60 s"),
         ("cluster.default_link.loss", 0.9, "cluster.default_link.loss", "out_of_range", "0.5"),
         ("cluster.zones.0.location", [39.9, 216.0], "cluster.zones[0].location[1]", "out_of_range", "180"),
         ("cluster.zones.0.oversubscription", 0.5, "cluster.zones[0].oversubscription", "out_of_range", "from 1"),
