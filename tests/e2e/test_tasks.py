@@ -1,90 +1,30 @@
 """A task over two local nodes: asked for, trained on CPUs, robbed of a rank and of its launcher, and finished."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from crosszone import service
-from crosszone.processes import kill_marked, marked
+from crosszone.processes import marked
 from crosszone.service.control import task_folder
 from crosszone.store import journal, records, reservations, telemetry
 from crosszone.store.opened import Store, open_store
+from e2e.task_server import Server, rank_process, running_server, until
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("fastapi")
 pytestmark = pytest.mark.slow
 
-LIMIT_SECONDS = 300.0
 NUM_STEPS = 250
-
-
-class Server:
-    """A server of its own process, with the worker that it starts; killed and started again over the same data."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.process: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    def start(self) -> None:
-        """Until it answers."""
-        command = [sys.executable, "-m", "crosszone.cli", "serve", "--port", "0", "--json"]
-        database = ["--database", str(self.folder / "state.sqlite")]
-        around = {**os.environ, "PYTHON": sys.executable}
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *database], env=around, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout is not None
-        told = ""
-        while not told.rstrip().endswith("}"):
-            line = self.process.stdout.readline()
-            assert line, (self.folder / "server.log").read_text()
-            told += line
-        self.url = json.loads(told)["url"]
-
-    def kill(self) -> None:
-        """As the kernel ends a process where memory runs out."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> int:
-        """As a service is stopped; its exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(timeout=LIMIT_SECONDS)
-
-    def ask(self, method: str, path: str, value: Any = None) -> Any:
-        """The JSON of an answer that is no error."""
-        body = None if value is None else json.dumps(value).encode()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": "one"}
-        request = urllib.request.Request(f"{self.url}/api/v1/{path}", body, headers, method=method)
-        with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as answer:
-            return json.loads(answer.read())
 
 
 @pytest.fixture
 def server(tmp_path) -> Iterator[Server]:
-    found = Server(tmp_path)
-    found.start()
-    for name in ("north", "south"):
-        entry = {"id": f"{name}-1", "name": f"{name}-1", "zone": name, "status": "running"}
-        found.ask("POST", "environments", {**entry, "gpu": "1x a100-sxm4-80gb", "price": "2 USD/h"})
-    yield found
-    found.kill()
-    for logs in tmp_path.glob("tasks/*/attempt-*/logs/*Z-*"):  # each run has a folder of its name
-        kill_marked(logs.name)
+    yield from running_server(tmp_path, num_north=1)
 
 
 @pytest.fixture
@@ -93,22 +33,6 @@ def store(server) -> Iterator[Store]:
     found = open_store(str(server.folder / "state.sqlite"))
     yield found
     found.close()
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    limit = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        assert time.monotonic() < limit, f"{what} never came"
-        time.sleep(0.1)
-
-
-def rank_process(run_id: str, rank: int) -> int:
-    """The process that trains a rank."""
-    for pid in marked(run_id):
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        if f"RANK={rank}".encode() in variables:
-            return pid
-    raise AssertionError(f"no process of {run_id} is rank {rank}")
 
 
 def launcher_process(run_id: str) -> int:
@@ -197,14 +121,3 @@ def check_end(store: Store, task_id: str) -> None:
         status = service.run_status(str(tried.folder))
         assert status.run is not None
         assert marked(status.run.run_id) == ()
-
-
-def test_a_task_that_is_stopped_has_saved_and_is_gone(server, store, small_task) -> None:
-    task_id = create(server, small_task)
-    until(lambda: state_of(store, task_id) == "running", "the first step")
-    run = service.run_status(folder_of(store, task_id)).run
-    assert run is not None
-    server.ask("POST", f"training-tasks/{task_id}/stop")
-    until(lambda: state_of(store, task_id) == "stopped", "the stop")
-    assert marked(run.run_id) == ()
-    assert service.run_status(folder_of(store, task_id)).state == "stopped"
