@@ -64,6 +64,7 @@ def joined(*, device: str = "cuda", timeout_seconds: float = MEETING_SECONDS) ->
         yield Ranks(
             rank=distributed.get_rank(), local_rank=local_rank, num_ranks=distributed.get_world_size(), device=own
         )
+        distributed.barrier()  # who leaves first closes connections that the last sum of another still reads from
     finally:
         distributed.destroy_process_group()
 

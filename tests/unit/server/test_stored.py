@@ -279,7 +279,7 @@ def test_the_life_of_a_task_is_told_in_chinese_and_its_name_is_as_it_was_written
     told = call("GET", f"{place}/transitions", headers=chinese)
     assert told.headers["content-language"] == "zh"
     causes = [each["cause"]["text"] for each in told.json()["transitions"] if each["cause"]["text"]]
-    assert causes == ["local 要求停止。"]
+    assert causes == ["由 local 创建。", "local 要求停止。"]
     task = call("GET", place, headers=chinese)
     assert task.json()["name"] == "asked"
     assert task.headers["etag"] == call("GET", place).headers["etag"]
