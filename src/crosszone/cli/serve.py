@@ -18,6 +18,23 @@ def _kept(option: str, what: str, usual_seconds: float) -> Any:
     return typer.Option(option, metavar="TIME", parser=lifetime_of(option), help=told, show_default=False)
 
 
+Port = Annotated[int, typer.Option(metavar="N", parser=number_from(0, "--port", 8000), help="0: any free one.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Tokens beside those of the database, one a line.", show_default=False),
+]
+WithoutWorker = Annotated[
+    bool, typer.Option("--no-worker", help="Drive no tasks: a crosszone worker does.", show_default=False)
+]
+NumWorkers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=number_from(1, "--workers", 2),
+        help="Processes for quick questions, and as many for long ones; left out: one a core.",
+        show_default=False,
+    ),
+]
 PemFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.", show_default=False)]
 PemKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.", show_default=False)]
 TokenAsked = Annotated[
@@ -36,32 +53,16 @@ SamplesKept = Annotated[float | None, _kept("--keep-metrics", "figures of runs a
 
 def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="N", parser=number_from(0, "--port", 8000), help="0: any free one.")
-    ] = 8000,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Tokens beside those of the database, one a line.", show_default=False),
-    ] = None,
+    port: Port = 8000,
+    token_file: TokenFile = None,
     is_token_asked: TokenAsked = False,
     tls_cert: PemFile = None,
     tls_key: PemKey = None,
     is_behind_proxy: BehindProxy = False,
     is_demo: Demo = False,
     database: DatabaseAddress = None,
-    is_without_worker: Annotated[
-        bool,
-        typer.Option("--no-worker", help="Drive no tasks: a crosszone worker does.", show_default=False),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            parser=number_from(1, "--workers", 2),
-            help="Processes for quick questions, and as many for long ones; left out: one a core.",
-            show_default=False,
-        ),
-    ] = None,
+    is_without_worker: WithoutWorker = False,
+    workers: NumWorkers = None,
     keep_events: EventsKept = None,
     keep_logs: LinesKept = None,
     keep_metrics: SamplesKept = None,

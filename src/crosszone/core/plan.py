@@ -35,6 +35,11 @@ class Sync:
     algorithm: str = "ring"
     """ring | tree | direct"""
 
+    @property
+    def packs_activations(self) -> bool:
+        """Hidden states cross zones packed, and take less."""
+        return dict(self.codecs).get("activations", "none") != "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosszone.core.layout import Layout
-from crosszone.core.plan import SCHEDULES, SHARDS, Sync
+from crosszone.core.plan import SCHEDULES, SHARDS
 from crosszone.core.schedules import traits
 from crosszone.core.tables import Floats, Ints
 from crosszone.core.workload import DTYPE_BYTES
@@ -74,8 +74,12 @@ def _exchange_seconds(inputs: Inputs, space: Space) -> Floats:
 
 
 def link_seconds(inputs: Inputs, layout: Layout) -> float:
-    """All hidden states of a step over each link that a single chain crosses, with a flow for every GPU; one way."""
-    if len(layout.chains) > 1 or not layout.crosses_pp or packs_activations(inputs.problem.plan.sync):
+    """All hidden states of a step over each link that a single chain crosses, with a flow for every GPU; one way.
+
+    0 where the job has them packed; of its own accord the search packs none.
+    """
+    sync = inputs.problem.plan.sync
+    if len(layout.chains) > 1 or not layout.crosses_pp or (sync is not None and sync.packs_activations):
         return 0.0
     workload, zone = inputs.problem.workload, inputs.hardware.zone
     num_elements = workload.global_batch_size * workload.sequence_length * inputs.problem.model.hidden_size
@@ -83,8 +87,3 @@ def link_seconds(inputs: Inputs, layout: Layout) -> float:
     pairs = [pair for pair in itertools.pairwise(layout.chains[0]) if zone[pair[0]] != zone[pair[1]]]
     most = int(inputs.hardware.num_gpus.max())
     return max(message_bytes / float(achieved_bytes_per_second(inputs, pair, most)) for pair in pairs)
-
-
-def packs_activations(sync: Sync | None) -> bool:
-    """Hidden states cross zones packed, and take less."""
-    return sync is not None and "activations" in dict(sync.codecs)

@@ -18,7 +18,7 @@ from crosszone.timeline.zone_agreement import exchanged_content
 def agreement_report(problem: Problem, plan: Plan, evaluation: Evaluation, step_seconds: float) -> Agreement | None:
     """The way in which the zones of `plan` agree; None where no replicas or packed activations cross zones."""
     sync, axis, num_zones = plan.sync, plan.zone_axis, len(plan.zones)
-    packs_activations = "pp" in axis and dict(sync.codecs).get("activations", "none") != "none"
+    packs_activations = "pp" in axis and sync.packs_activations
     if "dp" not in axis and not packs_activations:
         return None
     found = changes(sync, zone_axis=axis, num_zones=num_zones)

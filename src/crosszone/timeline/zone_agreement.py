@@ -164,7 +164,7 @@ def least_exchange_seconds(
     """No plan's zones exchange the gradients of a step in less: moving them alone, all GPUs sending.
 
     `num_ranks` are those of a flat ring, at least; with `spans`, of a plan whose shards span zones, but for those that
-    gather weights with every microbatch. 0 where zones agree less often than in every step, and where codecs or a
+    gather weights with every microbatch. 0 where zones agree on other than summed gradients, and where codecs or a
     stated overlap say what is sent or waited for.
     """
     sync = settings.sync
