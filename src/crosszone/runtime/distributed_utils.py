@@ -16,6 +16,7 @@ import torch
 from torch import distributed
 
 from crosszone.errors import PreflightFailed
+from crosszone.runtime.leaving import leave
 
 __all__ = ["Ranks", "joined", "seed_all"]
 
@@ -64,9 +65,8 @@ def joined(*, device: str = "cuda", timeout_seconds: float = MEETING_SECONDS) ->
         yield Ranks(
             rank=distributed.get_rank(), local_rank=local_rank, num_ranks=distributed.get_world_size(), device=own
         )
-        distributed.barrier()  # who leaves first closes connections that the last sum of another still reads from
     finally:
-        distributed.destroy_process_group()
+        leave()
 
 
 def own_device(kind: str, *, local_rank: int) -> torch.device:

@@ -271,4 +271,7 @@ def _synchronise(tensor: torch.Tensor) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # Without the interpreter's own end, which a late worker of Gloo does not survive (see leaving.py); run by its path,
+    # this program finds no other module of the package.
+    os._exit(status)

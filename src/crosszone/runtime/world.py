@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from crosszone.core.train import TrainConfig, dealt_microbatches
 from crosszone.errors import SpecError
 from crosszone.runtime.distributed_utils import own_device
+from crosszone.runtime.leaving import leave
 from crosszone.runtime.sync.hierarchical import ZoneGroups, zone_groups
 
 STAGE, REPLICATE, SHARD = "pp", "dp_replicate", "dp_shard"
@@ -103,10 +104,10 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     except BaseException:
         # NCCL would wait here for ranks that may never come; the process ends anyway.
         if config.backend == "gloo" and not is_guest:
-            distributed.destroy_process_group()
+            leave()
         raise
     if not is_guest:
-        distributed.destroy_process_group()
+        leave()
 
 
 def limit_collectives(world: World, seconds: float) -> None:
