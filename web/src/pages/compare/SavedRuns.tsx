@@ -27,7 +27,9 @@ export function SavedRuns() {
   const ids = parameters.getAll('id');
   const columns = useRunColumns(ids);
   const toggle = ({ id }: Run) => {
-    const next = ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id];
+    // What is drawn may be behind the address where two choices follow each other quickly.
+    const chosen = new URLSearchParams(window.location.search).getAll('id');
+    const next = chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id];
     setParameters(
       next.map((each) => ['id', each] as [string, string]),
       { replace: true },
