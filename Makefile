@@ -105,7 +105,8 @@ clean:
 	rm -rf $(VENV) web/node_modules src/crosszone/server/web .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The package is installed in place, so only these three files can make an installation stale.
-# Byte code is written once here: where Python may not keep it, every start would compile three hundred modules again.
+# Byte code is written once here: where Python may not keep it, every start would compile three hundred modules again,
+# and every start with torch and DeepSpeed two thousand.
 COMPILE = $(BIN)/python -m compileall -q -j 0 src $$($(BIN)/python -c 'import numpy, os; print(os.path.dirname(os.path.dirname(numpy.__file__)))') >/dev/null || true
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.created
@@ -115,10 +116,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.created
 
 $(VENV)/.installed-server: pyproject.toml constraints.txt | $(VENV)/.created
 	$(call install,.[server])
+	@$(COMPILE)
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.created
 	$(call install,.[dev])
+	@$(COMPILE)
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-server
 
 $(VENV)/.created:
