@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from crosszone.core.answer import Comparison
 from crosszone.core.environment import Environment
 from crosszone.core.task import EXISTING, TaskNode
 from crosszone.errors import Finding
@@ -134,6 +135,8 @@ class ExaminedTask:
     """None where too few tasks have started on the same environments."""
     spanning: Spanning | None = None
     """None: no step waits for a path between zones, or the paths are not known."""
+    comparison: Comparison | None = None
+    """The best plan over several zones beside the best of one; None where the plan spans them, or there is one."""
     costs: HourlyCosts | None = None
     """None: nothing is known of its model."""
     transfers: tuple[DataTransfer, ...] = ()

@@ -28,6 +28,8 @@ from crosszone.service.task_job import (
     predicted_job,
     spanning,
     spanning_warning,
+    staying,
+    staying_warning,
 )
 
 ASSUMED_LINK = {"bandwidth": "1 Gbit/s", "rtt": "50 ms"}
@@ -81,12 +83,16 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
     job, assumed = job_file(request, facts, model, cluster, num_gpus)
     prediction, told = predicted_job(job, is_without_times=bool(missing), has_own_zones=request.cluster is not None)
     across = None if prediction is None else spanning(job, prediction)
-    warnings += [*assumed, *([] if across is None else [spanning_warning(across)]), *told]
+    within = None if prediction is None or across is not None else staying(job, prediction)
+    crossing = [] if across is None else [spanning_warning(across)]
+    keeping = [] if within is None else [staying_warning(within)]
+    warnings += [*assumed, *crossing, *keeping, *told]
     return replace(
         found,
         job=job,
         prediction=prediction,
         spanning=across,
+        comparison=within,
         costs=hourly_costs(job, prediction),
         transfers=() if missing else data_transfers(job),
         warnings=tuple(warnings),

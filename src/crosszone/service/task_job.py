@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from crosszone import units
+from crosszone.core.answer import Comparison
 from crosszone.core.task_request import DataTransfer, HourlyCosts, Spanning, TaskFacts, TaskRequest
 from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan
 
@@ -168,6 +169,30 @@ def spanning_warning(found: Spanning) -> str:
         return said
     rarely = f"{units.format_seconds(found.local_step_seconds)} a step with {found.local_framework}"
     return f"{said} Agreeing every {found.local_every} steps would make it {rarely}; it changes the mathematics."
+
+
+def staying(job: Mapping[str, Any], prediction: Mapping[str, Any]) -> Comparison | None:
+    """What the nodes of all zones would do together, where the plan keeps to one of several; None elsewhere."""
+    from crosszone.planner.search import search
+    from crosszone.service.verbs import read
+
+    problem = read(dict(job))
+    working = {zone for replica in prediction["plan"]["replicas"] for zone in replica["zones"]}
+    if len(problem.cluster.zones) == 1 or len(working) > 1:
+        return None
+    try:
+        return search(problem, top=1).comparison
+    except CrossZoneError:
+        return None
+
+
+def staying_warning(found: Comparison) -> str:
+    """`found` in words."""
+    one, all_ = found.alone, found.spanning
+    return (
+        f"only {one.zones[0]} trains: {one.num_gpus} of its GPUs take {units.format_seconds(one.step_seconds)} a step, "
+        f"{all_.num_gpus} GPUs of {len(all_.zones)} zones {units.format_seconds(all_.step_seconds)} at best."
+    )
 
 
 def _least_batch(request: TaskRequest, num_gpus: int) -> int:

@@ -98,6 +98,8 @@ SHOWN = {
     **{f"map-{language}": ("map", language, "dark") for language in LOCALES},
     **{f"communication-{language}": ("communication", language, "light") for language in LOCALES},
     **{f"timeline-{language}": ("timeline", language, "dark") for language in LOCALES},
+    **{f"strategy-{language}": ("strategy", language, "light") for language in LOCALES},
+    **{f"deploy-{language}": ("deploy", language, "light") for language in LOCALES},
     "create-en": ("create", "en", "light"),
 }
 """In the documentation: scene, language and colours."""

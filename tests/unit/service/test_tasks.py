@@ -405,7 +405,10 @@ def test_gpus_that_the_search_leaves_idle_are_told(store):
     config = {"nodeIds": ["env-001", "env-003"], "framework": "pytorch-fsdp", "strategy": None}
     few = {"sequence_length": 64, "global_batch_size": 2}
     found = create(store, request(config=config, modelId="opt-350m", workload=few))["data"]
-    assert found["warnings"][0] == "1 of 2 GPUs idle."
+    kept, idle = found["warnings"][:2]
+    assert kept.startswith(f"only {ZONES[0]} trains: 1 of its GPUs take ")
+    assert "2 GPUs of 2 zones" in kept
+    assert idle == f"1 of 2 GPUs idle: 1 a100-sxm4-80gb in {ZONES[1]}."
 
 
 def test_the_main_node_is_found_and_may_be_chosen(linked):

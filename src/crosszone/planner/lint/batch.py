@@ -3,7 +3,7 @@
 import math
 
 from crosszone import units
-from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, passed, warned
+from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, first_few, passed, warned
 
 MOST_BUBBLE_FRACTION = 0.15
 """Of the step; with 1F1B it is reached below some five microbatches a stage."""
@@ -108,8 +108,16 @@ def _idle_gpus(case: Case) -> Judgement | None:
         if idle.zone in case.plan.zones
     ]
     price = f", {units.format_dollars(units.SECONDS_PER_HOUR * sum(rents))} an hour" if sum(rents) else ""
-    text = f"{num_idle} of {total} GPUs idle{price}."
+    text = f"{num_idle} of {total} GPUs idle{price}: {first_few(_idle_places(case))}."
     return warned(text, 'Return them, or free what the job file fixes: see "What binds it".')
+
+
+def _idle_places(case: Case) -> list[str]:
+    """How many of which kind, and where."""
+    return [
+        f"{idle.num_gpus} {case.problem.cluster.zone(idle.zone).node_groups[idle.node_group].gpu.name} in {idle.zone}"
+        for idle in case.plan.idle_gpus
+    ]
 
 
 def _stage_balance(case: Case) -> Judgement | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crosszone.core.answer import RankedPlan
@@ -12,6 +12,9 @@ from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.frameworks import framework_names
+
+NAMED_PLACES = 3
+"""Of more of them, a sentence says how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,12 @@ class Rule:
             settings=found.settings,
             source=self.source,
         )
+
+
+def first_few(places: Sequence[str]) -> str:
+    """The first places by name, and how many more there are."""
+    more = f" and {len(places) - NAMED_PLACES} more" if len(places) > NAMED_PLACES else ""
+    return ", ".join(places[:NAMED_PLACES]) + more
 
 
 def passed(message: str) -> Judgement:

@@ -7,7 +7,7 @@ from crosszone.core.prediction import Prediction
 from crosszone.cost.network import flow_bytes_per_second
 from crosszone.planner.explain import TIE_RATIO
 from crosszone.planner.limits import TIMED
-from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, passed, warned
+from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, first_few, passed, warned
 
 NOTABLE_PENALTY_RATIO = 1.1
 """A step that zone links make longer by more is worth a comparison with one zone."""
@@ -15,7 +15,6 @@ NOTABLE_EGRESS_FRACTION = 0.1
 """Share of the GPUs' price from which egress is worth a word."""
 LEAST_RATE_FRACTION = 0.9
 """Of a link's bandwidth that the job's flows should fill."""
-NAMED_PLACES = 3
 
 
 def _same_zone_first(case: Case) -> Judgement | None:
@@ -70,8 +69,7 @@ def _links_measured(case: Case) -> Judgement | None:
     num_links = sum(link.step_bytes > 0.0 for link in case.prediction.links)
     if not places:
         return passed(f"rate and round trip of all {num_links} directions of links in use are written in the job.")
-    more = f" and {len(places) - NAMED_PLACES} more" if len(places) > NAMED_PLACES else ""
-    text = f"{len(places)} facts of links are assumed: {', '.join(places[:NAMED_PLACES])}{more}."
+    text = f"{len(places)} facts of links are assumed: {first_few(places)}."
     return warned(text, "Measure them between two nodes (ping for rtt, iperf3 for bandwidth) and write them down.")
 
 

@@ -241,7 +241,7 @@ def test_gathering_weights_too_often_is_told() -> None:
 def test_idle_gpus_are_counted() -> None:
     idle = {"tp": 4, "pp": 1, "dp": 1, "idle_gpus": [{"zone": "north", "num_gpus": 4}]}
     check = one(job({**A100, "price": "2 USD/h"}, plan=idle), "idle_gpus")
-    assert (check.verdict, check.message) == ("warn", "4 of 8 GPUs idle, 8.00 USD an hour.")
+    assert (check.verdict, check.message) == ("warn", "4 of 8 GPUs idle, 8.00 USD an hour: 4 a100-sxm4-80gb in north.")
     assert "What binds it" in check.fix
     assert one(job(A100, plan={"tp": 8}), "idle_gpus").verdict == "pass"
 

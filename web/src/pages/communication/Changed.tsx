@@ -1,4 +1,4 @@
-import { useFormat } from '@/i18n/useLanguage';
+import { Difference } from '@/ui/Difference';
 import { Quantity, type Derivation } from '@/ui/Quantity';
 
 import classes from './Changed.module.css';
@@ -13,23 +13,14 @@ interface Props {
   derivation?: Derivation | undefined;
 }
 
-/** A number, and before it how far that is from the base: green is better, red is worse. */
+/** A number, and before it how far that is from the base. */
 export function Changed({ name, value, change, derivation }: Props) {
   return (
     <span className={classes.changed}>
-      <Difference name={name} change={change} />
+      <span className={classes.difference}>
+        <Difference name={name} change={change} />
+      </span>
       <Quantity name={name} value={value} derivation={derivation} />
-    </span>
-  );
-}
-
-/** How far a number is from the base. */
-export function Difference({ name, change }: { name: string; change: Change | undefined }) {
-  const format = useFormat();
-  if (change?.difference == null || change.is_gain == null) return null;
-  return (
-    <span className={classes.difference} data-gain={change.is_gain}>
-      {format.change(name, change.difference)}
     </span>
   );
 }

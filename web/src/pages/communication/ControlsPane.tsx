@@ -18,7 +18,9 @@ interface Props {
 /** What if: each control changes one key of the job; the plan stays, and every number is predicted again. */
 export function ControlsPane({ tried, settings, onChange }: Props) {
   const { t } = useTranslation('communication');
-  const warnings = tried.changed.data?.warnings ?? [];
+  const known = new Set(tried.base.data?.changed.assumed);
+  const assumed = tried.changed.data?.changed.assumed.filter((each) => !known.has(each)) ?? [];
+  const notes = [...(tried.changed.data?.warnings ?? []), ...assumed.map((what) => t('whatif.assumed', { what }))];
   const isChanged = Object.keys(settings).length > 0;
   return (
     <>
@@ -56,9 +58,9 @@ export function ControlsPane({ tried, settings, onChange }: Props) {
         </section>
       ))}
       {isChanged &&
-        warnings.map((warning) => (
-          <Text key={warning} size="xs" c="var(--cz-warn)" mt={6}>
-            {warning}
+        notes.map((note) => (
+          <Text key={note} size="xs" c="var(--cz-warn)" mt={6}>
+            {note}
           </Text>
         ))}
     </>

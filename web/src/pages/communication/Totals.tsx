@@ -3,9 +3,9 @@ import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
+import { Difference } from '@/ui/Difference';
 import { Quantity, type Derivation } from '@/ui/Quantity';
 
-import { Difference } from './Changed';
 import { ofGroups, ofTerms } from './derivations';
 import classes from './Totals.module.css';
 import type { Change, Tried } from './useWhatIf';

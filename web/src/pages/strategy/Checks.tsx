@@ -5,9 +5,9 @@ import { useTranslation } from 'react-i18next';
 
 import { useLive } from '@/api/live';
 import type { Schemas } from '@/api/client';
-import { useFormat } from '@/i18n/useLanguage';
 import { useJob } from '@/job/JobContext';
 import { useSettings } from '@/job/useSettings';
+import { Difference } from '@/ui/Difference';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
@@ -102,25 +102,16 @@ function Finding({ check, plan, isBusy, onApply }: FindingProps) {
 /** What the fix does to the step, as the engine has it. */
 function Effect({ plan, settings }: { plan: Schemas['Plan']; settings: readonly string[] }) {
   const { t } = useTranslation('strategy');
-  const format = useFormat();
   const { job } = useJob();
   const { data, problem } = useLive('whatif', {
     job: job as Schemas['JobFile'],
     plan: { ...plan },
     set: [...settings],
   });
-  const change = data?.changes.find(({ name }) => name === 'step_seconds');
   if (problem != null) return null;
-  const colour = change?.is_gain === true ? 'good' : change?.is_gain === false ? 'bad' : null;
   return (
-    <Text
-      size="sm"
-      miw={90}
-      ta="right"
-      style={colour == null ? {} : { color: `var(--cz-${colour})` }}
-      title={t('checks.effect')}
-    >
-      {change == null || change.difference === 0 ? '' : format.change('step_seconds', change.difference)}
+    <Text component="span" size="sm" miw={90} ta="right" title={t('checks.effect')}>
+      <Difference name="step_seconds" change={data?.changes.find(({ name }) => name === 'step_seconds')} />
     </Text>
   );
 }

@@ -23,6 +23,7 @@ import { RankedPlans, type Choice } from './RankedPlans';
 import { Sensitivity } from './Sensitivity';
 import { Slicing } from './Slicing';
 import classes from './Strategy.module.css';
+import { Techniques } from './Techniques';
 import { Verdict } from './Verdict';
 import { Waterfall } from './Waterfall';
 import { WhyBox } from './WhyBox';
@@ -126,6 +127,7 @@ function Details({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; 
       </Tabs.Panel>
       <Tabs.Panel value="sensitivity">
         <div className={classes.page} style={{ padding: 0 }}>
+          <Techniques problem={answer.problem} plan={ranked.plan} isStale={isStale} />
           <Sensitivity />
           {answer.pareto != null && <Pareto plans={answer.pareto} notes={answer.notes} />}
         </div>

@@ -39,7 +39,9 @@ export function Summary({ draft, examined, children }: Props) {
         )}
         {request.problem != null && <ProblemPanel problem={request.problem} onRetry={request.retry} />}
         {!isNothing && <Others examined={examined} />}
-        {!isNothing && !draft.isNew && <Chosen ids={draft.nodeIds} />}
+        {!isNothing && !draft.isNew && (
+          <Chosen ids={draft.nodeIds} training={request.data?.task?.comparison?.alone.zones} />
+        )}
       </div>
       <div className={classes.actions}>{children}</div>
     </Panel>
@@ -154,6 +156,7 @@ function Forecast({ examined, isStale }: { examined: Schemas['ExaminedTask']; is
         </dl>
       )}
       {examined.spanning != null && <Spanning spanning={examined.spanning} />}
+      {examined.comparison != null && <Staying comparison={examined.comparison} />}
       {examined.transfers.map((each) => (
         <p key={each.to_zone} className={classes.note}>
           {t('create.transfer', {
@@ -184,23 +187,43 @@ function Spanning({ spanning }: { spanning: Schemas['Spanning'] }) {
   const { t } = useTranslation('tasks');
   const term = useTerm();
   const format = useFormat();
+  const costs = t('create.spanning', {
+    lost: format.field('exposed_seconds', spanning.exposed_seconds),
+    step: format.field('step_seconds', spanning.step_seconds),
+    from: spanning.from_zone,
+    to: spanning.to_zone,
+    size: format.field('step_bytes', spanning.step_bytes),
+  });
+  const rarely = t('create.rarely', {
+    every: spanning.local_every,
+    step: format.field('step_seconds', spanning.local_step_seconds),
+    framework: term('framework', spanning.local_framework ?? ''),
+  });
   return (
-    <p className={classes.callout} role="note">
+    <p className={classes.callout} role="note" data-testid="spanning">
+      <CircleAlert size={14} aria-hidden />
+      <span>{format.sentences(spanning.local_step_seconds == null ? [costs] : [costs, rarely])}</span>
+    </p>
+  );
+}
+
+/** That only some of what was chosen trains, and what all of it would take. */
+function Staying({ comparison: { alone, spanning } }: { comparison: Schemas['Comparison'] }) {
+  const { t } = useTranslation('tasks');
+  const format = useFormat();
+  const step = (side: Schemas['Side']) => format.field('step_seconds', side.step_seconds);
+  return (
+    <p className={classes.callout} role="note" data-testid="staying">
       <CircleAlert size={14} aria-hidden />
       <span>
-        {t('create.spanning', {
-          lost: format.field('exposed_seconds', spanning.exposed_seconds),
-          step: format.field('step_seconds', spanning.step_seconds),
-          from: spanning.from_zone,
-          to: spanning.to_zone,
-          size: format.field('step_bytes', spanning.step_bytes),
-        })}{' '}
-        {spanning.local_step_seconds != null &&
-          t('create.rarely', {
-            every: spanning.local_every,
-            step: format.field('step_seconds', spanning.local_step_seconds),
-            framework: term('framework', spanning.local_framework ?? ''),
-          })}
+        {format.sentences([
+          t('create.staying.alone', { zone: format.list(alone.zones), gpus: alone.num_gpus, step: step(alone) }),
+          t('create.staying.spanning', {
+            zones: spanning.zones.length,
+            gpus: spanning.num_gpus,
+            step: step(spanning),
+          }),
+        ])}
       </span>
     </p>
   );
@@ -219,7 +242,8 @@ function Others({ examined }: { examined: Examined }) {
   ));
 }
 
-function Chosen({ ids }: { ids: readonly string[] }) {
+/** The chosen environments; `training`: the only zones of them that train, where that is not all. */
+function Chosen({ ids, training }: { ids: readonly string[]; training: readonly string[] | undefined }) {
   const { t } = useTranslation('tasks');
   const { data } = useEnvironments();
   const chosen = ids.flatMap((id) => data?.environments.filter((each) => each.id === id) ?? []);
@@ -229,10 +253,15 @@ function Chosen({ ids }: { ids: readonly string[] }) {
         {t('create.chosenList')}
       </Text>
       <ul>
-        {chosen.map(({ id, name, gpu, num_gpus: gpus }) => (
+        {chosen.map(({ id, name, zone, gpu, num_gpus: gpus }) => (
           <li key={id}>
             <span title={name}>{name}</span>
-            <code>{t('create.gpuCount', { gpus, gpu: gpu ?? t('create.noGpu') })}</code>
+            <code>
+              {t(training?.includes(zone) === false ? 'create.idle' : 'create.gpuCount', {
+                gpus,
+                gpu: gpu ?? t('create.noGpu'),
+              })}
+            </code>
           </li>
         ))}
       </ul>
