@@ -34,6 +34,8 @@ class ComparedRow:
     ratios: tuple[float | None, ...] | None
     """By side, against the first; None in places where one of both is unknown or zero, and where they are no numbers.
     """
+    differences: tuple[float | None, ...] | None
+    """By side, less the first; None in places where one of both is unknown, and where they are no numbers."""
     is_different: bool
 
 

@@ -54,8 +54,8 @@ RUN_ROUTES = {
     "run_remove": Told(summary="Forget one of them", contents={}, errors=(404,), status=204, scope=OPERATOR),
     "run_compare": Told(
         summary="Some of them side by side",
-        description="`id` is repeated, two to twenty times; the first is what ratios are against. The address can be "
-        "passed on.",
+        description="`id` is repeated, two to twenty times; the first is what ratios and differences are against. "
+        "The address can be passed on.",
         contents={JSON: reference("SideBySide")},
         errors=(404, 422),
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
+from operator import sub, truediv
 from typing import Any
 
 from crosszone.core.side_by_side import SECTIONS, ComparedRow, ComparedSide, SideBySide, Value
@@ -122,16 +124,18 @@ def _row(section: str, name: str, values: tuple[Value, ...]) -> ComparedRow:
         section=section,
         name=name,
         values=values,
-        ratios=tuple(_ratio(value, values[0]) for value in values) if is_number else None,
+        ratios=tuple(_against(truediv, value, values[0]) for value in values) if is_number else None,
+        differences=tuple(_against(sub, value, values[0]) for value in values) if is_number else None,
         is_different=any(value != values[0] for value in values),
     )
 
 
-def _ratio(value: Value, first: Value) -> float | None:
-    if isinstance(value, int | float) and isinstance(first, int | float) and first:
-        try:
-            ratio = value / first
-        except OverflowError:  # whole numbers of JSON have no largest
-            return None
-        return ratio if ratio - ratio == 0.0 else None
-    return None
+def _against(relation: Callable[[float, float], float], value: Value, first: Value) -> float | None:
+    """`relation` of two numbers; None where one is unknown, or it has no finite value."""
+    if not isinstance(value, int | float) or not isinstance(first, int | float):
+        return None
+    try:
+        found = relation(float(value), float(first))
+    except (OverflowError, ZeroDivisionError):  # whole numbers of JSON have no largest
+        return None
+    return found if isfinite(found) else None

@@ -42,15 +42,16 @@ def test_sides_are_named_and_known_by_their_fingerprint():
     ]
 
 
-def test_every_value_is_under_its_section_with_its_ratio_to_the_first():
+def test_every_value_is_under_its_section_with_ratio_and_difference_to_the_first():
     found = rows(BEFORE, AFTER)
     step = found["time", "step_seconds"]
     assert (step.values, step.ratios, step.is_different) == ((2.0, 1.0), (1.0, 0.5), True)
+    assert step.differences == (0.0, -1.0)
     assert found["plan", "plan.tp"].ratios == (1.0, 2.0)
     assert found["memory", "memory.stages[0,a].total_bytes"].is_different is False
     assert found["links", "links[a,b].exposed_seconds"].values == (0.1, 0.1)
     assert found["plan", "plan.rank_order"].values == ("tp, dp", "tp, dp")
-    assert found["plan", "plan.rank_order"].ratios is None
+    assert found["plan", "plan.rank_order"].ratios is found["plan", "plan.rank_order"].differences is None
     assert found["memory", "memory.fits"].values == (True, True)
     assert found["memory", "memory.fits"].ratios is None
 
@@ -58,7 +59,7 @@ def test_every_value_is_under_its_section_with_its_ratio_to_the_first():
 def test_what_one_side_lacks_is_unknown_and_not_zero():
     found = rows(BEFORE, AFTER)
     bubble = found["terms", "terms[bubble].exposed_seconds"]
-    assert (bubble.values, bubble.ratios) == ((None, 0.25), (None, None))
+    assert (bubble.values, bubble.ratios, bubble.differences) == ((None, 0.25), (None, None), (None, None))
     assert found["terms", "terms[attention].exposed_seconds"].values == (0.5, None)
     assert found["time", "mfu"].values == (None, None)
     assert found["cost", "costs.total_dollars"].is_different is False
@@ -86,8 +87,9 @@ def test_what_was_measured_stands_beside_what_was_predicted():
 def test_a_number_against_zero_has_no_ratio():
     found = rows({**BEFORE, "step_seconds": 0.0}, AFTER)
     assert found["time", "step_seconds"].ratios == (None, None)
-    huge = rows({**BEFORE, "step_seconds": 10**400}, {**AFTER, "step_seconds": 1.0})
-    assert huge["time", "step_seconds"].ratios == (1.0, None)  # too large to divide by
+    assert found["time", "step_seconds"].differences == (0.0, 1.0)
+    huge = rows({**BEFORE, "step_seconds": 10**400}, {**AFTER, "step_seconds": 1.0})["time", "step_seconds"]
+    assert huge.ratios == huge.differences == (None, None)  # too large to reckon with
 
 
 @pytest.mark.parametrize("number", [1, 21])
