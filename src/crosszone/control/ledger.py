@@ -44,7 +44,7 @@ def saved_run(task: Task, attempt: Attempt, *, now_seconds: float) -> SavedRun |
         fingerprint=found.fingerprint or None,
         job=task.job or {},
         plan=manifest["plan"],
-        prediction=manifest["prediction"],
+        prediction={"problem": manifest["problem"], **manifest["prediction"]},
         measurement=to_json(found),
         owner=task.owner,
         created_seconds=now_seconds,

@@ -156,7 +156,21 @@ def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _side(run: SavedRun) -> dict[str, Any]:
     value: dict[str, Any] = {"problem": run.job or None, **(run.prediction or {}), "plan": run.plan}
-    return value if run.measurement is None else {**value, "measurement": run.measurement}
+    if run.measurement is None:
+        return value
+    return {**value, "plan": _whole_plan(run), "measurement": run.measurement}
+
+
+def _whole_plan(run: SavedRun) -> dict[str, Any] | None:
+    """The plan of a run with what follows from it, as saved plans have it. SpecError where it is no plan."""
+    from crosszone.core.codec import from_json
+    from crosszone.core.plan import Plan
+    from crosszone.service.as_json import plan_json
+
+    if run.plan is None:
+        return None
+    plan: Plan = from_json(Plan, run.plan, where=f"{run.name}: plan")
+    return plan_json(plan)
 
 
 def _summary(run: SavedRun) -> RunSummary:

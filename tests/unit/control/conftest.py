@@ -91,6 +91,7 @@ class FakeHands:
             "fingerprint": "abc",
             "framework": "ddp",
             "request": {"backend": "local", "device": "cpu", "num_steps": NUM_STEPS},
+            "problem": {"model": {"name": "m"}},
             "plan": {"dp": 2},
             "prediction": PREDICTION,
             "files": {},

@@ -38,6 +38,7 @@ def test_a_life_from_claim_to_success(held, hands, drive, life, place):
         run = records.listed_runs(connection).rows[0]
     assert (run.attempt_id, run.plan, run.measurement["num_steps"]) == (attempt.id, {"dp": 2}, 99)
     assert run.measurement["step_seconds"] - run.prediction["step_seconds"] == 0.0
+    assert run.prediction["problem"] == {"model": {"name": "m"}}  # what it is compared by
     assert (attempt.resumed_step, attempt.lost_seconds) == (0, None)
     with place.telemetry.reading() as connection:
         (saved,) = telemetry.samples_of(connection, attempt.id, "checkpoint_seconds")

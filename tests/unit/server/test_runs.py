@@ -88,6 +88,21 @@ def test_a_measured_run_stands_beside_its_prediction(call, store, predicted):
     assert [side["kind"] for side in found["sides"]] == ["run", "prediction"]
 
 
+def test_a_run_of_a_saved_plan_has_the_same_plan_and_inputs(call, store, post, example):
+    answer = post("plan", {"job": example, "top": 1}).json()
+    plan = dict(answer["plans"][0]["plan"])
+    del plan["world_size"], plan["zone_axis"]  # a bundle does not keep what follows from the rest
+    prediction = {"problem": answer["problem"], **answer["plans"][0]["prediction"]}
+    told = {"kind": "measured", "job": {"model": "as written"}, "plan": plan, "prediction": prediction}
+    run = SavedRun(id="run-m", name="run", measurement={"step_seconds": 3.0}, created_seconds=1.0, **told)
+    with store.state.writing() as connection:
+        records.add_run(connection, run)
+    other = call("POST", RUNS, {"name": "plan", "result": answer, "job": {"model": "as written"}}).json()["id"]
+    rows = call("GET", f"{RUNS}/compare", params={"id": [other, "run-m"]}).json()["rows"]
+    assert {row["section"] for row in rows} > {"inputs", "plan", "measured"}
+    assert [row["name"] for row in rows if row["is_different"]] == ["measurement.step_seconds"]
+
+
 def test_a_measured_step_is_told_rank_by_rank(call, store, predicted):
     ranks = [{"rank": rank, "step_seconds": 1.0 + rank, "data_seconds": 0.25, "peak_bytes": 1e9} for rank in (0, 1)]
     told = dict.fromkeys(("num_parameters", "num_microbatches", "global_batch_tokens", "tokens_per_second"))
