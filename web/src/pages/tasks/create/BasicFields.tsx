@@ -7,9 +7,8 @@ import { useNames } from '@/api/queries';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { Panel } from '@/ui/Panel';
 
-import type { FieldsProps } from './CreateTask';
 import classes from './CreateTask.module.css';
-import { LAUNCH_MODES, SYNTHETIC, type LaunchMode } from './draft';
+import { LAUNCH_MODES, SYNTHETIC, type FieldsProps, type LaunchMode } from './draft';
 
 const MOST_SHOWN = 40;
 /** Whether the nodes of a way to launch are new; the others can be of either. */

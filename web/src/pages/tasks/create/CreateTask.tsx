@@ -13,18 +13,12 @@ import { BasicFields } from './BasicFields';
 import { ConfirmCost, isPaid } from './ConfirmCost';
 import classes from './CreateTask.module.css';
 import { DistributedPanel } from './DistributedPanel';
-import { FIRST_DRAFT, isDistributed, requestOf, withNodes, type Draft, type Field } from './draft';
+import { FIRST_DRAFT, isDistributed, requestOf, withNodes, type Draft, type FieldsProps } from './draft';
 import { EnvironmentCards } from './EnvironmentCards';
 import { NewNodes } from './NewNodes';
 import { RunFields } from './RunFields';
 import { Summary } from './Summary';
 import { useExamined } from './useExamined';
-
-export interface FieldsProps {
-  draft: Draft;
-  errorOf: (field: Field) => string | null;
-  set: (changed: Partial<Draft>) => void;
-}
 
 /** A new task: what is trained at the top, on what below it, and at the right what comes of it. */
 export function CreateTask() {

@@ -13,8 +13,8 @@ import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { ConnectivityMatrix } from './ConnectivityMatrix';
-import type { FieldsProps } from './CreateTask';
 import classes from './CreateTask.module.css';
+import type { FieldsProps } from './draft';
 
 /** So that nodes which are chosen one after the other are looked at together. */
 const REST_MILLISECONDS = 1200;

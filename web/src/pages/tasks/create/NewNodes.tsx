@@ -5,9 +5,8 @@ import { useTranslation } from 'react-i18next';
 import { useNames } from '@/api/queries';
 import { Panel } from '@/ui/Panel';
 
-import type { FieldsProps } from './CreateTask';
 import classes from './CreateTask.module.css';
-import { newZone, type NewZone } from './draft';
+import { newZone, type FieldsProps, type NewZone } from './draft';
 
 const MOST_SHOWN = 40;
 

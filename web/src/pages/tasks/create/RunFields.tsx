@@ -4,8 +4,8 @@ import { useTranslation } from 'react-i18next';
 import { Label } from '@/job/fields/Label';
 import { Panel } from '@/ui/Panel';
 
-import type { FieldsProps } from './CreateTask';
 import classes from './CreateTask.module.css';
+import type { FieldsProps } from './draft';
 
 const TEXTS = [
   ...(['sequenceLength', 'batch', 'steps'] as const),

@@ -187,6 +187,13 @@ export const PLACES = {
 } as const;
 export type Field = keyof typeof PLACES;
 
+/** What a part of the form is given. */
+export interface FieldsProps {
+  draft: Draft;
+  errorOf: (field: Field) => string | null;
+  set: (changed: Partial<Draft>) => void;
+}
+
 /** The field that a place in the request is of; undefined: of none that is on the screen. */
 export function fieldAt(where: string): Field | undefined {
   const fields = Object.keys(PLACES) as Field[];
