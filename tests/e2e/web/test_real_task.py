@@ -90,6 +90,7 @@ def test_a_task_is_made_loses_a_rank_goes_on_and_is_stopped(server, open_page, k
     assert marked(run_id) == ()
     page.reload()
     check_page(page, told)
+    assert page.get_by_text("The task is created.").count() == 0  # it was told once
     keep_picture(page, "task-stopped")
 
 

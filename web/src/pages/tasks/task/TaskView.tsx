@@ -2,7 +2,7 @@ import { Anchor, Stack, Text } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useLocation } from 'react-router';
+import { Link, useLocation, useNavigate } from 'react-router';
 
 import { followEvents } from '@/api/events';
 import { formatDigest } from '@/format';
@@ -85,12 +85,25 @@ function useFollowed(id: string, isThere: boolean): void {
   }, [queries, id, isThere]);
 }
 
+/** Whether the task was made just now, as who led here says; whoever loads the page again knows. */
+function useIsNew(): boolean {
+  const location = useLocation();
+  const navigate = useNavigate();
+  const [isNew] = useState((location.state as { isNew?: boolean } | null)?.isNew ?? false);
+  useEffect(() => {
+    if (location.state == null) return;
+    const { hash } = window.location; // of the job: the router does not follow it
+    void navigate({ ...location, hash }, { replace: true, state: null });
+  }, [location, navigate]);
+  return isNew;
+}
+
 /** The state in words, with its cause; of a new task also what was made. */
 function Standing({ task }: { task: Task }) {
   const { t } = useTranslation('tasks');
   const term = useTerm();
   const format = useFormat();
-  const isNew = (useLocation().state as { isNew?: boolean } | null)?.isNew ?? false;
+  const isNew = useIsNew();
   const isOver = FINAL_STATES.includes(task.state);
   const { data } = useQuery({ ...taskQueries.progress(task.id), refetchInterval: isOver ? false : 5000 });
   const { data: history } = useQuery(taskQueries.transitions(task.id));
