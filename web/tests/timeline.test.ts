@@ -1,19 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { ticks } from '@/pages/timeline/draw';
-import { shares } from '@/pages/timeline/Overview';
-import {
-  buildScene,
-  neighbour,
-  search,
-  sliceAt,
-  sliceOf,
-  together,
-  type Detail,
-  type Slice,
-  type Track,
-} from '@/pages/timeline/scene';
-import { moved } from '@/pages/timeline/useView';
+import { ticks } from '@/lanes/draw';
+import { bandsOf } from '@/lanes/Overview';
+import { buildScene, neighbour, search, sliceAt, sliceOf, type Detail, type Slice, type Track } from '@/lanes/scene';
+import { moved } from '@/lanes/useView';
 
 const TRACK: Track = {
   zone: 'a',
@@ -46,7 +36,7 @@ const DETAIL: Detail = {
     { track: TRACK, slices: [slice('forward 12', 5, 6), slice('forward 1', 0, 2), slice('compute', 0, 1, 1)] },
   ],
 };
-const SCENE = buildScene(DETAIL);
+const SCENE = buildScene([DETAIL]);
 
 describe('a scene', () => {
   it('has stages first, parts below what they are of, and slices in the order of time', () => {
@@ -65,10 +55,21 @@ describe('a scene', () => {
   it('has what was measured below what was predicted, on one axis', () => {
     const track = { ...TRACK, stage: null, replica: null, node_group: null, stream: 'measured', rank: 1 };
     const measured = { ...DETAIL, end_seconds: 12, num_spans: 1, tracks: [{ track, slices: [slice('step', 0, 12)] }] };
-    const scene = buildScene(together(DETAIL, measured));
+    const scene = buildScene([DETAIL, measured]);
     expect(scene.endSeconds).toBe(12);
     expect(scene.groups.map((group) => group.track.rank)).toEqual([null, null, null, 1]);
-    expect(together(DETAIL, undefined)).toBe(DETAIL);
+  });
+
+  it('has steps below each other, each with room for its heading, on the axis of the longest', () => {
+    const scene = buildScene([DETAIL, { ...DETAIL, end_seconds: 20 }], 28);
+    const [first, second] = scene.steps;
+    expect(scene.endSeconds).toBe(20);
+    expect(scene.steps.map(({ endSeconds }) => endSeconds)).toEqual([10, 20]);
+    expect(second?.top).toBe(first?.height);
+    expect(scene.height).toBe(2 * (first?.height ?? 0));
+    const tops = scene.groups.filter(({ step }) => step === 1).map(({ top }) => top - (second?.top ?? 0));
+    expect(tops).toEqual(SCENE.groups.map(({ top }) => top + 28));
+    expect(bandsOf(scene, 20)).toHaveLength(2);
   });
 
   it('is searched by whole words and numbers, from left to right', () => {
@@ -85,7 +86,7 @@ describe('a scene', () => {
   });
 
   it('tells how many stages work', () => {
-    expect([...shares(SCENE, 10)]).toEqual([0.5, 0.5, 0, 0.5, 0.5, 0.5, 0, 0, 0, 0]);
+    expect(bandsOf(SCENE, 10).map((band) => [...band])).toEqual([[0.5, 0.5, 0, 0.5, 0.5, 0.5, 0, 0, 0, 0]]);
   });
 });
 

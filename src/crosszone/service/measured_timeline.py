@@ -77,7 +77,11 @@ def _spans(measured: Measurement, zones: Mapping[int, str]) -> Iterator[Span]:
         bounds = ((DATA_WAIT, 0.0, each.data_seconds), (MEASURED_STEP, each.data_seconds, each.step_seconds))
         for category, start_seconds, end_seconds in bounds:
             yield Span(
-                name=category, category=category, track=track, start_seconds=start_seconds, end_seconds=end_seconds
+                name=category.replace("_", " "),
+                category=category,
+                track=track,
+                start_seconds=start_seconds,
+                end_seconds=end_seconds,
             )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from crosszone import units
+from e2e.web.jobs import TWO_ZONES, with_job
 
 pytestmark = pytest.mark.slow
+MOST_SLICES = 25_000
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
@@ -27,17 +29,41 @@ def test_ranked_plans_of_the_present_job_stand_side_by_side(open_page, server, k
     keep_picture(page, f"compare-{language}-{scheme}")
 
 
-def test_kept_plans_are_compared_and_the_address_holds_the_choice(open_page, server):
-    page = open_page("/compare")
+def test_kept_plans_are_compared_and_the_address_holds_the_choice(open_page, server, keep_picture):
+    answer = server.ask("/api/v1/plan", {"job": TWO_ZONES, "top": 5})
+    job = server.ask("/api/v1/job", {"job": TWO_ZONES})["job"]
+    result = {"problem": answer["problem"], **answer["plans"][1]["prediction"], "plan": answer["plans"][1]["plan"]}
+    server.ask("/api/v1/runs", {"name": "after", "result": result, "job": job})
+    page = open_page(with_job("/compare", TWO_ZONES))
+    page.get_by_role("textbox", name="Name of the present plan").fill("before")
+    page.get_by_role("button", name="Keep", exact=True).click()
     for name in ("before", "after"):
-        page.get_by_role("textbox", name="Name of the present plan").fill(name)
-        page.get_by_role("button", name="Keep", exact=True).click()
         page.get_by_role("cell", name=name, exact=True).click()
     page.get_by_text("2 of those that were kept").wait_for()
-    ids = [run["id"] for run in server.ask("/api/v1/runs")["runs"]]
-    assert all(f"id={key}" in page.url for key in ids)
+    ids = {run["name"]: run["id"] for run in server.ask("/api/v1/runs")["runs"]}
+    query = f"id={ids['before']}&id={ids['after']}"
+    assert query in page.url
     page.get_by_role("switch", name="Show what is equal, too").check(force=True)
-    found = server.ask("/api/v1/runs/compare?" + page.url.partition("?")[2].partition("#")[0])
-    step = units.format_seconds(next(row for row in found["rows"] if row["name"] == "step_seconds")["values"][0])
+    found = server.ask(f"/api/v1/runs/compare?{query}")
+    step = next(row for row in found["rows"] if row["name"] == "step_seconds")
+    assert step["differences"][1] > 0
+    written = [units.format_seconds(value) for value in step["values"]]
+    far = f"+{units.format_seconds(step['differences'][1])}"
     time = page.get_by_role("region", name="Time", exact=True).last
-    time.locator("tr").filter(has=page.locator("[data-name=step_seconds]")).get_by_text(step).first.wait_for()
+    row = time.locator("tr").filter(has=page.locator("[data-name=step_seconds]"))
+    row.get_by_text(far).wait_for()
+    assert row.locator("td").all_inner_texts()[1:] == [written[0], written[1] + far]
+    heads = drawn_heads(page, server, [{"job": TWO_ZONES, "plan": each["plan"]} for each in answer["plans"][:2]])
+    assert heads == [f"before {written[0]}", f"after {written[1]} · {far} · {step['ratios'][1]:.3g} ×"]
+    keep_picture(page, "compare-timelines")
+
+
+def drawn_heads(page, server, asked):
+    """What stands above the lanes of each step, once every slice is drawn that the engine plays."""
+    page.get_by_role("button", name="To the timelines").click()
+    details = [server.ask("/api/v1/simulate", {**each, "detail": MOST_SLICES})["detail"] for each in asked]
+    count = sum(len(track["slices"]) for detail in details for track in detail["tracks"])
+    board = page.get_by_role("application", name=f"Timeline with {count} slices")
+    board.wait_for()
+    assert board.bounding_box()["height"] > 0
+    return [" ".join(head.inner_text().split()) for head in page.get_by_test_id("step-heading").all()]

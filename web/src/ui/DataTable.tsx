@@ -99,7 +99,9 @@ function HeadCell<Row>({ column, sorting, onSort }: HeadProps<Row>) {
           onSort(next);
         }}
       >
-        {column.title}
+        <span className={classes.title} title={column.title}>
+          {column.title}
+        </span>
         <Arrow size={12} aria-hidden opacity={isSorted ? 1 : 0} />
       </UnstyledButton>
     </Table.Th>

@@ -1,5 +1,5 @@
-import { Switch, Text } from '@mantine/core';
-import { useState } from 'react';
+import { Button, SegmentedControl, Switch, Text } from '@mantine/core';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
@@ -10,22 +10,42 @@ import { Panel } from '@/ui/Panel';
 
 import classes from './ComparePage.module.css';
 import { TermBars } from './TermBars';
+import type { TimelinesProps } from './Timelines';
+import { TimelinesPanel } from './TimelinesPanel';
 
 type SideBySide = Schemas['SideBySide'];
 type Row = SideBySide['rows'][number];
 
+/** How a value is set against that of the first side: fields of a row. */
+const AGAINST = ['differences', 'ratios'] as const;
+type Against = (typeof AGAINST)[number];
+
 /** In the order in which one wants to know. */
 const SECTIONS = ['time', 'terms', 'memory', 'links', 'cost', 'measured', 'plan', 'inputs'] as const;
 
-/** Each value of each side; what differs, or all of it. */
-export function SideBySideView({ found, isStale }: { found: SideBySide; isStale: boolean }) {
+/** Each value of each side, what differs or all of it; then the steps themselves. */
+export function SideBySideView({ found, sources, isStale }: TimelinesProps) {
   const { t } = useTranslation('compare');
   const [isAll, setIsAll] = useState(false);
+  const [against, setAgainst] = useState<Against>('differences');
+  const timelines = useRef<HTMLDivElement>(null);
   const shown = found.rows.filter((row) => isAll || row.is_different);
-  const columns = useColumns(found);
+  const columns = useColumns(found, against);
+  const toTimelines = () => {
+    timelines.current?.scrollIntoView();
+    timelines.current?.focus({ preventScroll: true });
+  };
   return (
     <>
-      <Panel title={t('steps.title')} isStale={isStale}>
+      <Panel
+        title={t('steps.title')}
+        isStale={isStale}
+        aside={
+          <Button variant="subtle" size="compact-xs" onClick={toTimelines}>
+            {t('timelines.show')}
+          </Button>
+        }
+      >
         <TermBars found={found} />
       </Panel>
       <div className={classes.switch}>
@@ -36,6 +56,13 @@ export function SideBySideView({ found, isStale }: { found: SideBySide; isStale:
           onChange={(event) => {
             setIsAll(event.currentTarget.checked);
           }}
+        />
+        <SegmentedControl
+          size="xs"
+          aria-label={t('against.label')}
+          data={AGAINST.map((value) => ({ value, label: t(`against.${value}`) }))}
+          value={against}
+          onChange={setAgainst}
         />
         <Text size="xs" c="dimmed">
           {t('marked')}
@@ -56,11 +83,12 @@ export function SideBySideView({ found, isStale }: { found: SideBySide; isStale:
           </Panel>
         );
       })}
+      <TimelinesPanel found={found} sources={sources} isStale={isStale} panelRef={timelines} />
     </>
   );
 }
 
-function useColumns(found: SideBySide): Column<Row>[] {
+function useColumns(found: SideBySide, against: Against): Column<Row>[] {
   const { t } = useTranslation('compare');
   const format = useFormat();
   const name: Column<Row> = {
@@ -85,11 +113,15 @@ function useColumns(found: SideBySide): Column<Row>[] {
       isNumber: true,
       value: (row) => row.values[index],
       cell: (row) => {
-        const ratio = index === 0 ? null : row.ratios?.[index];
+        const far = row.values[index] === row.values[0] ? null : row[against]?.[index];
         return (
           <>
             {written(row)}
-            {row.is_different && ratio != null && <span className={classes.ratio}>{format.field('ratio', ratio)}</span>}
+            {index > 0 && row.differences != null && (
+              <span className={classes.far}>
+                {far != null && (against === 'ratios' ? format.field('ratio', far) : format.change(row.name, far))}
+              </span>
+            )}
           </>
         );
       },

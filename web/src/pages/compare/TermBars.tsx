@@ -24,7 +24,8 @@ export function TermBars({ found }: { found: SideBySide }) {
   const { t } = useTranslation('compare');
   const term = useTerm();
   const terms = useMemo(() => termsOf(found), [found]);
-  const steps = (found.rows.find(({ name }) => name === 'step_seconds')?.values ?? []) as (number | null)[];
+  const step = found.rows.find(({ name }) => name === 'step_seconds');
+  const steps = (step?.values ?? []) as (number | null)[];
   const longest = Math.max(...steps.map((seconds) => seconds ?? 0));
   const meanings = [...new Set(terms.map(({ name }) => termMeaning(name)))];
   return (
@@ -45,6 +46,9 @@ export function TermBars({ found }: { found: SideBySide }) {
               }))}
             />
             <Quantity name="step_seconds" value={steps[index]} />
+            <span className={classes.far}>
+              {index > 0 && <Quantity name="step_seconds" value={step?.differences?.[index]} isChange />}
+            </span>
           </div>
         ))}
       </div>

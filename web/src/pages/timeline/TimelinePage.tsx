@@ -9,6 +9,9 @@ import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 import { useJob } from '@/job/JobContext';
 import { useAnswer, type RankedPlan } from '@/job/useAnswer';
+import { drawnSteps } from '@/lanes/steps';
+import { Timeline } from '@/lanes/Timeline';
+import { Uses } from '@/lanes/Uses';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
 import { PageHeader } from '@/ui/PageHeader';
@@ -16,10 +19,7 @@ import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { savePerfetto } from './perfetto';
 import { MeasuredChoice, MeasuredNote, useMeasured } from './Measured';
-import { together, type Detail } from './scene';
-import { Timeline } from './Timeline';
-import classes from './Timeline.module.css';
-import { Uses } from './Uses';
+import classes from './TimelinePage.module.css';
 
 /** Slices that are asked for at most; above it, the server merges neighbours. */
 const MOST_SLICES = 100_000;
@@ -80,9 +80,9 @@ export default function TimelinePage() {
           <>
             {measured.data != null && <MeasuredNote measured={measured.data} simulation={data} />}
             <div data-stale={isStale}>
-              <Steps simulation={data} detail={data.detail} measured={measured.data?.detail} />
+              <Steps simulation={data} measured={measured.data} />
             </div>
-            <Uses simulation={data} isStale={isStale} />
+            <Uses simulations={[data]} isStale={isStale} />
           </>
         )}
       </div>
@@ -90,11 +90,15 @@ export default function TimelinePage() {
   );
 }
 
+interface StepsProps {
+  simulation: Schemas['Simulation'];
+  measured: Schemas['MeasuredTimeline'] | undefined;
+}
+
 /** The picture: what was predicted, and below it what was measured. */
-function Steps(props: { simulation: Schemas['Simulation']; detail: Detail; measured: Detail | undefined }) {
-  const { simulation, detail, measured } = props;
-  const both = useMemo(() => together(detail, measured), [detail, measured]);
-  return <Timeline simulation={simulation} detail={both} />;
+function Steps({ simulation, measured }: StepsProps) {
+  const steps = useMemo(() => drawnSteps(simulation, measured), [simulation, measured]);
+  return <Timeline steps={steps} />;
 }
 
 function nameOf({ plan }: RankedPlan, index: number): string {

@@ -39,6 +39,7 @@ const WEAKEST = 0.4; // of a pixel that is hardly filled
 const LEAST_GAP_PIXELS = 3; // from which width on neighbours are told apart by a gap
 const LABEL_PIXELS = 44;
 const TICK_PIXELS = 84;
+const BEYOND = 0.3; // how strongly the time after a step is shaded
 
 /** The line of pixels of each lane, kept between frames. */
 export class Strip {
@@ -131,6 +132,7 @@ export function draw(
     lane.top + lane.height > view.top && lane.top < view.top + view.height ? [index] : [],
   );
   drawGrid(context, scene, view, look);
+  drawEnds(context, scene, view, look);
   strip.paint(scene, lanes, view, scale, look, marks);
   context.imageSmoothingEnabled = false;
   lanes.forEach((number, row) => {
@@ -170,6 +172,20 @@ function drawGrid(context: CanvasRenderingContext2D, scene: Scene, view: View, l
     context.fillRect(0, Math.round(top - view.top - GROUP_GAP), view.width, 1);
   }
   for (const seconds of ticks(view)) context.fillRect(Math.round(xOf(view, seconds)), 0, 1, view.height);
+}
+
+/** Where a step ends before others do: a line, and the time after it shaded. */
+function drawEnds(context: CanvasRenderingContext2D, scene: Scene, view: View, look: Look): void {
+  for (const { top, height, endSeconds } of scene.steps) {
+    if (endSeconds >= Math.min(scene.endSeconds, view.endSeconds)) continue;
+    const left = Math.max(xOf(view, endSeconds), 0);
+    context.fillStyle = look.line;
+    context.globalAlpha = BEYOND;
+    context.fillRect(left, top - view.top, view.width - left, height);
+    context.globalAlpha = 1;
+    context.fillStyle = look.accent;
+    if (endSeconds >= view.startSeconds) context.fillRect(Math.round(left), top - view.top, 1, height);
+  }
 }
 
 function drawNames(

@@ -15,7 +15,7 @@ interface Props {
 
 /** What each colour is; a press takes its slices out of the picture, or back in. */
 export function Legend({ categories, hidden, onToggle }: Props) {
-  const { t } = useTranslation('timeline');
+  const { t } = useTranslation('lanes');
   const term = useTerm();
   return (
     <div className={classes.legend} role="group" aria-label={t('legend')}>

@@ -17,7 +17,7 @@ interface Props {
 
 /** All that is known of the slice that is selected. */
 export function Selection({ slice, track, place }: Props) {
-  const { t } = useTranslation('timeline');
+  const { t } = useTranslation('lanes');
   const format = useFormat();
   const term = useTerm();
   if (slice == null || track == null) {

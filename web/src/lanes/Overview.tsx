@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import { usePalette } from '@/theme/usePalette';
 
-import type { Scene } from './scene';
+import type { Lane, Scene } from './scene';
 import classes from './Timeline.module.css';
 import type { Move, Span } from './useView';
 
@@ -16,9 +16,9 @@ interface Props {
   onMove: (move: Move) => void;
 }
 
-/** How many of the stages work, over the whole step; what is in sight of it is marked, and moves with the pointer. */
+/** How many of the stages of each step work, over the whole time; what is in sight of it is marked, and moves with the pointer. */
 export function Overview({ scene, span, onMove }: Props) {
-  const { t } = useTranslation('timeline');
+  const { t } = useTranslation('lanes');
   const { ref, width } = useElementSize<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
   const { palette } = usePalette();
@@ -29,9 +29,13 @@ export function Overview({ scene, span, onMove }: Props) {
     canvas.current.width = Math.round(width * scale);
     canvas.current.height = Math.round(HEIGHT * scale);
     context.fillStyle = palette.compute;
-    shares(scene, canvas.current.width).forEach((share, column) => {
-      const tall = share * HEIGHT * scale;
-      context.fillRect(column, HEIGHT * scale - tall, 1, tall);
+    const bands = bandsOf(scene, canvas.current.width);
+    const height = (HEIGHT * scale) / bands.length;
+    bands.forEach((band, row) => {
+      band.forEach((share, column) => {
+        const tall = share * (bands.length === 1 ? height : height - 1);
+        context.fillRect(column, (row + 1) * height - tall, 1, tall);
+      });
     });
   }, [scene, width, palette]);
 
@@ -67,15 +71,22 @@ export function Overview({ scene, span, onMove }: Props) {
   );
 }
 
-/** Of each of equal parts of the step: the share of the stages' time that is filled. */
-export function shares(scene: Scene, columns: number): Float32Array {
-  const lanes = scene.lanes.filter(({ track, depth }) => track.stream === 'compute' && depth === 0);
+/** For each step that has stages, and each of equal parts of the time: the share of the stages' time that is filled. */
+export function bandsOf(scene: Scene, columns: number): Float32Array[] {
+  return scene.steps.flatMap((_, step) => {
+    const lanes = scene.groups.filter((group) => group.step === step).flatMap((group) => group.lanes);
+    const stages = lanes.filter(({ track, depth }) => track.stream === 'compute' && depth === 0);
+    return stages.length === 0 ? [] : [shares(scene, stages, columns)];
+  });
+}
+
+function shares(whole: Span, lanes: readonly Lane[], columns: number): Float32Array {
   const filled = new Float32Array(columns);
-  const perSecond = columns / (scene.endSeconds - scene.startSeconds);
+  const perSecond = columns / (whole.endSeconds - whole.startSeconds);
   for (const { starts, ends, slices } of lanes) {
     for (let index = 0; index < starts.length; index += 1) {
-      const left = ((starts[index] ?? 0) - scene.startSeconds) * perSecond;
-      const right = Math.min(((ends[index] ?? 0) - scene.startSeconds) * perSecond, columns);
+      const left = ((starts[index] ?? 0) - whole.startSeconds) * perSecond;
+      const right = Math.min(((ends[index] ?? 0) - whole.startSeconds) * perSecond, columns);
       const strength = (slices[index]?.busy_fraction ?? 1) / lanes.length;
       for (let column = Math.floor(left); column < right; column += 1) {
         filled[column] = (filled[column] ?? 0) + strength * (Math.min(right, column + 1) - Math.max(left, column));

@@ -3,21 +3,35 @@ import { ChevronLeft, ChevronRight, Maximize2, Minus, Plus, Search } from 'lucid
 import { useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 
 import { Legend } from './Legend';
 import { Overview } from './Overview';
-import { buildScene, search, sliceOf, type Detail, type Group, type Place, type Scene } from './scene';
+import { buildScene, search, sliceOf, type Group, type Place, type Scene } from './scene';
 import { Selection } from './Selection';
+import type { DrawnStep } from './steps';
 import classes from './Timeline.module.css';
-import { around, TimelineCanvas } from './TimelineCanvas';
+import { around, HEAD_HEIGHT, TimelineCanvas, type Heading } from './TimelineCanvas';
 import { useView, type Move } from './useView';
 
-/** The picture of a step with what moves, filters and searches it. */
-export function Timeline({ simulation, detail }: { simulation: Schemas['Simulation']; detail: Detail }) {
-  const { t } = useTranslation('timeline');
-  const scene = useMemo(() => buildScene(detail), [detail]);
+interface Props {
+  steps: readonly DrawnStep[];
+  /** What stands above the lanes of each step. */
+  headings?: readonly Heading[];
+}
+
+/** The picture of steps, below each other on one axis of time, with what moves, filters and searches them. */
+export function Timeline({ steps, headings }: Props) {
+  const { t } = useTranslation('lanes');
+  const headHeight = headings == null ? 0 : HEAD_HEIGHT;
+  const scene = useMemo(
+    () =>
+      buildScene(
+        steps.map(({ detail }) => detail),
+        headHeight,
+      ),
+    [steps, headHeight],
+  );
   const [span, move] = useView(scene);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [selection, setSelection] = useState<{ scene: Scene; place: Place | null }>({ scene, place: null });
@@ -30,7 +44,7 @@ export function Timeline({ simulation, detail }: { simulation: Schemas['Simulati
   );
   const found = useSearch(scene, selected, select, move);
   const input = useRef<HTMLInputElement>(null);
-  const nameOf = useNames(simulation);
+  const nameOf = useNames(steps);
   const marks = useMemo(
     () => ({
       isHidden: scene.categories.map((category) => hidden.has(category)),
@@ -62,18 +76,23 @@ export function Timeline({ simulation, detail }: { simulation: Schemas['Simulati
         marks={marks}
         onSelect={select}
         nameOf={nameOf}
+        headings={headings ?? []}
         onSearch={() => input.current?.focus()}
       />
       <Selection
         slice={selected == null ? undefined : sliceOf(scene, selected)}
         track={lane?.track}
-        place={group == null ? '' : nameOf(group).name}
+        place={group == null ? '' : placeOf(nameOf(group).name, headings?.[group.step])}
       />
       <div className={classes.keys} id="timeline-keys">
-        {t('keys')} {detail.is_merged && t('merged', { shown: scene.numSlices, count: detail.num_spans })}
+        {t('keys')} {scene.isMerged && t('merged', { shown: scene.numSlices, count: scene.numSpans })}
       </div>
     </section>
   );
+}
+
+function placeOf(name: string, heading: Heading | undefined): string {
+  return heading == null ? name : `${heading.name} · ${name}`;
 }
 
 function toggled(before: ReadonlySet<string>, category: string): ReadonlySet<string> {
@@ -83,19 +102,20 @@ function toggled(before: ReadonlySet<string>, category: string): ReadonlySet<str
 }
 
 /** What a stage or link is called, and how busy the engine says that it is. */
-function useNames(simulation: Schemas['Simulation']) {
-  const { t } = useTranslation('timeline');
+function useNames(steps: readonly DrawnStep[]) {
+  const { t } = useTranslation('lanes');
   const format = useFormat();
   return useCallback(
-    ({ track }: Group) => {
+    ({ track, step }: Group) => {
+      const simulation = steps[step]?.simulation;
       if (track.rank != null)
-        return { name: t('rank', { rank: track.rank }), note: t('measuredIn', { zone: track.zone }) };
+        return { name: t('rank', { rank: track.rank }), note: [t('measured'), track.zone].filter(Boolean).join(' · ') };
       if (track.to_zone != null) {
-        const link = simulation.links.find((one) => one.from_zone === track.zone && one.to_zone === track.to_zone);
+        const link = simulation?.links.find((one) => one.from_zone === track.zone && one.to_zone === track.to_zone);
         const name = t('link', { from: track.zone, to: track.to_zone });
         return { name, note: busy(link?.busy_fraction) };
       }
-      const use = simulation.stages.find((one) => one.replica === track.replica && one.stage === track.stage);
+      const use = simulation?.stages.find((one) => one.replica === track.replica && one.stage === track.stage);
       const name = t('stage', { number: track.stage ?? 0 });
       return {
         name: use != null && use.num_replicas > 1 ? t('replicas', { name, count: use.num_replicas }) : name,
@@ -106,7 +126,7 @@ function useNames(simulation: Schemas['Simulation']) {
         return fraction == null ? '' : t('busy', { fraction: format.field('busy_fraction', fraction) });
       }
     },
-    [simulation, t, format],
+    [steps, t, format],
   );
 }
 
@@ -147,7 +167,7 @@ function useSearch(
 }
 
 function SearchBox({ found, inputRef }: { found: Found; inputRef: React.RefObject<HTMLInputElement | null> }) {
-  const { t } = useTranslation('timeline');
+  const { t } = useTranslation('lanes');
   const { text, places, position } = found;
   const isSearching = text.trim() !== '';
   return (
@@ -194,7 +214,7 @@ function SearchBox({ found, inputRef }: { found: Found; inputRef: React.RefObjec
 }
 
 function ZoomButtons({ scene, onMove }: { scene: Scene; onMove: (move: Move) => void }) {
-  const { t } = useTranslation('timeline');
+  const { t } = useTranslation('lanes');
   const buttons = [
     ['zoom.out', Minus, { kind: 'zoom', factor: 2, at: 0.5 }],
     ['zoom.in', Plus, { kind: 'zoom', factor: 0.5, at: 0.5 }],

@@ -10,6 +10,12 @@ import classes from './Timeline.module.css';
 import { useTimelineLook } from './useTimelineLook';
 import type { Move, Span } from './useView';
 
+/** What stands above the lanes of a step, where there are several. */
+export interface Heading {
+  name: string;
+  note: string;
+}
+
 interface Props {
   scene: Scene;
   span: Span;
@@ -18,9 +24,12 @@ interface Props {
   onSelect: (place: Place | null) => void;
   /** What stands at the left of each stage and link. */
   nameOf: (group: Group) => { name: string; note: string };
+  /** By step; empty: one needs none. */
+  headings: readonly Heading[];
   onSearch: () => void;
 }
 
+export const HEAD_HEIGHT = 28;
 const MOST_HEIGHT = 620;
 const KEY_ZOOM = 0.75;
 const KEY_PAN = 0.15;
@@ -30,8 +39,8 @@ const SLACK_PIXELS = 3;
 export const DRAW_MEASURE = 'timeline-draw';
 
 /** The lanes, in a canvas that is moved with wheel, pointer and keys as in Perfetto. */
-export function TimelineCanvas({ scene, span, onMove, marks, onSelect, nameOf, onSearch }: Props) {
-  const { t } = useTranslation('timeline');
+export function TimelineCanvas({ scene, span, onMove, marks, onSelect, nameOf, headings, onSearch }: Props) {
+  const { t } = useTranslation('lanes');
   const { ref: holder, width } = useElementSize<HTMLDivElement>();
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -67,7 +76,7 @@ export function TimelineCanvas({ scene, span, onMove, marks, onSelect, nameOf, o
           setTop(event.currentTarget.scrollTop);
         }}
       >
-        <Names scene={scene} nameOf={nameOf} />
+        <Names scene={scene} nameOf={nameOf} headings={headings} width={width} />
         <div ref={holder} className={classes.holder} style={{ height }}>
           <canvas
             ref={canvas}
@@ -144,19 +153,41 @@ function usePointer(scene: Scene, view: View, isHidden: readonly boolean[], deed
   };
 }
 
-function Names({ scene, nameOf }: Pick<Props, 'scene' | 'nameOf'>) {
+/** `width`: of the canvas beside the names, over which headings go on. */
+function Names({ scene, nameOf, headings, width }: Pick<Props, 'scene' | 'nameOf' | 'headings'> & { width: number }) {
   return (
     <div className={classes.names} style={{ height: scene.height }}>
-      {scene.groups.map((group) => {
-        const { name, note } = nameOf(group);
-        const place = { top: group.top, minHeight: group.height - 4 };
+      {scene.steps.map((step, number) => {
+        const heading = headings[number];
         return (
-          <div key={group.key} className={classes.name} style={place} title={`${name} · ${note}`}>
-            <span>{name}</span>
-            <span className={classes.note}>{note}</span>
+          <div key={step.top} className={classes.step} style={{ top: step.top, height: step.height }}>
+            {heading != null && (
+              <div
+                className={classes.heading}
+                data-testid="step-heading"
+                style={{ height: HEAD_HEIGHT, width: `calc(var(--names) + ${String(width)}px)` }}
+              >
+                <strong>{heading.name}</strong>
+                <span>{heading.note}</span>
+              </div>
+            )}
+            {scene.groups
+              .filter((group) => group.step === number)
+              .map((group) => (
+                <Name key={group.key} {...nameOf(group)} top={group.top - step.top} height={group.height} />
+              ))}
           </div>
         );
       })}
+    </div>
+  );
+}
+
+function Name({ name, note, top, height }: { name: string; note: string; top: number; height: number }) {
+  return (
+    <div className={classes.name} style={{ top, minHeight: height - 4 }} title={`${name} · ${note}`}>
+      <span>{name}</span>
+      <span className={classes.note}>{note}</span>
     </div>
   );
 }

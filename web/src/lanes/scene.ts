@@ -1,5 +1,5 @@
 /**
- * A timeline as it is drawn: lanes from top to bottom, each with its slices as columns of numbers in the order of time.
+ * Steps as they are drawn, below each other on one axis of time: lanes from top to bottom, each with its slices as columns of numbers in the order of time.
  * Slices of one lane do not overlap, so that what is in sight is found by halving.
  */
 import type { Schemas } from '@/api/client';
@@ -26,20 +26,33 @@ export interface Lane {
 /** The lanes of one stage or link, under its name. */
 export interface Group {
   key: string;
+  /** Index in `Scene.steps`. */
+  step: number;
   track: Track;
   lanes: readonly Lane[];
   top: number;
   height: number;
 }
 
+/** One of the steps: where it is drawn, and when it ends. */
+export interface Step {
+  top: number;
+  height: number;
+  endSeconds: number;
+}
+
 export interface Scene {
   startSeconds: number;
   endSeconds: number;
+  steps: readonly Step[];
   groups: readonly Group[];
   lanes: readonly Lane[];
   categories: readonly string[];
   height: number;
   numSlices: number;
+  /** Of all steps; more than slices where `isMerged`. */
+  numSpans: number;
+  isMerged: boolean;
 }
 
 /** A slice by its place. */
@@ -80,51 +93,56 @@ export function meaningOf(category: string): Meaning {
   return MEANINGS[category] ?? 'overhead';
 }
 
-/** A predicted step with the measured one below it, on one axis of time. */
-export function together(predicted: Detail, measured: Detail | undefined): Detail {
-  if (measured == null) return predicted;
-  return {
-    ...predicted,
-    end_seconds: Math.max(predicted.end_seconds, measured.end_seconds),
-    num_spans: predicted.num_spans + measured.num_spans,
-    tracks: [...predicted.tracks, ...measured.tracks],
-  };
-}
-
-export function buildScene(detail: Detail): Scene {
-  const tracks = [...detail.tracks].sort((one, other) => compare(sortKey(one.track), sortKey(other.track)));
-  const found = new Set(tracks.flatMap(({ slices }) => slices.map(({ category }) => category)));
+/** `headHeight`: room above the lanes of each step, in CSS pixels. */
+export function buildScene(details: readonly Detail[], headHeight = 0): Scene {
+  const slices = details.flatMap(({ tracks }) => tracks.flatMap((each) => each.slices));
+  const found = new Set(slices.map(({ category }) => category));
   const categories = [...Object.keys(MEANINGS).filter((name) => found.delete(name)), ...found];
   const kindOf = new Map(categories.map((category, index) => [category, index]));
-  const byGroup = groupedBy(tracks, ({ track }) => groupKey(track));
   const groups: Group[] = [];
-  let top = GROUP_GAP;
-  for (const [key, members] of byGroup) {
+  const steps: Step[] = [];
+  let top = 0;
+  for (const [step, detail] of details.entries()) {
     const first = top;
-    const lanes = members.flatMap(({ track, slices }) =>
-      [...groupedBy(slices, ({ depth }) => Math.min(depth, 1))]
-        .sort(([one], [other]) => one - other)
-        .map(([depth, found]) => {
-          const height = LANE_HEIGHTS[depth] ?? 10;
-          const lane = { track, depth, ...columns(found, kindOf), top, height };
-          top += height + GAP;
-          return lane;
-        }),
-    );
-    const track = members[0]?.track;
-    if (track != null)
-      groups.push({ key, track, lanes, top: first, height: Math.max(top - first, LEAST_GROUP_HEIGHT) });
-    top = Math.max(top, first + LEAST_GROUP_HEIGHT) + 2 * GROUP_GAP;
+    top += headHeight;
+    const tracks = [...detail.tracks].sort((one, other) => compare(sortKey(one.track), sortKey(other.track)));
+    for (const [key, members] of groupedBy(tracks, ({ track }) => groupKey(track))) {
+      const lanes = lanesAt(top + GROUP_GAP, members, kindOf);
+      const [start, last] = [lanes[0], lanes.at(-1)];
+      if (start == null || last == null) continue;
+      const height = Math.max(last.top + last.height + GAP - start.top, LEAST_GROUP_HEIGHT);
+      groups.push({ key, step, track: start.track, lanes, top: start.top, height });
+      top = start.top + height + GROUP_GAP;
+    }
+    steps.push({ top: first, height: top - first, endSeconds: detail.end_seconds });
   }
   return {
-    startSeconds: detail.start_seconds,
-    endSeconds: detail.end_seconds,
+    startSeconds: Math.min(...details.map(({ start_seconds }) => start_seconds)),
+    endSeconds: Math.max(...details.map(({ end_seconds }) => end_seconds)),
+    steps,
     groups,
     lanes: groups.flatMap(({ lanes }) => lanes),
     categories,
-    height: top - GROUP_GAP,
-    numSlices: tracks.reduce((sum, { slices }) => sum + slices.length, 0),
+    height: top,
+    numSlices: slices.length,
+    numSpans: details.reduce((sum, { num_spans }) => sum + num_spans, 0),
+    isMerged: details.some(({ is_merged }) => is_merged),
   };
+}
+
+/** The lanes of some tracks, from `top` on: what stands by itself above what it consists of. */
+function lanesAt(top: number, tracks: Detail['tracks'], kindOf: ReadonlyMap<string, number>): Lane[] {
+  let next = top;
+  return tracks.flatMap(({ track, slices }) =>
+    [...groupedBy(slices, ({ depth }) => Math.min(depth, 1))]
+      .sort(([one], [other]) => one - other)
+      .map(([depth, found]) => {
+        const height = LANE_HEIGHTS[depth] ?? 10;
+        const lane = { track, depth, ...columns(found, kindOf), top: next, height };
+        next += height + GAP;
+        return lane;
+      }),
+  );
 }
 
 function groupedBy<Key, Item>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
