@@ -59,18 +59,25 @@ def test_what_is_sent_and_what_bounds_the_step_are_the_apis(open_page, server, p
     keep_picture(page, "communication")
 
 
+SAW_STALE = """() => new MutationObserver((changes) => {
+  window.sawStale ||= changes.some(({ target }) => target.dataset.stale === 'true');
+}).observe(document.querySelector('[data-testid=totals]'), { attributeFilter: ['data-stale'] })"""
+
+
 def test_a_control_changes_every_number_at_once_with_its_difference_to_the_base(open_page, server, plan):
     page = open_page(ADDRESS)
     until_shown(page, tried(server, plan))
     slider = page.get_by_role("slider", name="Bandwidth of every link")
     slider.focus()
     expected = tried(server, plan, "links.*.bandwidth=x0.1")
+    page.evaluate(SAW_STALE)
     begun = time.monotonic()
     slider.press("Home")
     until_shown(page, expected)
     assert time.monotonic() - begun < LONGEST_SECONDS
     change = next(each for each in expected["changes"] if each["name"] == "step_seconds")
     assert change["difference"] > 0
+    assert page.evaluate("window.sawStale"), "numbers of the base stood there as if they were those of the change"
     totals = page.get_by_test_id("totals").inner_text()
     assert f"+{units.format_seconds(change['difference'])}" in totals
     page.get_by_role("button", name="Reset").click()

@@ -29,7 +29,9 @@ export function useWhatIf(settings: Settings): Tried {
   const base = useLive('whatif', asked);
   const texts = settingTexts(settings);
   const tried = useLive('whatif', asked == null || texts.length === 0 ? null : { ...asked, set: texts });
-  const changed = texts.length === 0 ? base : { ...tried, data: tried.data ?? base.data };
+  // Until the first answer, the numbers are still those of the base: behind the inputs.
+  const ofBase = { ...tried, data: base.data, isStale: base.data !== undefined };
+  const changed = texts.length === 0 ? base : tried.data === undefined ? ofBase : tried;
   const byName = useMemo(
     () => new Map(changed.data?.changes.map((each) => [each.name, each] as const)),
     [changed.data],
