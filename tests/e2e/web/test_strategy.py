@@ -54,7 +54,7 @@ def test_terms_of_the_step_and_memory_are_those_of_the_prediction(open_page, ans
     for term in prediction["terms"]:
         if term["exposed_seconds"] > 1e-3 * prediction["step_seconds"]:
             assert units.format_seconds(term["exposed_seconds"]) in told
-    memory = page.get_by_role("group", name="Memory of the fullest rank of each stage").inner_text()
+    memory = page.get_by_role("region", name="Memory by stage").inner_text()
     for stage in prediction["memory"]["stages"]:
         assert units.format_bytes(stage["total_bytes"]) in memory
     page.get_by_role("button", name=units.format_seconds(prediction["terms"][0]["exposed_seconds"])).first.click()

@@ -20,11 +20,13 @@ interface Props {
   parts: readonly Part[];
   /** What the whole width means; the sum of the parts where it is left out. */
   total?: number;
+  /** Which amount must not be passed, as a mark. */
+  limit?: number;
   height?: number;
 }
 
 /** Parts of one whole, side by side; each says what it is where the pointer rests. */
-export function StackedBar({ label, name, parts, total, height = 20 }: Props) {
+export function StackedBar({ label, name, parts, total, limit, height = 20 }: Props) {
   const format = useFormat();
   const shown = parts.filter(({ value }) => value > 0);
   const whole = total ?? shown.reduce((sum, { value }) => sum + value, 0);
@@ -38,6 +40,9 @@ export function StackedBar({ label, name, parts, total, height = 20 }: Props) {
           </Tooltip>
         );
       })}
+      {limit != null && (
+        <i className={classes.limit} style={{ left: `calc(${String((100 * limit) / whole)}% - 2px)` }} />
+      )}
     </div>
   );
 }

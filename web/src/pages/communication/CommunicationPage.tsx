@@ -1,4 +1,3 @@
-import { Stack } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -6,6 +5,7 @@ import { useJob } from '@/job/JobContext';
 import { degrees } from '@/job/degrees';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
@@ -36,9 +36,9 @@ export default function CommunicationPage() {
     <>
       <PageHeader note={chosen == null ? null : `${chosen.plan.framework} · ${degrees(chosen.plan)}`} />
       <div className={classes.page}>
-        <div className={classes.result}>
+        <PageBody isBusy={tried.changed.isWaiting}>
           <Analysis tried={tried} onTry={setSettings} />
-        </div>
+        </PageBody>
         <aside className={classes.controls}>
           <ControlsPane tried={tried} settings={settings} onChange={setSettings} />
         </aside>
@@ -58,7 +58,7 @@ function Analysis({ tried, onTry }: { tried: Tried; onTry: (settings: Settings) 
   if (data == null) return shown ?? (isBroken ? <Empty title={t('broken')} /> : <Loading height={560} />);
   const isStale = changed.isStale || answer.isStale || problem != null;
   return (
-    <Stack gap="md" aria-busy={changed.isWaiting}>
+    <>
       {shown}
       <Totals tried={tried} prediction={data.changed} isStale={isStale} />
       <div className={classes.pair}>
@@ -68,6 +68,6 @@ function Analysis({ tried, onTry }: { tried: Tried; onTry: (settings: Settings) 
       <GroupsPanel tried={tried} prediction={data.changed} isStale={isStale} />
       <LinksPanel tried={tried} prediction={data.changed} isStale={isStale} />
       <TermsPanel tried={tried} prediction={data.changed} isStale={isStale} />
-    </Stack>
+    </>
   );
 }

@@ -5,6 +5,7 @@ import type { Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 import { Difference } from '@/ui/Difference';
 import { Quantity, type Derivation } from '@/ui/Quantity';
+import { Tile, Tiles } from '@/ui/Tiles';
 
 import { ofGroups, ofTerms } from './derivations';
 import classes from './Totals.module.css';
@@ -42,15 +43,15 @@ export function Totals({ tried, prediction, isStale }: Props) {
     }),
   ];
   return (
-    <dl className={classes.tiles} data-stale={isStale} data-testid="totals">
+    <Tiles className={classes.tiles} isStale={isStale} testId="totals">
       {tiles.map((each) => (
-        <Tile key={each.place} {...each} />
+        <Figure key={each.place} {...each} />
       ))}
-    </dl>
+    </Tiles>
   );
 }
 
-interface TileProps {
+interface FigureProps {
   place: string;
   value: number | null | undefined;
   change: Change | undefined;
@@ -58,18 +59,21 @@ interface TileProps {
   note?: ReactNode;
 }
 
-function Tile({ place, value, change, derivation, note }: TileProps) {
+function Figure({ place, value, change, derivation, note }: FigureProps) {
   const { t } = useTranslation('communication');
   const name = place.slice(place.lastIndexOf('.') + 1);
   return (
-    <div className={classes.tile}>
-      <dt title={t(`totals.${name}.help`)}>{t(`totals.${name}.label`)}</dt>
-      <dd className={classes.value} data-field={place}>
-        <Quantity name={name} value={value} derivation={derivation} />
-      </dd>
-      <dd className={classes.note}>
-        <Difference name={name} change={change} /> {note}
-      </dd>
-    </div>
+    <Tile
+      label={t(`totals.${name}.label`)}
+      help={t(`totals.${name}.help`)}
+      field={place}
+      note={
+        <div className={classes.note}>
+          <Difference name={name} change={change} /> {note}
+        </div>
+      }
+    >
+      <Quantity name={name} value={value} derivation={derivation} />
+    </Tile>
   );
 }

@@ -8,10 +8,10 @@ import { useJob } from '@/job/JobContext';
 import { useAnswer } from '@/job/useAnswer';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
-import classes from './ComparePage.module.css';
 import { SavedRuns } from './SavedRuns';
 import { SideBySideView } from './SideBySideView';
 
@@ -27,10 +27,10 @@ export default function ComparePage() {
   return (
     <>
       <PageHeader note={t(NOTES[ids.length] ?? 'ofSaved', { count: ids.length })} />
-      <div className={classes.page}>
+      <PageBody>
         <SavedRuns />
         {ids.length < FEWEST ? <OfJob /> : <OfSaved ids={ids} />}
-      </div>
+      </PageBody>
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, TextInput } from '@mantine/core';
+import { Button, Group, TextInput } from '@mantine/core';
 import { FileCode2, Rocket } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,6 +9,7 @@ import { useFormat } from '@/i18n/useLanguage';
 import { useJob } from '@/job/JobContext';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
@@ -16,7 +17,6 @@ import { ProblemPanel } from '@/ui/ProblemPanel';
 import { Cells } from './Cells';
 import { Confirm } from './Confirm';
 import { Deployments } from './Deployments';
-import classes from './DeployPage.module.css';
 import { Files } from './Files';
 import { said, useRender, type Options } from './render';
 
@@ -59,7 +59,7 @@ export default function DeployPage() {
           {t('deploy')}
         </Button>
       </PageHeader>
-      <div className={classes.page}>
+      <PageBody>
         {isBroken && <Empty title={t('broken')}>{t('brokenWhy')}</Empty>}
         <Panel title={t('cells.title')} isStale={cells.isStale}>
           {cells.problem != null && <ProblemPanel problem={cells.problem} onRetry={cells.retry} />}
@@ -85,12 +85,10 @@ export default function DeployPage() {
             {render.isPending ? <Loading height={320} /> : <Empty title={t('files.none')}>{t('files.noneWhy')}</Empty>}
           </Panel>
         ) : (
-          <Stack gap="md">
-            <Files bundle={bundle} before={before} options={options} />
-          </Stack>
+          <Files bundle={bundle} before={before} options={options} />
         )}
         <Deployments />
-      </div>
+      </PageBody>
       {isAsking && (
         <Confirm
           options={options}

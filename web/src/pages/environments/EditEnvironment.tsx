@@ -9,7 +9,7 @@ import { useFormat } from '@/i18n/useLanguage';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { changesOf, EMPTY_ENTRY, entryOf, KEYS, type Entry } from './entry';
-import classes from './EnvironmentsPage.module.css';
+import classes from './Forms.module.css';
 
 /** One environment, new or known. Who was overtaken by somebody else is told, and loses nothing that was typed. */
 export function EditEnvironment({ id, onClose }: { id: string | null; onClose: () => void }) {

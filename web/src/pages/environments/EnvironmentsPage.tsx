@@ -12,13 +12,15 @@ import { useEnvironments, useNarrowing, type Environment } from '@/inventory/use
 import { DataTable, type Column } from '@/ui/DataTable';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 import { Quantity } from '@/ui/Quantity';
+import { RowName } from '@/ui/RowName';
 import { State } from '@/ui/State';
+import { Tile, Tiles } from '@/ui/Tiles';
 
 import { EditEnvironment } from './EditEnvironment';
-import classes from './EnvironmentsPage.module.css';
 import { ImportEnvironments } from './ImportEnvironments';
 
 /** The machines that a team can train on: found, looked at, changed, imported. */
@@ -52,7 +54,7 @@ export default function EnvironmentsPage() {
           {t('add')}
         </Button>
       </PageHeader>
-      <div className={classes.page}>
+      <PageBody>
         <InventoryFilters narrowing={narrowing} />
         {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
         {data == null && error == null && <Loading height={360} />}
@@ -61,7 +63,7 @@ export default function EnvironmentsPage() {
           <Empty title={ofInventory(`${about}.title`)}>{ofInventory(`${about}.why`)}</Empty>
         )}
         {data != null && data.environments.length > 0 && <Rows environments={data.environments} onChoose={edit} />}
-      </div>
+      </PageBody>
       {edited != null && (
         <EditEnvironment
           id={edited === 'new' ? null : edited.id}
@@ -124,36 +126,29 @@ function Totals({ totals }: { totals: Schemas['EnvironmentTotals'] }) {
   const { t } = useTranslation('environments');
   const atLeast = (unknown: number) => (unknown > 0 ? `${t('atLeast')} ` : '');
   return (
-    <dl className={classes.totals} data-testid="totals">
-      <div>
-        <dt>{t('totals.environments')}</dt>
-        <dd>{totals.num_environments}</dd>
-      </div>
-      <div>
-        <dt>{t('totals.gpus')}</dt>
-        <dd>{totals.num_gpus}</dd>
-        <dd>{totals.gpus.map(({ gpu, num_gpus: gpus }) => t('gpuCount', { gpus, gpu })).join(' · ')}</dd>
-      </div>
-      <div>
-        <dt>{t('totals.cpus')}</dt>
-        <dd>
-          {atLeast(totals.num_unknown_cpus)}
-          {totals.num_cpus}
-        </dd>
-      </div>
-      <div>
-        <dt>{t('totals.memory')}</dt>
-        <dd>
-          {atLeast(totals.num_unknown_memory)}
-          <Quantity name="memory_bytes" value={totals.memory_bytes} />
-        </dd>
-      </div>
-      <div>
-        <dt>{t('totals.zones')}</dt>
-        <dd>{totals.zones.length}</dd>
-        <dd>{totals.zones.map(({ zone }) => zone).join(' · ')}</dd>
-      </div>
-    </dl>
+    <Tiles testId="totals">
+      <Tile field="num_environments" label={t('totals.environments')}>
+        {totals.num_environments}
+      </Tile>
+      <Tile
+        field="num_gpus"
+        label={t('totals.gpus')}
+        note={totals.gpus.map(({ gpu, num_gpus: gpus }) => t('gpuCount', { gpus, gpu })).join(' · ')}
+      >
+        {totals.num_gpus}
+      </Tile>
+      <Tile field="num_cpus" label={t('totals.cpus')}>
+        {atLeast(totals.num_unknown_cpus)}
+        {totals.num_cpus}
+      </Tile>
+      <Tile field="memory_bytes" label={t('totals.memory')}>
+        {atLeast(totals.num_unknown_memory)}
+        <Quantity name="memory_bytes" value={totals.memory_bytes} />
+      </Tile>
+      <Tile field="zones" label={t('totals.zones')} note={totals.zones.map(({ zone }) => zone).join(' · ')}>
+        {totals.zones.length}
+      </Tile>
+    </Tiles>
   );
 }
 
@@ -172,11 +167,7 @@ function Rows({
       key: 'name',
       title: t('columns.name'),
       value: ({ name }) => name,
-      cell: ({ name }) => (
-        <span className={classes.name} title={name}>
-          {name}
-        </span>
-      ),
+      cell: ({ name }) => <RowName name={name} />,
     },
     {
       key: 'status',

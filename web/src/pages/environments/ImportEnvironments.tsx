@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { answer, api } from '@/api/client';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
-import classes from './EnvironmentsPage.module.css';
+import classes from './Forms.module.css';
 
 const FORMATS = ['csv', 'yaml', 'hostfile', 'slurm', 'kubernetes'] as const;
 type Format = (typeof FORMATS)[number];

@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 
 import { PAGES } from '@/app/pages';
 import { useLanguage } from '@/i18n/useLanguage';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { Panel } from '@/ui/Panel';
 import { SearchField } from '@/ui/SearchField';
@@ -22,7 +23,7 @@ export default function HelpPage() {
       <PageHeader>
         <SearchField label={t('search')} value={text} onChange={setText} />
       </PageHeader>
-      <div className={classes.page}>
+      <PageBody>
         {text === '' && (
           <div className={classes.pair}>
             <FirstSteps />
@@ -31,7 +32,7 @@ export default function HelpPage() {
         )}
         <Fields text={text} />
         <Glossary text={text} />
-      </div>
+      </PageBody>
     </>
   );
 }

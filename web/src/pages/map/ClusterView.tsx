@@ -14,7 +14,7 @@ import { Legend } from './Legend';
 import { LinkPanel } from './LinkPanel';
 import { LinkTable } from './LinkTable';
 import { METRICS, type Metric, type Pair } from './metrics';
-import pageClasses from './TrainingMapPage.module.css';
+import viewClasses from './Views.module.css';
 
 interface Props {
   answer: LiveAnswer;
@@ -39,7 +39,7 @@ export function ClusterView({ answer, problem, holds }: Props) {
   const chosen: Pair | null = known ? pair : first == null ? null : [first.from_zone, first.to_zone];
   return (
     <>
-      <div className={pageClasses.split}>
+      <div className={viewClasses.split}>
         <Panel title={t('map.title')} isStale={answer.isStale} aside={<Legend links={links} metric={metric} />}>
           <div className={classes.tools}>
             <SegmentedControl

@@ -7,7 +7,7 @@ import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { MEMORY_PARTS } from '@/theme/palette';
 import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
-import { StackedBar } from '@/ui/StackedBar';
+import { StageBar } from '@/ui/StageBar';
 import { Swatch } from '@/ui/Swatch';
 
 import classes from './LinkPanel.module.css';
@@ -67,15 +67,7 @@ export function GpuPanel({ gpu, prediction, isStale }: Props) {
       </dl>
       {stage != null && (
         <div style={{ marginTop: 10 }}>
-          <StackedBar
-            label={t('gpu.memory')}
-            name="total_bytes"
-            parts={MEMORY_PARTS.map(([name, meaning]) => ({
-              ...{ key: name, label: term('memory', name), meaning, value: stage[name] },
-            }))}
-            total={Math.max(stage.total_bytes, stage.capacity_bytes)}
-            height={14}
-          />
+          <StageBar stage={stage} total={Math.max(stage.total_bytes, stage.capacity_bytes)} />
           <Text size="xs" c="dimmed" mt={4}>
             {t('gpu.of', {
               total: format.field('total_bytes', stage.total_bytes),

@@ -9,12 +9,12 @@ import { useJob } from '@/job/JobContext';
 import { useAnswer } from '@/job/useAnswer';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { Breadcrumb } from './Breadcrumb';
 import { ClusterView } from './ClusterView';
-import classes from './TrainingMapPage.module.css';
 import { ZoneView } from './ZoneView';
 
 /** Where the training runs: all zones, then the nodes of one, then the GPUs of a node. */
@@ -33,7 +33,7 @@ export default function TrainingMapPage() {
   return (
     <>
       <PageHeader note={chosen == null ? null : `${chosen.plan.framework} · ${degrees(chosen.plan)}`} />
-      <div className={classes.page} aria-busy={answer.isWaiting}>
+      <PageBody isBusy={answer.isWaiting}>
         <Breadcrumb />
         {problem != null && <ProblemPanel problem={problem} onRetry={answer.retry} />}
         {data == null ? (
@@ -49,7 +49,7 @@ export default function TrainingMapPage() {
             isWaiting={ranks.isWaiting || answer.isWaiting}
           />
         )}
-      </div>
+      </PageBody>
     </>
   );
 }

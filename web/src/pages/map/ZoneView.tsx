@@ -13,7 +13,7 @@ import { GpuPanel } from './GpuPanel';
 import { NodeCard } from './NodeCard';
 import { AXES, nodeName, splitAxes, type Axis } from './ranks';
 import classes from './ZoneView.module.css';
-import pageClasses from './TrainingMapPage.module.css';
+import viewClasses from './Views.module.css';
 
 interface Props {
   name: string;
@@ -49,7 +49,7 @@ export function ZoneView({ name, held, ranked, isStale, isWaiting }: Props) {
   );
   const title = t('zone.title', { zone: name, working: held.num_working_gpus, count: held.num_gpus });
   return (
-    <div className={pageClasses.split}>
+    <div className={viewClasses.split}>
       <Panel title={title} isStale={isStale} aside={aside}>
         <Text size="xs" c="dimmed" mb="sm">
           {t('zone.cells', { stages: held.stages.join(', '), gpus: held.gpus.join(', ') })}

@@ -8,6 +8,7 @@ import { templatesQuery } from '@/api/queries';
 import { useFormat } from '@/i18n/useLanguage';
 import { useJob } from '@/job/JobContext';
 import { useAnswer } from '@/job/useAnswer';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 
 import { JobPane } from './JobPane';
@@ -27,9 +28,9 @@ export default function PlanPage() {
         <aside className={classes.job}>
           <JobPane />
         </aside>
-        <div className={classes.result}>
+        <PageBody isBusy={answer.isWaiting}>
           <Result answer={answer} />
-        </div>
+        </PageBody>
       </div>
     </>
   );

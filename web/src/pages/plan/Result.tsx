@@ -1,15 +1,14 @@
-import { Stack } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { useJob } from '@/job/JobContext';
 import type { LiveAnswer } from '@/job/useAnswer';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { MemoryPanel } from '@/ui/MemoryPanel';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { Headline } from './Headline';
-import { MemoryPanel } from './MemoryPanel';
 import { Notes } from './Notes';
 import { RankedPlans } from './RankedPlans';
 import { StepPanel } from './StepPanel';
@@ -23,7 +22,7 @@ export function Result({ answer }: { answer: LiveAnswer }) {
   const shown = problem == null ? null : <ProblemPanel problem={problem} onRetry={retry} />;
   if (data == null) return shown ?? (isBroken ? <Empty title={t('result.broken')} /> : <Loading height={560} />);
   return (
-    <Stack gap="md" aria-busy={answer.isWaiting}>
+    <>
       {shown}
       {chosen == null ? (
         <Panel title={t('result.nothing')} isStale={isStale}>
@@ -39,6 +38,6 @@ export function Result({ answer }: { answer: LiveAnswer }) {
         </>
       )}
       <Notes answer={data} ranked={chosen} isStale={isStale} />
-    </Stack>
+    </>
   );
 }

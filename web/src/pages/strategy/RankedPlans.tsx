@@ -35,11 +35,7 @@ export function RankedPlans({ choices, chosen, isStale, search, onChoose }: Prop
     seconds: format.field('elapsed_seconds', search.elapsed_seconds),
   });
   return (
-    <Panel
-      title={t('ranked.title')}
-      isStale={isStale}
-      aside={<span style={{ opacity: 0.7, fontSize: 12 }}>{note}</span>}
-    >
+    <Panel title={t('ranked.title')} note={note} isStale={isStale}>
       <DataTable
         label={t('ranked.title')}
         rows={choices}

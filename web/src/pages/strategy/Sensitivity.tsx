@@ -23,20 +23,16 @@ export function Sensitivity() {
   const body = isBroken ? null : { job: job as Schemas['JobFile'], sensitivity: true, top: 1 };
   const { data, state, isRunning, problem, start, cancel } = useOperation<Schemas['Answer']>('plan', body);
   const progress = state?.progress_fraction ?? null;
+  const step = format.field('step_seconds', data?.plans[0]?.prediction.step_seconds);
   return (
     <Panel
       title={t('sensitivity.title')}
+      note={data == null || isRunning ? undefined : t('sensitivity.step', { seconds: step })}
       aside={
-        isRunning ? (
+        isRunning && (
           <Button variant="default" onClick={cancel}>
             {t('sensitivity.cancel')}
           </Button>
-        ) : (
-          data != null && (
-            <Text size="xs" c="dimmed">
-              {t('sensitivity.step', { seconds: format.field('step_seconds', data.plans[0]?.prediction.step_seconds) })}
-            </Text>
-          )
         )
       }
     >

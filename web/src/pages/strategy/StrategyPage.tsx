@@ -1,4 +1,4 @@
-import { Tabs } from '@mantine/core';
+import { Stack, Tabs } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -8,6 +8,8 @@ import { useJob } from '@/job/JobContext';
 import { useAnswer } from '@/job/useAnswer';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { MemoryPanel } from '@/ui/MemoryPanel';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
@@ -16,7 +18,6 @@ import { Alternatives } from './Alternatives';
 import { Checks } from './Checks';
 import { Frameworks } from './Frameworks';
 import { Guide } from './Guide';
-import { MemoryBars } from './MemoryBars';
 import { Pareto } from './Pareto';
 import { Words, WordList } from './PlanWords';
 import { RankedPlans, type Choice } from './RankedPlans';
@@ -44,11 +45,11 @@ export default function StrategyPage() {
   return (
     <>
       <PageHeader note={note} />
-      <div className={classes.page}>
+      <PageBody>
         {problem != null && <ProblemPanel problem={problem} onRetry={retry} />}
         {data == null && problem == null && <Loading height={520} />}
         {data != null && <Answered answer={data} isStale={isStale} />}
-      </div>
+      </PageBody>
     </>
   );
 }
@@ -117,30 +118,28 @@ function Details({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; 
           <Panel title={t('waterfall.title')} isStale={isStale}>
             <Waterfall prediction={ranked.prediction} />
           </Panel>
-          <Panel title={t('memory.title')} isStale={isStale}>
-            <MemoryBars memory={ranked.prediction.memory} />
-          </Panel>
+          <MemoryPanel memory={ranked.prediction.memory} isStale={isStale} />
         </div>
       </Tabs.Panel>
       <Tabs.Panel value="alternatives">
         <Alternatives chosen={ranked} />
       </Tabs.Panel>
       <Tabs.Panel value="sensitivity">
-        <div className={classes.page} style={{ padding: 0 }}>
+        <Stack gap="md">
           <Techniques problem={answer.problem} plan={ranked.plan} isStale={isStale} />
           <Sensitivity />
           {answer.pareto != null && <Pareto plans={answer.pareto} notes={answer.notes} />}
-        </div>
+        </Stack>
       </Tabs.Panel>
       <Tabs.Panel value="checks">
         <Checks ranked={ranked} />
       </Tabs.Panel>
       <Tabs.Panel value="guide">
-        <div style={{ display: 'grid', gap: 'var(--mantine-spacing-md)' }}>
+        <Stack gap="md">
           <Guide chosen={ranked} />
           <WhyBox />
           <Frameworks />
-        </div>
+        </Stack>
       </Tabs.Panel>
     </Tabs>
   );
@@ -151,7 +150,7 @@ function PlanTab({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; 
   const isFirst = chosen.key === '1';
   const runnerUp = answer.runner_up;
   return (
-    <div className={classes.page} style={{ padding: 0 }}>
+    <Stack gap="md">
       <Panel title={t('slicing.title')} isStale={isStale}>
         <Slicing plan={chosen.ranked.plan} />
       </Panel>
@@ -171,7 +170,7 @@ function PlanTab({ answer, chosen, isStale }: { answer: Answer; chosen: Choice; 
           <Rejected answer={answer} />
         </Panel>
       </div>
-    </div>
+    </Stack>
   );
 }
 

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import type { Schemas } from '@/api/client';
 import { liveQuery } from '@/api/live';
 import { Problem } from '@/api/problem';
-import { useFormat, useTerm } from '@/i18n/useLanguage';
+import { useTerm } from '@/i18n/useLanguage';
 import { useChoices } from '@/job/fields/useField';
 import { useJob } from '@/job/JobContext';
 import { useSettings } from '@/job/useSettings';
@@ -14,6 +14,7 @@ import { DataTable, type Column } from '@/ui/DataTable';
 import { Difference } from '@/ui/Difference';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
+import { useMemoryReading } from '@/ui/StageBar';
 
 import { Words } from './PlanWords';
 import classes from './Strategy.module.css';
@@ -159,16 +160,14 @@ function difference(name: string, title: string): Column<Row> {
 /** Why it cannot be, or what it changes besides. */
 function Note({ row }: { row: Row }) {
   const term = useTerm();
-  const { t } = useTranslation('strategy');
-  const format = useFormat();
+  const reading = useMemoryReading();
   if (row.isWaiting) return null;
   if (row.result == null) return <Wrapped>{row.problem?.errors[0]?.message ?? row.problem?.message ?? ''}</Wrapped>;
   const { memory } = row.result.changed;
   if (memory.fits) return <Wrapped>{row.result.warnings[0] ?? ''}</Wrapped>;
-  const [used, capacity] = [memory.peak_bytes, memory.capacity_bytes].map((size) => format.field('peak_bytes', size));
   return (
     <span style={{ color: 'var(--cz-bad)' }}>
-      {term('verdict', memory.verdict)} · {t('memory.of', { used, capacity })}
+      {term('verdict', memory.verdict)} · {reading(memory.peak_bytes, memory.capacity_bytes)}
     </span>
   );
 }

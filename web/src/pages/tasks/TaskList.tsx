@@ -8,13 +8,14 @@ import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { DataTable, type Column } from '@/ui/DataTable';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 import { Quantity } from '@/ui/Quantity';
+import { RowName } from '@/ui/RowName';
 import { State } from '@/ui/State';
 
 import { tasksQuery, type Task } from './queries';
-import classes from './Tasks.module.css';
 
 const STATES = [
   ...['draft', 'validated', 'deployed', 'preflight', 'starting', 'running', 'recovering'],
@@ -41,7 +42,7 @@ export function TaskList() {
           {t('list.create')}
         </Button>
       </PageHeader>
-      <div className={classes.page}>
+      <PageBody>
         <Filters {...wanted} />
         {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
         {isPending && <Loading height={400} />}
@@ -54,14 +55,14 @@ export function TaskList() {
         {found.hasNextPage && (
           <Button
             variant="default"
-            className={classes.more}
+            style={{ alignSelf: 'center' }}
             loading={found.isFetchingNextPage}
             onClick={() => void found.fetchNextPage()}
           >
             {t('list.more')}
           </Button>
         )}
-      </div>
+      </PageBody>
     </>
   );
 }
@@ -122,11 +123,7 @@ function Table({ tasks }: { tasks: readonly Task[] }) {
       key: 'name',
       title: t('list.name'),
       value: ({ name }) => name,
-      cell: (task) => (
-        <Link to={`/tasks/${task.id}`} className={classes.name} title={task.name}>
-          {task.name}
-        </Link>
-      ),
+      cell: ({ id, name }) => <RowName name={name} to={`/tasks/${id}`} />,
     },
     {
       key: 'state',

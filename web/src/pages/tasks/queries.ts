@@ -3,7 +3,16 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 import { answer, api, type Schemas } from '@/api/client';
 
 export type Task = Schemas['Task'];
-export const FINAL_STATES: readonly string[] = ['succeeded', 'failed', 'stopped'];
+const FINAL_STATES: readonly string[] = ['succeeded', 'failed', 'stopped'];
+
+export function hasEnded({ state }: Task): boolean {
+  return FINAL_STATES.includes(state);
+}
+
+/** Every how many milliseconds what is told of a task is asked again: of one that is over, never. */
+export function untilOver(task: Task, seconds = 5): number | false {
+  return hasEnded(task) ? false : 1000 * seconds;
+}
 
 export interface TaskNarrowing {
   state: string;

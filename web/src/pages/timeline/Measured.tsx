@@ -6,7 +6,7 @@ import { useSearchParams } from 'react-router';
 import { answer, api, type Schemas } from '@/api/client';
 import { useFormat } from '@/i18n/useLanguage';
 
-import classes from './TimelinePage.module.css';
+import classes from './Measured.module.css';
 
 const MOST_RUNS = 100;
 const PARAMETER = 'run';

@@ -14,12 +14,12 @@ import { Timeline } from '@/lanes/Timeline';
 import { Uses } from '@/lanes/Uses';
 import { Empty } from '@/ui/Empty';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { savePerfetto } from './perfetto';
 import { MeasuredChoice, MeasuredNote, useMeasured } from './Measured';
-import classes from './TimelinePage.module.css';
 
 /** Slices that are asked for at most; above it, the server merges neighbours. */
 const MOST_SLICES = 100_000;
@@ -71,7 +71,7 @@ export default function TimelinePage() {
           {t('perfetto')}
         </Button>
       </PageHeader>
-      <div className={classes.page}>
+      <PageBody>
         {problem != null && <ProblemPanel problem={problem} onRetry={played.retry} />}
         {answer.data?.plans.length === 0 && <Empty title={t('empty.title')}>{t('empty.why')}</Empty>}
         {data == null && problem == null && answer.data?.plans.length !== 0 && <Loading height={560} />}
@@ -85,7 +85,7 @@ export default function TimelinePage() {
             <Uses simulations={[data]} isStale={isStale} />
           </>
         )}
-      </div>
+      </PageBody>
     </>
   );
 }

@@ -25,7 +25,7 @@ export function OwnRuns() {
     take(event.dataTransfer.files[0]);
   };
   return (
-    <Panel title={t('own.title')} aside={name !== '' && <span className={classes.aside}>{name}</span>}>
+    <Panel title={t('own.title')} note={name}>
       <div
         className={classes.drop}
         onDragOver={(event) => {

@@ -26,10 +26,7 @@ export function PublishedRuns({ accuracy }: { accuracy: Accuracy }) {
   ];
   return (
     <>
-      <Panel
-        title={t('published.title')}
-        aside={<span className={classes.aside}>{t('published.made', accuracy)}</span>}
-      >
+      <Panel title={t('published.title')} note={t('published.made', accuracy)}>
         <Totals total={accuracy.total} />
         <div className={classes.split}>
           <DataTable

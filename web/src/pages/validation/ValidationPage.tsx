@@ -3,12 +3,12 @@ import { useTranslation } from 'react-i18next';
 
 import { accuracyQuery } from '@/api/queries';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { OwnRuns } from './OwnRuns';
 import { PublishedRuns } from './PublishedRuns';
-import classes from './ValidationPage.module.css';
 
 /** How near predictions were to what was measured: on published runs, and on one's own. */
 export default function ValidationPage() {
@@ -17,12 +17,12 @@ export default function ValidationPage() {
   return (
     <>
       <PageHeader note={t('note')} />
-      <div className={classes.page}>
+      <PageBody>
         <OwnRuns />
         {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
         {data == null && error == null && <Loading height={640} />}
         {data != null && <PublishedRuns accuracy={data} />}
-      </div>
+      </PageBody>
     </>
   );
 }

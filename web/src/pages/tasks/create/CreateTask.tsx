@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 
 import { answer, api, idempotencyKey } from '@/api/client';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
@@ -40,40 +41,42 @@ export function CreateTask() {
   return (
     <>
       <PageHeader note={t('create.title')} />
-      <form
-        className={classes.page}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (examined.request.data?.task != null && isPaid(draft, costs)) askForCost();
-          else creation.mutate(draft);
-        }}
-      >
-        <div className={classes.fields}>
-          <BasicFields {...fields} />
-          {draft.isNew ? (
-            <NewNodes {...fields} />
-          ) : (
-            <EnvironmentCards
-              chosen={draft.nodeIds}
-              mainNode={mainNode}
-              error={isEarly ? null : examined.errorOf('nodeIds')}
-              onChoose={(ids) => {
-                setDraft((before) => withNodes(before, ids));
-              }}
-            />
-          )}
-          {isDistributed(draft) && <DistributedPanel {...fields} mainNode={mainNode} />}
-          <RunFields {...fields} />
-        </div>
-        <div className={classes.summary}>
-          <Summary draft={draft} examined={examined}>
-            {creation.error != null && <ProblemPanel problem={creation.error} />}
-            <Button type="submit" size="sm" fullWidth loading={creation.isPending}>
-              {t(`create.submit.${draft.launchMode}`)}
-            </Button>
-          </Summary>
-        </div>
-      </form>
+      <PageBody>
+        <form
+          className={classes.split}
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (examined.request.data?.task != null && isPaid(draft, costs)) askForCost();
+            else creation.mutate(draft);
+          }}
+        >
+          <div className={classes.fields}>
+            <BasicFields {...fields} />
+            {draft.isNew ? (
+              <NewNodes {...fields} />
+            ) : (
+              <EnvironmentCards
+                chosen={draft.nodeIds}
+                mainNode={mainNode}
+                error={isEarly ? null : examined.errorOf('nodeIds')}
+                onChoose={(ids) => {
+                  setDraft((before) => withNodes(before, ids));
+                }}
+              />
+            )}
+            {isDistributed(draft) && <DistributedPanel {...fields} mainNode={mainNode} />}
+            <RunFields {...fields} />
+          </div>
+          <div className={classes.summary}>
+            <Summary draft={draft} examined={examined}>
+              {creation.error != null && <ProblemPanel problem={creation.error} />}
+              <Button type="submit" size="sm" fullWidth loading={creation.isPending}>
+                {t(`create.submit.${draft.launchMode}`)}
+              </Button>
+            </Summary>
+          </div>
+        </form>
+      </PageBody>
       {isAsking && (
         <ConfirmCost
           draft={draft}

@@ -39,14 +39,7 @@ export function EnvironmentCards({ chosen, mainNode, error, onChoose }: Props) {
     last.current = id;
   };
   return (
-    <Panel
-      title={t('create.environments')}
-      aside={
-        <Badge variant="light" tt="none">
-          {t('create.chosen', { count: chosen.length })}
-        </Badge>
-      }
-    >
+    <Panel title={t('create.environments')} note={t('create.chosen', { count: chosen.length })}>
       <InventoryFilters narrowing={narrowing} />
       {error != null && (
         <Text role="alert" size="sm" className={classes.error} mt="xs">

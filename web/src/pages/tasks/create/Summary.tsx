@@ -9,6 +9,7 @@ import { useEnvironments } from '@/inventory/useEnvironments';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 import { Quantity } from '@/ui/Quantity';
+import { Verdict } from '@/ui/Verdict';
 
 import type { Draft } from './draft';
 import classes from './Summary.module.css';
@@ -127,7 +128,7 @@ function Forecast({ examined, isStale }: { examined: Schemas['ExaminedTask']; is
               capacity: format.field('capacity_bytes', prediction.memory.capacity_bytes),
             })}
           >
-            <span data-verdict={prediction.memory.verdict}>{term('verdict', prediction.memory.verdict)}</span>
+            <Verdict value={prediction.memory.verdict} />
           </Row>
           <Row label={t('create.gpuCost')}>
             <Quantity name="gpu_dollars_per_hour" value={costs?.gpu_dollars_per_hour} />

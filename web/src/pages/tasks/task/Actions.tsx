@@ -9,13 +9,13 @@ import { useNavigate } from 'react-router';
 import { answer, api, idempotencyKey, ifMatch } from '@/api/client';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
-import { FINAL_STATES, type Task } from '../queries';
+import { hasEnded, type Task } from '../queries';
 
 /** Stop what runs, or ask for the same again once it is over; both are asked about first. */
 export function Actions({ task }: { task: Task }) {
   const { t } = useTranslation('tasks');
   const [isOpen, { open, close }] = useDisclosure(false);
-  const isOver = FINAL_STATES.includes(task.state);
+  const isOver = hasEnded(task);
   const action = useAction(task, isOver, close);
   const about = isOver ? 'again' : 'stop';
   return (

@@ -9,7 +9,7 @@ import { DataTable, type Column } from '@/ui/DataTable';
 import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
 
-import { FINAL_STATES, taskQueries, type Task } from '../queries';
+import { taskQueries, untilOver, type Task } from '../queries';
 
 type Checkpoint = Schemas['TaskCheckpoint'];
 const NUM_NEWEST = 6;
@@ -18,19 +18,11 @@ const NUM_NEWEST = 6;
 export function Checkpoints({ task }: { task: Task }) {
   const { t } = useTranslation('tasks');
   const [isWhole, setWhole] = useState(false);
-  const isOver = FINAL_STATES.includes(task.state);
-  const { data } = useQuery({ ...taskQueries.checkpoints(task.id), refetchInterval: isOver ? false : 5000 });
+  const { data } = useQuery({ ...taskQueries.checkpoints(task.id), refetchInterval: untilOver(task) });
   const rows = (data?.checkpoints ?? []).toReversed();
   const columns = useColumns();
   return (
-    <Panel
-      title={t('checkpoints.title')}
-      aside={
-        <Text size="xs" c="dimmed">
-          {t('checkpoints.count', { count: rows.length })}
-        </Text>
-      }
-    >
+    <Panel title={t('checkpoints.title')} note={t('checkpoints.count', { count: rows.length })}>
       {rows.length > 0 ? (
         <DataTable
           label={t('checkpoints.title')}

@@ -7,7 +7,7 @@ import type { Meaning } from '@/theme/palette';
 import { Chart } from '@/ui/Chart';
 import { Panel } from '@/ui/Panel';
 
-import { FINAL_STATES, taskQueries, type Task } from '../queries';
+import { taskQueries, untilOver, type Task } from '../queries';
 import classes from './TaskView.module.css';
 
 type Sample = Schemas['TaskSamples']['samples'][number];
@@ -36,11 +36,7 @@ function Curve({ task, number, name, meaning, level }: CurveProps) {
   const { t } = useTranslation('tasks');
   const term = useTerm();
   const format = useFormat();
-  const isOver = FINAL_STATES.includes(task.state);
-  const { data } = useQuery({
-    ...taskQueries.samples(task.id, number, name),
-    refetchInterval: isOver ? false : 5000,
-  });
+  const { data } = useQuery({ ...taskQueries.samples(task.id, number, name), refetchInterval: untilOver(task) });
   const samples = data?.samples ?? [];
   if (samples.length === 0) return null;
   const steps = samples.map(({ step }) => step);

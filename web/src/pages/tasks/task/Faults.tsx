@@ -8,7 +8,7 @@ import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
 import { State } from '@/ui/State';
 
-import { FINAL_STATES, taskQueries, type Task } from '../queries';
+import { taskQueries, untilOver, type Task } from '../queries';
 import classes from './TaskView.module.css';
 
 type Fault = Schemas['TaskFault'];
@@ -16,19 +16,11 @@ type Fault = Schemas['TaskFault'];
 /** What went wrong, the newest first: why, and what it cost in steps and in time. */
 export function Faults({ task }: { task: Task }) {
   const { t } = useTranslation('tasks');
-  const isOver = FINAL_STATES.includes(task.state);
   // A restart within an attempt is no event of the task.
-  const { data } = useQuery({ ...taskQueries.faults(task.id), refetchInterval: isOver ? false : 5000 });
+  const { data } = useQuery({ ...taskQueries.faults(task.id), refetchInterval: untilOver(task) });
   const faults = data?.faults ?? [];
   return (
-    <Panel
-      title={t('faults.title')}
-      aside={
-        <Text size="xs" c="dimmed">
-          {t('faults.count', { count: faults.length })}
-        </Text>
-      }
-    >
+    <Panel title={t('faults.title')} note={t('faults.count', { count: faults.length })}>
       {data != null && faults.length === 0 && (
         <Text size="sm" c="dimmed">
           {t('faults.nothing')}

@@ -8,17 +8,17 @@ import { Panel } from '@/ui/Panel';
 import { Quantity } from '@/ui/Quantity';
 import { State } from '@/ui/State';
 
-import { FINAL_STATES, taskQueries, type Task } from '../queries';
+import { taskQueries, untilOver, type Task } from '../queries';
 
 type Link = Schemas['TaskLink'];
 type Look = Schemas['PathLook'];
+const LOOK_SECONDS = 30;
 
 /** The paths between the nodes as they were looked at last, beside what was planned, with their alarms. */
 export function Links({ task, number }: { task: Task; number: number }) {
   const { t } = useTranslation('tasks');
   const format = useFormat();
-  const isOver = FINAL_STATES.includes(task.state);
-  const { data } = useQuery({ ...taskQueries.links(task.id, number), refetchInterval: isOver ? false : 30_000 });
+  const { data } = useQuery({ ...taskQueries.links(task.id, number), refetchInterval: untilOver(task, LOOK_SECONDS) });
   if (data == null || data.links.length === 0) return null;
   const name = (id: string) => task.nodes.find((each) => each.environment_id === id)?.name ?? id;
   const figure = (key: keyof Look & string): Column<Link> => ({

@@ -6,7 +6,7 @@ import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { Panel } from '@/ui/Panel';
 import { State } from '@/ui/State';
 
-import { FINAL_STATES, taskQueries, type Task } from '../queries';
+import { taskQueries, untilOver, type Task } from '../queries';
 import classes from './Ranks.module.css';
 
 type Part = Schemas['Part'];
@@ -14,11 +14,8 @@ type Part = Schemas['Part'];
 /** Each rank as a cell under its node: how it stands, and how long its newest step took beside the others. */
 export function Ranks({ task, tried }: { task: Task; tried: Schemas['TriedTask'] }) {
   const { t } = useTranslation('tasks');
-  const isOver = FINAL_STATES.includes(task.state);
-  const { data } = useQuery({
-    ...taskQueries.samples(task.id, tried.attempt.number, 'step_seconds'),
-    refetchInterval: isOver ? false : 5000,
-  });
+  const samples = taskQueries.samples(task.id, tried.attempt.number, 'step_seconds');
+  const { data } = useQuery({ ...samples, refetchInterval: untilOver(task) });
   const newest = new Map((data?.samples ?? []).map((sample) => [sample.rank, sample])); // by step: the last one stays
   const values = [...newest.values()].map(({ value }) => value);
   const range = { low: Math.min(...values), high: Math.max(...values) };

@@ -8,13 +8,13 @@ import { followEvents } from '@/api/events';
 import { formatDigest } from '@/format';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { Loading } from '@/ui/Loading';
+import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 import { State } from '@/ui/State';
 
-import { FINAL_STATES, taskQueries, type Task } from '../queries';
-import pageClasses from '../Tasks.module.css';
+import { hasEnded, taskQueries, untilOver, type Task } from '../queries';
 import { Actions } from './Actions';
 import { Checkpoints } from './Checkpoints';
 import { Comparison } from './Comparison';
@@ -39,10 +39,10 @@ export function TaskView({ id }: { id: string }) {
       <PageHeader note={<Breadcrumb task={task} />}>
         <Actions task={task} />
       </PageHeader>
-      <div className={pageClasses.page}>
+      <PageBody>
         <Standing task={task} />
         <Attempted task={task} />
-      </div>
+      </PageBody>
     </>
   );
 }
@@ -51,9 +51,9 @@ function Failed({ problem, onRetry }: { problem: Error; onRetry: () => void }) {
   return (
     <>
       <PageHeader />
-      <div className={pageClasses.page}>
+      <PageBody>
         <ProblemPanel problem={problem} onRetry={onRetry} />
-      </div>
+      </PageBody>
     </>
   );
 }
@@ -104,8 +104,7 @@ function Standing({ task }: { task: Task }) {
   const term = useTerm();
   const format = useFormat();
   const isNew = useIsNew();
-  const isOver = FINAL_STATES.includes(task.state);
-  const { data } = useQuery({ ...taskQueries.progress(task.id), refetchInterval: isOver ? false : 5000 });
+  const { data } = useQuery({ ...taskQueries.progress(task.id), refetchInterval: untilOver(task) });
   const { data: history } = useQuery(taskQueries.transitions(task.id));
   const last = history?.transitions.filter(({ level }) => level === 'task').at(-1);
   const facts = [
@@ -122,7 +121,7 @@ function Standing({ task }: { task: Task }) {
     <section className={classes.standing} aria-label={t('task.state')} data-testid="standing">
       <div className={classes.state}>
         <State kind="state" value={task.state} />
-        {task.is_stop_asked && !isOver && <Text size="sm">{t('task.stopAsked')}</Text>}
+        {task.is_stop_asked && !hasEnded(task) && <Text size="sm">{t('task.stopAsked')}</Text>}
         <Text size="sm" c="dimmed">
           {last?.cause.text}
         </Text>
