@@ -36,7 +36,9 @@ describe('code', () => {
   it('asks only for texts that are there', () => {
     const missing = CODE.flatMap((path) => {
       const code = readFileSync(path, 'utf8');
-      const spaces = [...code.matchAll(/useTranslation\(([^)]*)/g)].flatMap(([, names = '']) => names.match(/\w+/g) ?? []);
+      const spaces = [...code.matchAll(/useTranslation\(([^)]*)/g)].flatMap(
+        ([, names = '']) => names.match(/\w+/g) ?? [],
+      );
       const files = spaces.flatMap((space) => TEXTS.get(space) ?? []);
       const known = new Set(files.flatMap((file) => [...keys(read(file)).keys()]));
       const asked = [...code.matchAll(/\bt\('([\w.]+)'/g)].map(([, name = '']) => name);
