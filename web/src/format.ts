@@ -48,6 +48,7 @@ const WRITERS = {
   fabric_bytes_per_second: (value) => prefixed(value, 'B/s'),
   pcie_bytes_per_second: (value) => prefixed(value, 'B/s'),
   bytes_per_second: (value) => prefixed(value * BITS_PER_BYTE, 'bit/s'),
+  dollars_per_gpu_second: (value) => `${money(value * SECONDS_PER_HOUR)} USD/h`,
   dollars_per_second: (value) => `${money(value * SECONDS_PER_HOUR)} USD/h`,
   dollars_per_hour: (value) => `${money(value)} USD/h`,
   dollars_per_byte: (value) => `${significant(value * 1e9, 3)} USD/GB`,

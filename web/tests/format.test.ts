@@ -46,6 +46,7 @@ describe('format', () => {
   it('tells of what has no number in the language of the reader', () => {
     expect(formatField('total_dollars', null, 'zh')).toBe('未知');
     expect(formatField('fits', true, 'zh')).toBe('是');
+    expect(formatField('node_groups[0].dollars_per_gpu_second', 2 / 3600)).toBe('2.00 USD/h');
   });
 
   it('shows the sign of a change', () => {

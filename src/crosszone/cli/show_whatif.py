@@ -42,6 +42,8 @@ _SLOPES = {
 _FORMATS: dict[str, Callable[[float], str]] = {
     "model_flop_per_second_per_gpu": units.format_flop_per_second,
     "bytes_per_second": units.format_bytes_per_second,
+    "dollars_per_gpu_second": units.format_dollars_per_second,
+    "dollars_per_byte": units.format_dollars_per_byte,
     "mfu": units.format_fraction,
     "hfu": units.format_fraction,
     "fraction": units.format_fraction,

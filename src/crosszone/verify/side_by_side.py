@@ -13,11 +13,8 @@ from crosszone.errors import Finding, SpecError
 MOST_SIDES = 20
 MOST_DEPTH = 12
 """Of JSON that we write; what is nested deeper is not ours."""
-LABELS = (
-    *(("from_zone", "to_zone"), ("group",), ("name",), ("stage", "zone")),
-    *(("first_layer",), ("level",), ("rank",)),
-)
-"""What items of a list are known by: the first of these that an item has all of."""
+LABELS = (("from_zone", "to_zone"), ("group",), ("name",), ("stage", "zone"), ("level",), ("rank",))
+"""What items of a list are known by, else by their number: the first of these that an item has all of."""
 LEFT_OUT = frozenset(
     {"schema_version", "source", "sources", "formula", "inputs", "assumed", "warnings", "checks", "reasons", "verdict"}
 )
@@ -105,16 +102,19 @@ def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, Value]]:
             yield place, ", ".join(map(str, value))
             return
         for index, item in enumerate(value):
-            yield from _leaves(item, f"{place}[{_label(item, index)}]", depth + 1)
+            keys = _label_keys(item)
+            label = ",".join(str(item[key]) for key in keys) or str(index)
+            rest = {key: each for key, each in item.items() if key not in keys} if keys else item
+            yield from _leaves(rest, f"{place}[{label}]", depth + 1)
     else:
         yield place, value
 
 
-def _label(item: Any, index: int) -> str:
+def _label_keys(item: Any) -> tuple[str, ...]:
     for keys in LABELS:
         if isinstance(item, dict) and all(isinstance(item.get(key), str | int | float) for key in keys):
-            return ",".join(str(item[key]) for key in keys)
-    return str(index)
+            return keys
+    return ()
 
 
 def _row(section: str, name: str, values: tuple[Value, ...]) -> ComparedRow:

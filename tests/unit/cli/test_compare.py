@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crosszone import service
+from crosszone.cli.show_whatif import number_text
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 UNEVEN, SINGLE = EXAMPLES / "uneven-2-4-8.yaml", EXAMPLES / "single-zone-llama-3-8b-8xh100.yaml"
@@ -42,6 +43,11 @@ def test_people_see_what_differs_and_all_where_they_ask(run, saved):
     assert "step seconds" in shown
     assert "num gpus" not in shown
     assert "num gpus" in run("compare", *sides, "--verbose").out
+
+
+def test_prices_of_the_inputs_are_written_as_such():
+    assert number_text("cluster.zones[a].node_groups[0].dollars_per_gpu_second", 2 / 3600) == "2.00 USD/h"
+    assert number_text("cluster.links[a,b].egress_dollars_per_byte", 2e-11) == "0.02 USD/GB"
 
 
 def test_a_table_has_every_value_as_the_json_has_it(run, saved, tmp_path):

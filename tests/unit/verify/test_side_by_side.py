@@ -56,6 +56,15 @@ def test_every_value_is_under_its_section_with_ratio_and_difference_to_the_first
     assert found["memory", "memory.fits"].ratios is None
 
 
+def test_items_of_lists_are_known_by_what_names_them_and_stages_of_a_plan_by_their_number():
+    stages = [{"first_layer": 0, "num_layers": 3}, {"first_layer": 3, "num_layers": 1}]
+    found = rows(BEFORE, {**AFTER, "plan": {"stages": stages}})
+    assert found["plan", "plan.stages[0].num_layers"].differences == (0.0, -1.0)
+    assert found["plan", "plan.stages[1].first_layer"].values == (None, 3)
+    names = [name for _, name in found]
+    assert not [name for name in names if name.endswith(("].name", "].from_zone", "].stage"))]
+
+
 def test_what_one_side_lacks_is_unknown_and_not_zero():
     found = rows(BEFORE, AFTER)
     bubble = found["terms", "terms[bubble].exposed_seconds"]

@@ -1,3 +1,5 @@
+import { useTranslation } from 'react-i18next';
+
 import { useTerm } from '@/i18n/useLanguage';
 
 import classes from './FieldName.module.css';
@@ -11,6 +13,7 @@ const KINDS: Record<string, string> = { terms: 'term' };
  */
 export function FieldName({ name }: { name: string }) {
   const term = useTerm();
+  const { t } = useTranslation('terms');
   const parts = name.split(/\.(?![^[]*\])/);
   const [last = '', variant] = /_second$/.test(parts.at(-2) ?? '') ? [parts.at(-2), parts.at(-1)] : [parts.at(-1)];
   const known = [parts.slice(-2).join('_'), last].find((each) => term('field', each) !== each.replaceAll('_', ' '));
@@ -23,7 +26,9 @@ export function FieldName({ name }: { name: string }) {
   const holders = parts.flatMap((part) => {
     const [, list = '', key] = /^(\w+)\[(.+)\]$/.exec(part) ?? [];
     if (key == null) return [];
-    return [KINDS[list] == null ? key.split(',').join(list === 'links' ? ' → ' : ' ') : term(KINDS[list], key)];
+    if (KINDS[list] != null) return [term(KINDS[list], key)];
+    const item = key.split(',').join(list === 'links' ? ' → ' : ' ');
+    return [t(`list.${list}`, { item, defaultValue: item })];
   });
   return (
     <span title={name}>{[...holders, term('field', known), ...(variant == null ? [] : [variant])].join(' · ')}</span>
