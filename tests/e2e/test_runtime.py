@@ -61,6 +61,7 @@ from torch import distributed
 
 from crosszone.runtime import native
 from crosszone.runtime.identity import ReplicasDiffer
+from crosszone.runtime.leaving import leave
 from crosszone.runtime.train import read_config, train
 
 torch.set_num_threads(1)
@@ -82,7 +83,7 @@ try:
     train(read_config(next(folder.glob("*-ddp-0.json"))), folder=folder / "astray")
 except ReplicasDiffer as error:
     (folder / f"astray-{os.environ['RANK']}.txt").write_text(str(error))
-distributed.destroy_process_group()
+leave()
 """
 
 

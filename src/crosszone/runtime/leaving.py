@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import distributed
 
-__all__ = ["leave"]
+__all__ = ["leave", "wait_for_workers"]
 
 WORKER = "pt_gloo_runloop"
 """Name of Gloo's worker threads (torch 2.13, ProcessGroupGloo.cpp)."""
@@ -23,8 +23,13 @@ PATIENCE_SECONDS = 30.0
 
 
 def leave() -> None:
-    """Destroy all groups of this process; its workers are idle afterwards, where Linux tells."""
+    """Destroy all groups of this process; its workers are idle afterwards."""
     distributed.destroy_process_group()
+    wait_for_workers()
+
+
+def wait_for_workers() -> None:
+    """Return once no worker of Gloo does anything, where Linux tells; after the last collective."""
     latest = time.monotonic() + PATIENCE_SECONDS
     before = _workers()
     while before and time.monotonic() < latest:

@@ -12,6 +12,7 @@ tokens of the step (its issue 2972), DistributedDataParallel divides by the numb
 2323). Both would scale the gradients before they are clipped.
 """
 
+import atexit
 import math
 import os
 import signal
@@ -42,6 +43,7 @@ from torchtitan.tools.utils import device_type
 from crosszone.core.train import TrainData
 from crosszone.errors import InfeasiblePlan
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
+from crosszone.runtime.leaving import wait_for_workers
 from crosszone.runtime.recompute import recompute_whole
 from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory, problem
 
@@ -176,6 +178,7 @@ class Records(MetricsProcessor):  # type: ignore[misc]
         self._is_stopping = False
         signal.signal(signal.SIGTERM, self._stop)
         sys.excepthook = self._fail
+        atexit.register(wait_for_workers)  # after torchtitan has left its groups, before Python ends
 
     def log(
         self,

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import distributed, multiprocessing, nn  # noqa: E402 - needs torch
 from torch.nn.parallel import DistributedDataParallel  # noqa: E402 - needs torch
 
+from crosszone.runtime.leaving import leave  # noqa: E402 - needs torch
 from crosszone.runtime.sync.hierarchical import add_up, zone_groups, zone_sum  # noqa: E402 - needs torch
 
 LIMIT = datetime.timedelta(seconds=60)
@@ -48,7 +49,7 @@ def _rank(rank: int, folder: Path, ports: list[int]) -> None:
         os.environ.update(where)
         distributed.init_process_group("gloo", timeout=LIMIT)
         torch.save(program(rank, zones), folder / f"{name}-{rank}.pt")
-        distributed.destroy_process_group()
+        leave()
 
 
 def drawn(rank: int) -> torch.Tensor:
