@@ -15,7 +15,7 @@ const COLOURS = {
   overhead: ['#818a94', '#8b949e'],
   bubble: ['#b3bac2', '#5b6470'],
   tp: ['#00795a', '#2fbf93'],
-  cp: ['#8f7a00', '#e0cc4a'],
+  cp: ['#806c00', '#e0cc4a'],
   ep: ['#882255', '#d77fa9'],
   pp: ['#9a4f8a', '#dc96bf'],
   dp: ['#b94a00', '#f08a4b'],
