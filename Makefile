@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 # The Node.js of the virtual environment where it had to be installed there, else that of the system.
 WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 WEB_BUILT := src/crosszone/server/web/index.html
-WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/vite.config.ts web/tsconfig.json
+WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.html web/vite*.ts) web/tsconfig.json
 SERVE_ARGS ?=
 ifneq ($(PIP_FIND_LINKS),)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -102,7 +102,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) web/node_modules src/crosszone/server/web .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) web/node_modules src/crosszone/server/web src/crosszone/service/web .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The package is installed in place, so only these three files can make an installation stale.
 # Byte code is written once here: where Python may not keep it, every start would compile three hundred modules again,

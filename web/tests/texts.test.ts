@@ -10,7 +10,9 @@ interface Tree {
 
 const read = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Tree;
 const SHARED = filesIn('src/i18n/en', /\.json$/).map((path) => [basename(path, '.json'), path] as const);
-const OF_PAGES = filesIn('src/pages', /\/en\.json$/).map((path) => [basename(dirname(path)), path] as const);
+const OF_PAGES = filesIn('src', /(pages\/\w+|report)\/en\.json$/).map(
+  (path) => [basename(dirname(path)), path] as const,
+);
 const TEXTS = new Map([...SHARED, ...OF_PAGES]);
 const CODE = filesIn('src', /\.tsx?$/);
 

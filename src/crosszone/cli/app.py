@@ -14,6 +14,7 @@ VERBS = (
     "plan",
     "whatif",
     "simulate",
+    "report",
     "deploy",
     "doctor",
     "run",

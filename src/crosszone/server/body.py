@@ -11,7 +11,7 @@ from fastapi import Request
 
 from crosszone.errors import Finding, nearest_hint
 from crosszone.server.problems import INVALID, MALFORMED, TOO_LARGE, TOO_SLOW, WRONG_TYPE, Refused
-from crosszone.server.verbs import (
+from crosszone.server.verb import (
     FLAG,
     MOST_CHARACTERS,
     MOST_TEXTS,

@@ -18,8 +18,9 @@ from crosszone.server.routes import IDEMPOTENCY_KEY, PREFER, ROUTES, Told
 from crosszone.server.run_told import RUN_ROUTES
 from crosszone.server.schemas import JOB_FILE, job_schemas, reference
 from crosszone.server.state_told import STATE_ROUTES
-from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS, Verb
-from crosszone.server.work import GZIP
+from crosszone.server.verb import Verb
+from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS
+from crosszone.server.work import GZIP, HTML
 
 API_PATH = "/api/v1"
 DESCRIPTION = """The verbs of the command line over HTTP. An answer has the very JSON that the command prints with
@@ -29,6 +30,7 @@ _OF_VERBS = (400, 408, 413, 415, 422)
 _HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}
 _FOLLOWING = ("operation", "operation_result", "operation_events", "operation_cancel")
 _BEGUN = {"operation_id": "$response.body#/id"}
+_FILE = {media: {"schema": {"type": "string", "contentMediaType": media}} for media in (GZIP, HTML)}
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the operation."}}
 
 
@@ -91,9 +93,9 @@ def _route(told: Told) -> dict[str, Any]:
 
 
 def _verb(verb: Verb) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}}
+    content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}} if verb.result else {HTML: _FILE[HTML]}
     if verb.is_file_too:
-        content[GZIP] = {"schema": {"type": "string", "contentMediaType": GZIP}}
+        content[GZIP] = _FILE[GZIP]
     responses: dict[int, Any] = {200: {"description": "The answer.", "content": content, "headers": _HEADERS}}
     extra: dict[str, Any] = {"requestBody": _request_body(verb)}
     if verb.is_long:

@@ -14,7 +14,7 @@ from crosszone.server.answers import answer_key
 from crosszone.server.pools import Pools
 from crosszone.server.problems import INVALID, NOT_FOUND, UNFINISHED, Refused, mistake
 from crosszone.server.sse import MemoryLog
-from crosszone.server.verbs import Verb
+from crosszone.server.verb import Verb
 from crosszone.server.work import Done
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from crosszone.errors import CrossZoneError
 from crosszone.server.answers import Answers, answer_key
 from crosszone.server.pool import Call, Pool
 from crosszone.server.problems import refused
-from crosszone.server.verbs import Verb
+from crosszone.server.verb import Verb
 from crosszone.server.work import Done, OnProgress
 
 QUICK_SECONDS, LONG_SECONDS, OPERATION_SECONDS = 30.0, 120.0, 1800.0

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from fastapi import Request, Response
 
 from crosszone.server.languages import told
-from crosszone.server.work import GZIP, Done
+from crosszone.server.work import JSON, Done
 
 
 def done_response(request: Request, done: Done) -> Response:
-    """The answer of a verb, in the reader's language; an archive is a file to save."""
-    if done.media_type == GZIP:
+    """The answer of a verb, in the reader's language; what is no JSON is a file to save."""
+    if done.media_type != JSON:
         saved = {"Content-Disposition": f'attachment; filename="{done.file_name}"'}
-        return Response(done.content, media_type=GZIP, headers=saved)
+        return Response(done.content, media_type=done.media_type, headers=saved)
     content, headers = told(request, done.content)
     return Response(content, media_type=done.media_type, headers=headers)
 

@@ -9,7 +9,7 @@ from crosszone.core.access import VIEWER
 from crosszone.server.schemas import reference
 from crosszone.server.sse import LAST_EVENT_ID
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
-from crosszone.server.work import GZIP, JSON
+from crosszone.server.work import GZIP, HTML, JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ ROUTES = {
     "operation_result": Told(
         summary="What came of an operation",
         description="The answer of its verb, or the problem that the verb has with its request.",
-        contents={JSON: {"type": "object"}, GZIP: {"type": "string", "contentMediaType": GZIP}},
+        contents={JSON: {"type": "object"}} | {m: {"type": "string", "contentMediaType": m} for m in (GZIP, HTML)},
         errors=(404, 409, 422),
     ),
     "operation_events": Told(

@@ -15,7 +15,8 @@ from crosszone.server.operations import Operations
 from crosszone.server.pools import Pools
 from crosszone.server.problems import Refused
 from crosszone.server.responses import done_response
-from crosszone.server.verbs import VERBS, Verb
+from crosszone.server.verb import Verb
+from crosszone.server.verbs import VERBS
 from crosszone.server.work import GZIP, Done
 
 CLIENT_GONE = 499

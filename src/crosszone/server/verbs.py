@@ -2,74 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
+from crosszone.server.verb import (
+    FLAG,
+    MOST_WHOLES,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    TEXT,
+    TEXT_OR_OBJECT,
+    TEXTS,
+    WHOLE,
+    WHOLES,
+    Option,
+    Verb,
+)
 from crosszone.service.calculator import STRATEGIES
 from crosszone.service.older_requests import MOST_GPUS
 
 MOST_PLANS = 1000
 MOST_SLICES = 100_000
-MOST_TEXTS = 1000
-MOST_WHOLES = 64
-MOST_CHARACTERS = 2**20
-
-FLAG, WHOLE, WHOLES, NUMBER, TEXT, TEXTS = "flag", "whole", "wholes", "number", "text", "texts"
-OBJECT, OBJECTS, TEXT_OR_OBJECT = "object", "objects", "text_or_object"
-"""Kinds of values."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One key of a request."""
-
-    name: str
-    kind: str
-    meaning: str
-    example: Any = None
-    is_required: bool = False
-    most: int | None = None
-    """Of a number; the least of a whole one is 1."""
-    choices: tuple[str, ...] = ()
-
-    def schema(self) -> dict[str, Any]:
-        """JSON Schema of the value."""
-        text: dict[str, Any] = {"type": "string", "maxLength": MOST_CHARACTERS}
-        whole = {"type": "integer", "minimum": 1, **({} if self.most is None else {"maximum": self.most})}
-        schemas: dict[str, dict[str, Any]] = {
-            FLAG: {"type": "boolean"},
-            WHOLE: whole,
-            WHOLES: {"type": "array", "items": whole, "minItems": 1, "maxItems": MOST_WHOLES},
-            NUMBER: {"type": "number", "exclusiveMinimum": 0, **({} if self.most is None else {"maximum": self.most})},
-            TEXT: {**text, **({"enum": list(self.choices)} if self.choices else {})},
-            TEXTS: {"type": "array", "items": text, "maxItems": MOST_TEXTS},
-            OBJECT: {"type": "object"},
-            OBJECTS: {"type": "array", "items": {"type": "object"}, "maxItems": MOST_TEXTS},
-            TEXT_OR_OBJECT: {"anyOf": [text, {"type": "object"}]},
-        }
-        return {**schemas[self.kind], "description": self.meaning}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """One verb."""
-
-    name: str
-    path: str
-    summary: str
-    description: str
-    options: tuple[Option, ...]
-    is_long: bool
-    """Whether it may search or render for seconds, and so waits behind its like."""
-    result: str
-    """Name of the schema of its answer."""
-    example: dict[str, Any]
-    """Of a request."""
-    is_file_too: bool = False
-    """Whether it answers with a file, packed by gzip, where that is asked for."""
-    is_older: bool = False
-    """Whether the programs before this one answered it: problems then say `success` and `error`, too."""
-
 
 JOB = Option(
     name="job",
@@ -357,6 +310,21 @@ VERBS = (
         is_long=False,
         result="RankMap",
         example={"job": EXAMPLE_JOB, "zone": "east"},
+    ),
+    Verb(
+        name="report",
+        path="/api/v1/report",
+        summary="Give the plans of a job as one file that opens without a server",
+        description="HTML that shows what the web user interface shows of a plan, in English and Chinese, and asks "
+        "nothing of any network. It takes as long as `plan` with `sensitivity`.",
+        options=(
+            JOB,
+            Option(name="chosen", kind=WHOLE, meaning="Which of the ranked plans it is about; 1.", most=MOST_PLANS),
+            CALIBRATION,
+        ),
+        is_long=True,
+        result="",
+        example={"job": EXAMPLE_JOB},
     ),
     Verb(
         name="deploy",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 GZIP = "application/gzip"
+HTML = "text/html"
 PICKLE = "application/x-python-pickle"
 """Between our own processes alone."""
 NUM_BASES = 128
@@ -47,7 +48,7 @@ class Done:
     media_type: str
     content: bytes
     file_name: str = "bundle.tar.gz"
-    """What to save it as, where it is packed."""
+    """What to save it as, where it is no JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,17 @@ def simulate(request: Request, on_progress: OnProgress) -> Any:
 def ranks(request: Request, on_progress: OnProgress) -> Any:
     """Ranks JSON."""
     return service.rank_map_json(service.rank_map(_problem(request), _plan(request), zone=request.get("zone")))
+
+
+def report(request: Request, on_progress: OnProgress) -> Any:
+    """The plans of a job as one file that opens without a server."""
+    made = service.report(
+        service.received_job(request["job"]),
+        chosen=request.get("chosen", 1),
+        calibrations=_calibrations(request),
+        on_progress=on_progress,
+    )
+    return Done(media_type=HTML, content=made.html.encode(), file_name="report.html")
 
 
 def deploy(request: Request, on_progress: OnProgress) -> Any:
@@ -282,7 +294,7 @@ def archive_of(files: Sequence[BundleFile]) -> bytes:
 VERBS: dict[str, Callable[[Request, OnProgress], Any]] = {
     verb.__name__: verb
     for verb in (
-        *(job, guide, predict, plan, whatif, simulate, ranks, deploy, deploy_cells, validate, compare),
+        *(job, guide, predict, plan, whatif, simulate, ranks, report, deploy, deploy_cells, validate, compare),
         *(older_deploy, older_script, examine),
         *(parameter_metrics, calculate),
         *(doctor, accuracy, catalog, templates, schema, warm),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crosszone.service.older_requests import *  # noqa: F403
     from crosszone.service.preflights import *  # noqa: F403
     from crosszone.service.received import *  # noqa: F403
+    from crosszone.service.reports import *  # noqa: F403
     from crosszone.service.runs import *  # noqa: F403
     from crosszone.service.saved import *  # noqa: F403
     from crosszone.service.stored import *  # noqa: F403
@@ -135,6 +136,10 @@ _HOMES = {
         "received_plan",
         "received_problem",
         "received_why",
+    ),
+    "reports": (
+        "Report",
+        "report",
     ),
     "runs": (
         "follow_run",

@@ -197,7 +197,7 @@ def whatif_base(
     from crosszone.spec import JobFile, open_job
 
     opened = job if isinstance(job, JobFile) else open_job(job)
-    return base(opened, lambda changed: _read_opened(changed, calibrations), plan)
+    return base(opened, lambda changed: problem_of(changed, calibrations), plan)
 
 
 def whatif(
@@ -262,7 +262,7 @@ def changed_problem(
 
     opened = job if isinstance(job, JobFile) else open_job(job)
     changed, _ = opened.with_settings(settings)
-    return _read_opened(changed, calibrations)
+    return problem_of(changed, calibrations)
 
 
 def validate(
@@ -394,7 +394,8 @@ def read_plan(reference: str | Path) -> Plan:
     return read_saved(text, where=path, number=int(number) if number else None)
 
 
-def _read_opened(job: JobFile, calibrations: Sequence[Calibration]) -> Problem:
+def problem_of(job: JobFile, calibrations: Sequence[Calibration] = ()) -> Problem:
+    """The problem that an opened job file states, to be predicted with `calibrations`. SpecError."""
     from crosszone.planner.names import read_named
 
     problem = read_named(job)

@@ -40,6 +40,16 @@ class JobFile:
         """The problem that it states. SpecError with everything that is wrong."""
         return _read(self.source, self.base)
 
+    def keys(self) -> dict[str, Any]:
+        """Its keys, as they are written."""
+        return self.source.value
+
+    def text(self) -> str:
+        """It as YAML: with the comments of the text that it was read from, where it was."""
+        from crosszone.spec.job_text import write_job
+
+        return write_job(self.source.value, like=self.source.text)
+
     def written_frameworks(self) -> list[tuple[str, str]]:
         """(place, name) of every framework that it names, whatever else is wrong with it."""
         framework, constraints = self.source.value.get("framework"), self.source.value.get("constraints")

@@ -44,6 +44,8 @@ class Source:
     """Line of each key and list item, counted from 1; empty where the values did not come from text."""
     duplicates: Mapping[Path, tuple[int, int]]
     """Keys that are there twice, with both lines; the later value is taken."""
+    text: str = ""
+    """What the values were read from; empty where they did not come from text."""
 
 
 def read_yaml(text: str) -> Source:
@@ -71,7 +73,7 @@ def read_yaml(text: str) -> Source:
         kind = "a list" if isinstance(builder.top, list) else "one value"
         hint = 'Write keys such as "model:", "workload:" and "cluster:".'
         _fail(f"the job file is {kind}, not a mapping", "wrong_type", hint=hint)
-    return Source(value=builder.top, lines=builder.lines, duplicates=builder.duplicates)
+    return Source(value=builder.top, lines=builder.lines, duplicates=builder.duplicates, text=text)
 
 
 def read_mapping(value: dict[Any, Any]) -> Source:

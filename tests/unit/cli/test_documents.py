@@ -60,7 +60,7 @@ def test_no_noun_of_the_json_is_forgotten() -> None:
 
 @pytest.mark.generated
 @pytest.mark.parametrize(
-    "verb", ["", "init", "predict", "plan", "whatif", "deploy", "validate", "calibrate", "catalog"]
+    "verb", ["", "init", "predict", "plan", "whatif", "report", "deploy", "validate", "calibrate", "catalog"]
 )
 def test_reference_shows_the_help_of_every_verb(run, verb) -> None:
     command = f"crosszone {verb}".strip()

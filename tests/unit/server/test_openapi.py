@@ -35,11 +35,22 @@ def result(document, path, method="post", status="200"):
     return next(iter(content.values()))["schema"]["$ref"].rpartition("/")[2]
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.result], ids=lambda verb: verb.name)
 def test_the_example_of_every_verb_is_answered_as_promised(post, check, document, verb):
     response = post(verb.path, copy.deepcopy(verb.example))
     assert response.status_code == 200, response.text
     check(response.json(), result(document, verb.path))
+
+
+def test_a_report_is_a_page_to_save_where_its_page_was_built(post, document):
+    (content,) = document["paths"]["/api/v1/report"]["post"]["responses"]["200"]["content"]
+    response = post("report", {"job": JOB})
+    if response.status_code == 503:
+        assert "make web" in response.json()["errors"][0]["hint"]
+        return
+    assert response.headers["content-type"].partition(";")[0] == content == "text/html"
+    assert response.headers["content-disposition"] == 'attachment; filename="report.html"'
+    assert response.content.startswith(b"<!doctype html>")
 
 
 @pytest.mark.parametrize("more", [{"sensitivity": True, "top": 1}, {"why": "tp=8"}, {"frameworks": True}])

@@ -5,7 +5,7 @@ import { createBrowserRouter, Navigate, Outlet, RouterProvider } from 'react-rou
 
 import { configurationQuery, templatesQuery } from '@/api/queries';
 import { token } from '@/api/token';
-import { onLanguage } from '@/i18n';
+import { onLanguage } from '@/i18n/start';
 import { JobProvider } from '@/job/JobContext';
 import { firstText, startingJob } from '@/job/first';
 import { cssVariables, theme } from '@/theme/theme';

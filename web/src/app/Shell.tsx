@@ -1,28 +1,17 @@
-import {
-  ActionIcon,
-  AppShell,
-  Burger,
-  Group,
-  Kbd,
-  Modal,
-  Stack,
-  Table,
-  Text,
-  Tooltip,
-  useComputedColorScheme,
-  useMantineColorScheme,
-} from '@mantine/core';
+import { ActionIcon, AppShell, Burger, Group, Kbd, Modal, Stack, Table, Text, Tooltip } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { Keyboard, Languages, Moon, Sun } from 'lucide-react';
+import { Keyboard } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { NavLink } from 'react-router';
 
 import { useLanguage } from '@/i18n/useLanguage';
+import { Brand } from '@/ui/Brand';
 
 import { Connection } from './Connection';
 import { PAGES } from './pages';
 import classes from './Shell.module.css';
+import { LanguageSwitch, SchemeSwitch } from './Switches';
 import { useShortcuts } from './useShortcuts';
 
 /** What surrounds every page: navigation at the left, on a phone behind a button. */
@@ -69,17 +58,6 @@ export function Shell({ children }: { children: ReactNode }) {
   );
 }
 
-function Brand() {
-  return (
-    <Group gap={8}>
-      <img src="/icon.svg" alt="" width={20} height={20} />
-      <span className={classes.brand} translate="no">
-        {'CrossZone'}
-      </span>
-    </Group>
-  );
-}
-
 function Navigation({ onChoose }: { onChoose: () => void }) {
   const { t } = useTranslation('shell');
   const language = useLanguage();
@@ -92,40 +70,6 @@ function Navigation({ onChoose }: { onChoose: () => void }) {
         </NavLink>
       ))}
     </nav>
-  );
-}
-
-function LanguageSwitch() {
-  const { t, i18n } = useTranslation('shell');
-  const other = useLanguage() === 'zh' ? 'en' : 'zh';
-  return (
-    <Tooltip label={t('language')}>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        aria-label={t('language')}
-        onClick={() => void i18n.changeLanguage(other)}
-      >
-        <Languages size={16} />
-      </ActionIcon>
-    </Tooltip>
-  );
-}
-
-function SchemeSwitch() {
-  const { t } = useTranslation('shell');
-  const { setColorScheme } = useMantineColorScheme();
-  const isDark = useComputedColorScheme('light') === 'dark';
-  const label = t(isDark ? 'scheme.light' : 'scheme.dark');
-  const choose = () => {
-    setColorScheme(isDark ? 'light' : 'dark');
-  };
-  return (
-    <Tooltip label={label}>
-      <ActionIcon variant="subtle" color="gray" aria-label={label} onClick={choose}>
-        {isDark ? <Sun size={16} /> : <Moon size={16} />}
-      </ActionIcon>
-    </Tooltip>
   );
 }
 

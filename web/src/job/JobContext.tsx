@@ -31,6 +31,8 @@ export interface JobState {
   problem: Problem | null;
   /** Whether one form is behind the other. */
   isSyncing: boolean;
+  /** Whether it can only be looked at, as in a report: what would change it is not shown. */
+  isFixed: boolean;
   setText: (text: string) => void;
   /** Set one value; undefined takes it away. */
   setValue: (path: Path, value: unknown) => void;
@@ -39,7 +41,7 @@ export interface JobState {
   choosePlan: (index: number) => void;
 }
 
-const JobContext = createContext<JobState | null>(null);
+export const JobContext = createContext<JobState | null>(null);
 
 export function useJob(): JobState {
   const state = use(JobContext);
@@ -80,6 +82,7 @@ export function JobProvider({ first, children }: { first: string; children: Reac
       isBroken: read.problem != null || (read.data?.errors.length ?? 0) > 0,
       problem: read.problem,
       isSyncing: read.isWaiting,
+      isFixed: false,
       setText,
       setValue,
       chosenPlan,

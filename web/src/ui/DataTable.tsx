@@ -23,7 +23,7 @@ interface Props<Row> {
   columns: readonly Column<Row>[];
   rowKey: (row: Row) => string;
   /** Enter or a click on a row; without it rows are only read. */
-  onChoose?: (row: Row) => void;
+  onChoose?: ((row: Row) => void) | undefined;
   isChosen?: (row: Row) => boolean;
   /** Above which it scrolls under its head, in CSS. */
   maxHeight?: string;

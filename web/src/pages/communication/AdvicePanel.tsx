@@ -16,7 +16,8 @@ const SAME = 'unchanged';
 interface Props {
   advice: readonly Advice[];
   isStale: boolean;
-  onTry: (settings: Settings) => void;
+  /** Without it they are only told. */
+  onTry: ((settings: Settings) => void) | undefined;
 }
 
 /** Single changes, the ones that save most first, each predicted in full. */
@@ -34,7 +35,7 @@ export function AdvicePanel({ advice, isStale, onTry }: Props) {
   );
 }
 
-function Item({ advice, onTry }: { advice: Advice; onTry: (settings: Settings) => void }) {
+function Item({ advice, onTry }: Pick<Props, 'onTry'> & { advice: Advice }) {
   const { t } = useTranslation('communication');
   const format = useFormat();
   const isSame = advice.mathematics === SAME;
@@ -69,15 +70,17 @@ function Item({ advice, onTry }: { advice: Advice; onTry: (settings: Settings) =
           {advice.consent != null && t('advice.consent', { name: advice.consent })}
         </Text>
       </div>
-      <Button
-        variant="default"
-        size="compact-xs"
-        onClick={() => {
-          onTry(settingsOf(advice.settings));
-        }}
-      >
-        {t('advice.try')}
-      </Button>
+      {onTry != null && (
+        <Button
+          variant="default"
+          size="compact-xs"
+          onClick={() => {
+            onTry(settingsOf(advice.settings));
+          }}
+        >
+          {t('advice.try')}
+        </Button>
+      )}
     </li>
   );
 }

@@ -1,24 +1,15 @@
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { useJob } from '@/job/JobContext';
 import { degrees } from '@/job/degrees';
-import { Empty } from '@/ui/Empty';
-import { Loading } from '@/ui/Loading';
 import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
-import { ProblemPanel } from '@/ui/ProblemPanel';
 
-import { AdvicePanel } from './AdvicePanel';
+import { Analysis } from './Analysis';
 import classes from './CommunicationPage.module.css';
 import { ControlsPane } from './ControlsPane';
 import type { Settings } from './controls';
-import { GroupsPanel } from './GroupsPanel';
-import { LinksPanel } from './LinksPanel';
-import { RegimePanel } from './RegimePanel';
-import { TermsPanel } from './TermsPanel';
-import { Totals } from './Totals';
-import { useWhatIf, type Tried } from './useWhatIf';
+import { useWhatIf } from './useWhatIf';
 
 const NOTHING: Settings = {};
 
@@ -43,31 +34,6 @@ export default function CommunicationPage() {
           <ControlsPane tried={tried} settings={settings} onChange={setSettings} />
         </aside>
       </div>
-    </>
-  );
-}
-
-function Analysis({ tried, onTry }: { tried: Tried; onTry: (settings: Settings) => void }) {
-  const { t } = useTranslation('communication');
-  const { isBroken } = useJob();
-  const { answer, changed, base } = tried;
-  const { data, problem } = changed;
-  if (answer.data != null && answer.chosen == null) return <Empty title={t('nothing')}>{answer.data.verdict}</Empty>;
-  const found = problem ?? answer.problem;
-  const shown = found == null ? null : <ProblemPanel problem={found} onRetry={changed.retry} />;
-  if (data == null) return shown ?? (isBroken ? <Empty title={t('broken')} /> : <Loading height={560} />);
-  const isStale = changed.isStale || answer.isStale || problem != null;
-  return (
-    <>
-      {shown}
-      <Totals tried={tried} prediction={data.changed} isStale={isStale} />
-      <div className={classes.pair}>
-        <RegimePanel regime={data.regime} slopes={data.base_regime.slopes} isStale={isStale} />
-        <AdvicePanel advice={base.data?.advice ?? []} isStale={base.isStale || answer.isStale} onTry={onTry} />
-      </div>
-      <GroupsPanel tried={tried} prediction={data.changed} isStale={isStale} />
-      <LinksPanel tried={tried} prediction={data.changed} isStale={isStale} />
-      <TermsPanel tried={tried} prediction={data.changed} isStale={isStale} />
     </>
   );
 }

@@ -3,6 +3,7 @@ import { useState } from 'react';
 
 import { answer, api, type Schemas } from '@/api/client';
 import { problemOf } from '@/api/problem';
+import { save } from '@/api/save';
 import { token } from '@/api/token';
 import { useJob } from '@/job/JobContext';
 
@@ -48,12 +49,7 @@ export async function download(path: string, name: string, body?: unknown): Prom
   if (body != null) headers['Content-Type'] = 'application/json';
   const response = await fetch(path, { headers, ...more });
   if (!response.ok) throw problemOf(response.status, await response.json().catch(() => null));
-  const address = URL.createObjectURL(await response.blob());
-  const link = document.createElement('a');
-  link.href = address;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(address);
+  save(await response.blob(), name);
 }
 
 export function bodyOf(job: unknown, options: Options) {

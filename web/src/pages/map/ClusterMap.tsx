@@ -26,7 +26,7 @@ interface Props {
   metric: Metric;
   chosen: Pair | null;
   onChoose: (pair: Pair | null) => void;
-  onOpen: (zone: string) => void;
+  onOpen: ((zone: string) => void) | undefined;
 }
 
 /** Above which links that carry nothing would hide those that do. */
@@ -90,26 +90,41 @@ export function ClusterMap(props: Props) {
 interface MarkerProps {
   name: string;
   held: Schemas['ZonePlace'] | undefined;
-  onOpen: (zone: string) => void;
+  onOpen: ((zone: string) => void) | undefined;
 }
 
 function ZoneMarker({ name, held, onOpen }: MarkerProps) {
   const { t } = useTranslation('map');
   const gpus = held != null ? t('map.gpus', { working: held.num_working_gpus, count: held.num_gpus }) : '';
-  return (
-    <button
-      type="button"
-      className={classes.zone}
-      aria-label={`${name} ${gpus}`.trim()} // where zones are many, no text is shown
-      data-working={(held?.num_working_gpus ?? 0) > 0}
-      onClick={() => {
-        onOpen(name);
-      }}
-    >
+  const looks = {
+    className: classes.zone,
+    'aria-label': `${name} ${gpus}`.trim(), // where zones are many, no text is shown
+    'data-working': (held?.num_working_gpus ?? 0) > 0,
+  };
+  const shown = (
+    <>
       <span className={classes.dot} aria-hidden />
       <span className={classes.name}>
         {name} <span className={classes.gpus}>{gpus}</span>
       </span>
+    </>
+  );
+  if (onOpen == null) {
+    return (
+      <div role="img" {...looks}>
+        {shown}
+      </div>
+    );
+  }
+  return (
+    <button
+      type="button"
+      {...looks}
+      onClick={() => {
+        onOpen(name);
+      }}
+    >
+      {shown}
     </button>
   );
 }

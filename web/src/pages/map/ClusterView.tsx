@@ -1,13 +1,11 @@
 import { NativeSelect, SegmentedControl, Stack } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useNavigate } from 'react-router';
 
 import type { Schemas } from '@/api/client';
 import type { LiveAnswer } from '@/job/useAnswer';
 import { Panel } from '@/ui/Panel';
 
-import { zonePath } from './Breadcrumb';
 import { ClusterMap } from './ClusterMap';
 import classes from './ClusterView.module.css';
 import { Legend } from './Legend';
@@ -20,12 +18,13 @@ interface Props {
   answer: LiveAnswer;
   problem: Schemas['Problem'];
   holds: ReadonlyMap<string, Schemas['ZonePlace']>;
+  /** Look into a zone; without it there is no way in. */
+  onOpen?: (zone: string) => void;
 }
 
 /** All zones with what crosses the links between them. */
-export function ClusterView({ answer, problem, holds }: Props) {
+export function ClusterView({ answer, problem, holds, onOpen }: Props) {
   const { t } = useTranslation('map');
-  const go = useNavigate();
   const { zones, links: paths } = problem.cluster;
   const hasPlaces = zones.some((zone) => zone.latitude_degrees != null);
   const areAllPlaced = zones.every((zone) => zone.latitude_degrees != null);
@@ -71,7 +70,7 @@ export function ClusterView({ answer, problem, holds }: Props) {
             metric={metric}
             chosen={known ? pair : null}
             onChoose={setPair}
-            onOpen={(zone) => void go(zonePath(zone))}
+            onOpen={onOpen}
           />
         </Panel>
         <Stack gap="md">

@@ -43,6 +43,7 @@ const NUMBERS = [
 /** One link: what the job says of it, to be changed in place, and what crosses it each way. */
 export function LinkPanel({ pair, paths, links, isStale }: Props) {
   const { t } = useTranslation('map');
+  const { isFixed } = useJob();
   if (pair == null) {
     return (
       <Panel title={t('link.title')}>
@@ -57,7 +58,7 @@ export function LinkPanel({ pair, paths, links, isStale }: Props) {
   const path = paths.find(between(one, other)) ?? paths.find(between(other, one));
   return (
     <Panel title={`${one} – ${other}`}>
-      <LinkFields pair={pair} />
+      {!isFixed && <LinkFields pair={pair} />}
       <dl className={classes.numbers} data-stale={isStale} data-testid="link">
         <dt>{t('metric.latency_seconds')}</dt>
         <dd>

@@ -1,9 +1,6 @@
-import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useParams } from 'react-router';
+import { useNavigate, useParams } from 'react-router';
 
-import type { Schemas } from '@/api/client';
-import { useLive } from '@/api/live';
 import { degrees } from '@/job/degrees';
 import { useJob } from '@/job/JobContext';
 import { useAnswer } from '@/job/useAnswer';
@@ -13,22 +10,20 @@ import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
-import { Breadcrumb } from './Breadcrumb';
+import { Breadcrumb, zonePath } from './Breadcrumb';
 import { ClusterView } from './ClusterView';
+import { useRanks } from './useRanks';
 import { ZoneView } from './ZoneView';
 
 /** Where the training runs: all zones, then the nodes of one, then the GPUs of a node. */
 export default function TrainingMapPage() {
   const { t } = useTranslation('map');
   const { zone } = useParams();
-  const { job, isBroken } = useJob();
+  const go = useNavigate();
+  const { isBroken } = useJob();
   const answer = useAnswer();
   const { data, chosen } = answer;
-  const plan = answer.isStale ? undefined : chosen?.plan;
-  const asked =
-    plan == null ? null : { job: job as Schemas['JobFile'], plan: plan as unknown as Record<string, unknown> };
-  const ranks = useLive('ranks', asked == null ? null : { ...asked, zone: zone ?? leastAsked(data) });
-  const holds = useMemo(() => new Map(ranks.data?.zones.map((each) => [each.zone, each])), [ranks.data]);
+  const { ranks, holds } = useRanks(answer, zone);
   const problem = answer.problem ?? ranks.problem;
   return (
     <>
@@ -39,7 +34,12 @@ export default function TrainingMapPage() {
         {data == null ? (
           problem == null && (isBroken ? <Empty title={t('broken')} /> : <Loading height={480} />)
         ) : zone == null ? (
-          <ClusterView answer={answer} problem={data.problem} holds={holds} />
+          <ClusterView
+            answer={answer}
+            problem={data.problem}
+            holds={holds}
+            onOpen={(chosenZone) => void go(zonePath(chosenZone))}
+          />
         ) : (
           <ZoneView
             name={zone}
@@ -52,9 +52,4 @@ export default function TrainingMapPage() {
       </PageBody>
     </>
   );
-}
-
-/** The map of all zones needs the nodes of none: those of the first zone are the least that can be asked for. */
-function leastAsked(data: Schemas['Answer'] | undefined): string {
-  return data?.problem.cluster.zones[0]?.name ?? '';
 }

@@ -2,6 +2,7 @@ import { Accordion, List } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import type { Schemas } from '@/api/client';
+import { useJob } from '@/job/JobContext';
 import type { RankedPlan } from '@/job/useAnswer';
 import { Sentence } from '@/ui/Sentence';
 
@@ -16,6 +17,7 @@ interface Props {
 /** Why this plan, what was assumed, what to be warned of: sentences of the engine. */
 export function Notes({ answer, ranked, isStale }: Props) {
   const { t } = useTranslation('plan');
+  const { isFixed } = useJob();
   const warnings = [
     ...answer.problem.warnings.map(({ where, message }) => `${where}: ${message}`),
     ...(ranked?.prediction.warnings ?? []),
@@ -32,7 +34,7 @@ export function Notes({ answer, ranked, isStale }: Props) {
       multiple
       variant="contained"
       classNames={{ item: classes.item ?? '', label: classes.label ?? '' }}
-      defaultValue={['reasons']}
+      defaultValue={isFixed ? groups.map(({ key }) => key) : ['reasons']}
       data-stale={isStale}
       chevronPosition="left"
     >

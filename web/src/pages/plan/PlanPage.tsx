@@ -1,7 +1,7 @@
 import { Button, Menu } from '@mantine/core';
 import { useClipboard } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { Check, ChevronDown, Link2 } from 'lucide-react';
+import { Check, ChevronDown, FileDown, Link2 } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 
 import { templatesQuery } from '@/api/queries';
@@ -10,25 +10,42 @@ import { useJob } from '@/job/JobContext';
 import { useAnswer } from '@/job/useAnswer';
 import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
+import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { JobPane } from './JobPane';
 import classes from './PlanPage.module.css';
 import { Result } from './Result';
+import { useReport } from './useReport';
 
 /** The job at the left, in three forms; what comes of it at the right, as it is written. */
 export default function PlanPage() {
+  const { t } = useTranslation('plan');
   const answer = useAnswer();
+  const report = useReport();
   return (
     <>
       <PageHeader note={<Subject />}>
         <Templates />
         <Share />
+        <Button
+          variant="default"
+          title={t('report.why')}
+          leftSection={<FileDown size={14} />}
+          disabled={answer.data == null || answer.isStale}
+          loading={report.isPending}
+          onClick={() => {
+            report.mutate();
+          }}
+        >
+          {t('report.title')}
+        </Button>
       </PageHeader>
       <div className={classes.page}>
         <aside className={classes.job}>
           <JobPane />
         </aside>
         <PageBody isBusy={answer.isWaiting}>
+          {report.error != null && <ProblemPanel problem={report.error} onRetry={report.mutate} />}
           <Result answer={answer} />
         </PageBody>
       </div>

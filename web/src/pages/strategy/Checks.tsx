@@ -24,6 +24,7 @@ type Grade = keyof typeof ICONS;
 export function Checks({ ranked }: { ranked: Schemas['RankedPlan'] }) {
   const { t } = useTranslation('strategy');
   const [isOpen, { toggle }] = useDisclosure(false);
+  const { isFixed } = useJob();
   const settings = useSettings();
   const open = ranked.checks.filter((check) => check.verdict !== 'pass');
   const kept = ranked.checks.filter((check) => check.verdict === 'pass');
@@ -44,9 +45,13 @@ export function Checks({ ranked }: { ranked: Schemas['RankedPlan'] }) {
           check={check}
           plan={ranked.plan}
           isBusy={settings.isPending}
-          onApply={() => {
-            settings.mutate(check.settings);
-          }}
+          onApply={
+            isFixed
+              ? undefined
+              : () => {
+                  settings.mutate(check.settings);
+                }
+          }
         />
       ))}
       <Collapse expanded={isOpen}>
@@ -62,7 +67,7 @@ interface FindingProps {
   check: Check;
   plan: Schemas['Plan'];
   isBusy: boolean;
-  onApply?: () => void;
+  onApply?: (() => void) | undefined;
 }
 
 function Finding({ check, plan, isBusy, onApply }: FindingProps) {

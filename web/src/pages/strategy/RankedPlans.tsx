@@ -8,10 +8,13 @@ import { Panel } from '@/ui/Panel';
 import { Degrees, zonesOf } from './PlanWords';
 import classes from './Strategy.module.css';
 
+type Answer = Schemas['Answer'];
 type RankedPlan = Schemas['RankedPlan'];
 
+export const BASELINE = 'baseline';
+
 export interface Choice {
-  /** "1", "2", ... or "baseline". */
+  /** "1", "2", ... or `BASELINE`. */
   key: string;
   ranked: RankedPlan;
 }
@@ -21,7 +24,15 @@ interface Props {
   chosen: string;
   isStale: boolean;
   search: Schemas['Search'];
-  onChoose: (key: string) => void;
+  /** Without it they are only read. */
+  onChoose?: (key: string) => void;
+}
+
+/** The ranked plans, and the best of one zone where it is none of them. */
+export function choicesOf({ plans, baseline }: Answer): Choice[] {
+  const ranked = plans.map((one, index) => ({ key: String(index + 1), ranked: one }));
+  const isAmong = plans.some(({ prediction }) => prediction.fingerprint === baseline?.prediction.fingerprint);
+  return baseline == null || isAmong ? ranked : [...ranked, { key: BASELINE, ranked: baseline }];
 }
 
 /** The plans, best first, and the best of one zone. */
@@ -42,9 +53,12 @@ export function RankedPlans({ choices, chosen, isStale, search, onChoose }: Prop
         columns={columns}
         rowKey={(choice) => choice.key}
         isChosen={(choice) => choice.key === chosen}
-        onChoose={(choice) => {
-          onChoose(choice.key);
-        }}
+        onChoose={
+          onChoose &&
+          ((choice) => {
+            onChoose(choice.key);
+          })
+        }
       />
     </Panel>
   );
@@ -72,7 +86,7 @@ function useColumns(): Column<Choice>[] {
       title: t('ranked.rank'),
       value: (choice) => choice.key,
       cell: (choice) =>
-        choice.key === 'baseline' ? <span className={classes.dim}>{t('ranked.baseline')}</span> : choice.key,
+        choice.key === BASELINE ? <span className={classes.dim}>{t('ranked.baseline')}</span> : choice.key,
     },
     {
       key: 'plan',

@@ -63,7 +63,7 @@ export function Sensitivity() {
 }
 
 /** Bars from the middle: to the right what a change saves of the step, to the left what it costs. */
-function Tornado({ rows }: { rows: readonly Row[] }) {
+export function Tornado({ rows }: { rows: readonly Row[] }) {
   const { t } = useTranslation('strategy');
   const format = useFormat();
   const most = Math.max(...rows.map((row) => Math.abs(row.saved_fraction ?? 0)), 1e-9);

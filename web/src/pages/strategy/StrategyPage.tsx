@@ -20,7 +20,7 @@ import { Frameworks } from './Frameworks';
 import { Guide } from './Guide';
 import { Pareto } from './Pareto';
 import { Words, WordList } from './PlanWords';
-import { RankedPlans, type Choice } from './RankedPlans';
+import { BASELINE, choicesOf, RankedPlans, type Choice } from './RankedPlans';
 import { Sensitivity } from './Sensitivity';
 import { Slicing } from './Slicing';
 import classes from './Strategy.module.css';
@@ -30,8 +30,6 @@ import { Waterfall } from './Waterfall';
 import { WhyBox } from './WhyBox';
 
 type Answer = Schemas['Answer'];
-
-const BASELINE = 'baseline';
 
 export default function StrategyPage() {
   const { t } = useTranslation('strategy');
@@ -86,13 +84,6 @@ function Answered({ answer, isStale }: { answer: Answer; isStale: boolean }) {
       )}
     </>
   );
-}
-
-/** The ranked plans, and the best of one zone where it is none of them. */
-function choicesOf({ plans, baseline }: Answer): Choice[] {
-  const ranked = plans.map((one, index) => ({ key: String(index + 1), ranked: one }));
-  const isAmong = plans.some(({ prediction }) => prediction.fingerprint === baseline?.prediction.fingerprint);
-  return baseline == null || isAmong ? ranked : [...ranked, { key: BASELINE, ranked: baseline }];
 }
 
 const TABS = ['plan', 'step', 'alternatives', 'sensitivity', 'checks', 'guide'] as const;

@@ -1,4 +1,5 @@
 import { answer, api, type Schemas } from '@/api/client';
+import { save } from '@/api/save';
 
 const FILE_NAME = 'crosszone-trace.json';
 
@@ -9,9 +10,5 @@ export async function savePerfetto(body: Schemas['SimulateArguments']): Promise<
   );
   const stream = (packed as unknown as Blob).stream().pipeThrough(new DecompressionStream('gzip'));
   const blob = await new Response(stream).blob();
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([blob], { type: 'application/json' }));
-  link.download = FILE_NAME;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  save(new Blob([blob], { type: 'application/json' }), FILE_NAME);
 }
