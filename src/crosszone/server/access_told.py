@@ -73,7 +73,6 @@ ACCESS_ROUTES = {
         summary="Who changed what, newest first",
         description="`before` is the number of a line: older ones are given.",
         contents={JSON: reference("AuditLog")},
-        errors=(422,),
         scope=ADMIN,
     ),
 }

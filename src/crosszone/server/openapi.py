@@ -25,8 +25,8 @@ from crosszone.server.work import GZIP, HTML
 API_PATH = "/api/v1"
 DESCRIPTION = """The verbs of the command line over HTTP. An answer has the very JSON that the command prints with
 `--json`: base units, names as in the job file. Errors are RFC 9457, all of them at once."""
-_ALWAYS = (401, 421, 500, 503)
-_OF_VERBS = (400, 408, 413, 415, 422)
+_ALWAYS = (401, 421, 422, 500, 503)
+_OF_VERBS = (400, 408, 413, 415)
 _HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}
 _FOLLOWING = ("operation", "operation_result", "operation_events", "operation_cancel")
 _BEGUN = {"operation_id": "$response.body#/id"}

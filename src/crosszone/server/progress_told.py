@@ -18,7 +18,7 @@ PROGRESS_ROUTES = {
         summary="What the ranks of an attempt say, as they say it",
         description="Server-sent events of kind `line`. With `Accept: text/event-stream` those to come are waited for.",
         contents={EVENTS: _TEXT},
-        errors=(404, 422),
+        errors=(404,),
         others={204: "The client has all lines, and none is waited for."},
         parameters=(LAST_EVENT,),
     ),
@@ -26,12 +26,12 @@ PROGRESS_ROUTES = {
         summary="Figures of an attempt by step and rank",
         description="`name` as of a prediction: step_seconds, loss, tokens_per_second, peak_bytes, ...",
         contents={JSON: reference("TaskSamples")},
-        errors=(404, 422),
+        errors=(404,),
     ),
     "task_links": Told(
         summary="The paths between the nodes of an attempt, measured beside planned, and their alarms",
         contents={JSON: reference("TaskLinks")},
-        errors=(404, 422),
+        errors=(404,),
     ),
     "task_faults": Told(
         summary="What went wrong with its attempts, and what was trained again",

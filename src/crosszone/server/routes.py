@@ -53,7 +53,7 @@ ROUTES = {
     "catalog": Told(
         summary="What a job file can name, with sources",
         contents={JSON: reference("Catalog")},
-        errors=(404, 422),
+        errors=(404,),
         others=_HAS_IT,
     ),
     "catalog_entry": Told(
@@ -92,14 +92,14 @@ ROUTES = {
         summary="What came of an operation",
         description="The answer of its verb, or the problem that the verb has with its request.",
         contents={JSON: {"type": "object"}} | {m: {"type": "string", "contentMediaType": m} for m in (GZIP, HTML)},
-        errors=(404, 409, 422),
+        errors=(404, 409),
     ),
     "operation_events": Told(
         summary="What happens to an operation, as it happens",
         description="Server-sent events `state` and `progress`; the data of each is the operation as it then is. The "
         "stream ends with the operation. Asked again after its last event, it answers 204.",
         contents={EVENTS: {"type": "string"}},
-        errors=(404, 422),
+        errors=(404,),
         others={204: "It is over, and the client has all of its events."},
         parameters=(LAST_EVENT,),
     ),

@@ -28,12 +28,11 @@ RUN_ROUTES = {
         summary="Saved plans, predictions and runs",
         description="A page; the header Link has the next one. `kind` is predicted or measured.",
         contents={JSON: reference("RunPage")},
-        errors=(422,),
     ),
     "run_save": Told(
         summary="Keep a plan or a prediction under a name",
         contents={JSON: reference("SavedRun")},
-        errors=(400, 408, 413, 415, 422),
+        errors=(400, 408, 413, 415),
         parameters=(IDEMPOTENCY_KEY,),
         status=201,
         body=_RUN,
@@ -57,6 +56,6 @@ RUN_ROUTES = {
         description="`id` is repeated, two to twenty times; the first is what ratios and differences are against. "
         "The address can be passed on.",
         contents={JSON: reference("SideBySide")},
-        errors=(404, 422),
+        errors=(404,),
     ),
 }

@@ -104,7 +104,6 @@ STATE_ROUTES = {
         summary="Environments, and what all of them have together",
         description=f"{_LISTED} Totals are of all pages, read at the same moment.",
         contents=_json("EnvironmentPage"),
-        errors=(422,),
     ),
     "environment_add": Told(
         summary="Add an environment",
@@ -127,7 +126,7 @@ STATE_ROUTES = {
     "environment_remove": Told(
         summary="Forget an environment",
         contents={},
-        errors=(404, 409, 412, 422),
+        errors=(404, 409, 412),
         parameters=(IF_MATCH,),
         status=204,
         scope=OPERATOR,
@@ -194,7 +193,7 @@ STATE_ROUTES = {
         errors=_CHANGE,
         body=_DRAFT,
     ),
-    "task_list": Told(summary="Training tasks", description=_LISTED, contents=_json("TaskPage"), errors=(422,)),
+    "task_list": Told(summary="Training tasks", description=_LISTED, contents=_json("TaskPage")),
     "task": Told(summary="One training task", contents=_json("Task"), errors=_READ),
     "task_attempts": Told(
         summary="Every try of a task, with its zones, nodes and ranks",
@@ -208,7 +207,7 @@ STATE_ROUTES = {
         summary="What happens to a task, as it happens",
         description=FOLLOWED,
         contents={EVENTS: _TEXT},
-        errors=(404, 422),
+        errors=(404,),
         others=_HAS_ALL,
         parameters=(LAST_EVENT,),
     ),
@@ -216,7 +215,7 @@ STATE_ROUTES = {
         summary="Ask a task to stop",
         description="One that nothing runs of is stopped at once. Asking again changes nothing.",
         contents=_json("Task"),
-        errors=(404, 409, 412, 422),
+        errors=(404, 409, 412),
         parameters=(IF_MATCH,),
         status=202,
         scope=OPERATOR,
@@ -225,19 +224,16 @@ STATE_ROUTES = {
         summary="What happens to all tasks, as it happens",
         description=FOLLOWED,
         contents={EVENTS: _TEXT},
-        errors=(422,),
         others=_HAS_ALL,
         parameters=(LAST_EVENT,),
     ),
-    "deployment_list": Told(
-        summary="Rendered bundles", description=_LISTED, contents=_json("DeploymentPage"), errors=(422,)
-    ),
+    "deployment_list": Told(summary="Rendered bundles", description=_LISTED, contents=_json("DeploymentPage")),
     "deployment": Told(summary="One rendered bundle", contents=_json("Deployment"), errors=_READ),
     "deployment_archive": Told(
         summary="The files of a bundle", contents={GZIP: {"type": "string", "contentMediaType": GZIP}}, errors=_READ
     ),
     "deployment_changes": Told(
-        summary="How a bundle differs from another one, `since`", contents=_json("DeploymentChanges"), errors=(404, 422)
+        summary="How a bundle differs from another one, `since`", contents=_json("DeploymentChanges"), errors=(404,)
     ),
     "deployment_again": Told(
         summary="Create a new task of what a bundle was made for",

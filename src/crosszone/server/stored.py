@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from crosszone import service
@@ -18,7 +17,8 @@ from crosszone.errors import CrossZoneError
 from crosszone.server.body import JSON
 from crosszone.server.callers import caller_of
 from crosszone.server.languages import told
-from crosszone.server.problems import INVALID, Refused, refused
+from crosszone.server.parameters import StrictRoute
+from crosszone.server.problems import CHANGED, INVALID, Refused, refused
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.sse import Event, News, PolledLog
 from crosszone.service.stored import Noted
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 MOST_TARGET_CHARACTERS = 1000
-_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+_TAG = re.compile(r'(W/)?"(\d{1,18})"')
 
 
 class Stored:
@@ -87,14 +87,20 @@ def actor(request: Request) -> str:
 
 
 def expected_version(request: Request) -> int | None:
-    """The version that `If-Match` names; None where any will do. Refused where it names none of ours."""
+    """The version that `If-Match` names; None where any will do. Refused where it names none of ours, or a weak one.
+
+    Weak tags never match there (RFC 9110, section 13.1.1): what was read need not be byte for byte what is kept.
+    """
     written = request.headers.get("if-match", "").strip()
     if written in ("", "*"):
         return None
     found = _TAG.fullmatch(written)
     if found is None:
         raise Refused.of(INVALID, f"{written[:60]} is no ETag of this server.", where="If-Match", hint="Leave it out.")
-    return int(found[1])
+    if found[1]:
+        hint = f'Send "{found[2]}", without W/; a proxy that compresses answers may have put it there.'
+        raise Refused.of(CHANGED, f"{written} is a weak ETag, which matches nothing.", where="If-Match", hint=hint)
+    return int(found[2])
 
 
 class NounResponse(Response):
@@ -116,7 +122,7 @@ class NounResponse(Response):
         return Response(content, self.status_code, {**kept, **headers})
 
 
-class NounRoute(APIRoute):
+class NounRoute(StrictRoute):
     """A route whose nouns are told in the language of who asks."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -183,6 +183,20 @@ def test_pages_that_are_none_are_refused(ask, query):
     assert response.json()["errors"][0]["where"] == query.partition("=")[0]
 
 
+def test_parameters_that_a_route_does_not_take_are_refused_all_at_once(ask):
+    response = ask("GET", "/api/v1/catalog/gpus?limti=9&limit=9&colour=red&colour=blue")
+    assert response.status_code == 422
+    errors = response.json()["errors"]
+    assert [(each["code"], each["where"]) for each in errors] == [
+        ("unknown_parameter", "limti"),
+        ("unknown_parameter", "colour"),
+    ]
+    assert errors[0]["hint"] == 'Did you mean "limit"?'
+    assert ask("GET", "/api/v1/schema?x=1").json()["errors"][0]["hint"] == "Leave it out: this address takes none."
+    chinese = ask("GET", "/api/v1/catalog/gpus?limti=9", headers={"Accept-Language": "zh"}).json()
+    assert chinese["errors"][0]["message"] == '未知的参数 "limti"。'
+
+
 def test_what_is_watched(ask):
     assert ask("GET", "/healthz").json() == ask("GET", "/readyz").json() == {"status": "ok"}
     text = ask("GET", "/metrics").text

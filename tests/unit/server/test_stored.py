@@ -145,6 +145,8 @@ def test_an_environment_lives_over_http(call, store):
     assert (stale.status_code, stale.json()["type"]) == (412, "urn:crosszone:problem:changed")
     assert call("DELETE", place, headers={"If-Match": tag}).status_code == 412
     assert call("DELETE", place, headers={"If-Match": "nonsense"}).status_code == 422
+    weak = call("DELETE", place, headers={"If-Match": 'W/"2"'})
+    assert (weak.status_code, weak.json()["errors"][0]["where"]) == (412, "If-Match")
     assert call("DELETE", place, headers={"If-Match": '"2"'}).status_code == 204
     assert call("GET", place).status_code == 404
     with store.state.reading() as connection:
