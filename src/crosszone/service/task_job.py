@@ -11,6 +11,7 @@ from crosszone import units
 from crosszone.core.answer import Comparison
 from crosszone.core.task_request import DataTransfer, HourlyCosts, Spanning, TaskFacts, TaskRequest
 from crosszone.errors import CrossZoneError, Finding, InfeasiblePlan
+from crosszone.service.task_memory import memory_finding
 
 ASSUMED_SEQUENCE_LENGTH = 2048
 """Where a request does not say: short enough for every model of the catalog but BERT, so that what does not fit then
@@ -129,11 +130,12 @@ def predicted_job(
     from crosszone.service.verbs import predict, read
 
     try:
-        ranked = predict(read(dict(job)))
+        problem = read(dict(job))
+        ranked = predict(problem)
     except CrossZoneError as error:
         raise type(error)(*(_placed(each, has_own_zones=has_own_zones) for each in error.findings)) from None
     if not ranked.prediction.memory.fits:
-        raise InfeasiblePlan(*_memory_findings(ranked))
+        raise InfeasiblePlan(memory_finding(job, problem, ranked, where=STRATEGY))
     value = prediction_json(ranked)
     idle = [check.message for check in ranked.checks if check.name == "idle_gpus" and check.verdict == "warn"]
     told = [*idle, *value["assumed"], *value["warnings"]]
@@ -210,20 +212,6 @@ def _placed(finding: Finding, *, has_own_zones: bool) -> Finding:
         if finding.where == place or finding.where.startswith((f"{place}.", f"{place}[")):
             return replace(finding, where=key)
     return finding
-
-
-def _memory_findings(ranked: Any) -> list[Finding]:
-    """What does not fit, with the numbers, and what would."""
-    from crosszone.spec.task_request import bilingual
-
-    memory = ranked.prediction.memory
-    needs, has = units.format_bytes(memory.peak_bytes), units.format_bytes(memory.capacity_bytes)
-    failed = [check for check in ranked.checks if check.verdict == "fail"]
-    reasons = [check for check in failed if check.name in ("sharding", "framework", "memory_headroom")]
-    hint = " ".join(dict.fromkeys(f"{check.message} {check.fix}".strip() for check in reasons))
-    english = f"it does not fit: the fullest GPU needs {needs} and has {has}."
-    chinese = f"显存不足：最满的 GPU 需要 {needs}，实际只有 {has}"
-    return [bilingual("memory", STRATEGY, english, chinese, hint)]
 
 
 def _local(job: Mapping[str, Any], prediction: Mapping[str, Any]) -> tuple[float | None, str | None]:

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from crosszone import words
 from crosszone.core.task import Cause, TaskFilter
 from crosszone.core.task_request import TaskFacts
 from crosszone.errors import Conflict, InfeasiblePlan, NotThere, SpecError, Stale
@@ -324,7 +325,8 @@ def test_gpt_3_does_not_fit_64_gpus_without_sharding(store):
     (found,) = refused(store, new_nodes(8, 8, "megatron-lm", strategy, modelId="gpt3-175b")).values()
     assert "needs 106 GB and has 85 GB" in found.message
     assert "显存不足" in found.message_zh
-    assert "Shard optimizer" in found.hint
+    assert found.hint == "Set zeroStage=1: the fullest GPU then needs 76.5 GB."
+    assert words.sentence(found.hint, "zh") == "设置 zeroStage=1 后，占用最多的 GPU 需要 76.5 GB。"
     sharded = new_nodes(8, 8, "megatron-lm", {**strategy, "zeroStage": 1}, modelId="gpt3-175b")
     body = create(store, sharded)
     assert body["data"]["prediction"]["memory"]["fits"] is True
@@ -334,7 +336,7 @@ def test_gpt_3_does_not_fit_64_gpus_without_sharding(store):
 def test_llama_2_does_not_fit_two_gpus_whole(store):
     (found,) = refused(store, new_nodes(1, 2, "pytorch-ddp", {"dataParallel": 2}, modelId="llama-2-7b")).values()
     assert "needs 115 GB and has 85 GB" in found.message
-    assert "108 GB of 85 GB" in found.hint
+    assert found.hint == "Set zeroStage=2 and framework=deepspeed: the fullest GPU then needs 76.2 GB."
     assert create(store, new_nodes(1, 2, "pytorch-fsdp", {"zeroStage": 3}, modelId="llama-2-7b"))
 
 
@@ -382,6 +384,20 @@ def test_what_nodes_cost_an_hour_is_counted_by_gpu(linked):
     value = request(modelId="opt-1.3b", strategy=DATA_PARALLEL)
     found = examine(value, tasks.task_facts(linked, value))
     assert found.costs.gpu_dollars_per_hour == pytest.approx(2 * 2 + 4 * 3 + 8 * 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "framework", "hint"),
+    [
+        ("llama-3-8b", "ddp", "Set zeroStage=1 and framework=deepspeed: the fullest GPU then needs"),
+        ("llama-3-70b", "ddp", "Leave the framework and its strategy open: megatron with tp=4, pp=2, dp=1"),
+        ("llama-3.1-405b", "fsdp", "Take more GPUs or larger ones: weights, gradients and optimizer states are"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_what_was_tried_and_fits(store, model, framework, hint):
+    (found,) = refused(store, new_nodes(1, 8, framework, {}, modelId=model)).values()
+    assert found.hint.startswith(hint)
+    assert words.sentence(found.hint, "zh")
 
 
 def test_without_links_there_is_memory_and_there_are_no_times(store):
