@@ -36,10 +36,11 @@ JSON = {"Content-Type": "application/json"}
 class Server:
     """One running server."""
 
-    def __init__(self, process, port, context=None):
+    def __init__(self, process, port, context=None, told=""):
         self.process = process
         self.port = port
         self.context = context
+        self.told = told
 
     def connection(self, timeout=LIMIT_SECONDS):
         if self.context is not None:
@@ -71,7 +72,7 @@ def serving(*more, context=None):
             told = process.stdout.readline()
             assert told, Path(log.name).read_text()
             port = int(re.search(r"https?://[^/\s]*:(\d+)", told)[1])
-            yield Server(process, port, context)
+            yield Server(process, port, context, told)
         finally:
             process.kill()
             process.communicate()
@@ -241,6 +242,7 @@ def test_tokens_over_tls(tmp_path):
     options = ("--host", "0.0.0.0", "--token-file", tokens, "--tls-cert", certificate, "--tls-key", key)
     context = ssl.create_default_context(cafile=str(certificate))
     with serving(*map(str, options), context=context) as server:
+        assert f"https://{socket.gethostname()}:{server.port} and at all other addresses of this machine" in server.told
         assert server.ask("GET", "/healthz")[0] == 200
         assert json.loads(server.ask("GET", "/api/v1/configuration")[2])["is_token_needed"] is True
         status, headers, _ = server.ask("GET", "/metrics")

@@ -99,7 +99,7 @@ def serve(
         retention=_retention(events_seconds=keep_events, lines_seconds=keep_logs, samples_seconds=keep_metrics),
         as_json=as_json,
     )
-    serve_until_stopped(options, lambda address: _tell(address, as_json=as_json))
+    serve_until_stopped(options, lambda address: _tell(address, options.is_everywhere, as_json=as_json))
 
 
 def _retention(**said_seconds: float | None) -> Retention:
@@ -107,12 +107,13 @@ def _retention(**said_seconds: float | None) -> Retention:
     return Retention(**{name: seconds for name, seconds in said_seconds.items() if seconds is not None})
 
 
-def _tell(address: str, *, as_json: bool) -> None:
+def _tell(address: str, is_everywhere: bool, *, as_json: bool) -> None:
     """Where it answers, for who started it."""
     from crosszone.cli import console
 
     if as_json:
         console.write_json({"schema_version": 1, "url": address})
     else:
-        console.write_text(f"CrossZone answers at {address} (API: /api/v1); Ctrl-C stops it.\n")
+        others = " and at all other addresses of this machine" if is_everywhere else ""
+        console.write_text(f"CrossZone answers at {address}{others} (API: /api/v1); Ctrl-C stops it.\n")
     console.flush()

@@ -54,7 +54,7 @@ def refusals(task: Task) -> tuple[Finding, ...]:
         return ()
     message = f"it is predicted to cost {dollars:.2f} USD, and its budget is {task.budget_dollars:.2f} USD."
     hint = "Raise the budget, train on fewer tokens, or take cheaper nodes."
-    return (Finding(code="over_budget", message=message, where=task.id, hint=hint),)
+    return (Finding(code="over_budget", message=message, where="budget", hint=hint),)
 
 
 def obstacles(
@@ -62,15 +62,16 @@ def obstacles(
     environments: Mapping[str, Environment],
     *,
     reserved: Sequence[Reservation],
+    holders: Mapping[str, str],
     quotas: Sequence[Quota],
     begun: Sequence[Task],
 ) -> tuple[Finding, ...]:
     """What must change before the task can start.
 
-    `environments`: by id, those of this task and of the tasks that have `begun`; `quotas` are its owner's,
-    and those of their team.
+    `environments`: by id, those of this task and of the tasks that have `begun`; `holders`: by attempt, the name of its
+    task; `quotas` are its owner's, and those of their team.
     """
-    found = [*_of_nodes(task, environments, reserved)]
+    found = [*_of_nodes(task, environments, reserved, holders)]
     others = [each for each in begun if each.id != task.id]
     for quota in quotas:
         found += _of_quota(quota, [*others, task], environments)
@@ -124,12 +125,15 @@ def wanted(
 
 
 def _of_nodes(
-    task: Task, environments: Mapping[str, Environment], reserved: Sequence[Reservation]
+    task: Task,
+    environments: Mapping[str, Environment],
+    reserved: Sequence[Reservation],
+    holders: Mapping[str, str],
 ) -> Iterable[Finding]:
-    holders: dict[str, set[str]] = {}
+    held: dict[str, set[str]] = {}
     for each in reserved:
         if each.kind == GPU:
-            holders.setdefault(each.environment_id, set()).add(each.attempt_id)
+            held.setdefault(each.environment_id, set()).add(holders[each.attempt_id])
     for node in task.nodes:
         if node.environment_id is None:
             continue
@@ -142,9 +146,9 @@ def _of_nodes(
         if environment.status in (STOPPED, UNREACHABLE) or environment.health == FAULTY:
             state = FAULTY if environment.health == FAULTY else environment.status
             yield Finding(code="not_ready", message=f"it is {state}.", where=environment.name)
-        if environment.id in holders:
-            names = ", ".join(sorted(holders[environment.id]))
-            yield Finding(code="reserved", message=f"its GPUs belong to {names}.", where=environment.name)
+        if environment.id in held:
+            names = ", ".join(f'"{name}"' for name in sorted(held[environment.id]))
+            yield Finding(code="reserved", message=f"task {names} has its GPUs.", where=environment.name)
 
 
 def _of_quota(quota: Quota, every: Sequence[Task], environments: Mapping[str, Environment]) -> Iterable[Finding]:

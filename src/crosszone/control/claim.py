@@ -92,12 +92,14 @@ def _refused(connection: Connection, task: Task, holder: str, now_seconds: float
 def _obstacles(connection: Connection, task: Task, waited_for: set[str]) -> tuple[Finding, ...]:
     begun = queue.begun(connection)
     places = sorted(_places(task))
+    reserved = reservations.reserved(connection, places)
     return (
         *(_queued(place) for place in places if place in waited_for),
         *obstacles(
             task,
             _environments(connection, [task, *begun]),
-            reserved=reservations.reserved(connection, places),
+            reserved=reserved,
+            holders=tasks.names_of_attempts(connection, sorted({each.attempt_id for each in reserved})),
             quotas=reservations.all_quotas(connection, task.owner),
             begun=begun,
         ),

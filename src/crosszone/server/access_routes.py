@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import FastAPI, Query, Request, Response
 
 from crosszone import service
+from crosszone.core.access import VIEWER
 from crosszone.core.codec import to_json
 from crosszone.server.body import object_request
 from crosszone.server.callers import caller_of
@@ -35,7 +36,9 @@ def _add_tokens(app: FastAPI, stored: Stored) -> None:
 
     async def create(request: Request) -> Response:
         entry = await object_request(request)
-        made = await stored.change(request, "token_create", 201, service.issue_token, entry, body=entry)
+        told = (request, "token_create", 201)
+        target = f"{entry.get('name')} {entry.get('scope', VIEWER)}"
+        made = await stored.change(*told, service.issue_token, entry, target=target, body=entry)
         return noun_response({**to_json(made), "token": service.token_json(made.token)}, status=201)
 
     async def revoke(request: Request, token_id: str) -> Response:

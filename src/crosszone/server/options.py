@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,3 +40,11 @@ class ServeOptions:
     """How long what is over is kept."""
     as_json: bool = False
     """Whether the log is JSON lines."""
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it listens at all addresses of this machine: `host` is then none that a person could open."""
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_unspecified
+        except ValueError:
+            return False

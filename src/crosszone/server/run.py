@@ -157,8 +157,10 @@ def _cannot_listen(options: ServeOptions, error: OSError) -> PreflightFailed:
 
 
 def _address(options: ServeOptions, port: int) -> str:
+    """Where a person finds it; of a server that listens everywhere, by the name that this machine has for itself."""
     scheme = "http" if options.tls_certificate is None else "https"
-    host = f"[{options.host}]" if ":" in options.host.strip("[]") else options.host
+    host = socket.gethostname() if options.is_everywhere else options.host.strip("[]")
+    host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}:{port}"
 
 

@@ -24,7 +24,7 @@ MOST_ENTRIES = 10_000
 """Of one file."""
 MOST_ADDRESSES = 64
 _NAME, _TEXT = q.Words(63), q.Words(1000)
-_COUNT = q.Count(0, 10**6, "8")
+_COUNT, _NUM_GPUS = q.Count(0, 10**6, "8"), q.Count(0, 1024, "8")
 KEYS: dict[str, tuple[str, q.Reader]] = {
     "name": ("name", _NAME),
     "kind": ("kind", _NAME),
@@ -33,7 +33,7 @@ KEYS: dict[str, tuple[str, q.Reader]] = {
     "region": ("region", _NAME),
     "image": ("image", _TEXT),
     "gpu": ("gpu", _NAME),
-    "gpus": ("num_gpus", q.Count(0, 1024, "8")),
+    "gpus": ("num_gpus", _NUM_GPUS),
     "cpus": ("num_cpus", _COUNT),
     "memory": ("memory_bytes", q.Quantity("bytes", 0, 1e21, "64 GB")),
     "disk": ("disk_bytes", q.Quantity("bytes", 0, 1e21, "1 TB")),
@@ -57,7 +57,7 @@ STATUS_WORDS = {"运行中": "running", "已停止": "stopped", "不可达": "un
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,45}")
 """A host name or an IP address (RFC 1123, RFC 4291): what goes into ssh commands is never an option or a program."""
 _IDS = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SEVERAL_GPUS = re.compile(r"(\d{1,4})\s*[x×*]\s*(\S.*)")
+_SEVERAL_GPUS = re.compile(r"([+-]?\d{1,9})\s*[x×*]\s*(\S.*)")
 _SLOTS = re.compile(r"(?:slots|max_slots)\s*=\s*(\d+)", re.ASCII)
 
 Entry = dict[str, Any]
@@ -170,7 +170,7 @@ def _gpu(written: str) -> dict[str, Any]:
     """ "8x A100" and "A100": the catalog's name where it has one, else the name as it is written."""
     several = _SEVERAL_GPUS.fullmatch(written.strip())
     name = _NAME.read(several[2].strip() if several else written, "gpu")
-    return {"gpu": gpu_name(name), **({"num_gpus": int(several[1])} if several else {})}
+    return {"gpu": gpu_name(name), **({"num_gpus": _NUM_GPUS.read(several[1], "gpus")} if several else {})}
 
 
 def _names(key: str, written: Any) -> tuple[str, ...]:
@@ -189,7 +189,9 @@ def _names(key: str, written: Any) -> tuple[str, ...]:
 
 def _check_gpu(fields: Mapping[str, Any], findings: list[Finding], where: str) -> None:
     num_gpus, gpu = fields.get("num_gpus", 0), fields.get("gpu")
-    place = f"{where}.gpu".lstrip(".")
+    place, number = (f"{where}.{key}".lstrip(".") for key in ("gpu", "gpus"))
+    if any(each.where in (place, number) for each in findings):
+        return  # what is written wrongly is not missing
     if num_gpus and gpu is None:
         message = f"it has {num_gpus} GPUs, and which is not said."
         findings.append(Finding(code="missing_key", message=message, where=place, hint='Write "gpu: a100-sxm4-80gb".'))

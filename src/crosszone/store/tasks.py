@@ -198,6 +198,12 @@ def attempts_of(connection: sa.Connection, task_id: str) -> tuple[Attempt, ...]:
     return tuple(rows.noun(Attempt, row) for row in connection.execute(wanted))
 
 
+def names_of_attempts(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
+    """By attempt, the name of its task."""
+    wanted = sa.select(attempts.c.id, tasks.c.name).join(tasks, tasks.c.id == attempts.c.task_id)
+    return {row.id: row.name for row in connection.execute(wanted.where(attempts.c.id.in_(keys)))}
+
+
 def parts_of(connection: sa.Connection, attempt_id: str) -> tuple[Part, ...]:
     """The zones, nodes and ranks of an attempt, in the order in which they were made."""
     wanted = sa.select(parts).where(parts.c.attempt_id == attempt_id).order_by(parts.c.id)

@@ -55,6 +55,9 @@ def test_a_task_waits_for_nodes_that_another_has_and_is_not_overtaken_on_its_own
     clock.now += 1.0
     assert take() == {}
     assert why(place, "wide") == ["reserved"]
+    with place.state.reading() as connection:
+        (obstacle,) = why_waiting(connection, tasks.one(connection, "wide"))
+    assert (obstacle.where, obstacle.message) == ("south", 'task "task-1" has its GPUs.')
     hands.faults["render"] = InfeasiblePlan.of("no.")
     assert step(held) is None
     assert set(take()) == {"wide"}
@@ -152,6 +155,7 @@ def test_what_is_predicted_to_cost_more_than_its_budget_is_refused_with_both_num
     assert life("dear")[-1] == ("failed", "over_budget")
     with place.state.reading() as connection:
         text = tasks.history(connection, "dear")[-1].cause.text
+    assert text.startswith("budget: ")
     assert "105.00 USD" in text
     assert "104.00 USD" in text
     add_task("cheap", ("north",), prediction=prediction, budget_dollars=105.0)

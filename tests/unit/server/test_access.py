@@ -126,5 +126,10 @@ def test_loopback(host, expected):
     assert is_loopback(host) is expected
 
 
+@pytest.mark.parametrize(("host", "expected"), [("0.0.0.0", True), ("[::]", True), ("10.0.0.7", False), ("a", False)])
+def test_everywhere_is_no_address_that_a_person_could_open(host, expected):
+    assert ServeOptions(host=host).is_everywhere is expected
+
+
 def test_an_access_without_names_answers_for_all():
     assert Access(host_names=None).has_host("anything")

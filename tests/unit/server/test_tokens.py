@@ -135,6 +135,7 @@ def test_the_audit_log_names_who_did_it(call):
         ("vision/ann", "environment_add"),
         ("root", "token_create"),
     ]
+    assert entries[1]["target"] == "vision/ann operator"
     older = call("GET", f"/api/v1/audit?before={entries[0]['sequence']}").json()["entries"]
     assert [each["sequence"] for each in older] == [entries[1]["sequence"]]
     assert text not in str(entries)

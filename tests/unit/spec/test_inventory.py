@@ -109,6 +109,21 @@ def test_everything_that_is_wrong_is_told_at_once():
     assert found["gpu"].message == "it has 8 GPUs, and which is not said."
 
 
+@pytest.mark.parametrize(
+    ("cells", "place", "said"),
+    [
+        ("h100,-8", "line 2.gpus", 'gpus "-8" is negative.'),
+        ("h100,many", "line 2.gpus", 'gpus "many" does not start with a number.'),
+        ("-8x h100,", "line 2.gpu", 'gpus "-8" is negative.'),
+    ],
+)
+def test_a_wrong_number_of_gpus_is_told_as_wrong_and_not_as_missing(cells, place, said):
+    ((where, entry),) = read_inventory(f"name,zone,gpu,gpus\na,x,{cells}\n", "csv")
+    with pytest.raises(SpecError) as caught:
+        environment(entry, now_seconds=NOW, source="hand", where=where)
+    assert [(each.where, each.message) for each in caught.value.findings] == [(place, said)]
+
+
 @pytest.mark.parametrize("value", [None, 3, [], {}, "x" * 2000, True, float("nan"), "\x00", ["\n"]])
 @pytest.mark.parametrize("key", ["id", *KEYS, *LISTS])
 def test_no_value_is_a_mistake_of_ours(key, value):
