@@ -112,7 +112,7 @@ def deploy(
             problem,
             framework=framework,
             backend=backend,
-            plan=None if plan is None else service.read_plan(plan),
+            plan=None if plan is None else service.read_plan(plan, problem=problem),
             device=device,
             num_steps=steps,
             data=data,

@@ -52,9 +52,8 @@ def replan(
     calibrations = () if calibration is None else service.read_calibrations(calibration)
     problem = service.changed_problem(console.open_job(job), settings or (), calibrations)
     tokens = None if remaining is None else units.parse(remaining, "count", name="--remaining")
-    found = service.replan(
-        problem, service.read_plan(plan), remaining_tokens=tokens, is_torn_off=is_torn_off, top=top
-    )  # fmt: skip
+    running = service.read_plan(plan, problem=problem)
+    found = service.replan(problem, running, remaining_tokens=tokens, is_torn_off=is_torn_off, top=top)
     if output is not None:
         console.write_json_file(output, service.replan_json(found))
     if as_json:

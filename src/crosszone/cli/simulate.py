@@ -48,9 +48,8 @@ def simulate(
     if output is not None and output != console.STDIN:
         console.check_can_write(Path(output))
     problem = console.read_job(job, calibration)
-    timeline = service.simulate(
-        problem, None if plan is None else service.read_plan(plan), is_hypothetical=is_hypothetical
-    )
+    saved = None if plan is None else service.read_plan(plan, problem=problem)
+    timeline = service.simulate(problem, saved, is_hypothetical=is_hypothetical)
     if output == console.STDIN:
         for text in service.trace_text(timeline):
             console.write_text(text)

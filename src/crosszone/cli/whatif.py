@@ -45,8 +45,9 @@ def whatif(
     from crosszone.cli import console
 
     calibrations = () if calibration is None else service.read_calibrations(calibration)
-    saved = None if plan is None else service.read_plan(plan)
-    base = service.whatif_base(console.open_job(job), plan=saved, calibrations=calibrations)
+    opened = console.open_job(job)
+    saved = None if plan is None else service.read_plan(plan, problem=service.changed_problem(opened, ()))
+    base = service.whatif_base(opened, plan=saved, calibrations=calibrations)
     result = service.whatif(base, settings or ())
     if as_json:
         console.write_json(service.whatif_json(result))

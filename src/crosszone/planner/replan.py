@@ -16,11 +16,11 @@ from crosszone.planner.limits import TIMED
 from crosszone.planner.move import Loss, move_to
 from crosszone.planner.pinned import check_plan, misfits
 from crosszone.planner.search import search
+from crosszone.spec.plan_file import GIVE_ITS_JOB
 from crosszone.timeline.predict import predict_plan
 
 WORTH_RATIO = 0.98
 """A move must end the training this much earlier to be advised: below, errors of predictions weigh more."""
-GIVE_ITS_JOB = "Give the job that the running plan was made for, or a plan of this job."
 
 
 def replan(

@@ -315,7 +315,9 @@ def _calibrations(request: Request) -> Any:
 
 def _plan(request: Request) -> Plan | None:
     value = request.get("plan")
-    return None if value is None else service.received_plan(value, where="--plan")
+    if value is None:
+        return None
+    return service.received_plan(value, where="--plan", problem=service.received_problem(request["job"]))
 
 
 @lru_cache(maxsize=NUM_BASES)

@@ -65,11 +65,11 @@ def _drop_null(value: Any, where: Sequence[str | int]) -> None:
         del value[last]
 
 
-def received_plan(value: dict[str, Any], *, where: str) -> Plan:
-    """The plan in `value`, in what `predict` prints, or the first in what `plan` prints. SpecError."""
+def received_plan(value: dict[str, Any], *, where: str, problem: Problem | None = None) -> Plan:
+    """The plan in `value`, in what `predict` prints, or the first in what `plan` prints; SpecError as `read_plan`."""
     from crosszone.spec.plan_file import read_plan
 
-    return read_plan(json.dumps(value), where=where)
+    return read_plan(json.dumps(value), where=where, model=None if problem is None else problem.model)
 
 
 def received_calibrations(value: dict[str, Any], *, where: str) -> tuple[Calibration, ...]:
@@ -84,7 +84,7 @@ def received_why(problem: Problem, asked: str | dict[str, Any], *, where: str) -
     from crosszone.planner.why import why, why_plan
 
     if not isinstance(asked, str):
-        return why_plan(problem, received_plan(asked, where=where), "plan")
+        return why_plan(problem, received_plan(asked, where=where, problem=problem), "plan")
     if asked.partition("#")[0].endswith(".json"):
         hint = 'Send the plan itself, or degrees, as "tp=8,pp=4".'
         raise SpecError.of(f'"{asked}" is a file, which a request may not name.', where=where, hint=hint)

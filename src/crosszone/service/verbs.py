@@ -131,7 +131,7 @@ def why(problem: Problem, asked: str) -> Why:
     from crosszone.planner.why import why_plan
 
     is_saved = asked.partition("#")[0].endswith(".json")
-    return why_plan(problem, read_plan(asked), asked) if is_saved else of_degrees(problem, asked)
+    return why_plan(problem, read_plan(asked, problem=problem), asked) if is_saved else of_degrees(problem, asked)
 
 
 def sweep(
@@ -383,15 +383,19 @@ def job_schema() -> dict[str, Any]:
     return schema()
 
 
-def read_plan(reference: str | Path) -> Plan:
-    """A saved plan: `PLANS.json#2` is the second of what `plan` wrote, without a number the first. SpecError."""
+def read_plan(reference: str | Path, *, problem: Problem | None = None) -> Plan:
+    """A saved plan: `PLANS.json#2` is the second of what `plan` wrote, without a number the first.
+
+    SpecError, also where the file says that the plan is of another model than that of `problem`.
+    """
     from crosszone.spec.plan_file import read_plan as read_saved
 
     path, separator, number = str(reference).rpartition("#")
     if not separator or not number.isdigit():
         path, number = str(reference), ""
     text = decoded(read_bytes(path, "plan file"), path, kind="JSON")
-    return read_saved(text, where=path, number=int(number) if number else None)
+    model = None if problem is None else problem.model
+    return read_saved(text, where=path, number=int(number) if number else None, model=model)
 
 
 def problem_of(job: JobFile, calibrations: Sequence[Calibration] = ()) -> Problem:

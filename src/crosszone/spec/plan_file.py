@@ -9,7 +9,8 @@ import types
 import typing
 from typing import Any
 
-from crosszone.core.codec import PAIRED_FIELDS
+from crosszone.core.codec import PAIRED_FIELDS, to_json
+from crosszone.core.model import Model
 from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS, Plan
 from crosszone.errors import Finding, SpecError, nearest_hint
 
@@ -18,13 +19,17 @@ DERIVED = frozenset({"world_size", "zone_axis"})
 CHOICES = {"schedule": SCHEDULES, "shard": SHARDS, "recompute": RECOMPUTES, "method": SYNC_METHODS}
 LEAST = {"first_layer": 0, "node_group": 0, "node_groups": 0, "num_gpus": 0, "num_delay_steps": 0, "prefetch": 0}
 """Least value of whole numbers that may be less than 1."""
+PROVENANCE = frozenset({"name", "family", "source", "assumed", "num_published_parameters"})
+"""Of a model, what does not make it another one."""
+GIVE_ITS_JOB = "Give the job that the plan was made for, or a plan of this job."
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-def read_plan(text: str, *, where: str, number: int | None = None) -> Plan:
+def read_plan(text: str, *, where: str, number: int | None = None, model: Model | None = None) -> Plan:
     """Plan `number` (the first is 1, and stands for None) of `text`: a plan, or an answer or prediction that has one.
 
-    SpecError, with everything that is wrong in it; `where` says what to call the file.
+    `where` says what to call the file. SpecError, with everything that is wrong in it, and where the file says that
+    its plans are not of `model`.
     """
     try:
         value = json.loads(text)
@@ -32,6 +37,8 @@ def read_plan(text: str, *, where: str, number: int | None = None) -> Plan:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         message, hint = f"it is not JSON: {reason}.", "Give what `crosszone plan JOB -o PLANS.json` wrote."
         raise SpecError.of(message, where=where, hint=hint, code="unreadable") from None
+    if model is not None:
+        _refuse_another(value, model, where)
     path, chosen = _chosen(value, where, number)
     reader = _Reader(where=where)
     plan = reader.noun(Plan, chosen, path)
@@ -60,6 +67,20 @@ def _chosen(value: Any, where: str, number: int | None) -> tuple[str, Any]:
     if isinstance(value, dict) and isinstance(value.get("plan"), dict):
         return "plan", value["plan"]
     return "", value
+
+
+def _refuse_another(value: Any, model: Model, where: str) -> None:
+    """SpecError where `value` says of what model its plans are, and that is another one."""
+    problem = value.get("problem") if isinstance(value, dict) else None
+    told = problem.get("model") if isinstance(problem, dict) else None
+    if not isinstance(told, dict):
+        return
+    for name, ours in to_json(model).items():
+        if name in PROVENANCE or told.get(name, ours) == ours:
+            continue
+        theirs = f"{told.get('name')}, whose {name} is {_shown(told[name])}"
+        message = f"the plan was made for {theirs}; that of {model.name}, the job's model, is {_shown(ours)}."
+        raise SpecError.of(message, where=where, hint=GIVE_ITS_JOB, code="another_model")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ def test_a_plan_of_another_model_is_no_running_plan(running: Any) -> None:
         after(other, running)
     finding = raised.value.findings[0]
     assert f"the plan's stages hold 16 layers, {other.model.name} has 28." in finding.message
-    assert "Give the job that the running plan was made for" in finding.hint
+    assert "Give the job that the plan was made for" in finding.hint
 
 
 def test_reasons_are_told_in_one_sentence(running: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from crosszone import service
+from crosszone.catalog.models import model
+from crosszone.core.codec import to_json
 from crosszone.core.plan import Plan, Replica, Stage, Sync
 from crosszone.errors import SpecError
 from crosszone.spec.plan_file import read_plan
@@ -101,6 +103,30 @@ def test_parts_that_contradict_each_other_are_refused(change: dict[str, Any], me
 def test_what_is_no_plan_is_refused() -> None:
     assert "it is not JSON" in findings("plan: {tp: 1}")[0][1]
     assert findings("[1]")[0][1] == "[1] is not an object with the keys of a plan."
+
+
+def test_a_file_of_another_model_of_the_same_depth_is_refused() -> None:
+    """Both have 40 layers of 40 heads, so that the plan alone would pass."""
+    made_for, other = model("llama-2-13b"), model("opt-13b")
+    answer = json.dumps({"problem": {"model": to_json(made_for)}, "plans": [{"plan": saved()}]})
+    assert read_plan(answer, where="P.json", model=made_for) == PLAN
+    with pytest.raises(SpecError) as caught:
+        read_plan(answer, where="P.json", model=other)
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("another_model", "P.json")
+    assert finding.message == (
+        "the plan was made for llama-2-13b, whose ffn_size is 13824; that of opt-13b, the job's model, is 20480."
+    )
+    assert "the job that the plan was made for" in finding.hint
+
+
+@pytest.mark.parametrize(
+    "problem", [None, "a job", {}, {"model": "llama-2-13b"}, {"model": {"name": "13b", "num_layers": 40}}]
+)
+def test_what_a_file_does_not_say_of_its_model_refuses_nothing(problem: Any) -> None:
+    """Files of older versions, plans written by hand, another name for the same shape."""
+    text = json.dumps({"problem": problem, "plan": saved()})
+    assert read_plan(text, where="P.json", model=model("llama-2-13b")) == PLAN
 
 
 def test_the_service_takes_the_number_after_the_path(tmp_path: Any) -> None:
