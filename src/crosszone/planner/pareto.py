@@ -17,6 +17,7 @@ from crosszone.planner.limits import objectives, total_dollars, wall_dollars, wi
 from crosszone.planner.table import Scan, Scored
 from crosszone.planner.wall import layout_failures_per_second
 from crosszone.timeline.inputs import Inputs
+from crosszone.timeline.money import rents_per_second, sum_of
 
 MOST_PLANS = 12
 """Plans of the front that are predicted in full."""
@@ -164,12 +165,10 @@ def _dollars(problem: Problem, ranked: RankedPlan) -> float | None:
 
 def _step_dollars(problem: Problem, ranked: RankedPlan) -> float | None:
     """Rent of all GPUs in the plan's zones, and egress, of one step; None where a price is unknown."""
-    total, seconds = 0.0, ranked.prediction.step_seconds
-    for name in ranked.plan.zones:
-        for group in problem.cluster.zone(name).node_groups:
-            if group.dollars_per_gpu_second is None:
-                return None
-            total += group.num_gpus * group.dollars_per_gpu_second * seconds
+    rent, seconds = sum_of(*rents_per_second(problem, ranked.plan)), ranked.prediction.step_seconds
+    if rent is None:
+        return None
+    total = rent * seconds
     for link in ranked.prediction.links:
         if link.step_bytes and link.dollars_per_hour is None:
             return None

@@ -17,7 +17,7 @@ def costs_of(
     reliability: Reliability,
 ) -> Costs:
     """Every part of the bill. GPUs of a zone that works are paid for whether the plan uses them or not."""
-    working, idle = _rents(problem, plan)
+    working, idle = rents_per_second(problem, plan)
     wall = reliability.wall_seconds
     extra = None if wall is None or train_seconds is None else wall - train_seconds
     parts = (_times(working, train_seconds), _times(idle, train_seconds))
@@ -34,6 +34,19 @@ def costs_of(
         storage_dollars=storage,
         total_dollars=None if total is None else total + (storage or 0.0),
     )
+
+
+def rents_per_second(problem: Problem, plan: Plan) -> tuple[float | None, float | None]:
+    """Dollars per second of the GPUs that work, and of the others in their zones; None where a price is unknown."""
+    used, working, idle = working_gpus(plan), 0.0, 0.0
+    for name in plan.zones:
+        for index, group in enumerate(problem.cluster.zone(name).node_groups):
+            count, price = used.get((name, index), 0), group.dollars_per_gpu_second
+            if price is None:
+                return None, None
+            working += float(rent_dollars(num_gpus=count, dollars_per_gpu_second=price, wall_seconds=1.0))
+            idle += float(rent_dollars(num_gpus=group.num_gpus - count, dollars_per_gpu_second=price, wall_seconds=1.0))
+    return working, idle
 
 
 def energy_joules(problem: Problem, plan: Plan, seconds: float | None) -> float | None:
@@ -53,19 +66,6 @@ def sum_of(*parts: float | None) -> float | None:
     """Of all parts; None where one of them is."""
     known = [part for part in parts if part is not None]
     return sum(known) if len(known) == len(parts) else None
-
-
-def _rents(problem: Problem, plan: Plan) -> tuple[float | None, float | None]:
-    """Dollars per second of the GPUs that work, and of the others in their zones."""
-    used, working, idle = working_gpus(plan), 0.0, 0.0
-    for name in plan.zones:
-        for index, group in enumerate(problem.cluster.zone(name).node_groups):
-            count, price = used.get((name, index), 0), group.dollars_per_gpu_second
-            if price is None:
-                return None, None
-            working += float(rent_dollars(num_gpus=count, dollars_per_gpu_second=price, wall_seconds=1.0))
-            idle += float(rent_dollars(num_gpus=group.num_gpus - count, dollars_per_gpu_second=price, wall_seconds=1.0))
-    return working, idle
 
 
 def _times(rate: float | None, seconds: float | None) -> float | None:

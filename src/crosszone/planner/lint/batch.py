@@ -4,6 +4,7 @@ import math
 
 from crosszone import units
 from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, first_few, passed, warned
+from crosszone.timeline.money import rents_per_second
 
 MOST_BUBBLE_FRACTION = 0.15
 """Of the step; with 1F1B it is reached below some five microbatches a stage."""
@@ -101,13 +102,8 @@ def _idle_gpus(case: Case) -> Judgement | None:
     num_idle, total = sum(idle.num_gpus for idle in case.plan.idle_gpus), case.problem.cluster.num_gpus
     if not num_idle:
         return passed(f"all {total} GPUs work.")
-    rents = [
-        idle.num_gpus
-        * (case.problem.cluster.zone(idle.zone).node_groups[idle.node_group].dollars_per_gpu_second or 0.0)
-        for idle in case.plan.idle_gpus
-        if idle.zone in case.plan.zones
-    ]
-    price = f", {units.format_dollars(units.SECONDS_PER_HOUR * sum(rents))} an hour" if sum(rents) else ""
+    _, rent = rents_per_second(case.problem, case.plan)
+    price = f", {units.format_dollars(units.SECONDS_PER_HOUR * rent)} an hour" if rent else ""
     text = f"{num_idle} of {total} GPUs idle{price}: {first_few(_idle_places(case))}."
     return warned(text, 'Return them, or free what the job file fixes: see "What binds it".')
 

@@ -8,6 +8,7 @@ from crosszone.cost.network import flow_bytes_per_second
 from crosszone.planner.explain import TIE_RATIO
 from crosszone.planner.limits import TIMED
 from crosszone.planner.lint.rule import Case, Judgement, Rule, failed, first_few, passed, warned
+from crosszone.timeline.money import rents_per_second, sum_of
 
 NOTABLE_PENALTY_RATIO = 1.1
 """A step that zone links make longer by more is worth a comparison with one zone."""
@@ -95,21 +96,19 @@ def _link_rate(case: Case) -> Judgement | None:
 
 
 def _egress_share(case: Case) -> Judgement | None:
-    groups = case.node_groups()
-    prices = [group.dollars_per_gpu_second for group in groups.values()]
+    rent = sum_of(*rents_per_second(case.problem, case.plan))
     links = [link for link in case.prediction.links if link.step_bytes > 0.0]
-    if not links or None in prices:
+    if not links or rent is None:
         return None
     unpriced = [f"{link.from_zone} to {link.to_zone}" for link in links if link.dollars_per_hour is None]
     if unpriced:
         moved = units.format_bytes(sum(link.step_bytes for link in links))
         text = f"{moved} cross zones in a step, and the price of egress is unknown from {', '.join(unpriced)}."
         return warned(text, "Write egress_price in those links.")
-    rents = (price * group.num_gpus for price, group in zip(prices, groups.values(), strict=True) if price)
-    rent = units.SECONDS_PER_HOUR * sum(rents)
     egress = sum(link.dollars_per_hour or 0.0 for link in links)
     if rent == 0.0:
         return None
+    rent *= units.SECONDS_PER_HOUR
     text = f"egress costs {units.format_dollars(egress)} an hour, GPUs {units.format_dollars(rent)}."
     if egress < NOTABLE_EGRESS_FRACTION * rent:
         return passed(text)

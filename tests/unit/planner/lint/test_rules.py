@@ -145,6 +145,20 @@ def test_egress_is_weighed_against_the_gpus(price, verdict) -> None:
     assert "GPUs 32.00 USD" in check.message
 
 
+def test_egress_is_weighed_against_all_gpus_that_are_paid_for() -> None:
+    """A zone that works is rented whole: 8 + 8 + 8 GPUs, of which one node group idles, as the prediction has it."""
+    priced = {**A100, "price": "2 USD/h"}
+    link = {"bandwidth": "10 Gbit/s", "rtt": "20 ms", "egress_price": "0.004 USD/GB"}
+    idle = [{"zone": "north", "node_group": 1, "num_gpus": 8}]
+    source = job(priced, priced, link=link, plan={"tp": 8, "pp": 2, "dp": 1, "idle_gpus": idle})
+    source["workload"]["train_tokens"] = "1B"
+    source["cluster"]["zones"][0]["nodes"] = [priced, priced]
+    prediction = service.predict(service.read(source)).prediction
+    assert prediction.gpu_dollars == pytest.approx(48.0 / 3600.0 * (prediction.train_seconds or 0.0))
+    assert "GPUs 48.00 USD" in one(source, "egress_share").message
+    assert "8 of 24 GPUs idle, 16.00 USD an hour" in one(source, "idle_gpus").message
+
+
 def test_unknown_egress_is_told_where_gpus_have_a_price() -> None:
     priced = {**A100, "price": "2 USD/h"}
     check = one(job(priced, priced, plan={"tp": 8, "pp": 2, "dp": 1}), "egress_share")
