@@ -73,8 +73,8 @@ def _refuse_another(value: Any, model: Model, where: str) -> None:
     """SpecError where `value` says of what model its plans are, and that is another one."""
     problem = value.get("problem") if isinstance(value, dict) else None
     told = problem.get("model") if isinstance(problem, dict) else None
-    if not isinstance(told, dict):
-        return
+    if not isinstance(told, dict) or told.get("num_layers", model.num_layers) != model.num_layers:
+        return  # another depth is told with all else that keeps the plan from the job
     for name, ours in to_json(model).items():
         if name in PROVENANCE or told.get(name, ours) == ours:
             continue

@@ -121,10 +121,18 @@ def test_a_file_of_another_model_of_the_same_depth_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "problem", [None, "a job", {}, {"model": "llama-2-13b"}, {"model": {"name": "13b", "num_layers": 40}}]
+    "problem",
+    [
+        None,
+        "a job",
+        {},
+        {"model": "llama-2-13b"},
+        {"model": {"name": "13b", "num_layers": 40}},
+        {"model": {"num_layers": 2}},
+    ],
 )
 def test_what_a_file_does_not_say_of_its_model_refuses_nothing(problem: Any) -> None:
-    """Files of older versions, plans written by hand, another name for the same shape."""
+    """Files of older versions, plans written by hand, another name; another depth is told where the plan is checked."""
     text = json.dumps({"problem": problem, "plan": saved()})
     assert read_plan(text, where="P.json", model=model("llama-2-13b")) == PLAN
 
