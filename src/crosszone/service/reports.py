@@ -104,7 +104,7 @@ def _chosen(answer: Answer, number: int) -> RankedPlan | None:
         return answer.plans[number - 1]
     if not answer.plans:
         return None
-    message = f"plan {number} is not there: {len(answer.plans)} are ranked."
+    message = f"plan {number} is not there: the last of the ranked is {len(answer.plans)}."
     raise SpecError.of(message, where="--chosen", hint=f"Take one from 1 to {len(answer.plans)}.")
 
 

@@ -120,7 +120,7 @@ def test_the_job_file_keeps_its_comments(content):
 
 
 def test_a_plan_that_is_not_ranked_is_refused():
-    with pytest.raises(SpecError, match=r"plan 9 is not there: \d are ranked"):
+    with pytest.raises(SpecError, match=r"plan 9 is not there: the last of the ranked is \d"):
         made(JOB, chosen=9)
 
 
