@@ -56,6 +56,11 @@ def test_kept_plans_are_compared_and_the_address_holds_the_choice(open_page, ser
     heads = drawn_heads(page, server, [{"job": TWO_ZONES, "plan": each["plan"]} for each in answer["plans"][:2]])
     assert heads == [f"before {written[0]}", f"after {written[1]} · {far} · {step['ratios'][1]:.3g} ×"]
     keep_picture(page, "compare-timelines")
+    page.get_by_role("button", name="Forget the 2 that are chosen").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget", exact=True).click()
+    page.get_by_text("The ranked plans of the present job").wait_for()
+    kept = {run["id"] for run in server.ask("/api/v1/runs")["runs"]}
+    assert not kept & set(ids.values())
 
 
 def drawn_heads(page, server, asked):

@@ -1,3 +1,4 @@
+import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
@@ -16,8 +17,6 @@ import { SavedRuns } from './SavedRuns';
 import { SideBySideView } from './SideBySideView';
 
 const FEWEST = 2;
-/** By how many are chosen. */
-const NOTES = ['ofJob', 'one'] as const;
 
 /** Saved plans and runs side by side; where none are chosen, the ranked plans of the present job. */
 export default function ComparePage() {
@@ -26,9 +25,10 @@ export default function ComparePage() {
   const ids = parameters.getAll('id');
   return (
     <>
-      <PageHeader note={t(NOTES[ids.length] ?? 'ofSaved', { count: ids.length })} />
+      <PageHeader note={t(ids.length < FEWEST ? 'ofJob' : 'ofSaved', { count: ids.length })} />
       <PageBody>
         <SavedRuns />
+        {ids.length === 1 && <Text size="sm">{t('one')}</Text>}
         {ids.length < FEWEST ? <OfJob /> : <OfSaved ids={ids} />}
       </PageBody>
     </>

@@ -1,6 +1,12 @@
-import { Button, Text, TextInput } from '@mantine/core';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState, type FormEvent } from 'react';
+import { Button, Group, Text, TextInput } from '@mantine/core';
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  useInfiniteQuery,
+  useMutation,
+  useQueryClient,
+} from '@tanstack/react-query';
+import { useDeferredValue, useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 
@@ -13,41 +19,76 @@ import { Loading } from '@/ui/Loading';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 import { Quantity } from '@/ui/Quantity';
+import { SearchField } from '@/ui/SearchField';
 
 import classes from './ComparePage.module.css';
+import { Forget } from './Forget';
 
 type Run = Schemas['RunSummary'];
 const RUNS = ['runs', 'list'];
+/** Rows from which on there is something to search. */
+const MANY = 8;
+
+/** Kept plans and runs whose names have all words of a text, the newest first, older ones on demand. */
+function savedQuery(text: string) {
+  return infiniteQueryOptions({
+    queryKey: [...RUNS, text],
+    queryFn: ({ pageParam }) => {
+      const query = { text, ...(pageParam == null ? {} : { cursor: pageParam }) };
+      return answer(api.GET('/api/v1/runs', { params: { query } }));
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ cursor }) => cursor,
+    select: ({ pages }) => pages.flatMap(({ runs }) => runs),
+    placeholderData: keepPreviousData,
+  });
+}
 
 /** What was kept, to choose from; the address holds the choice, so that it can be sent to others. */
 export function SavedRuns() {
   const { t } = useTranslation('compare');
   const [parameters, setParameters] = useSearchParams();
-  const { data, error, refetch } = useQuery({ queryKey: RUNS, queryFn: () => answer(api.GET('/api/v1/runs')) });
+  const [text, setText] = useState('');
+  const found = useInfiniteQuery(savedQuery(useDeferredValue(text)));
+  const { data: runs, error, refetch } = found;
+  const [isLong, setIsLong] = useState(false); // and stays so while it is searched
+  if (!isLong && runs != null && runs.length > MANY) setIsLong(true);
   const ids = parameters.getAll('id');
   const columns = useRunColumns(ids);
-  const toggle = ({ id }: Run) => {
-    // What is drawn may be behind the address where two choices follow each other quickly.
-    const chosen = new URLSearchParams(window.location.search).getAll('id');
-    const next = chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id];
+  const choose = (next: readonly string[]) => {
     setParameters(
       next.map((each) => ['id', each] as [string, string]),
       { replace: true },
     );
   };
+  const toggle = ({ id }: Run) => {
+    // What is drawn may be behind the address where two choices follow each other quickly.
+    const chosen = new URLSearchParams(window.location.search).getAll('id');
+    choose(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id]);
+  };
   return (
     <Panel title={t('saved.title')} aside={<Keep />}>
       {error != null && <ProblemPanel problem={error} onRetry={() => void refetch()} />}
-      {data == null && error == null && <Loading height={20} />}
-      {data?.runs.length === 0 && (
+      {runs == null && error == null && <Loading height={20} />}
+      {runs?.length === 0 && !isLong && (
         <Text size="sm" c="dimmed">
           {t('saved.none')} {t('saved.how')}
         </Text>
       )}
-      {data != null && data.runs.length > 0 && (
+      {isLong && (
+        <Group mb={6}>
+          <SearchField label={t('saved.search')} value={text} onChange={setText} />
+        </Group>
+      )}
+      {runs?.length === 0 && isLong && (
+        <Text size="sm" c="dimmed" mt="xs">
+          {t('saved.notFound', { text })}
+        </Text>
+      )}
+      {runs != null && runs.length > 0 && (
         <DataTable
           label={t('saved.title')}
-          rows={data.runs}
+          rows={runs}
           columns={columns}
           rowKey={({ id }) => id}
           isChosen={({ id }) => ids.includes(id)}
@@ -55,6 +96,38 @@ export function SavedRuns() {
           maxHeight="260px"
         />
       )}
+      <Group gap="xs" mt={6}>
+        {found.hasNextPage && (
+          <Button
+            variant="subtle"
+            size="compact-xs"
+            loading={found.isFetchingNextPage}
+            onClick={() => void found.fetchNextPage()}
+          >
+            {t('saved.more')}
+          </Button>
+        )}
+        {ids.length > 0 && (
+          <>
+            <Button
+              variant="subtle"
+              size="compact-xs"
+              onClick={() => {
+                choose([]);
+              }}
+            >
+              {t('saved.noneChosen')}
+            </Button>
+            <Forget
+              ids={ids}
+              onForgotten={() => {
+                choose([]);
+                void refetch();
+              }}
+            />
+          </>
+        )}
+      </Group>
     </Panel>
   );
 }
@@ -76,7 +149,16 @@ function useRunColumns(ids: readonly string[]): Column<Run>[] {
       value: ({ id }) => ids.includes(id),
       cell: ({ id }) => (ids.includes(id) ? `✓ ${String(ids.indexOf(id) + 1)}` : ''),
     },
-    { key: 'name', title: t('columns.name'), value: ({ name }) => name },
+    {
+      key: 'name',
+      title: t('columns.name'),
+      value: ({ name }) => name,
+      cell: ({ name }) => (
+        <span className={classes.run} title={name}>
+          {name}
+        </span>
+      ),
+    },
     { key: 'kind', title: t('columns.kind'), value: ({ kind }) => t(`kind.${kind}`) },
     { key: 'framework', title: t('columns.framework'), value: ({ framework }) => framework ?? '–' },
     seconds('predicted_step_seconds'),
