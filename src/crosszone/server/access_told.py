@@ -8,7 +8,7 @@ from crosszone.server.schemas import reference
 from crosszone.server.work import JSON
 
 _TEXT = {"type": "string"}
-_CHANGE = (400, 408, 413, 415, 422)
+_CHANGE = (400, 408, 413, 415)
 _TOKEN = {
     "type": "object",
     "required": ["name"],

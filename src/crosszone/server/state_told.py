@@ -16,7 +16,7 @@ IF_MATCH = {
     "description": "The ETag that the change is of: another one is refused with 412.",
     "schema": {"type": "string", "maxLength": 100},
 }
-_READ, _CHANGE = (404,), (400, 404, 408, 409, 412, 413, 415, 422)
+_READ, _CHANGE = (404,), (400, 404, 408, 409, 412, 413, 415)
 _TEXT, _WHOLE = {"type": "string"}, {"type": "integer"}
 _TEXTS = {"type": "array", "items": _TEXT, "maxItems": 10_000}
 _ENTRY = {

@@ -136,7 +136,7 @@ function Standing({ task }: { task: Task }) {
       )}
       {data?.waits_for.map((each) => (
         <p key={each.where + each.message} className={classes.waits}>
-          {t('task.waits')} <span>{`${each.where} ${each.message} ${each.hint}`}</span>
+          {t('task.waits')} <span>{t('ui:named', { name: each.where, value: `${each.message} ${each.hint}` })}</span>
         </p>
       ))}
       {data != null && data.unseen !== '' && (
