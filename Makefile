@@ -22,8 +22,9 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 # The Node.js of the virtual environment where it had to be installed there, else that of the system.
 WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
-WEB_BUILT := src/crosszone/server/web/index.html
-WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.html web/vite*.ts) web/tsconfig.json
+# What the build writes last.
+WEB_BUILT := src/crosszone/service/web/report.html
+WEB_SOURCES := $(shell find web/src -type f 2>/dev/null) $(wildcard web/*.html web/vite*.ts) web/tsconfig.json
 SERVE_ARGS ?=
 ifneq ($(PIP_FIND_LINKS),)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
