@@ -105,6 +105,7 @@ function useColumns(found: SideBySide, against: Against): Column<Row>[] {
   const sides = found.sides.map((side, index): Column<Row> => {
     const written = (row: Row) => {
       const value = row.values[index];
+      if (typeof value === 'string') return <span className={classes.text}>{value}</span>;
       return value == null ? '–' : format.field(row.name, value);
     };
     return {
