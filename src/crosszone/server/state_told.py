@@ -235,6 +235,9 @@ STATE_ROUTES = {
     "deployment_changes": Told(
         summary="How a bundle differs from another one, `since`", contents=_json("DeploymentChanges"), errors=(404,)
     ),
+    "deployment_request": Told(
+        summary="What the newest task of a bundle asked for", contents=_json("DeploymentTask"), errors=_READ
+    ),
     "deployment_again": Told(
         summary="Create a new task of what a bundle was made for",
         description="The newest task that refers to the bundle is asked for again, with what the body says otherwise; "

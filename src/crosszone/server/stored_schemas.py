@@ -104,6 +104,7 @@ def _deployments() -> dict[str, Any]:
         "Deployment": _object(deployment, "One rendered bundle, and what it was made of."),
         "DeploymentPage": {**page, "description": "A part of the list of deployments."},
         "DeploymentChanges": _list_of("changes", _object(change)),
+        "DeploymentTask": _object({"schema_version": _WHOLE, "request": {"type": "object"}}),
     }
 
 

@@ -61,6 +61,10 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
         changed = await object_request(request)
         return await _created(request, await stored.ask(service.request_again, deployment_id, changed, body=changed))
 
+    async def asked(deployment_id: str) -> Response:
+        found = await stored.ask(service.request_again, deployment_id, {})
+        return noun_response({"schema_version": 1, "request": found})
+
     async def _created(request: Request, value: dict[str, Any]) -> Response:
         key, who = creation_key(request), actor(request)
         created = await stored.ask(service.answered_before, value, actor=who, key=key, body=value)
@@ -96,6 +100,7 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
     app.add_api_route(f"{PATH}/examine", examine, methods=["POST"], **operation("task_examine"))
     app.add_api_route(PATH, create, methods=["POST"], **operation("task_create"))
     path = f"{API_PATH}/deployments/{{deployment_id}}/tasks"
+    app.add_api_route(f"{path}/newest", asked, methods=["GET"], **operation("deployment_request"))
     app.add_api_route(path, again, methods=["POST"], **operation("deployment_again"))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
-from crosszone.words.template import CLAUSES, LIST, WORDS, Template, is_phrase
+from crosszone.words.template import CLAUSES, LIST, NAMES, WORDS, Template, is_phrase
 
 FOLDER = Path(__file__).parent
 KEPT_TEXTS = 4096
@@ -93,6 +93,9 @@ def _slot(kind: str, text: str, language: str) -> str | None:
         return _words(text, language)
     if kind == LIST:
         return _list(_ITEMS.split(text), language)
+    if kind == NAMES:
+        parts = _ITEMS.split(text)
+        return _joined_items(parts[::2], parts[1::2])
     if kind == CLAUSES:
         clauses = [_words(part, language) for part in text.split("; ")]
         return None if None in clauses else "；".join(part or "" for part in clauses)
@@ -111,13 +114,16 @@ def _words(text: str, language: str) -> str | None:
 def _list(parts: list[str], language: str) -> str | None:
     """Items and what stands between them, by turns."""
     items = [_words(part, language) or (None if is_phrase(part) else part) for part in parts[::2]]
-    if None in items:
-        return None
-    is_nested = any(_FINER_COMMA in (item or "") for item in items)
-    text = items[0] or ""
-    for between, item in zip(parts[1::2], items[1:], strict=True):
-        text += _COMMA if is_nested and between == ", " else _spaced(text, _BETWEEN_ITEMS[between], item or "")
-        text += item or ""
+    known = [item for item in items if item is not None]
+    return _joined_items(known, parts[1::2]) if len(known) == len(items) else None
+
+
+def _joined_items(items: list[str], betweens: list[str]) -> str:
+    is_nested = any(_FINER_COMMA in item for item in items)
+    text = items[0]
+    for between, item in zip(betweens, items[1:], strict=True):
+        text += _COMMA if is_nested and between == ", " else _spaced(text, _BETWEEN_ITEMS[between], item)
+        text += item
     return text
 
 

@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-VALUE, WORDS, LIST, CLAUSES, SIZE, PATH, ANY = "", "words", "list", "clauses", "size", "path", "any"
+VALUE, WORDS, LIST, NAMES, CLAUSES, SIZE, PATH, ANY = "", "words", "list", "names", "clauses", "size", "path", "any"
 """Kinds of slots: `{x}` a value, carried over as it is; `{x:words}` what must have a twin itself, `{x:clauses}` several
-of them; `{x:list}` items that have a twin or are names; `{x:size}` a number with or without unit; `{x:path}` a place in
-a file; `{x:any}` a text that is quoted."""
+of them; `{x:list}` items that have a twin or are names; `{x:names}` items that a person would type, as they are;
+`{x:size}` a number with or without unit; `{x:path}` a place in a file; `{x:any}` a text that is quoted."""
 
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _MATCHED = {
     VALUE: r"(?:(?![.;:!?] ).)+?",  # within one sentence
     WORDS: r".+?",
     LIST: r".+?",
+    NAMES: r".+?",
     CLAUSES: r".+?",
     SIZE: r"[+-]?\d[\d.,e+-]*(?: [%\w/]+)?",
     PATH: r"[\w.\-\[\]\"/#*]+",

@@ -28,10 +28,10 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def ask(self, path: str, value: Any = None) -> Any:
+    def ask(self, path: str, value: Any = None, *, method: str | None = None) -> Any:
         """The JSON of an answer: what the page must show."""
         body = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as response:
             return json.load(response)
 

@@ -31,6 +31,8 @@ def until_shown(page, result):
     shown, sent = result["changed"], result["changed"]["communication"]
     page.locator("[data-field=step_seconds]", has_text=units.format_seconds(shown["step_seconds"])).wait_for()
     exposed, moved = units.format_seconds(sent["exposed_seconds"]), units.format_bytes(sent["zone_bytes"])
+    hidden = units.format_seconds(sent["overlapped_seconds"])
+    page.locator("[data-field='communication.overlapped_seconds']", has_text=hidden).wait_for()
     page.locator("[data-field='communication.exposed_seconds']", has_text=exposed).wait_for()
     page.locator("[data-field='communication.zone_bytes']", has_text=moved).wait_for()
     links = page.get_by_role("region", name="By link").locator("tbody tr")
@@ -82,9 +84,20 @@ def test_a_control_changes_every_number_at_once_with_its_difference_to_the_base(
     assert f"+{units.format_seconds(change['difference'])}" in totals
     page.get_by_role("button", name="Reset").click()
     until_shown(page, tried(server, plan))
+    page.get_by_role("combobox", name="Recompute").select_option("selective")
+    page.get_by_role("textbox", name="Overlap, assumed").fill("50%")
+    page.get_by_role("textbox", name="Global batch").fill("256")
+    settings = ("plan.recompute=selective", "plan.overlap_fraction=50%", "workload.global_batch_size=256")
+    expected = tried(server, plan, *settings)
+    until_shown(page, expected)
+    assumed = [each for each in expected["changed"]["assumed"] if each not in expected["base"]["assumed"]]
+    assert assumed
+    assert expected["warnings"]
+    for note in (*assumed, *expected["warnings"]):
+        page.get_by_role("complementary").get_by_text(note).wait_for()
 
 
-def test_advice_can_be_tried_and_written_into_the_job(open_page, server, plan):
+def test_advice_can_be_tried_and_written_into_the_job_and_its_files(open_page, server, plan):
     page = open_page(ADDRESS)
     advice = tried(server, plan)["advice"]
     page.get_by_role("button", name="Try").first.click()
@@ -93,6 +106,11 @@ def test_advice_can_be_tried_and_written_into_the_job(open_page, server, plan):
     written = server.ask("/api/v1/job", {"job": TWO_ZONES, "set": advice[0]["settings"]})["text"]
     page.locator("[data-testid=totals][data-stale=false]").wait_for()
     page.wait_for_function("text => localStorage.getItem('crosszone.job') === text", arg=written)
+    page.get_by_role("link", name="Deploy", exact=True).click()
+    page.get_by_role("button", name="Render files").click()
+    page.get_by_role("list", name="Files").get_by_role("button", name="launch/zone-0/agent-0.sh").click()
+    (size,) = (text.partition("=")[2] for text in advice[0]["settings"] if "global_batch_size" in text)
+    page.get_by_test_id("file").get_by_text(f"--global-batch-size {size}").wait_for()
 
 
 def test_a_change_that_cannot_be_says_why_and_keeps_the_old_numbers(open_page, server, plan):

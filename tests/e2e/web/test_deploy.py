@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile
 
 import pytest
 
@@ -41,6 +43,11 @@ def test_cells_and_files_are_those_of_the_api(open_page, server, first_job, keep
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download tar.gz").click()
     assert downloading.value.suggested_filename == "bundle.tar.gz"
+    with tarfile.open(downloading.value.path()) as archive:
+        kept = {name: archive.extractfile(name).read() for name in archive.getnames()}
+    assert {name.removeprefix("bundle/"): text.decode() for name, text in kept.items()} == files
+    for path, told in json.loads(files["metadata.json"])["files"].items():
+        assert hashlib.sha256(kept[f"bundle/{path}"]).hexdigest() == told["sha256"]
     page.get_by_role("textbox", name="Steps").fill("2000")
     page.get_by_role("button", name="Render files").click()
     page.locator("[data-change=changed]").first.click()

@@ -36,6 +36,9 @@ def test_zones_and_links_show_what_the_api_says_of_them(open_page, server, best,
         assert units.format_seconds(link["raw_seconds"]) in row
         assert units.format_fraction(link["utilization_fraction"]) in row
         assert f"{units.format_dollars(link['dollars_per_hour']).removesuffix(' USD')} USD/h" in row
+    chosen = page.get_by_test_id("link").inner_text()
+    for group in best["prediction"]["links"][0]["groups"]:
+        assert units.format_bytes(group["step_bytes"]) in chosen
     keep_picture(page, "map")
 
 

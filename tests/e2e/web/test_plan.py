@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from crosszone import units
@@ -78,6 +80,11 @@ def test_a_mistake_is_told_beside_its_field_and_the_old_result_stays_grey(open_p
     page.get_by_role("textbox", name="Bandwidth").fill("10")
     page.get_by_text('Write "10 Gbit/s"').first.wait_for()
     page.locator("[data-testid=headline][data-stale=true]").wait_for()
+    page.get_by_role("textbox", name="Bandwidth").fill("10 Gbit/s")
+    page.get_by_role("textbox", name="TP").fill("3")
+    page.get_by_text(
+        re.compile("tp 3 does not divide the model's [0-9]+ heads. Nearest legal: tp 2 or 4")
+    ).first.wait_for()
 
 
 def test_another_plan_can_be_chosen_and_fixed(open_page, server, job):
@@ -123,7 +130,7 @@ def test_the_guide_leads_to_a_job(open_page, server):
     page.get_by_text("Guide", exact=True).click()
     answers, asked = [], server.ask("/api/v1/guide", {"answer": []})["question"]
     while asked is not None:
-        page.locator("form button[type=submit]:not([data-loading])").click()
+        page.locator("form", has_text=asked["bounds"]).locator("button[type=submit]:not([data-loading])").click()
         answers.append(f"{asked['key']}={asked['default']}")
         page.locator("li code", has_text=f"{asked['key']} = {asked['default']}").wait_for()
         asked = server.ask("/api/v1/guide", {"answer": answers})["question"]

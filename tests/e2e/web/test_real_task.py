@@ -92,6 +92,45 @@ def test_a_task_is_made_loses_a_rank_goes_on_and_is_stopped(server, open_page, k
     check_page(page, told)
     assert page.get_by_text("The task is created.").count() == 0  # it was told once
     keep_picture(page, "task-stopped")
+    page.get_by_role("button", name="Run again").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("6.00 USD/h").wait_for()
+    again = dialog.get_by_role("button", name="Run again")
+    assert again.is_disabled()
+    dialog.get_by_role("textbox").fill("by-hand")
+    assert again.is_enabled()
+    page.keyboard.press("Escape")
+    check_deployments(page, server, server.ask("GET", f"training-tasks/{task_id}")["request"])
+
+
+def check_deployments(page, server, request):
+    """What was deployed is listed, compared, asked for again at its price, and forgotten."""
+    export = {**request, "taskName": "files", "launchMode": "export"}
+    server.ask("POST", "training-tasks", {**export, "deployment": {**request["deployment"], "steps": 7}})
+    until(lambda: len(server.ask("GET", "deployments")["deployments"]) == 2, "the files")
+    page.get_by_role("link", name="Deploy", exact=True).click()
+    both = server.ask("GET", "deployments")["deployments"]
+    modes = [server.ask("GET", f"deployments/{kept['id']}/tasks/newest")["request"].get("launchMode") for kept in both]
+    exported = modes.index("export")
+    rows = page.get_by_role("region", name="Deployments").last.locator("tbody tr")
+    rows.nth(1).wait_for()
+    for row, kept in zip(rows.all(), both, strict=True):
+        assert units.format_seconds(kept["prediction"]["step_seconds"]) in row.inner_text()
+        row.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    for change in server.ask("GET", f"deployments/{both[1]['id']}/changes?since={both[0]['id']}")["changes"]:
+        dialog.get_by_text(change["path"], exact=True).wait_for()
+    page.keyboard.press("Escape")
+    row = rows.nth(1 - exported)
+    row.get_by_role("button", name="Run again").click()
+    dialog.get_by_text("6.00 USD/h").wait_for()
+    assert dialog.get_by_role("button", name="Run again").is_disabled()
+    page.keyboard.press("Escape")
+    row.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    rows.nth(1).wait_for(state="detached")
+    assert [kept["id"] for kept in server.ask("GET", "deployments")["deployments"]] == [both[exported]["id"]]
 
 
 def check_page(page, told):

@@ -56,6 +56,48 @@ def test_the_summary_says_what_the_api_says(open_page, server, keep_picture):
     keep_picture(page, "tasks-create-zh")
 
 
+def test_what_spanning_zones_and_copying_data_cost_is_told(open_page, server):
+    data = {"name": "corpus", "size": "10 TB", "zone": "北京可用区A"}
+    server.ask("/api/v1/registry/datasets/corpus?version=1", data, method="PUT")
+    page = open_page("/tasks/create", language="zh")
+    choose(page, *CHOSEN, "nlp-research-lab")
+    ids = [*CHOSEN.values(), "env-005"]
+    page.get_by_role("combobox", name="分布式框架").select_option("deepspeed")
+    page.get_by_role("combobox", name="数据集").select_option("corpus@1")
+    summary, config = page.get_by_test_id("summary"), {"enabled": True, "nodeIds": ids}
+    kept = examined(server, ids, datasetId="corpus", distributedConfig={**config, "framework": "deepspeed"})["task"]
+    assert kept["comparison"]["alone"]["num_gpus"] == kept["prediction"]["num_gpus"] < kept["num_gpus"]
+    for side in ("alone", "spanning"):
+        step = units.format_seconds(kept["comparison"][side]["step_seconds"])
+        page.get_by_test_id("staying").get_by_text(step).wait_for()
+    for transfer in kept["transfers"]:
+        copied = f"{transfer['to_zone']}：10 TB，{units.format_seconds(transfer['seconds'])}"
+        summary.get_by_text(copied).wait_for()
+    page.get_by_role("combobox", name="分布式框架").select_option("fsdp")
+    page.get_by_role("textbox", name="数据并行").fill("14")
+    config |= {"framework": "fsdp", "strategy": {"dataParallel": 14}}
+    spanning = examined(server, ids, datasetId="corpus", distributedConfig=config)["task"]["spanning"]
+    for told in (
+        units.format_seconds(spanning["exposed_seconds"]),
+        units.format_bytes(spanning["step_bytes"]),
+        units.format_seconds(spanning["local_step_seconds"]),
+    ):
+        page.get_by_test_id("spanning").get_by_text(told).wait_for()
+    summary.get_by_text(f"{spanning['from_zone']} → {spanning['to_zone']}", exact=True).wait_for()
+
+
+def test_one_node_trains_after_two_clicks(open_page, server):
+    page = open_page("/tasks/create", language="zh")
+    page.locator("label", has_text="nlp-research-lab").click()
+    summary = page.get_by_test_id("summary")
+    for text in ("单机训练", "8 个", "64 核", "512 GB"):
+        summary.get_by_text(text, exact=True).wait_for()
+    page.get_by_role("button", name="创建并启动训练").click()
+    page.get_by_text("使用环境: nlp-research-lab").wait_for()
+    task = page.url.rpartition("/")[2]
+    assert server.ask(f"/api/v1/training-tasks/{task}")["num_gpus"] == 8
+
+
 def test_the_main_node_is_one_of_those_that_are_chosen(open_page):
     page = open_page("/tasks/create")
     choose(page, *CHOSEN)
@@ -70,11 +112,16 @@ def test_the_main_node_is_one_of_those_that_are_chosen(open_page):
     page.locator("label", has_text="pytorch-dev-env").get_by_text("Main node").wait_for()
 
 
-def test_a_zone_or_a_range_is_chosen_at_once_by_mouse_and_by_key(open_page):
+def test_a_zone_or_a_range_is_chosen_at_once_by_mouse_and_by_key(open_page, server):
     page = open_page("/tasks/create")
     zone = page.get_by_role("region", name="北京可用区A")
     zone.get_by_role("button", name="Choose all here").click()
     page.get_by_text("2 chosen").wait_for()
+    mixed = examined(server, ["env-001", "env-002"])["task"]["prediction"]["checks"]
+    unlike = [check for check in mixed if check["verdict"] != "pass"]
+    assert {"idle_gpus", "precision"} <= {check["name"] for check in unlike}
+    for check in unlike:
+        page.get_by_test_id("checks").get_by_text(check["message"]).wait_for()
     zone.get_by_role("button", name="Choose none here").click()
     page.get_by_text("0 chosen").wait_for()
     page.get_by_role("checkbox", name="nlp-research-lab").focus()
@@ -110,6 +157,13 @@ def test_what_is_rented_is_examined_and_its_name_must_be_typed(open_page, server
     page.keyboard.press("Escape")
     page.get_by_label("GPUs per node").fill("many")
     page.get_by_role("alert").filter(has_text="many").wait_for()
+    page.get_by_label("GPUs per node").fill("8")
+    page.get_by_text("Prediction only", exact=True).click()
+    page.get_by_role("button", name="Create and predict").click()
+    page.wait_for_url(re.compile("/tasks/task-"))
+    page.get_by_test_id("standing").locator("[data-state=succeeded]").wait_for()
+    shown = page.get_by_role("region", name="Measured beside predicted").locator("tbody tr").first
+    shown.get_by_text(units.format_seconds(task["prediction"]["step_seconds"])).wait_for()
 
 
 def test_mistakes_stand_at_their_fields_in_the_language_of_the_page(open_page, server):
@@ -124,6 +178,10 @@ def test_mistakes_stand_at_their_fields_in_the_language_of_the_page(open_page, s
     assert {"请输入任务名称", "请选择数据集", "请选择分布式框架"} <= set(told)
     for message in told:
         page.locator(".mantine-InputWrapper-error", has_text=message).wait_for()
+    for name in CHOSEN:
+        page.get_by_role("checkbox", name=name).uncheck()
+    page.get_by_role("button", name="创建并启动训练").click()
+    page.get_by_role("alert").filter(has_text="请至少选择一个开发环境").first.wait_for()
 
 
 def test_a_task_is_made_listed_and_stopped(open_page, server, keep_picture):
@@ -134,6 +192,7 @@ def test_a_task_is_made_listed_and_stopped(open_page, server, keep_picture):
     page.get_by_text("The task is created.").wait_for()
     page.get_by_text("2 nodes · 6 GPUs in all").wait_for()
     task = page.url.rpartition("/")[2]
+    page.get_by_text("This is a demonstration: it renders and starts nothing.").wait_for()
     kept = server.ask(f"/api/v1/training-tasks/{task}")
     assert (kept["name"], kept["num_gpus"]) == ("from-the-form", 6)
     shown = page.get_by_role("region", name="Measured beside predicted").locator("tbody tr").first.locator("data").first

@@ -183,6 +183,8 @@ def test_a_deployment_is_run_again_as_a_new_task(call, store):
         deployments.add(connection, made, files)
         task = tasks.one(connection, first)
         tasks.change(connection, task, now_seconds=2.0, deployment_id=made.id)
+    asked = f"/api/v1/deployments/{made.id}/tasks/newest"
+    assert call("GET", asked).json()["request"] == request
     again = call("POST", f"/api/v1/deployments/{made.id}/tasks", {"taskName": "second"})
     assert again.status_code == 201
     found = call("GET", again.headers["location"]).json()

@@ -50,6 +50,14 @@ def test_braces_of_a_job_file_are_no_slots():
             "Largest losses: recompute 21 %, embedding head loss 6 % of the step.",
             "最大的损耗（占单步）：重计算 21 %，词嵌入、输出头与损失 6 %。",
         ),
+        (
+            "Write one of none, optimizer, gradients, parameters.",
+            "请填以下之一：none、optimizer、gradients、parameters。",
+        ),
+        (
+            "6 of 8 GPUs idle: 2 a100-sxm4-80gb in north, 4 v100-sxm2-16gb in south.",
+            "8 张 GPU 中有 6 张闲置：north 的 2 张 a100-sxm4-80gb、south 的 4 张 v100-sxm2-16gb。",
+        ),
         ("cluster.links[].mtbf: no outages of zone links.", "cluster.links[].mtbf：假设跨可用区链路不中断。"),
     ],
 )

@@ -14,6 +14,7 @@ import { Loading } from '@/ui/Loading';
 import { Panel } from '@/ui/Panel';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 import { Quantity } from '@/ui/Quantity';
+import { RunAgain } from '@/ui/RunAgain';
 
 import classes from './DeployPage.module.css';
 import { download } from './render';
@@ -187,23 +188,41 @@ function Ask({ deed, deployment, onClose }: { deed: Deed; deployment: Deployment
       if (made != null) await navigate(`/tasks/${made.data.taskId}`, { state: { isNew: true } });
     },
   });
+  const asked = useQuery({
+    queryKey: ['deployments', deployment.id, 'request'],
+    queryFn: () => answer(api.GET('/api/v1/deployments/{deployment_id}/tasks/newest', { params })),
+    enabled: deed === 'again',
+  });
+  const shared = { title: t(`kept.${deed}.title`), why: t(`kept.${deed}.why`, { id: formatDigest(deployment.id) }) };
+  if (deed === 'again')
+    return (
+      <RunAgain
+        {...shared}
+        request={asked.data?.request}
+        submit={shared.title}
+        isBusy={done.isPending}
+        problem={done.error ?? asked.error}
+        onSure={done.mutate}
+        onClose={onClose}
+      />
+    );
   return (
-    <Modal opened onClose={onClose} title={t(`kept.${deed}.title`)} closeButtonProps={{ 'aria-label': t('cancel') }}>
+    <Modal opened onClose={onClose} title={shared.title} closeButtonProps={{ 'aria-label': t('cancel') }}>
       <Stack gap="sm">
-        <Text size="sm">{t(`kept.${deed}.why`, { id: formatDigest(deployment.id) })}</Text>
+        <Text size="sm">{shared.why}</Text>
         {done.error != null && <ProblemPanel problem={done.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
             {t('cancel')}
           </Button>
           <Button
-            color={deed === 'remove' ? 'red' : 'accent'}
+            color="red"
             loading={done.isPending}
             onClick={() => {
               done.mutate();
             }}
           >
-            {t(`kept.${deed}.title`)}
+            {shared.title}
           </Button>
         </Group>
       </Stack>

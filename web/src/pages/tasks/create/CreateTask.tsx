@@ -6,12 +6,12 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 
 import { answer, api, idempotencyKey } from '@/api/client';
+import { ConfirmStart, isPaid } from '@/ui/ConfirmStart';
 import { PageBody } from '@/ui/PageBody';
 import { PageHeader } from '@/ui/PageHeader';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { BasicFields } from './BasicFields';
-import { ConfirmCost, isPaid } from './ConfirmCost';
 import classes from './CreateTask.module.css';
 import { DistributedPanel } from './DistributedPanel';
 import { FIRST_DRAFT, isDistributed, requestOf, withNodes, type Draft, type FieldsProps } from './draft';
@@ -46,7 +46,7 @@ export function CreateTask() {
           className={classes.split}
           onSubmit={(event) => {
             event.preventDefault();
-            if (examined.request.data?.task != null && isPaid(draft, costs)) askForCost();
+            if (examined.request.data?.task != null && isPaid(draft.launchMode, costs)) askForCost();
             else creation.mutate(draft);
           }}
         >
@@ -78,9 +78,13 @@ export function CreateTask() {
         </form>
       </PageBody>
       {isAsking && (
-        <ConfirmCost
-          draft={draft}
+        <ConfirmStart
+          title={t('create.confirm')}
+          why={t(`create.modes.${draft.launchMode}`)}
+          name={draft.taskName}
+          launchMode={draft.launchMode}
           costs={costs}
+          submit={t(`create.submit.${draft.launchMode}`)}
           onClose={stopAsking}
           onSure={() => {
             stopAsking();

@@ -130,12 +130,12 @@ function Forecast({ examined, isStale }: { examined: Schemas['ExaminedTask']; is
           >
             <Verdict value={prediction.memory.verdict} />
           </Row>
-          <Row label={t('create.gpuCost')}>
+          <Row label={term('field', 'gpu_dollars')}>
             <Quantity name="gpu_dollars_per_hour" value={costs?.gpu_dollars_per_hour} />
           </Row>
           {worst != null && (
             <>
-              <Row label={t('create.egressCost')}>
+              <Row label={term('field', 'egress_dollars')}>
                 <Quantity name="egress_dollars_per_hour" value={costs?.egress_dollars_per_hour} />
               </Row>
               <Row
@@ -158,6 +158,7 @@ function Forecast({ examined, isStale }: { examined: Schemas['ExaminedTask']; is
       )}
       {examined.spanning != null && <Spanning spanning={examined.spanning} />}
       {examined.comparison != null && <Staying comparison={examined.comparison} />}
+      <Checks checks={prediction?.checks ?? []} />
       {examined.transfers.map((each) => (
         <p key={each.to_zone} className={classes.note}>
           {t('create.transfer', {
@@ -180,6 +181,24 @@ function Forecast({ examined, isStale }: { examined: Schemas['ExaminedTask']; is
         </details>
       )}
     </div>
+  );
+}
+
+/** What rules of good practice have against it, and what to do. */
+function Checks({ checks }: { checks: readonly Schemas['Check'][] }) {
+  const { t } = useTranslation('tasks');
+  const format = useFormat();
+  const found = checks.filter(({ verdict }) => verdict !== 'pass');
+  if (found.length === 0) return null;
+  return (
+    <details className={classes.details} open data-testid="checks">
+      <summary>{t('create.checks', { count: found.length })}</summary>
+      <ul>
+        {found.map(({ name, message, fix }) => (
+          <li key={name}>{format.sentences([message, fix])}</li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

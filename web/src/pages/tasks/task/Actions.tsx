@@ -8,6 +8,7 @@ import { useNavigate } from 'react-router';
 
 import { answer, api, idempotencyKey, ifMatch } from '@/api/client';
 import { ProblemPanel } from '@/ui/ProblemPanel';
+import { RunAgain } from '@/ui/RunAgain';
 
 import { hasEnded, type Task } from '../queries';
 
@@ -18,6 +19,11 @@ export function Actions({ task }: { task: Task }) {
   const isOver = hasEnded(task);
   const action = useAction(task, isOver, close);
   const about = isOver ? 'again' : 'stop';
+  const shared = {
+    title: t(`task.${about}.question`, { name: task.name }),
+    why: t(`task.${about}.why`, { nodes: task.nodes.length, gpus: task.num_gpus }),
+    submit: t(`task.${about}.title`),
+  };
   return (
     <>
       <Button
@@ -27,33 +33,40 @@ export function Actions({ task }: { task: Task }) {
         disabled={!isOver && task.is_stop_asked}
         onClick={open}
       >
-        {t(`task.${about}.title`)}
+        {shared.submit}
       </Button>
-      <Modal
-        opened={isOpen}
-        onClose={close}
-        title={t(`task.${about}.question`, { name: task.name })}
-        closeButtonProps={{ 'aria-label': t('cancel') }}
-      >
-        <Stack gap="sm">
-          <Text size="sm">{t(`task.${about}.why`, { nodes: task.nodes.length, gpus: task.num_gpus })}</Text>
-          {action.error != null && <ProblemPanel problem={action.error} />}
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close} data-autofocus>
-              {t('cancel')}
-            </Button>
-            <Button
-              color={isOver ? 'accent' : 'red'}
-              loading={action.isPending}
-              onClick={() => {
-                action.mutate();
-              }}
-            >
-              {t(`task.${about}.title`)}
-            </Button>
-          </Group>
-        </Stack>
-      </Modal>
+      {isOpen && isOver && (
+        <RunAgain
+          {...shared}
+          request={task.request as Record<string, unknown>}
+          isBusy={action.isPending}
+          problem={action.error}
+          onSure={action.mutate}
+          onClose={close}
+        />
+      )}
+      {isOpen && !isOver && (
+        <Modal opened onClose={close} title={shared.title} closeButtonProps={{ 'aria-label': t('cancel') }}>
+          <Stack gap="sm">
+            <Text size="sm">{shared.why}</Text>
+            {action.error != null && <ProblemPanel problem={action.error} />}
+            <Group justify="flex-end" gap="xs">
+              <Button variant="default" onClick={close} data-autofocus>
+                {t('cancel')}
+              </Button>
+              <Button
+                color="red"
+                loading={action.isPending}
+                onClick={() => {
+                  action.mutate();
+                }}
+              >
+                {shared.submit}
+              </Button>
+            </Group>
+          </Stack>
+        </Modal>
+      )}
     </>
   );
 }

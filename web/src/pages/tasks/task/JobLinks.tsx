@@ -20,7 +20,9 @@ export function JobLinks({ job }: { job: object }) {
   return PATHS.map((path, index) => (
     <span key={path}>
       {index > 0 && ' · '}
-      <Anchor href={hash == null ? undefined : `${path}${hash}`}>{pageAt(path)?.title[language]}</Anchor>
+      <Anchor inherit href={hash == null ? undefined : `${path}${hash}`}>
+        {pageAt(path)?.title[language]}
+      </Anchor>
     </span>
   ));
 }

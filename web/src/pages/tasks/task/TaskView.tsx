@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useLocation, useNavigate } from 'react-router';
 
 import { followEvents } from '@/api/events';
+import { configurationQuery } from '@/api/queries';
 import { formatDigest } from '@/format';
 import { useFormat, useTerm } from '@/i18n/useLanguage';
 import { Loading } from '@/ui/Loading';
@@ -105,13 +106,20 @@ function Standing({ task }: { task: Task }) {
   const format = useFormat();
   const isNew = useIsNew();
   const { data } = useQuery({ ...taskQueries.progress(task.id), refetchInterval: untilOver(task) });
+  const { data: configuration } = useQuery(configurationQuery);
   const { data: history } = useQuery(taskQueries.transitions(task.id));
   const last = history?.transitions.filter(({ level }) => level === 'task').at(-1);
   const facts = [
     [t('task.mode'), term('launch_mode', task.launch_mode)],
     [t('task.framework'), task.framework == null ? null : term('framework', task.framework)],
-    [t('task.nodes'), t('task.nodesAndGpus', { nodes: task.nodes.length, gpus: task.num_gpus })],
-    [t('task.zones'), [...new Set(task.nodes.map(({ zone }) => zone))].join(' · ')],
+    [
+      t('task.nodes'),
+      t(task.nodes.length === 0 ? 'task.gpusAlone' : 'task.nodesAndGpus', {
+        nodes: task.nodes.length,
+        gpus: task.num_gpus,
+      }),
+    ],
+    [t('task.zones'), zonesOf(task).join(' · ')],
     [t('task.mainNode'), task.nodes.find((node) => node.environment_id === task.main_node)?.name],
     [t('task.owner'), task.owner],
     [t('task.created'), format.moment(task.created_seconds)],
@@ -134,6 +142,7 @@ function Standing({ task }: { task: Task }) {
             : t('task.madeSingle', { name: task.nodes[0]?.name ?? '' })}
         </p>
       )}
+      {configuration?.is_demo === true && !hasEnded(task) && <p className={classes.waits}>{t('task.demo')}</p>}
       {data?.waits_for.map((each) => (
         <p key={each.where + each.message} className={classes.waits}>
           {t('task.waits')} <span>{t('ui:named', { name: each.where, value: `${each.message} ${each.hint}` })}</span>
@@ -163,6 +172,13 @@ function Standing({ task }: { task: Task }) {
       </dl>
     </section>
   );
+}
+
+/** Of the chosen nodes; of what is to be rented, those that the job writes. */
+function zonesOf({ nodes, job }: Task): string[] {
+  if (nodes.length > 0) return [...new Set(nodes.map(({ zone }) => zone))];
+  const written = (job as { cluster?: { zones?: { name: string }[] } } | null)?.cluster?.zones ?? [];
+  return written.map(({ name }) => name);
 }
 
 /** What is shown of the tries of a task; of one that has none, what is predicted of it. */
