@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 
 from crosszone.server import metrics as figures
 from crosszone.server.body import JSON
@@ -31,6 +32,8 @@ def add_watching_routes(app: FastAPI, workers: Pools, metrics: Metrics, *, is_de
         return done_response(request, await workers.long.answer("doctor", {}))
 
     for path, route in (("/healthz", alive), ("/readyz", ready), ("/metrics", all_figures)):
-        app.add_api_route(path, route, methods=["GET"], **operation(path.removeprefix("/")))
+        # What watches may add parameters of its own: the time, the name of a collector.
+        told = operation(path.removeprefix("/"))
+        app.router.add_api_route(path, route, methods=["GET"], route_class_override=APIRoute, **told)
     if not is_demo:
         app.add_api_route(f"{API_PATH}/doctor", doctor, methods=["GET"], **operation("doctor"))

@@ -199,6 +199,7 @@ def test_parameters_that_a_route_does_not_take_are_refused_all_at_once(ask):
 
 def test_what_is_watched(ask):
     assert ask("GET", "/healthz").json() == ask("GET", "/readyz").json() == {"status": "ok"}
+    assert ask("GET", "/healthz?at=1763755200").json() == {"status": "ok"}, "a probe may add what it likes"
     text = ask("GET", "/metrics").text
     assert 'crosszone_http_requests_total{method="GET",route="/healthz",status="200"}' in text
     assert 'crosszone_pending_requests{pool="quick"} 0.0' in text
