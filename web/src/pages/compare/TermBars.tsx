@@ -47,7 +47,9 @@ export function TermBars({ found }: { found: SideBySide }) {
             />
             <Quantity name="step_seconds" value={steps[index]} />
             <span className={classes.far}>
-              {index > 0 && <Quantity name="step_seconds" value={step?.differences?.[index]} isChange />}
+              {steps[index] !== steps[0] && (
+                <Quantity name="step_seconds" value={step?.differences?.[index]} isChange />
+              )}
             </span>
           </div>
         ))}

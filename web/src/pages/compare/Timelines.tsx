@@ -149,7 +149,7 @@ function useHeadings(found: SideBySide): (part: Part) => Heading {
 
   function far(row: Row | undefined, index: number): string[] {
     const [difference, ratio] = [row?.differences?.[index], row?.ratios?.[index]];
-    if (index === 0 || difference == null) return [];
+    if (difference == null || difference === 0) return [];
     return [format.change('step_seconds', difference), ...(ratio == null ? [] : [format.field('ratio', ratio)])];
   }
 }
