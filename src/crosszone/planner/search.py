@@ -1,7 +1,7 @@
 """The search: every candidate scored, the best few simulated, the answer explained."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from crosszone.core.explanation import Restriction, RunnerUp
 from crosszone.core.layout import Layout
 from crosszone.core.plan import Plan
 from crosszone.core.problem import PlanRequest, Problem
-from crosszone.core.tables import Floats, PlanTable
+from crosszone.core.tables import Floats, Ints, PlanTable
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import framework_facts, framework_names
@@ -28,21 +28,24 @@ from crosszone.planner.options import options
 from crosszone.planner.pareto import missing, pareto
 from crosszone.planner.refine import TIE_RATIO, refined
 from crosszone.planner.restriction import restriction
+from crosszone.planner.structure import IsWanted
 from crosszone.planner.table import Contest, Scan, Scored, scan
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.planner.ways import gentleness, refuse_without_consent
 from crosszone.planner.written import best_written, is_written
 from crosszone.timeline.inputs import Inputs, inputs
-from crosszone.timeline.keys import keyed
+from crosszone.timeline.keys import codes, keyed
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 from crosszone.timeline.rows import Settings
 from crosszone.timeline.steps import Steps, stacked
 from crosszone.timeline.tabulate import tabulate
 
-PER_CLASS = 16
+PER_CLASS = 12
 """Plans simulated of each class (one zone, replicas across zones, stages across zones): the best by the estimate, so
 that an error of the estimate that one class shares cannot hide another. Of stages across zones, interleaved ones are
 estimated worse than 1F1B, which fills half of the places."""
+NUM_SHAPES = 6
+"""Of these, places that are kept for the best of other blocks and depths: single moves may make more of them."""
 SAME_RATIO = 1.005
 """Plans that look alike and differ by less are shown once."""
 GENTLE_RATIO = 1.01
@@ -261,10 +264,17 @@ def best_plan(inputs: Inputs, found: Scan) -> Plan | None:
     return next(iter(_ranked(inputs, found)), None)
 
 
-def _ranked(inputs: Inputs, found: Scan, *, is_refined: bool = False) -> list[Plan]:
+def best_refined_plan(inputs: Inputs, found: Scan, is_wanted: IsWanted) -> Plan | None:
+    """What single moves make of the best plans of a scan that holds only wanted ones; None where nothing was timed."""
+    return next(iter(_ranked(inputs, found, is_refined=True, is_wanted=is_wanted)), None)
+
+
+def _ranked(
+    inputs: Inputs, found: Scan, *, is_refined: bool = False, is_wanted: IsWanted = lambda structure: True
+) -> list[Plan]:
     """The best plans of each class, simulated, best first; of plans that differ in nothing visible the simplest.
 
-    Where `is_refined`, with what single moves make of them: stages and replicas placed one by one.
+    Where `is_refined`, with what single moves make of them: stages and replicas placed one by one, as is wanted.
 
     Ways for zones to agree are classes of their own. Of one that is tried with several settings, the gentlest to the
     mathematics stands for those that gain less than 1 % over it.
@@ -276,8 +286,8 @@ def _ranked(inputs: Inputs, found: Scan, *, is_refined: bool = False) -> list[Pl
         classes.setdefault((*kind, False), []).extend(_best_rows(inputs, part, PER_CLASS))
         if has_limits(inputs.problem):
             classes.setdefault((*kind, True), []).extend(_near_misses(inputs, part, PER_CLASS))
-    best = [_simulated(inputs, sorted(listed, key=_order)[:PER_CLASS]) for listed in classes.values()]
-    more = refined(inputs, options(inputs, tries_ways=True), best) if is_refined else []
+    best = [_simulated(inputs, _varied(listed)) for listed in classes.values()]
+    more = refined(inputs, options(inputs, tries_ways=True), best, is_wanted) if is_refined else []
     timed = _gentlest([*(one for simulated in best for one in simulated), *more])
     timed.sort(key=lambda pair: pair[0])
     kept: list[tuple[float, Plan]] = []
@@ -325,21 +335,60 @@ def _nearest(inputs: Inputs, found: Scan) -> list[RankedPlan]:
 
 
 def _best_rows(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
-    return _least_rows(part, objectives(inputs.problem, part), most_rows)
+    """The best, and the best of each shape."""
+    values = objectives(inputs.problem, part)
+    rows = dict.fromkeys([*_least_rows(values, most_rows), *_best_of_shapes(part, values)])
+    return _candidates(part, values, rows)
+
+
+def _best_of_shapes(part: Scored, values: Floats) -> list[int]:
+    """Of the rows with the same blocks and depth the best."""
+    shape, _ = codes(tuple(column[part.rows.row] for column in _shape_columns(part)))
+    order = np.argsort(values, kind="stable")
+    _, first = np.unique(shape[order], return_index=True)
+    return [int(row) for row in order[first]]
 
 
 def _near_misses(inputs: Inputs, part: Scored, most_rows: int) -> list[Candidate]:
     """Rows that miss a limit by the estimate, by no more than it may be wrong."""
     kept = np.isfinite(objectives(inputs.problem, part))
     near = objectives(inputs.problem, part, slack_ratio=ESTIMATE_MARGIN)
-    return _least_rows(part, np.where(kept, np.inf, near), most_rows)
+    values = np.where(kept, np.inf, near)
+    return _candidates(part, values, _least_rows(values, most_rows))
 
 
-def _least_rows(part: Scored, value: Floats, most_rows: int) -> list[Candidate]:
-    last = np.partition(value, min(most_rows, len(value)) - 1)[min(most_rows, len(value)) - 1]
-    near = np.flatnonzero(value <= last)
-    rows = near[np.argsort(value[near], kind="stable")][:most_rows]
-    return [Candidate(value=float(value[row]), scored=part, index=int(row)) for row in rows if np.isfinite(value[row])]
+def _least_rows(values: Floats, most_rows: int) -> list[int]:
+    last = np.partition(values, min(most_rows, len(values)) - 1)[min(most_rows, len(values)) - 1]
+    near = np.flatnonzero(values <= last)
+    rows: list[int] = near[np.argsort(values[near], kind="stable")][:most_rows].tolist()
+    return rows
+
+
+def _candidates(part: Scored, values: Floats, rows: Iterable[int]) -> list[Candidate]:
+    return [Candidate(value=float(values[row]), scored=part, index=row) for row in rows if np.isfinite(values[row])]
+
+
+def _varied(listed: list[Candidate]) -> list[Candidate]:
+    """The best of a class, in order; the last places are for the best of each shape that has none yet."""
+    ranked, num_best = sorted(listed, key=_order), PER_CLASS - NUM_SHAPES
+    shapes = {_shape(one) for one in ranked[:num_best]}
+    first: dict[tuple[int, ...], int] = {}
+    for place, one in enumerate(ranked[num_best:], start=num_best):
+        first.setdefault(_shape(one), place)
+    others = [place for shape, place in first.items() if shape not in shapes][:NUM_SHAPES]
+    chosen = dict.fromkeys([*range(num_best), *others, *range(num_best, len(ranked))])
+    return [ranked[place] for place in sorted(list(chosen)[:PER_CLASS]) if place < len(ranked)]
+
+
+def _shape(candidate: Candidate) -> tuple[int, ...]:
+    row = candidate.scored.rows.row[candidate.index]
+    return tuple(int(column[row]) for column in _shape_columns(candidate.scored))
+
+
+def _shape_columns(part: Scored) -> tuple[Ints, Ints, Ints]:
+    """Blocks and depth of all plans of its space."""
+    plans = part.rows.space.plans
+    return plans.tp, plans.cp, plans.pp
 
 
 def _order(candidate: Candidate) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,10 @@ class Structure:
         return self.pp * len(self.groups)
 
 
+IsWanted = Callable[[Structure], bool]
+"""What a structure must be like beside what the job file fixes."""
+
+
 def structure_of(inputs: Inputs, plan: Plan) -> Structure:
     """The structure of `plan`."""
     index = {(pool.zone.name, pool.node_group_index): pool.index for pool in inputs.pools}
@@ -59,23 +63,42 @@ def structure_of(inputs: Inputs, plan: Plan) -> Structure:
 
 def layout_of(inputs: Inputs, structure: Structure) -> Layout:
     """The structure's layout, as `timeline.tabulate` sees it."""
-    zone = inputs.hardware.zone
-    chains = tuple(chain for chain, _ in structure.groups)
-    zones = [[int(zone[pool]) for pool in chain] for chain in chains]
-    crosses_dp = any(len(set(column)) > 1 for column in zip(*zones, strict=True))
-    used = sorted({one for chain in zones for one in chain}) if crosses_dp else []
+    zones = _zones_by_chain(inputs, structure)
+    used = sorted({one for chain in zones for one in chain}) if _differ(zones) else []
     return Layout(
-        chains=chains,
+        chains=tuple(chain for chain, _ in structure.groups),
         ring=best_ring(inputs.links, used) if used else (),
         crosses_pp=any(len(set(chain)) > 1 for chain in zones),
     )
 
 
+def zones_of(inputs: Inputs, structure: Structure) -> set[int]:
+    """Zones that work, by index."""
+    return {zone for chain in _zones_by_chain(inputs, structure) for zone in chain}
+
+
+def agrees_across_zones(inputs: Inputs, structure: Structure) -> bool:
+    """Replicas keep a stage in different zones."""
+    return _differ(_zones_by_chain(inputs, structure))
+
+
+def _zones_by_chain(inputs: Inputs, structure: Structure) -> list[list[int]]:
+    zone = inputs.hardware.zone.tolist()
+    return [[zone[pool] for pool in chain] for chain, _ in structure.groups]
+
+
+def _differ(zones_by_chain: list[list[int]]) -> bool:
+    return len(zones_by_chain) > 1 and any(len(set(column)) > 1 for column in zip(*zones_by_chain, strict=True))
+
+
 class Moves:
     """Legal structures that differ from a given one in one move; degrees that the job file fixes stay."""
 
-    def __init__(self, inputs: Inputs, pools: tuple[int, ...], tps: tuple[int, ...], cps: tuple[int, ...]) -> None:
-        self._inputs, self._pools, self._tps, self._cps = inputs, pools, tps, cps
+    def __init__(
+        self, inputs: Inputs, pools: tuple[int, ...], tps: tuple[int, ...], cps: tuple[int, ...],
+        is_wanted: IsWanted = lambda structure: True,
+    ) -> None:  # fmt: skip
+        self._inputs, self._pools, self._tps, self._cps, self._is_wanted = inputs, pools, tps, cps, is_wanted
         self._usable = {tp: {pool: int(usable_gpus(inputs, pool, np.array([tp]))[0]) for pool in pools} for tp in tps}
         request = inputs.problem.plan
         self._fixed = {"pp": request.pp, "dp": request.dp}
@@ -101,7 +124,7 @@ class Moves:
         if any(fixed is not None and fixed != getattr(structure, name) for name, fixed in self._fixed.items()):
             return False
         room = self._room(structure)
-        return all(left >= 0 for left in room.values())
+        return all(left >= 0 for left in room.values()) and self._is_wanted(structure)
 
     def _room(self, structure: Structure) -> dict[int, int]:
         """GPUs that each pool has left; negative: more than there are."""

@@ -19,6 +19,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed
 from crosszone.timeline.margin import least_recompute_layers, memory_margin
 from crosszone.timeline.rows import Settings, Tables
+from crosszone.timeline.simulate import FEWEST_ROUNDS
 from crosszone.timeline.steps import Steps
 
 NONE, FULL = RECOMPUTES.index("none"), RECOMPUTES.index("full")
@@ -51,6 +52,8 @@ class Trials:
     """One row per plan, before it is written out."""
 
     blocks: Blocks
+    row: Ints
+    """Place among the trials that were asked for."""
     structure: Ints
     framework: Ints
     microbatch_size: Ints
@@ -101,11 +104,13 @@ class Timed:
         return self.steps.evaluation
 
     def num_actions(self, index: int) -> int:
-        """Forwards and backwards that simulating one trial plays."""
+        """Forwards and backwards that simulating one trial plays, about: of long pipelines until they repeat."""
         first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
-        plans = self.tables.plans
-        each = 2 * int(plans.pp[index]) * int(plans.num_virtual_stages[index]) if plans.pp[index] > 1 else 1
-        return each * int(self.tables.replicas.num_microbatches[first:last].sum())
+        num_stages, num_virtual = int(self.tables.plans.pp[index]), int(self.tables.plans.num_virtual_stages[index])
+        if num_stages == 1:
+            return 0
+        played = np.minimum(self.tables.replicas.num_microbatches[first:last], FEWEST_ROUNDS * num_stages)
+        return 2 * num_stages * num_virtual * int(played.sum())
 
 
 def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> Trials:
@@ -124,7 +129,8 @@ def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> T
     columns = np.concatenate(parts) if parts else np.zeros((0, 7), dtype=np.int64)
     names = ("microbatch_size", "shard", "dp_shard", "num_virtual_stages", "ep", "framework")
     return Trials(
-        blocks=of, structure=np.repeat(np.arange(len(structures)), lengths), is_open=columns[:, 6] > 0,
+        blocks=of, row=np.arange(len(columns)), structure=np.repeat(np.arange(len(structures)), lengths),
+        is_open=columns[:, 6] > 0,
         recompute=np.zeros(len(columns), dtype=np.int64), shares=np.full(len(columns), None, dtype=object),
         **{name: columns[:, place] for place, name in enumerate(names)},
     )  # fmt: skip
@@ -134,23 +140,22 @@ def timed(inputs: Inputs, asked: Trials, fixed: Fixed, recomputes: Sequence[int]
     """Of these the ones that can be expressed and fit, or None; what fits without recomputation tries none."""
     kept: list[Trials] = []
     left = asked
+    keys = keyed(inputs, _plan_table(inputs, asked, fixed))  # what is recomputed makes no difference
     for recompute in sorted(recomputes):
         left = replace(left, recompute=np.full(len(left), recompute))
         can = _expressible(inputs, left, fixed)
         able, unable = left.take(can), left.take(~can)
         if not len(able):
             continue
-        able = _balanced(inputs, able, fixed)
+        able = _balanced(inputs, able, fixed, keys)
         tables = tables_of(inputs, able, fixed)
-        keys = keyed(inputs, tables.plans)
-        fits = memory_margin(inputs, tables, keys, fixed.memory_fraction) >= 0.0
+        fits = memory_margin(inputs, tables, keys.take(able.row), fixed.memory_fraction) >= 0.0
         kept.append(able.take(fits))
         left = _stacked([able.take(~fits), unable]) if recompute == NONE else left
     found = _stacked(kept) if kept else asked.take(np.zeros(0, dtype=np.int64))
     if not len(found):
         return None
-    tables = tables_of(inputs, found, fixed)
-    keys = keyed(inputs, tables.plans)
+    tables, keys = tables_of(inputs, found, fixed), keys.take(found.row)
     if inputs.problem.plan.recompute is None:
         tables = _with_least(inputs, tables, keys, fixed)
     steps = Steps.of(inputs, tables, keys)
@@ -293,7 +298,7 @@ def _stacked(parts: Sequence[Trials]) -> Trials:
     return replace(parts[0], **columns)
 
 
-def _balanced(inputs: Inputs, found: Trials, fixed: Fixed) -> Trials:
+def _balanced(inputs: Inputs, found: Trials, fixed: Fixed, keys: Keyed) -> Trials:
     """The same with microbatches shared by speed in the open rows; those that come out equal are left to the others."""
     rows = np.flatnonzero(found.is_open)
     if not len(rows):
@@ -301,7 +306,7 @@ def _balanced(inputs: Inputs, found: Trials, fixed: Fixed) -> Trials:
     alone = found.take(rows)
     alone = replace(alone, is_open=np.zeros(len(rows), dtype=np.bool_))
     tables = tables_of(inputs, alone, fixed)
-    seconds = evaluate(inputs, tables, keyed(inputs, tables.plans)).seconds
+    seconds = evaluate(inputs, tables, keys.take(alone.row)).seconds
     each = tables.per_replica(np.add, seconds.forward + seconds.backward)
     starts = np.searchsorted(tables.replicas.plan, np.arange(len(rows) + 1)).tolist()
     totals = inputs.problem.workload.global_batch_size // alone.microbatch_size

@@ -24,9 +24,11 @@ from crosszone.planner.search import (
     allowed_frameworks,
     any_plan,
     best_plan,
+    best_refined_plan,
     first_that_fits,
     search,
 )
+from crosszone.planner.structure import IsWanted, Structure, agrees_across_zones, zones_of
 from crosszone.planner.table import Scan
 from crosszone.planner.ways import EVERY_AXIS
 from crosszone.timeline.inputs import Inputs, inputs
@@ -128,17 +130,29 @@ def _as_asked(problem: Problem, wanted: Asked) -> tuple[RankedPlan | None, list[
     if fitting.scored and not found.scored:
         return None, [_no_agreement(wanted)]
     if found.scored:
-        plan = best_plan(prepared, found)
+        is_wanted = _is_wanted(prepared, wanted)
+        plan = best_refined_plan(prepared, found, is_wanted)
         if plan is not None:
             return _predicted(prepared.problem, plan), []
         free = replace(prepared, problem=_without_limits(prepared.problem))
-        plan = best_plan(free, found)
+        plan = best_refined_plan(free, found, is_wanted)
         return None if plan is None else _predicted(prepared.problem, plan), [unmet(prepared, found)]
     if found.misses:
         nearest = misses(prepared, found)[0]
         return _predicted(prepared.problem, nearest.plan), list(nearest.reasons)
     plan = any_plan(problem, zones=wanted.zones)
     return None, [finding.message for finding in not_expressible(problem, allowed_frameworks(problem), plan)]
+
+
+def _is_wanted(inputs: Inputs, wanted: Asked) -> IsWanted:
+    """What is asked and no key of a job file says: zones that all work, and replicas that agree across them."""
+    asked_zones, has_way = set(wanted.zones or ()), _has_way(wanted)
+
+    def is_wanted(structure: Structure) -> bool:
+        used = {inputs.problem.cluster.zones[zone].name for zone in zones_of(inputs, structure)}
+        return used >= asked_zones and (not has_way or agrees_across_zones(inputs, structure))
+
+    return is_wanted
 
 
 def _has_way(wanted: Asked) -> bool:
@@ -247,7 +261,7 @@ def _answered(
 
 
 def _is_better(problem: Problem, plan: RankedPlan, chosen: RankedPlan | None) -> bool:
-    """The search simulates only the candidates that it estimates best: one that it left out may do better."""
+    """The search simulates only what it estimates best, and climbs from the best of that: another may do better."""
     if chosen is None:
         return True
     values = _value(problem, plan), _value(problem, chosen)
@@ -268,7 +282,7 @@ def _verdict(
     if is_better and chosen is not None and _is_set_aside(plan, chosen):
         return _set_aside(problem, plan, chosen)
     if is_better:
-        return "It is the best plan that is known: the search had estimated it too slow to simulate. Fix it in the job."
+        return "It is the best plan that is known: the search had not come by it. Fix it in the job."
     if chosen is None or plan.plan == chosen.plan:
         return "It is the plan that is chosen."
     values = _value(problem, plan), _value(problem, chosen)

@@ -7,11 +7,12 @@ from typing import Self
 import numpy as np
 
 from crosszone.core.tables import Floats, Numeric, PlanTable, ReplicaTable, StageTable
-from crosszone.timeline.chain import chain_seconds
+from crosszone.timeline.chain import chain_pipeline, chain_seconds
 from crosszone.timeline.evaluate import Evaluation, evaluate, with_pipeline
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed
 from crosszone.timeline.rows import Tables
+from crosszone.timeline.simulate import Pipeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,11 @@ class Steps:
         groups, most = range(first, last), most_seconds - rest
         pipeline = chain_seconds(inputs, self.tables, self.evaluation, groups, most_seconds=most)
         return pipeline + float(self.rest_seconds(pipeline)[index])
+
+    def pipelines(self, inputs: Inputs, index: int) -> list[Pipeline]:
+        """Of one plan's replica groups, as they are simulated."""
+        first, last = np.searchsorted(self.tables.replicas.plan, [index, index + 1]).tolist()
+        return [chain_pipeline(inputs, self.tables, self.evaluation, group) for group in range(first, last)]
 
     def rest_seconds(self, pipeline_seconds: Numeric) -> Floats:
         """All of the steps but their pipelines, where these take so long; the sum of both grows with it."""

@@ -1,5 +1,6 @@
 """Why not another plan: never a better one, every reason, and plans nearby."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,15 @@ def test_the_chosen_plan_is_the_answer_to_whatever_it_keeps(problem: Any, nodes:
     assert found.verdict == "It is the plan that is chosen."
     assert found.plan is not None
     assert found.plan.plan == best
+
+
+def test_what_is_asked_is_refined_like_the_chosen_plan(problem: Any, nodes: Any) -> None:
+    job = problem([nodes(4), nodes(2), nodes(2, gpu="v100-sxm2-32gb")], sequences=32, work={"precision": "fp16"})
+    found = why(job, "pp=3")
+    alone = search(replace(job, plan=replace(job.plan, pp=3)), top=1).plans[0]
+    assert len({stage.num_layers for stage in alone.plan.stages}) > 1
+    assert found.plan is not None
+    assert found.plan.prediction.step_seconds == pytest.approx(alone.prediction.step_seconds)
 
 
 def test_arithmetic_that_is_broken_is_told_and_a_neighbour_named(problem: Any) -> None:
@@ -168,7 +178,7 @@ def test_a_way_to_agree_takes_effect_in_the_plan_or_there_is_none(problem: Any) 
     assert not found.is_possible
     assert "constraints.allow does not name local_sgd" in only_reason(found)
     assert found.plan is not None
-    assert (found.plan.plan.sync.method, found.plan.plan.zone_axis) == ("diloco", "dp")
+    assert (found.plan.plan.sync.method, found.plan.plan.zone_axis) == ("diloco", "dp+pp")
     fixed = why(job, "zones=a+b,sync=diloco,dp=1")
     assert not fixed.is_possible
     assert any("sync=diloco is for replicas in several zones" in reason for reason in fixed.reasons)

@@ -123,7 +123,8 @@ def _stage_balance(case: Case) -> Judgement | None:
     most = max(stage.num_layers for stage in plan.stages)
     waiting = 1.0 - layers / (most * plan.pp)
     text = f"{layers} layers on {plan.pp} stages, {most} at most: {units.format_fraction(waiting)} of the stages wait."
-    if waiting < MOST_UNEVEN_FRACTION:
+    is_chosen = case.problem.plan.stages is None and layers % plan.pp == 0  # an even cut was at hand
+    if waiting < MOST_UNEVEN_FRACTION or is_chosen:
         return passed(text)
     near = min((pp for pp in range(1, layers + 1) if layers % pp == 0), key=lambda pp: (abs(pp - plan.pp), pp))
     return warned(text, f"pp {near} divides the layers.", f"plan.pp={near}", "plan.dp=null")
