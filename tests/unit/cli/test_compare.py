@@ -41,8 +41,8 @@ def test_people_see_what_differs_and_all_where_they_ask(run, saved):
     sides = [f"{saved}/PLANS.json#1", f"{saved}/PLANS.json#2"]
     shown = run("compare", *sides).out
     assert "step seconds" in shown
-    assert "num gpus" not in shown
-    assert "num gpus" in run("compare", *sides, "--verbose").out
+    assert "num parameters" not in shown
+    assert "num parameters" in run("compare", *sides, "--verbose").out
 
 
 def test_prices_of_the_inputs_are_written_as_such():

@@ -325,8 +325,8 @@ def test_gpt_3_does_not_fit_64_gpus_without_sharding(store):
     (found,) = refused(store, new_nodes(8, 8, "megatron-lm", strategy, modelId="gpt3-175b")).values()
     assert "needs 106 GB and has 85 GB" in found.message
     assert "显存不足" in found.message_zh
-    assert found.hint == "Set zeroStage=1: the fullest GPU then needs 76.5 GB."
-    assert words.sentence(found.hint, "zh") == "设置 zeroStage=1 后，占用最多的 GPU 需要 76.5 GB。"
+    assert found.hint == "Set zeroStage=1: the fullest GPU then needs 75.6 GB."
+    assert words.sentence(found.hint, "zh") == "设置 zeroStage=1 后，占用最多的 GPU 需要 75.6 GB。"
     sharded = new_nodes(8, 8, "megatron-lm", {**strategy, "zeroStage": 1}, modelId="gpt3-175b")
     body = create(store, sharded)
     assert body["data"]["prediction"]["memory"]["fits"] is True
