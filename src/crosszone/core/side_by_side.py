@@ -46,4 +46,4 @@ class SideBySide:
     schema_version: int = 1
     sides: tuple[ComparedSide, ...]
     rows: tuple[ComparedRow, ...]
-    """By section, in the order of the first side that has them."""
+    """By section, in the order of the first side; what another has besides comes after what precedes it there."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from math import isfinite
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import isclose, isfinite
 from operator import sub, truediv
 from typing import Any
 
@@ -13,8 +14,15 @@ from crosszone.errors import Finding, SpecError
 MOST_SIDES = 20
 MOST_DEPTH = 12
 """Of JSON that we write; what is nested deeper is not ours."""
-LABELS = (("from_zone", "to_zone"), ("group",), ("name",), ("stage", "zone"), ("level",), ("rank",))
-"""What items of a list are known by, else by their number: the first of these that an item has all of."""
+LABELS = (("from_zone", "to_zone"), ("group",), ("name",), ("stage",), ("level",), ("rank",))
+"""What items of a list are known by, else by their number: the first of these that an item has all of.
+
+A stage is not known by its zone: the same stage of plans over different zones is to be compared.
+"""
+SAME_RATIO = 1e-9
+"""Numbers this near, relatively, are the same one: sums of thousands of float64 terms in another order differ by about
+1e-13, and nothing that is predicted is known to nine digits.
+"""
 LEFT_OUT = frozenset(
     {"schema_version", "source", "sources", "formula", "inputs", "assumed", "warnings", "checks", "reasons", "verdict"}
 )
@@ -42,11 +50,26 @@ def side_by_side(named: Sequence[tuple[str, dict[str, Any]]], *, least: int = 2)
     found = [dict(_values(name, value, findings)) for name, value in named]
     if findings:
         raise SpecError(*findings)
-    keys = sorted(dict.fromkeys(key for values in found for key in values), key=lambda key: SECTIONS.index(key[0]))
+    keys = sorted(_in_one_order(found), key=lambda key: SECTIONS.index(key[0]))
     return SideBySide(
         sides=tuple(_side(name, value) for name, value in named),
         rows=tuple(_row(section, name, tuple(each.get((section, name)) for each in found)) for section, name in keys),
     )
+
+
+def _in_one_order(sides: Iterable[Iterable[tuple[str, str]]]) -> list[tuple[str, str]]:
+    """The keys of all sides once: those of the first, and what another has besides after what precedes it there."""
+    order: list[tuple[str, str]] = []
+    for keys in sides:
+        known, before = set(order), None
+        added: dict[tuple[str, str] | None, list[tuple[str, str]]] = defaultdict(list)
+        for key in keys:
+            if key in known:
+                before = key
+            else:
+                added[before].append(key)
+        order = [*added[None], *(each for key in order for each in (key, *added[key]))]
+    return order
 
 
 def _side(name: str, value: dict[str, Any]) -> ComparedSide:
@@ -101,9 +124,13 @@ def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, Value]]:
         if all(isinstance(item, str | int | float) for item in value):
             yield place, ", ".join(map(str, value))
             return
+        seen: Counter[str] = Counter()
         for index, item in enumerate(value):
             keys = _label_keys(item)
             label = ",".join(str(item[key]) for key in keys) or str(index)
+            seen[label] += 1
+            if seen[label] > 1:  # replicas hold a stage in several zones
+                label = f"{label}#{seen[label]}"
             rest = {key: each for key, each in item.items() if key not in keys} if keys else item
             yield from _leaves(rest, f"{place}[{label}]", depth + 1)
     else:
@@ -120,14 +147,22 @@ def _label_keys(item: Any) -> tuple[str, ...]:
 def _row(section: str, name: str, values: tuple[Value, ...]) -> ComparedRow:
     known = [value for value in values if value is not None]
     is_number = bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    told = tuple(values[0] if _is_same(value, values[0]) else value for value in values)
     return ComparedRow(
         section=section,
         name=name,
         values=values,
-        ratios=tuple(_against(truediv, value, values[0]) for value in values) if is_number else None,
-        differences=tuple(_against(sub, value, values[0]) for value in values) if is_number else None,
-        is_different=any(value != values[0] for value in values),
+        ratios=tuple(_against(truediv, value, told[0]) for value in told) if is_number else None,
+        differences=tuple(_against(sub, value, told[0]) for value in told) if is_number else None,
+        is_different=any(value != told[0] for value in told),
     )
+
+
+def _is_same(value: Value, first: Value) -> bool:
+    """Whether they are equal, floats but for rounding; whole numbers are exact."""
+    if not (isinstance(value, float) and isinstance(first, float)):
+        return value == first
+    return isclose(value, first, rel_tol=SAME_RATIO)
 
 
 def _against(relation: Callable[[float, float], float], value: Value, first: Value) -> float | None:

@@ -48,7 +48,7 @@ def test_every_value_is_under_its_section_with_ratio_and_difference_to_the_first
     assert (step.values, step.ratios, step.is_different) == ((2.0, 1.0), (1.0, 0.5), True)
     assert step.differences == (0.0, -1.0)
     assert found["plan", "plan.tp"].ratios == (1.0, 2.0)
-    assert found["memory", "memory.stages[0,a].total_bytes"].is_different is False
+    assert found["memory", "memory.stages[0].total_bytes"].is_different is False
     assert found["links", "links[a,b].exposed_seconds"].values == (0.1, 0.1)
     assert found["plan", "plan.rank_order"].values == ("tp, dp", "tp, dp")
     assert found["plan", "plan.rank_order"].ratios is found["plan", "plan.rank_order"].differences is None
@@ -72,6 +72,35 @@ def test_what_one_side_lacks_is_unknown_and_not_zero():
     assert found["terms", "terms[attention].exposed_seconds"].values == (0.5, None)
     assert found["time", "mfu"].values == (None, None)
     assert found["cost", "costs.total_dollars"].is_different is False
+
+
+def with_stages(*stages):
+    rows = [{"stage": stage, "zone": zone, "total_bytes": size} for stage, zone, size in stages]
+    return {**BEFORE, "memory": {"fits": True, "stages": rows, "verdict_bytes": 1.0}}
+
+
+def test_stages_of_plans_over_different_zones_line_up():
+    found = rows(with_stages((0, "a", 10.0), (0, "b", 6.0)), with_stages((0, "c", 5.0), (0, "b", 6.0)))
+    assert found["memory", "memory.stages[0].total_bytes"].ratios == (1.0, 0.5)
+    assert found["memory", "memory.stages[0].zone"].values == ("a", "c")
+    # another replica of the stage is another row, and none is lost
+    assert found["memory", "memory.stages[0#2].zone"].values == ("b", "b")
+
+
+def test_stages_that_only_another_side_has_come_after_the_stage_before_them():
+    one, two = with_stages((0, "a", 10.0)), with_stages((0, "a", 5.0), (1, "a", 5.0))
+    for sides in ((one, two), (two, one)):
+        names = [name for section, name in rows(*sides) if section == "memory"]
+        stages = [f"memory.stages[{stage}].{key}" for stage in (0, 1) for key in ("zone", "total_bytes")]
+        assert names == ["memory.fits", *stages, "memory.verdict_bytes"]
+
+
+def test_what_differs_by_rounding_is_the_same():
+    step = rows({**BEFORE, "step_seconds": 0.3}, {**BEFORE, "step_seconds": 0.1 + 0.2})["time", "step_seconds"]
+    assert (step.ratios, step.differences, step.is_different) == ((1.0, 1.0), (0.0, 0.0), False)
+    assert rows(BEFORE, {**BEFORE, "step_seconds": 2.0 + 1e-7})["time", "step_seconds"].is_different
+    counts = [{**BEFORE, "step_tokens": 10**12 + more} for more in (0, 1)]
+    assert rows(*counts)["time", "step_tokens"].is_different  # whole numbers are exact
 
 
 def test_words_about_values_are_left_out():
