@@ -37,6 +37,8 @@ ASSUMED_LINK = {"bandwidth": "1 Gbit/s", "rtt": "50 ms"}
 FEWEST_STARTS = 5
 """Below it, quantiles of earlier starts say nothing."""
 NUM_NEAREST = 3
+MOST_PAIRS = 6
+"""Of zones, that are told by name."""
 NODES = "distributedConfig.nodeIds"
 
 
@@ -59,6 +61,7 @@ def examine(value: Mapping[str, Any], facts: TaskFacts) -> ExaminedTask:
         *_batch_findings(request, num_gpus),
         *_backend_findings(request),
         *_length_findings(request),
+        *_path_findings(request, missing),
     ]
     if findings:
         raise SpecError(*findings)
@@ -305,14 +308,32 @@ def _path_warnings(ordered: Sequence[Environment], unreachable: Sequence[tuple[s
     return [f"these did not reach each other when it was tried last: {', '.join(told)}."] if told else []
 
 
-def _link_warnings(missing: Sequence[tuple[str, str]]) -> list[str]:
-    if not missing:
+def _path_findings(request: TaskRequest, missing: Sequence[tuple[str, str]]) -> list[BilingualFinding]:
+    """A task that only predicts has nothing to do without its paths; others train all the same."""
+    from crosszone.spec.task_request import bilingual
+
+    if request.launch_mode != SIMULATE or not missing:
         return []
-    pairs = ", ".join(f"{start} → {end}" for start, end in missing[:6])
-    more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
-    return [
-        f"nothing is known of the paths {pairs}{more}, so that no times are predicted: measure them, or write them."
-    ]
+    english, chinese = (
+        _link_warning(missing),
+        f"以下路径没有数据，因此无法预测时间：{_pairs(missing, '等 {} 条')}。请测量或填写。",
+    )
+    return [bilingual("unknown_paths", NODES, english, chinese)]
+
+
+def _link_warnings(missing: Sequence[tuple[str, str]]) -> list[str]:
+    return [_link_warning(missing)] if missing else []
+
+
+def _link_warning(missing: Sequence[tuple[str, str]]) -> str:
+    pairs = _pairs(missing)
+    return f"nothing is known of the paths {pairs}, so that no times are predicted: measure them, or write them."
+
+
+def _pairs(missing: Sequence[tuple[str, str]], others: str = "and {} more") -> str:
+    told = ", ".join(f"{start} → {end}" for start, end in missing[:MOST_PAIRS])
+    num_others = len(missing) - MOST_PAIRS
+    return f"{told} {others.format(num_others)}" if num_others > 0 else told
 
 
 def _model(request: TaskRequest, facts: TaskFacts) -> Any:

@@ -102,6 +102,7 @@ def test_advice_can_be_tried_and_written_into_the_job_and_its_files(open_page, s
     advice = tried(server, plan)["advice"]
     page.get_by_role("button", name="Try").first.click()
     until_shown(page, tried(server, plan, *advice[0]["settings"]))
+    assert page.get_by_text("Of the job as it is.").count() == 2, "slopes and advice are not of what is tried"
     page.get_by_role("button", name="Apply to the job").click()
     written = server.ask("/api/v1/job", {"job": TWO_ZONES, "set": advice[0]["settings"]})["text"]
     page.locator("[data-testid=totals][data-stale=false]").wait_for()

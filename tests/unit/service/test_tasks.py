@@ -406,6 +406,13 @@ def test_without_links_there_is_memory_and_there_are_no_times(store):
     assert "nothing is known of the paths" in body["data"]["warnings"][0]
 
 
+def test_without_links_a_task_that_only_predicts_is_refused(store):
+    value = request(modelId="opt-1.3b", strategy=DATA_PARALLEL, launchMode="simulate")
+    (found,) = refused(store, value).values()
+    assert found.code == "unknown_paths"
+    assert "nothing is known of the paths" in found.message
+
+
 def test_a_request_may_bring_its_links(store):
     links = [
         {"between": [ZONES[a], ZONES[b]], "bandwidth": "10 Gbit/s", "rtt": "30 ms"} for a, b in ((0, 1), (1, 2), (0, 2))

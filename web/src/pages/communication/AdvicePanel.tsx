@@ -8,6 +8,7 @@ import { Quantity } from '@/ui/Quantity';
 
 import classes from './AdvicePanel.module.css';
 import { settingsOf, type Settings } from './controls';
+import { SettingText } from './SettingText';
 
 type Advice = Schemas['Advice'];
 /** What the engine says of a change that trains to the same weights. */
@@ -16,15 +17,17 @@ const SAME = 'unchanged';
 interface Props {
   advice: readonly Advice[];
   isStale: boolean;
+  /** Of what it is where that is not what the page shows. */
+  note: string | undefined;
   /** Without it they are only told. */
   onTry: ((settings: Settings) => void) | undefined;
 }
 
 /** Single changes, the ones that save most first, each predicted in full. */
-export function AdvicePanel({ advice, isStale, onTry }: Props) {
+export function AdvicePanel({ advice, isStale, note, onTry }: Props) {
   const { t } = useTranslation('communication');
   return (
-    <Panel title={t('advice.title')} isStale={isStale}>
+    <Panel title={t('advice.title')} note={note} isStale={isStale}>
       {advice.length === 0 && <Text c="dimmed">{t('advice.none')}</Text>}
       <ol className={classes.list}>
         {advice.map((each) => (
@@ -97,14 +100,4 @@ function AdviceTitle({ advice }: { advice: Advice }) {
       ))}
     </span>
   );
-}
-
-/** One setting in words: what, of which zones, how much. */
-function SettingText({ setting, value }: { setting: string; value: string }) {
-  const { t } = useTranslation('communication');
-  const zones = /\[(.+?)\]/.exec(setting)?.[1]?.replaceAll(',', '–');
-  const last = setting.slice(setting.lastIndexOf('.') + 1);
-  const amount = value.startsWith('x') ? `× ${value.slice(1)}` : value;
-  const what = t(`setting.${last}`, { defaultValue: last });
-  return <span className={classes.setting}>{[zones, what, amount].filter(Boolean).join(' ')}</span>;
 }

@@ -31,14 +31,20 @@ export function Analysis({ tried, onTry }: Props) {
   const found = problem ?? answer.problem;
   const shown = found == null ? null : <ProblemPanel problem={found} onRetry={changed.retry} />;
   if (data == null) return shown ?? (isBroken ? <Empty title={t('broken')} /> : <Loading height={560} />);
+  const ofJob = data === base.data ? undefined : t('ofJob'); // slopes and advice are worked out for the job alone
   const isStale = changed.isStale || answer.isStale || problem != null;
   return (
     <>
       {shown}
       <Totals tried={tried} prediction={data.changed} isStale={isStale} />
       <div className={classes.pair}>
-        <RegimePanel regime={data.regime} slopes={data.base_regime.slopes} isStale={isStale} />
-        <AdvicePanel advice={base.data?.advice ?? []} isStale={base.isStale || answer.isStale} onTry={onTry} />
+        <RegimePanel regime={data.regime} slopes={data.base_regime.slopes} note={ofJob} isStale={isStale} />
+        <AdvicePanel
+          advice={base.data?.advice ?? []}
+          isStale={base.isStale || answer.isStale}
+          note={ofJob}
+          onTry={onTry}
+        />
       </div>
       <GroupsPanel tried={tried} prediction={data.changed} isStale={isStale} />
       <LinksPanel tried={tried} prediction={data.changed} isStale={isStale} />

@@ -1,12 +1,13 @@
-import { Badge, Button, Group as Row, NativeSelect, Slider, Text, TextInput, Title } from '@mantine/core';
+import { Badge, Button, CloseButton, Group as Row, NativeSelect, Slider, Text, TextInput, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { Label } from '@/job/fields/Label';
 import { useChoices } from '@/job/fields/useField';
 import { useSettings } from '@/job/useSettings';
 
-import { FACTORS, GROUPS, settingTexts, withSetting, type Control, type Settings } from './controls';
+import { FACTORS, GROUPS, settingTexts, withoutControl, withSetting, type Control, type Settings } from './controls';
 import classes from './ControlsPane.module.css';
+import { SettingText } from './SettingText';
 import type { Tried } from './useWhatIf';
 
 interface Props {
@@ -40,6 +41,18 @@ export function ControlsPane({ tried, settings, onChange }: Props) {
           <Apply settings={settings} isPossible={isChanged && tried.changed.problem == null} />
         </Row>
       </Row>
+      {withoutControl(settings).map(([key, value]) => (
+        <Row key={key} justify="space-between" gap={6} mb={6} data-testid="also-set">
+          <SettingText setting={key} value={value} />
+          <CloseButton
+            size="sm"
+            aria-label={t('whatif.leave', { key })}
+            onClick={() => {
+              onChange(withSetting(settings, key, ''));
+            }}
+          />
+        </Row>
+      ))}
       {GROUPS.map((group) => (
         <section key={group.name} aria-label={t(`controls.${group.name}`)} className={classes.group}>
           <Row justify="space-between" gap={6} mb={6}>

@@ -19,11 +19,13 @@ interface Props {
   regime: Schemas['Regime'];
   /** Of the base: the server works out all of them for it alone. */
   slopes: readonly Slope[];
+  /** Of what the slopes are where that is not how things are set. */
+  note: string | undefined;
   isStale: boolean;
 }
 
 /** What bounds the step: what each part of the hardware would save if it were twice as good. */
-export function RegimePanel({ regime, slopes, isStale }: Props) {
+export function RegimePanel({ regime, slopes, note, isStale }: Props) {
   const { t } = useTranslation('communication');
   const format = useFormat();
   const widest = Math.max(...slopes.map((each) => each.seconds_saved), Number.MIN_VALUE);
@@ -39,6 +41,11 @@ export function RegimePanel({ regime, slopes, isStale }: Props) {
           gpus: format.field('saved_seconds', named('gpus')),
         })}
       </Text>
+      {note != null && (
+        <Text size="xs" c="dimmed" mb={4}>
+          {note}
+        </Text>
+      )}
       <ol className={classes.slopes} aria-label={t('regime.slopes')}>
         {shown.map((slope) => (
           <li key={`${slope.what}${slope.from_zone ?? ''}>${slope.to_zone ?? ''}`} className={classes.slope}>

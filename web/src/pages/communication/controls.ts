@@ -76,6 +76,13 @@ export const GROUPS: readonly ControlGroup[] = [
   },
 ];
 
+const KEYS = new Set(GROUPS.flatMap(({ controls }) => controls.map(({ key }) => key)));
+
+/** What is set though no control has it, as advice on one link. */
+export function withoutControl(settings: Settings): [string, string][] {
+  return Object.entries(settings).filter(([key]) => !KEYS.has(key));
+}
+
 /** As the server takes them. */
 export function settingTexts(settings: Settings): string[] {
   return Object.entries(settings).map(([key, value]) => `${key}=${value}`);

@@ -39,8 +39,12 @@ export function Headline({ ranked, isStale }: { ranked: RankedPlan; isStale: boo
         <Verdict value={memory.verdict} />{' '}
         {t('headline.capacity', { capacity: format.field('capacity_bytes', memory.capacity_bytes) })}
       </Figure>
-      <Figure name="train_seconds" value={finish.p50_seconds ?? prediction.train_seconds}>
-        {finish.p90_seconds != null && t('headline.p90', { time: format.field('p90_seconds', finish.p90_seconds) })}
+      <Figure name="train_seconds" value={prediction.train_seconds}>
+        {finish.p50_seconds != null &&
+          t('headline.finish', {
+            time: format.field('p50_seconds', finish.p50_seconds),
+            late: format.field('p90_seconds', finish.p90_seconds),
+          })}
       </Figure>
       <Figure name="total_dollars" value={costs?.total_dollars ?? null}>
         {t('headline.egress', { cost: format.field('egress_dollars', prediction.egress_dollars) })}
