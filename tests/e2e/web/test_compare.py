@@ -57,7 +57,18 @@ def test_kept_plans_are_compared_and_the_address_holds_the_choice(open_page, ser
     assert heads == [f"before {written[0]}", f"after {written[1]} · {far} · {step['ratios'][1]:.3g} ×"]
     keep_picture(page, "compare-timelines")
     page.get_by_role("button", name="Forget the 2 that are chosen").click()
-    page.get_by_role("dialog").get_by_role("button", name="Forget", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    named = dialog.get_by_role("listitem")
+    named.first.wait_for()
+    assert named.all_inner_texts() == ["before", "after"]
+    page.route(f"**/runs/{ids['after']}", lambda route: route.fulfill(status=422, json={"detail": "not now"}), times=1)
+    dialog.get_by_role("button", name="Forget", exact=True).click()
+    dialog.get_by_text("not now").wait_for()
+    named.filter(has_text="before").wait_for(state="detached")
+    assert named.all_inner_texts() == ["after"]
+    assert page.url.endswith(f"id={ids['after']}")
+    assert page.get_by_role("cell", name="before", exact=True, include_hidden=True).count() == 0
+    dialog.get_by_role("button", name="Forget", exact=True).click()
     page.get_by_text("The ranked plans of the present job").wait_for()
     kept = {run["id"] for run in server.ask("/api/v1/runs")["runs"]}
     assert not kept & set(ids.values())

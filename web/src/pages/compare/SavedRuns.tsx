@@ -1,11 +1,5 @@
 import { Button, Group, Text, TextInput } from '@mantine/core';
-import {
-  infiniteQueryOptions,
-  keepPreviousData,
-  useInfiniteQuery,
-  useMutation,
-  useQueryClient,
-} from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { useDeferredValue, useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
@@ -23,26 +17,11 @@ import { SearchField } from '@/ui/SearchField';
 
 import classes from './ComparePage.module.css';
 import { Forget } from './Forget';
+import { RUN_LIST, savedQuery } from './savedQuery';
 
 type Run = Schemas['RunSummary'];
-const RUNS = ['runs', 'list'];
 /** Rows from which on there is something to search. */
 const MANY = 8;
-
-/** Kept plans and runs whose names have all words of a text, the newest first, older ones on demand. */
-function savedQuery(text: string) {
-  return infiniteQueryOptions({
-    queryKey: [...RUNS, text],
-    queryFn: ({ pageParam }) => {
-      const query = { text, ...(pageParam == null ? {} : { cursor: pageParam }) };
-      return answer(api.GET('/api/v1/runs', { params: { query } }));
-    },
-    initialPageParam: null as string | null,
-    getNextPageParam: ({ cursor }) => cursor,
-    select: ({ pages }) => pages.flatMap(({ runs }) => runs),
-    placeholderData: keepPreviousData,
-  });
-}
 
 /** What was kept, to choose from; the address holds the choice, so that it can be sent to others. */
 export function SavedRuns() {
@@ -118,13 +97,7 @@ export function SavedRuns() {
             >
               {t('saved.noneChosen')}
             </Button>
-            <Forget
-              ids={ids}
-              onForgotten={() => {
-                choose([]);
-                void refetch();
-              }}
-            />
+            <Forget ids={ids} onForgotten={choose} />
           </>
         )}
       </Group>
@@ -187,7 +160,7 @@ function Keep() {
     },
     onSuccess: () => {
       setName('');
-      void queries.invalidateQueries({ queryKey: RUNS });
+      void queries.invalidateQueries({ queryKey: RUN_LIST });
     },
   });
   const onSubmit = (event: FormEvent) => {
