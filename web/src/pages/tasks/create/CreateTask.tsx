@@ -29,11 +29,15 @@ export function CreateTask() {
   const creation = useCreation();
   const costs = examined.request.data?.task?.costs;
   const [isAsking, { open: askForCost, close: stopAsking }] = useDisclosure(false);
+  const change = (changed: (before: Draft) => Draft) => {
+    if (creation.isError) creation.reset(); // it was said of another draft
+    setDraft(changed);
+  };
   const fields: FieldsProps = {
     draft,
     errorOf: examined.errorOf,
     set: (changed) => {
-      setDraft((before) => ({ ...before, ...changed }));
+      change((before) => ({ ...before, ...changed }));
     },
   };
   const mainNode = draft.masterNode === '' ? examined.cluster.data?.main_node : draft.masterNode;
@@ -42,8 +46,13 @@ export function CreateTask() {
     <>
       <PageHeader note={t('create.title')} />
       <PageBody>
+        {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- a key does less here, not more */}
         <form
           className={classes.split}
+          onKeyDown={(event) => {
+            // In the middle of a form, Enter means that a value is complete; what costs money begins with its button.
+            if (event.key === 'Enter' && event.target instanceof HTMLInputElement) event.preventDefault();
+          }}
           onSubmit={(event) => {
             event.preventDefault();
             if (examined.request.data?.task != null && isPaid(draft.launchMode, costs)) askForCost();
@@ -60,7 +69,7 @@ export function CreateTask() {
                 mainNode={mainNode}
                 error={isEarly ? null : examined.errorOf('nodeIds')}
                 onChoose={(ids) => {
-                  setDraft((before) => withNodes(before, ids));
+                  change((before) => withNodes(before, ids));
                 }}
               />
             )}
