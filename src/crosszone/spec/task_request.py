@@ -87,7 +87,8 @@ def read_task_request(value: Mapping[str, Any]) -> TaskRequest:
 
 
 def bilingual(code: str, where: str, english: str, chinese: str, hint: str = "") -> BilingualFinding:
-    """One finding in both languages."""
+    """One finding in both languages; a sentence in Chinese too where a hint stands behind it."""
+    chinese += "。" if hint and not chinese.endswith("。") else ""
     return BilingualFinding(code=code, message=english, where=where, hint=hint, message_zh=chinese)
 
 

@@ -186,7 +186,8 @@ def test_what_is_to_be_rendered_must_say_how_long_it_trains(linked, mode):
     value = request(strategy=DATA_PARALLEL, modelId="opt-1.3b", launchMode=mode, deployment=None)
     (found,) = refused(linked, value).values()
     assert (found.code, found.where) == ("missing_key", "deployment.steps")
-    assert found.message_zh == "请指定训练多久（步数或训练 token 数）"
+    assert found.message_zh == "请指定训练多久（步数或训练 token 数）。"  # a hint stands behind it
+    assert words.sentence(found.hint, "zh") is not None
     assert found.hint == "Write deployment.steps, or workload.train_tokens."
     assert create(linked, {**value, "workload": {"train_tokens": "1B"}})["data"]["state"] == "validated"
 
@@ -324,7 +325,7 @@ def test_gpt_3_does_not_fit_64_gpus_without_sharding(store):
     strategy = {"tensorParallel": 8, "pipelineParallel": 4, "dataParallel": 2}
     (found,) = refused(store, new_nodes(8, 8, "megatron-lm", strategy, modelId="gpt3-175b")).values()
     assert "needs 106 GB and has 85 GB" in found.message
-    assert "显存不足" in found.message_zh
+    assert found.message_zh == "显存不足：占用最多的 GPU 需要 106 GB，而它只有 85 GB。"
     assert found.hint == "Set zeroStage=1: the fullest GPU then needs 75.6 GB."
     assert words.sentence(found.hint, "zh") == "设置 zeroStage=1 后，占用最多的 GPU 需要 75.6 GB。"
     sharded = new_nodes(8, 8, "megatron-lm", {**strategy, "zeroStage": 1}, modelId="gpt3-175b")

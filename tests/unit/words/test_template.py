@@ -24,6 +24,22 @@ def test_a_value_is_of_one_sentence_and_no_phrase():
     assert values("{text:any} stays.", "nothing at all stays.") == {"text": "nothing at all"}
 
 
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ('new: there is no task "new".', 'new：没有训练任务 "new"。'),
+        ('there is no deployment "d".', '没有部署 "d"。'),
+        ('there is no zone "z".', '没有可用区 "z"。'),
+        (
+            "Take another, or change it where that is not so any more.",
+            "请另选一个；若情况已变，请修改该环境的记录。",
+        ),
+    ],
+)
+def test_nouns_of_what_is_not_there_are_not_left_in_english(english, chinese):
+    assert sentence(english, "zh") == chinese
+
+
 def test_a_kind_that_is_none_is_a_mistake():
     with pytest.raises(KeyError):
         Template.of("{x:numbers}", "{x}")
