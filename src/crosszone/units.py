@@ -314,9 +314,9 @@ def _is_odd_space(character: str) -> bool:
 def _comma_hint(text: str) -> str:
     match = _COMMA.match(text)
     assert match is not None
-    rest = text[match.end() :]
-    without = match[0].replace(",", "")
-    fraction = match[0].replace(",", ".")
+    rest, number = text[match.end() :], match[0].lstrip("+-")
+    without = number.replace(",", "")
+    fraction = number.replace(",", ".")
     if match[0].count(",") > 1 or "." in match[0]:
         return f'Write "{without}{rest}".'
     if len(match[1]) != len(",000"):
@@ -330,6 +330,7 @@ def _spaced(unit: str) -> str:
 
 def _other_case(number: str, unit: str, known: _Dimension, subject: str) -> Fraction:
     """The factor of a unit that is not written exactly as we know it, if only one thing can be meant."""
+    number = number.lstrip("+-")  # only what would be taken is proposed
     example = f'"{number}{_spaced(known.example)}"'
     if not unit:
         _fail(f"{subject} has no unit.", f"Write {example}.", "no_unit")

@@ -149,3 +149,17 @@ def test_any_text_is_a_finite_number_or_a_unit_error(text, dimension):
 def test_a_larger_quantity_never_reads_as_smaller(first, second):
     low, high = sorted((first, second))
     assert units.parse(units.format_seconds(low), "seconds") <= units.parse(units.format_seconds(high), "seconds")
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "hint"),
+    [
+        ("-1", "seconds", 'Write "1 s".'),
+        ("-3x", "count", 'Write text such as "3B".'),
+        ("-1,5 s", "seconds", 'Write "1.5 s".'),
+    ],
+)
+def test_only_what_would_be_taken_is_proposed(text, dimension, hint):
+    with pytest.raises(UnitError) as caught:
+        units.parse(text, dimension)
+    assert caught.value.findings[0].hint == hint
