@@ -5,6 +5,7 @@ Each type is `Annotated[what it becomes, reader]`; the reader turns a value down
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -383,7 +384,9 @@ RankOrder = Annotated[tuple[str, ...], Order(RANK_ORDER)]
 
 
 def shown(value: object) -> str:
-    """`value` as a message quotes it, shortened."""
+    """`value` as a message quotes it, shortened; what YAML has a word for, as that."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     text = value if isinstance(value, str) else repr(value)
     text = text if len(text) <= 60 else f"{text[:57]}..."
     return f'"{text}"' if isinstance(value, str) else text

@@ -42,7 +42,7 @@ def by_place(findings) -> dict[str, str]:
         ("plan.tp", 0, "plan.tp", "out_of_range", "from 1"),
         ("plan.tp", -2, "plan.tp", "out_of_range", "-2"),
         ("plan.tp", 2.5, "plan.tp", "wrong_type", "2.5"),
-        ("plan.tp", True, "plan.tp", "wrong_type", "True"),
+        ("plan.tp", True, "plan.tp", "wrong_type", "tp true is"),
         ("plan.sequence_parallel", "yes", "plan.sequence_parallel", "wrong_type", "true or false"),
         ("plan.rank_order", ["tp", "dp"], "plan.rank_order", "invalid", "[tp, cp, dp, pp]"),
         ("workload.global_batch_size", 10**12, "workload.global_batch_size", "out_of_range", "1000000000"),
@@ -187,6 +187,7 @@ def test_findings_carry_lines_in_the_order_of_the_file(example):
     ("changes", "message"),
     [
         ({"plan.stages": [1]}, "item 0 of stages 1 is not a mapping"),
+        ({"plan.stages": [None]}, "item 0 of stages null is not a mapping"),
         ({"cluster.zones.0.location": [1]}, "location has only 1 of its items."),
         ({"model": None}, "is empty."),
     ],
