@@ -153,7 +153,7 @@ def _reasons(choice: Choice, choices: Sequence[Choice]) -> tuple[str, ...]:
             even = move.total_seconds / (1.0 - new / old)
             found.append(
                 f"A step takes {units.format_seconds(new)} instead of {units.format_seconds(old)}: the move has paid "
-                f"for itself after {units.format_seconds(even)}, the rest lasts "
+                f"for itself after {units.format_seconds(even)}; without it the rest lasts "
                 f"{units.format_seconds(running.finish_seconds)}."
             )
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crosszone import service
+from crosszone import service, units
 from crosszone.core.answer import RankedPlan
 from crosszone.core.problem import Problem
 from crosszone.core.replan import Replan
@@ -62,6 +62,8 @@ def test_it_moves_out_of_a_link_that_has_become_slow(running: Any) -> None:
     assert best.finish_seconds < stay.finish_seconds
     assert best.move.restart_seconds >= 300.0
     assert best.finish_seconds > best.move.total_seconds
+    # whose rest it is: that of the plan that runs
+    assert f"; without it the rest lasts {units.format_seconds(stay.finish_seconds)}." in " ".join(best.reasons)
 
 
 def test_it_does_not_move_for_the_last_few_steps(running: Any) -> None:
