@@ -46,7 +46,8 @@ def _mended(job: Mapping[str, Any], ranked: RankedPlan) -> str:
         settings |= fixes
         found = _predicted(job, settings)
         if found is not None and found.prediction.memory.fits:
-            return f"Set {_listed(settings)}: the fullest GPU then needs {_peak(found)}."
+            said = _listed(settings)
+            return f"Set {said}: the fullest GPU then needs {_peak(found)}." if said else ""
     return ""
 
 
@@ -101,7 +102,7 @@ def _peak(ranked: RankedPlan) -> str:
 
 
 def _listed(settings: Mapping[str, str]) -> str:
-    """Settings of a job file, as keys of a request: "zeroStage=1 and framework=deepspeed"."""
+    """Settings of a job file, as keys of a request: "zeroStage=1 and framework=deepspeed"; empty where it has none."""
     from crosszone.spec.task_request import ZERO_STAGES
 
     said = [
@@ -109,4 +110,4 @@ def _listed(settings: Mapping[str, str]) -> str:
         for key, value in settings.items()
         if key != _UNSAID
     ]
-    return " and ".join(part for part in (", ".join(said[:-1]), said[-1]) if part)
+    return " and ".join(part for part in (", ".join(said[:-1]), *said[-1:]) if part)

@@ -15,6 +15,7 @@ from crosszone.errors import Conflict, InfeasiblePlan, NotThere, SpecError, Stal
 from crosszone.server.state_told import TASK_EXAMPLE
 from crosszone.service import inventory, tasks
 from crosszone.service.task_check import examine
+from crosszone.service.task_memory import _listed
 from crosszone.spec.task_request import read_task_request
 from crosszone.store import records
 from crosszone.store import tasks as stored
@@ -332,6 +333,21 @@ def test_gpt_3_does_not_fit_64_gpus_without_sharding(store):
     body = create(store, sharded)
     assert body["data"]["prediction"]["memory"]["fits"] is True
     assert body["data"]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"plan.dp_shard": "null"}, ""),  # a request has no such key
+        ({"plan.shard": "gradients", "plan.dp_shard": "null"}, "zeroStage=2"),
+        (
+            {"plan.shard": "gradients", "plan.dp_shard": "null", "framework.name": "fsdp"},
+            "zeroStage=2 and framework=fsdp",
+        ),
+    ],
+)
+def test_settings_are_told_as_keys_of_a_request(settings, said):
+    assert _listed(settings) == said
 
 
 def test_llama_2_does_not_fit_two_gpus_whole(store):
