@@ -32,7 +32,7 @@ SYNC_FIELDS = {"streams": "num_streams", "fragments": "num_fragments", "delay": 
 """Fields of `Sync` that the job file calls otherwise."""
 DECIDE_SUM = ("framework", "cp", "shard", "dp_shard", "replicas")
 """Fields of a plan from which it follows which sum its framework runs."""
-SEARCH_AGAIN = "`crosszone plan` searches a plan for the changed job."
+SEARCH_AGAIN = "`crosszone plan` searches a plan for this job."
 
 
 def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:

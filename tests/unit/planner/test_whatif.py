@@ -180,6 +180,13 @@ def test_what_the_plan_has_no_room_for_is_refused_with_numbers(base: Base) -> No
     ]
 
 
+def test_a_plan_of_another_job_speaks_of_no_change(base: Base) -> None:
+    alone = {**JOB, "plan": {}, "cluster": {"zones": [zone("north")]}}
+    with pytest.raises(SpecError) as caught:
+        service.whatif_base(alone, plan=base.ranked.plan)
+    assert "changed" not in str(caught.value)
+
+
 def test_all_that_is_wrong_with_the_values_is_told_at_once(base: Base) -> None:
     found = refusal(base, "links.*.bandwidth=20", "plan.shard=gradient", "workload.optimizer=adamx")
     places = ["cluster.links[0].bandwidth", "plan.shard", "workload.optimizer"]
