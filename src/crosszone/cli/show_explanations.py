@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NUM_TERMS = 6
 """Terms of a difference shown before `--verbose` is needed."""
 ALONE = "No plan is better than this one in any of the three, by what is known of them."
+SAVED_OF_BATCH = "batch: the step is that of the other batch; what is saved is of as many sequences as the job's."
 NO_FRONT = "There are no plans to choose from: the job file writes the plan out, or nothing fits."
 
 
@@ -70,9 +71,10 @@ def sensitivity_view(found: tuple[Sensitivity, ...]) -> Iterator[RenderableType]
         for one in found
     ]
     yield table(columns, rows)
-    notes = list(dict.fromkeys(f"{_subject(one)}: {one.note}" for one in found if one.note))
-    if notes:
-        yield bullets(notes)
+    is_other_batch = any(one.kind == "batch" and one.seconds_saved is not None for one in found)
+    notes = dict.fromkeys(f"{_subject(one)}: {one.note}" for one in found if one.note)
+    if is_other_batch or notes:
+        yield bullets([*([SAVED_OF_BATCH] if is_other_batch else []), *notes])
 
 
 def why_view(found: Why, *, is_verbose: bool) -> Iterator[RenderableType]:

@@ -102,6 +102,18 @@ def test_sensitivity_shows_what_is_saved_and_why_there_is_no_plan() -> None:
     assert "twice the bandwidth between a and b 3 s +1 s +25 %" in text
     assert "1 sequence unknown unknown unknown" in text
     assert "batch: Nothing fits." in text
+    assert "batch: the step is" not in text
+
+
+def test_what_another_batch_saves_is_told_of_as_many_sequences() -> None:
+    half = Sensitivity(
+        change="384 sequences a step instead of 768", kind="batch", plan=None, is_same_plan=True, step_seconds=101.0,
+        seconds_saved=-3.98, saved_fraction=-0.02, dollars_saved=None,
+    )  # fmt: skip
+    console = Console(width=100, file=io.StringIO())
+    console.print(*sensitivity_view((half,)))
+    text = told(console.file.getvalue())  # type: ignore[attr-defined]
+    assert "what is saved is of as many sequences as the job's." in text
 
 
 def test_a_gpu_that_nobody_makes_is_refused(run: Any, job: str) -> None:
