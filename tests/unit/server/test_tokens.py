@@ -148,6 +148,8 @@ def test_everything_that_is_wrong_is_told_at_once(call):
         assert call("POST", TOKENS, {"name": name}).status_code == 422
     wrong = call("PUT", QUOTAS, {"owner": "", "resource": "gold", "most": -1}).json()
     assert [each["pointer"] for each in wrong["errors"]] == ["/owner", "/resource", "/most"]
+    # what was refused is no target of the audit log, whatever it was called
+    assert call("GET", "/api/v1/audit").json()["entries"] == []
 
 
 def test_quotas_are_set_listed_and_taken_away(call):
