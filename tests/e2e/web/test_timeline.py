@@ -12,12 +12,14 @@ import pytest
 from crosszone import units
 from e2e.web.jobs import TWO_ZONES, with_job
 from e2e.web.large import MOVES, NUM_SLICES, timeline_frames
+from e2e.web.test_quality import PHONE_WIDTH
 
 pytestmark = pytest.mark.slow
 ADDRESS = with_job("/timeline", TWO_ZONES)
 FRAME_SECONDS = 0.016
 LENIENCY = 3
 """Tests share their cores with others."""
+LEGEND_IS_WIDE = "width => document.querySelector('[class*=legend]').clientWidth > width"
 LAST_TICK = "[...document.querySelectorAll('[class*=axis] span')].at(-1).innerText"
 
 
@@ -60,6 +62,8 @@ def test_stages_and_links_are_as_busy_as_the_simulation_says(open_page, played):
         for use in uses:
             assert units.format_fraction(use["busy_fraction"]) in table
             assert units.format_seconds(use["busy_seconds"]) in table
+    page.set_viewport_size({"width": PHONE_WIDTH, "height": 800})
+    page.wait_for_function(LEGEND_IS_WIDE, arg=0.8 * PHONE_WIDTH, timeout=5000)  # or it is a column of broken words
 
 
 def test_keys_move_select_and_filter(open_page):
