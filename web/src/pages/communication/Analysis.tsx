@@ -30,7 +30,7 @@ export function Analysis({ tried, onTry }: Props) {
   if (answer.data != null && answer.chosen == null) return <Empty title={t('nothing')}>{answer.data.verdict}</Empty>;
   const found = problem ?? answer.problem;
   const shown = found == null ? null : <ProblemPanel problem={found} onRetry={changed.retry} />;
-  if (data == null) return shown ?? (isBroken ? <Empty title={t('broken')} /> : <Loading height={560} />);
+  if (data == null) return shown ?? (isBroken ? <Empty title={t('broken')} /> : <Loading height={1180} />);
   const ofJob = data === base.data ? undefined : t('ofJob'); // slopes and advice are worked out for the job alone
   const isStale = changed.isStale || answer.isStale || problem != null;
   return (
