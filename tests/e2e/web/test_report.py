@@ -25,6 +25,7 @@ def opened(browser, server, tmp_path_factory):
     page.locator("[data-testid=headline][data-stale=false]").wait_for()
     with page.expect_download(timeout=60_000) as download:
         page.get_by_role("button", name="Report").click()
+    assert download.value.suggested_filename == "crosszone-report-llama-3-8b.html"
     file = tmp_path_factory.mktemp("report") / download.value.suggested_filename
     download.value.save_as(file)
     context.close()
