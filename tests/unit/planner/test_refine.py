@@ -11,8 +11,8 @@ from crosszone.planner.search import search
 from crosszone.timeline.simulate import Boundary, Pipeline
 
 DEGREES = ("tp", "pp", "cp", "dp", "microbatch_size", "num_virtual_stages", "shard", "recompute")
-TIE_RATIO = 1.005
-"""Plans that differ by less are the same to the search: it shows one of them."""
+LENIENCY_RATIO = 1.01
+"""What the work allowed in a large cluster leaves unfound: three zones are to be planned in a second."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_job_that_fixes_a_degree_of_the_best_plan_has_none_better(
     for degree in degrees:
         fixed = replace(job, plan=replace(job.plan, **{degree: getattr(best.plan, degree)}))
         same = search(fixed, top=1).plans[0]
-        assert same.prediction.step_seconds * TIE_RATIO >= best.prediction.step_seconds, degree
+        assert same.prediction.step_seconds * LENIENCY_RATIO >= best.prediction.step_seconds, degree
 
 
 def pipeline(*seconds: float, boundaries: tuple[Boundary, ...], receives_early: bool = True) -> Pipeline:
