@@ -10,6 +10,7 @@ from e2e.web.jobs import TWO_ZONES, with_job
 from e2e.web.test_quality import AXE, FITS, PHONE_WIDTH, findings
 
 pytestmark = pytest.mark.slow
+DRAWN = "() => [...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
 WORDS = {
     "en": {"plan": "Plan", "waterfall": "Where a step's time goes", "tornado": "What a change would be worth"},
     "zh": {"plan": "规划", "waterfall": "一步的时间花在哪里", "tornado": "各种改动值多少"},
@@ -99,5 +100,10 @@ def test_axe_has_nothing_serious_against_it_by_day_and_by_night_and_it_fits_a_ph
     opened.emulate_media(color_scheme="dark", reduced_motion="reduce")
     opened.wait_for_timeout(100)
     assert findings(opened, runOnly=["color-contrast"]) == []
+    by_night = opened.evaluate(DRAWN)
+    on_paper = opened.evaluate(f"() => {{ dispatchEvent(new Event('beforeprint')); return ({DRAWN})(); }}")
+    assert len(by_night) > 1
+    assert not set(by_night) & set(on_paper), "no frame comes before paper: what waits for one is printed dark"
+    opened.evaluate("dispatchEvent(new Event('afterprint'))")
     opened.set_viewport_size({"width": PHONE_WIDTH, "height": 800})
     opened.wait_for_function(FITS, arg=PHONE_WIDTH, timeout=5000)

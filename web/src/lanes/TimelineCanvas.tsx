@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerE
 import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '@/i18n/useLanguage';
+import { onFrame } from '@/theme/onFrame';
 
 import { draw, Strip, ticks, xOf, type Marks, type View } from './draw';
 import { neighbour, sliceAt, sliceOf, type Group, type Place, type Scene, type Slice } from './scene';
@@ -53,12 +54,9 @@ export function TimelineCanvas({ scene, span, onMove, marks, onSelect, nameOf, h
   const hoveredPlace = hovered?.place ?? null;
 
   useEffect(() => {
-    const frame = requestAnimationFrame(() => {
+    return onFrame(() => {
       paint(canvas.current, strip, scene, view, look, { ...marks, hovered: hoveredPlace });
     });
-    return () => {
-      cancelAnimationFrame(frame);
-    };
   }, [scene, view, look, marks, strip, hoveredPlace]);
 
   useWheel(scroller, onMove);

@@ -1,4 +1,6 @@
 /** The map as it moves: drag, zoom and size go from the pointer to the canvas, at most once a frame, past React. */
+import { onFrame } from '@/theme/onFrame';
+
 import { draw, type Box, type DrawnLink, type Ink } from './draw';
 import { distance, fitted, onScreen, spread, zoomed, type Place, type View } from './layout';
 
@@ -30,7 +32,7 @@ export class MapDrawing {
   private size = { width: 0, height: 0 };
   private pointed = -1;
   private drag: { from: Place; view: View; hasMoved: boolean } | null = null;
-  private frame = 0;
+  private callOff = (): void => undefined;
   private readonly observer: ResizeObserver;
   private readonly listening = new AbortController();
 
@@ -53,7 +55,7 @@ export class MapDrawing {
   dispose(): void {
     this.listening.abort();
     this.observer.disconnect();
-    cancelAnimationFrame(this.frame);
+    this.callOff();
   }
 
   show(content: Content): void {
@@ -78,8 +80,8 @@ export class MapDrawing {
   }
 
   private redraw(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => {
+    this.callOff();
+    this.callOff = onFrame(() => {
       const context = this.canvas.getContext('2d');
       if (context == null || this.content == null || this.size.width === 0) return;
       const { places, ...content } = this.content;
