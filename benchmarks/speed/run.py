@@ -51,7 +51,8 @@ MOST_BYTES = 4 * 2**30
 """Memory that a search may take: more is an error here, before the machine runs out of it."""
 COMMANDS = {
     "crosszone --help": (["--help"], 0.3),
-    "crosszone plan, three zones": (["plan", "examples/three-zones-china.yaml", "--json"], 1.0),
+    "crosszone plan, three zones": (["plan", "examples/three-zones-china.yaml"], 1.0),
+    "the same as JSON, with the front": (["plan", "examples/three-zones-china.yaml", "--json"], 1.0),
     "crosszone predict, one zone": (["predict", "examples/single-zone-llama-3-8b-8xh100.yaml", "--json"], None),
 }
 SEARCHES = {

@@ -39,6 +39,8 @@ VISITS, DRAGS = 9, 5
 NUM_FACTORS = 7
 """Of a slider of the page Communication."""
 FLAGS = ["--no-sandbox", "--disable-gpu"]
+UNLIMITED = ["--disable-frame-rate-limit", "--disable-gpu-vsync"]
+"""A frame is as long as its work: it does not wait for a screen."""
 CHROMIUM = "/usr/bin/chromium"
 SHOWN = """
 const look = () => {
@@ -69,10 +71,12 @@ def main() -> None:
     write = parser.parse_args().write
     load_before = os.getloadavg()[0]
     with server() as (port, _), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        rows = list(_rows(browser, f"http://127.0.0.1:{port}"))
-        version = browser.version
-        browser.close()
+        url, rows = f"http://127.0.0.1:{port}", list[str]()
+        for measure, flags in ((_waits, FLAGS), (_frames, FLAGS + UNLIMITED)):
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+            rows += measure(browser, url)
+            version = browser.version
+            browser.close()
     lines = [
         f"python benchmarks/web/run.py --write, {datetime.date.today().isoformat()}",
         f"{platform.machine()}, {os.cpu_count()} cores, load {load_before:.1f} to {os.getloadavg()[0]:.1f}, "
@@ -88,9 +92,12 @@ def main() -> None:
         HERE.joinpath("results.txt").write_text(text, encoding="utf-8")
 
 
-def _rows(browser: Browser, url: str) -> Iterator[str]:
+def _waits(browser: Browser, url: str) -> Iterator[str]:
     yield _row("first plan, cold browser", _first_plans(browser, url), 1.5)
     yield _row("what-if, every number new", _whatifs(browser, url), 0.2)
+
+
+def _frames(browser: Browser, url: str) -> Iterator[str]:
     frames = timeline_frames(browser.new_page(), url + with_job("/timeline", TWO_ZONES))
     yield _row("frame of the timeline, 100,000 slices", frames, 0.016)
     yield _row("frame of the map, 100 zones", _map_frames(browser, url), 0.016)
