@@ -69,6 +69,7 @@ def test_kept_plans_are_compared_and_the_address_holds_the_choice(open_page, ser
     assert page.url.endswith(f"id={ids['after']}")
     assert page.get_by_role("cell", name="before", exact=True, include_hidden=True).count() == 0
     dialog.get_by_role("button", name="Forget", exact=True).click()
+    page.get_by_role("cell", name="after", exact=True, include_hidden=True).wait_for(state="detached")
     page.get_by_text("The ranked plans of the present job").wait_for()
     kept = {run["id"] for run in server.ask("/api/v1/runs")["runs"]}
     assert not kept & set(ids.values())
