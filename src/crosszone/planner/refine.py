@@ -22,7 +22,9 @@ HOPEFUL_RATIO = 1.5
 SMALL_NUM_GPUS = 32
 SMALL = Effort(seconds=1.0, most_simulated=24, least_gain_fraction=1e-7, is_steepest=True)
 LARGE = Effort(seconds=0.15, most_simulated=8, least_gain_fraction=1e-4, is_steepest=False)
-"""Of 266 steps in large clusters that gained over 0.1 %, 248 went to the neighbour with the least estimate."""
+"""So few seconds that three zones are planned in about one. Of 266 steps in large clusters that gained over 0.1 %, 248
+went to the neighbour with the least estimate.
+"""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from crosszone.server.progress_told import PROGRESS_ROUTES
 from crosszone.server.results import result_schemas
 from crosszone.server.routes import IDEMPOTENCY_KEY, PREFER, ROUTES, Told
 from crosszone.server.run_told import RUN_ROUTES
-from crosszone.server.schemas import JOB_FILE, job_schemas, reference
+from crosszone.server.schemas import JOB_FILE, file_schema, job_schemas, reference
 from crosszone.server.state_told import STATE_ROUTES
 from crosszone.server.verb import Verb
 from crosszone.server.verbs import JOB, TABLE_EXAMPLE, VERBS
@@ -30,7 +30,6 @@ _OF_VERBS = (400, 408, 413, 415)
 _HEADERS = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Names the request, in the log too."}}
 _FOLLOWING = ("operation", "operation_result", "operation_events", "operation_cancel")
 _BEGUN = {"operation_id": "$response.body#/id"}
-_FILE = {media: {"schema": {"type": "string", "contentMediaType": media}} for media in (GZIP, HTML)}
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the operation."}}
 
 
@@ -93,9 +92,10 @@ def _route(told: Told) -> dict[str, Any]:
 
 
 def _verb(verb: Verb) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": reference(verb.result)}} if verb.result else {HTML: _FILE[HTML]}
+    answer = {JSON: reference(verb.result)} if verb.result else {HTML: file_schema(HTML)}
+    content: dict[str, Any] = {media: {"schema": schema} for media, schema in answer.items()}
     if verb.is_file_too:
-        content[GZIP] = _FILE[GZIP]
+        content[GZIP] = {"schema": file_schema(GZIP)}
     responses: dict[int, Any] = {200: {"description": "The answer.", "content": content, "headers": _HEADERS}}
     extra: dict[str, Any] = {"requestBody": _request_body(verb)}
     if verb.is_long:

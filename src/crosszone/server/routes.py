@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crosszone.core.access import VIEWER
-from crosszone.server.schemas import reference
+from crosszone.server.schemas import file_schema, reference
 from crosszone.server.sse import LAST_EVENT_ID
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.work import GZIP, HTML, JSON
@@ -91,7 +91,7 @@ ROUTES = {
     "operation_result": Told(
         summary="What came of an operation",
         description="The answer of its verb, or the problem that the verb has with its request.",
-        contents={JSON: {"type": "object"}} | {m: {"type": "string", "contentMediaType": m} for m in (GZIP, HTML)},
+        contents={JSON: {"type": "object"}} | {media: file_schema(media) for media in (GZIP, HTML)},
         errors=(404, 409),
     ),
     "operation_events": Told(

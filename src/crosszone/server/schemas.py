@@ -33,6 +33,11 @@ def job_schemas(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def file_schema(media_type: str) -> dict[str, Any]:
+    """Of a body that is a file to save."""
+    return {"type": "string", "contentMediaType": media_type}
+
+
 def reference(name: str) -> dict[str, str]:
     """A reference to the schema called `name`."""
     return {"$ref": PREFIX + name}

@@ -6,7 +6,7 @@ from typing import Any
 
 from crosszone.core.access import OPERATOR
 from crosszone.server.routes import IDEMPOTENCY_KEY, LAST_EVENT, Told
-from crosszone.server.schemas import reference
+from crosszone.server.schemas import file_schema, reference
 from crosszone.server.sse import MEDIA_TYPE as EVENTS
 from crosszone.server.work import GZIP, JSON
 
@@ -229,9 +229,7 @@ STATE_ROUTES = {
     ),
     "deployment_list": Told(summary="Rendered bundles", description=_LISTED, contents=_json("DeploymentPage")),
     "deployment": Told(summary="One rendered bundle", contents=_json("Deployment"), errors=_READ),
-    "deployment_archive": Told(
-        summary="The files of a bundle", contents={GZIP: {"type": "string", "contentMediaType": GZIP}}, errors=_READ
-    ),
+    "deployment_archive": Told(summary="The files of a bundle", contents={GZIP: file_schema(GZIP)}, errors=_READ),
     "deployment_changes": Told(
         summary="How a bundle differs from another one, `since`", contents=_json("DeploymentChanges"), errors=(404,)
     ),

@@ -314,11 +314,8 @@ def _path_findings(request: TaskRequest, missing: Sequence[tuple[str, str]]) -> 
 
     if request.launch_mode != SIMULATE or not missing:
         return []
-    english, chinese = (
-        _link_warning(missing),
-        f"以下路径没有数据，因此无法预测时间：{_pairs(missing, '等 {} 条')}。请测量或填写。",
-    )
-    return [bilingual("unknown_paths", NODES, english, chinese)]
+    chinese = f"以下路径没有数据，因此无法预测时间：{_pairs(missing, '等 {} 条')}。请测量或填写。"
+    return [bilingual("unknown_paths", NODES, _link_warning(missing), chinese)]
 
 
 def _link_warnings(missing: Sequence[tuple[str, str]]) -> list[str]:
