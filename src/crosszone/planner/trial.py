@@ -19,11 +19,12 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import Keyed, keyed
 from crosszone.timeline.margin import least_recompute_layers, memory_margin
 from crosszone.timeline.rows import Settings, Tables
-from crosszone.timeline.simulate import FEWEST_ROUNDS
 from crosszone.timeline.steps import Steps
 
 NONE, FULL = RECOMPUTES.index("none"), RECOMPUTES.index("full")
 ONE_F_ONE_B, INTERLEAVED = SCHEDULES.index("1f1b"), SCHEDULES.index("interleaved_1f1b")
+PLAYED_ROUNDS = 6
+"""Of p microbatches: as many of a long pipeline count as played."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ class Timed:
         num_stages, num_virtual = int(self.tables.plans.pp[index]), int(self.tables.plans.num_virtual_stages[index])
         if num_stages == 1:
             return 0
-        played = np.minimum(self.tables.replicas.num_microbatches[first:last], FEWEST_ROUNDS * num_stages)
+        played = np.minimum(self.tables.replicas.num_microbatches[first:last], PLAYED_ROUNDS * num_stages)
         return 2 * num_stages * num_virtual * int(played.sum())
 
 

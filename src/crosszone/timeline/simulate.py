@@ -11,20 +11,21 @@ from crosszone.core.schedules import rank_orders, schedule, traits
 from crosszone.core.schedules.action import KINDS, Action
 from crosszone.core.schedules.placement import position_of, rank_of
 from crosszone.core.schedules.work import Orders, Work
+from crosszone.timeline.node import Node
+from crosszone.timeline.rounds import Edge, Rounds, edges, rounds, ways
 from crosszone.timeline.steady import State, Steady, TooLong
 
 EXACT_EVENTS = 500
 """Actions up to which every microbatch is simulated; beyond, what only repeats itself is left out."""
 REGULAR = ("1f1b", "interleaved_1f1b", "zb_h1", "zbv")
-"""Orders of which more microbatches only repeat the middle: after warm-up, as many of all actions each time."""
+"""Orders of which more microbatches only repeat the middle: after warm-up, as many of all actions each time. A weight
+gradient follows each backward, or none."""
 MANTISSA_BITS = 52
 """Of a float, less one."""
 ROOM_RATIO = 16.0
 """Of the grid on which times lie, over all work (see `_on_a_grid`)."""
-FEWEST_ROUNDS = 6
-"""Of p microbatches: how many are simulated first to find what repeats itself."""
-MORE_ROUNDS = 4
-"""As many microbatches in the next attempt; beyond the last one, all are simulated from the first."""
+FEWEST_TURNS, FEWEST_VIRTUAL_TURNS = 2, 4
+"""Of p microbatches, in which a regular order warms up, repeats itself and ends: without and with virtual stages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +117,8 @@ class Played:
 def makespan_seconds(pipeline: Pipeline, *, most_seconds: float = math.inf) -> float:
     """Time from the first forward to the end of the last action; infinite once it is known to exceed `most_seconds`.
 
-    A long pipeline repeats itself. Past `EXACT_EVENTS` actions, repetitions are left out (see `steady.Steady`), which
-    changes nothing: what never quite repeats itself is simulated from first to last.
+    A long pipeline repeats itself, and repetitions are left out (see `rounds.Rounds` and, past `EXACT_EVENTS` actions,
+    `steady.Steady`), which changes nothing: what never quite repeats itself is simulated from first to last.
     """
     try:
         asked = _Asked(pipeline, most_seconds)
@@ -144,16 +145,12 @@ def _makespan_seconds(asked: _Asked) -> float:
     p, m, v = len(pipeline.forward_seconds), pipeline.num_microbatches, pipeline.num_virtual_stages
     if p == 1:
         return m * (pipeline.forward_seconds[0] + pipeline.backward_seconds[0])
-    if 2 * m * p * v <= EXACT_EVENTS:
-        return _last_end(_played(pipeline, _nodes(pipeline)))
-    if pipeline.schedule in REGULAR and pipeline.orders is None:
-        count = FEWEST_ROUNDS * p
-        while MORE_ROUNDS * count <= m:
-            seconds = _extended_seconds(pipeline, count)
-            if seconds is not None:
-                return seconds
-            count *= MORE_ROUNDS
-    return _last_end(_played(pipeline, _nodes(pipeline), steady=Steady(asked.most_seconds)))
+    nodes = _nodes(pipeline)
+    seconds = _seconds_by_rounds(pipeline, nodes)
+    if seconds is not None:
+        return seconds
+    steady = None if 2 * m * p * v <= EXACT_EVENTS else Steady(asked.most_seconds)
+    return _last_end(_played(pipeline, nodes, steady=steady))
 
 
 def simulate(pipeline: Pipeline) -> list[Event]:
@@ -173,25 +170,6 @@ def with_orders(pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, orders=rank_orders(pipeline.schedule, _work(pipeline)))
 
 
-class _Node(NamedTuple):
-    """The forward, backward or weight gradient of one position: what is the same for all microbatches.
-
-    Positions are 0 .. pv - 1 in order of a microbatch's way (see `core.schedules.placement`). Node n < pv is the
-    forward of position n, node pv + n its backward, 2pv + n its weight gradient, and task n * m + i is what node n does
-    to unit i, a microbatch or a part of one: whole numbers, because many are looked up.
-    """
-
-    seconds: float
-    waits: bool
-    """It needs a message before it can start."""
-    target: int | None
-    """Node that its result goes to."""
-    target_rank: int
-    delay_seconds: float
-    transfer_seconds: float
-    link: str | None
-
-
 Sent = list[tuple[int, float, float, float]]
 """(task, start, end, arrival) of messages; `Message` in short."""
 
@@ -199,7 +177,7 @@ Sent = list[tuple[int, float, float, float]]
 class _Links:
     """When each link is free again; `sent` gets every message."""
 
-    def __init__(self, nodes: list[_Node], sent: Sent | None) -> None:
+    def __init__(self, nodes: list[Node], sent: Sent | None) -> None:
         self.free: dict[str | None, float] = dict.fromkeys((node.link for node in nodes), 0.0)
         self._nodes, self._sent = nodes, sent
 
@@ -215,17 +193,24 @@ class _Links:
         return arrival
 
 
-def _extended_seconds(pipeline: Pipeline, count: int) -> float | None:
-    """The makespan by that of a shorter pipeline, of `count` microbatches or some more; None if it has no period."""
-    steady, nodes = Steady(), _nodes(pipeline)
-    done = _played(replace(pipeline, num_microbatches=count), nodes, steady=steady)
-    if steady.turn is None:
+def _seconds_by_rounds(pipeline: Pipeline, nodes: list[Node]) -> float | None:
+    """The makespan by that of a shorter pipeline and the rounds that it lacks; None where none are known or needed."""
+    p, v = len(pipeline.forward_seconds), pipeline.num_virtual_stages
+    count = (FEWEST_TURNS if v == 1 else FEWEST_VIRTUAL_TURNS) * p
+    is_known = pipeline.schedule in REGULAR and pipeline.orders is None
+    if not is_known or pipeline.num_microbatches <= count or not math.isfinite(_whole_seconds(nodes)):
         return None
-    period, seconds = steady.turn
-    rest = (pipeline.num_microbatches - count) % period
-    if rest:
-        done = _played(replace(pipeline, num_microbatches=count + rest), nodes)
-    return _last_end(done) + (pipeline.num_microbatches - count) // period * seconds
+    found = _kept_rounds(pipeline.schedule, p, count, v, edges(nodes))
+    if found is None:
+        return None
+    taken = ways(nodes, early=pipeline.receives_early)
+    return found.makespan_seconds(taken, (pipeline.num_microbatches - count) // found.shift)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept_rounds(name: str, p: int, m: int, v: int, shape: tuple[Edge, ...]) -> Rounds | None:
+    """Kept, as a search simulates many pipelines of one shape."""
+    return rounds(_written_tasks(name, p, m, v), shape, m)
 
 
 def _last_end(done: list[tuple[int, float, float]]) -> float:
@@ -233,7 +218,7 @@ def _last_end(done: list[tuple[int, float, float]]) -> float:
 
 
 def _played(
-    pipeline: Pipeline, nodes: list[_Node], sent: Sent | None = None, *, steady: Steady | None = None
+    pipeline: Pipeline, nodes: list[Node], sent: Sent | None = None, *, steady: Steady | None = None
 ) -> list[tuple[int, float, float]]:
     """(task, start, end) of every action in order of end; `sent` gets every message.
 
@@ -321,7 +306,7 @@ def _weight_seconds(pipeline: Pipeline) -> tuple[float, ...]:
     return pipeline.weight_seconds or tuple(seconds / 2.0 for seconds in pipeline.backward_seconds)
 
 
-def _senders(nodes: list[_Node]) -> list[int | None]:
+def _senders(nodes: list[Node]) -> list[int | None]:
     """Of each node the one whose message it waits for, where that takes time."""
     found: list[int | None] = [None] * len(nodes)
     for index, node in enumerate(nodes):
@@ -376,7 +361,7 @@ def _num_positions(name: str, num_stages: int, num_virtual_stages: int) -> int:
     return num_stages * (2 if traits(name).placement == "both_ways" else num_virtual_stages)
 
 
-def _seconds(pipeline: Pipeline, nodes: list[_Node], tasks: tuple[tuple[int, ...], ...], num_units: int) -> list[float]:
+def _seconds(pipeline: Pipeline, nodes: list[Node], tasks: tuple[tuple[int, ...], ...], num_units: int) -> list[float]:
     """Of every task. A backward that no weight gradient follows is all of the backward, in schedules that split it."""
     seconds = [node.seconds for node in nodes for _ in range(num_units)]
     if traits(pipeline.schedule).splits_backward:
@@ -388,7 +373,7 @@ def _seconds(pipeline: Pipeline, nodes: list[_Node], tasks: tuple[tuple[int, ...
     return seconds
 
 
-def _nodes(pipeline: Pipeline) -> list[_Node]:
+def _nodes(pipeline: Pipeline) -> list[Node]:
     """The first position's forward waits for nobody; the last position's backward follows its own forward.
 
     All that a rank holds takes as long as its own stage, also of the model's other copy. All times are multiples of a
@@ -413,19 +398,18 @@ def _nodes(pipeline: Pipeline) -> list[_Node]:
     return _on_a_grid(forwards + backwards + weight_gradients, pipeline.num_microbatches * shape.num_parts)
 
 
-def _on_a_grid(nodes: list[_Node], num_units: int) -> list[_Node]:
+def _on_a_grid(nodes: list[Node], num_units: int) -> list[Node]:
     """The same, rounded to 2^-52 of a bound on the makespan; as they are where some are infinite or unknown.
 
     The bound leaves room for delays, so that the same work falls on the same grid with and without them.
     """
-    work = sum(node.seconds for node in nodes)
-    whole = work + sum(node.delay_seconds + node.transfer_seconds for node in nodes)
+    work, whole = sum(node.seconds for node in nodes), _whole_seconds(nodes)
     if not math.isfinite(whole):
         return nodes
     most_seconds = num_units * max(ROOM_RATIO * work, whole)
     grid_seconds = math.ldexp(1.0, math.frexp(most_seconds)[1] - MANTISSA_BITS)
     return [
-        _Node(
+        Node(
             round(seconds / grid_seconds) * grid_seconds,
             waits,
             target,
@@ -438,14 +422,19 @@ def _on_a_grid(nodes: list[_Node], num_units: int) -> list[_Node]:
     ]
 
 
-def _node(pipeline: Pipeline, seconds: float, waits: bool, rank: int, to: int | None, first_node: int) -> _Node:
+def _whole_seconds(nodes: list[Node]) -> float:
+    """Of one unit, with all its ways."""
+    return sum(node.seconds for node in nodes) + sum(node.delay_seconds + node.transfer_seconds for node in nodes)
+
+
+def _node(pipeline: Pipeline, seconds: float, waits: bool, rank: int, to: int | None, first_node: int) -> Node:
     """A node on `rank` whose result goes to position `to`, whose nodes of this kind begin at `first_node`."""
     if to is None:
-        return _Node(seconds, waits, None, rank, 0.0, 0.0, None)
+        return Node(seconds, waits, None, rank, 0.0, 0.0, None)
     shape = traits(pipeline.schedule)
     there = rank_of(to, len(pipeline.forward_seconds), shape.placement)
     delay, transfer, link = _hop(pipeline, rank, there, is_backward=first_node > 0)
-    return _Node(seconds, waits, first_node + to, there, delay, transfer / shape.num_parts, link)
+    return Node(seconds, waits, first_node + to, there, delay, transfer / shape.num_parts, link)
 
 
 def _hop(pipeline: Pipeline, rank: int, there: int, *, is_backward: bool) -> tuple[float, float, str | None]:

@@ -11,7 +11,7 @@ from crosszone.core.schedules.action import KINDS
 
 @dataclass(slots=True)
 class State:
-    """All that the rest of a simulation depends on besides its orders. Tasks are numbers (see `simulate._Node`)."""
+    """All that the rest of a simulation depends on besides its orders. Tasks are numbers (see `node.Node`)."""
 
     current: list[int]
     """What each rank is at work on or stands for; -1: it has ended."""
@@ -42,8 +42,6 @@ class Steady:
 
     def __init__(self, most_seconds: float = math.inf) -> None:
         self._most_seconds = most_seconds
-        self.turn: tuple[int, float] | None = None
-        """s and T, where they were found while all ranks still do all that a microbatch needs."""
         self._seen: dict[_Look, _Seen] = {}
 
     def watch(self, state: State, tasks: Sequence[tuple[int, ...]], seconds: Sequence[float], num_units: int) -> range:
@@ -51,7 +49,7 @@ class Steady:
 
         Those are the backwards of the first position, with which a microbatch is done.
         """
-        self._state, self._tasks, self._seconds, self._num_units = state, tasks, seconds, num_units
+        self._state, self._tasks, self._seconds = state, tasks, seconds
         self._after = _work_after(tasks, seconds) if math.isfinite(self._most_seconds) else []
         num_tasks = len(seconds) // len(KINDS)
         return range(num_tasks, num_tasks + num_units)
@@ -105,10 +103,6 @@ class Steady:
             self._num_turns(own, place, length, units)
             for own, place, length in zip(self._tasks, before.places, lengths, strict=True)
         )
-        if count > 0 and all(
-            length * self._num_units == units * len(own) for own, length in zip(self._tasks, lengths, strict=True)
-        ):
-            self.turn = units, lasts
         later, further = count * lasts, count * units
         for rank, own in enumerate(self._tasks):
             place = seen.places[rank] + count * lengths[rank]

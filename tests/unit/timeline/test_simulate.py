@@ -366,7 +366,8 @@ def test_what_repeats_itself_is_left_out(name: str, monkeypatch: pytest.MonkeyPa
         return found
 
     v = traits(name).least_virtual_stages
-    long = pipeline(name, 4, 1600, v, slow={1: over_link(5.0, 0.5)})
+    # Two boundaries on one link: who comes first shows only as it is played.
+    long = pipeline(name, 4, 1600, v, slow={1: over_link(5.0, 0.5), 2: over_link(5.0, 0.5)})
     whole = last_end(simulate(long))
     monkeypatch.setattr(simulation, "_played", counted)
     assert makespan_seconds(long) == whole
