@@ -1,7 +1,13 @@
 """Drawn cases are the same on every run, and may take as long as a busy machine needs."""
 
+import os
+
 import hypothesis
 import pytest
+
+# Threads of one process wait for each other in a loop: two on a core that others need take four times as long as one.
+# Set before anything loads torch or numpy, and for every program that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("crosszone", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("crosszone")

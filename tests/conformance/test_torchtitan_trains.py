@@ -77,7 +77,7 @@ def started(folder: Path, value: dict[str, Any], *more: str, num_steps: int) -> 
     program = Path(__file__).with_name("torchtitan_on_cpu.py")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={bundle.launch.world_size}", str(program), *bundle.launch.argv[2:], *more]
-    environment = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": "src"}
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

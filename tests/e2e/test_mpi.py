@@ -109,8 +109,7 @@ def rendered(addresses: list[list[str]], gpus: list[int], framework: str = "ddp"
 
 
 def start(folder: Path, mpirun: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    around = {**os.environ, **AS_ROOT, "PATH": f"{mpirun}:{os.environ['PATH']}", "PYTHON": sys.executable}
-    around |= {"OMP_NUM_THREADS": "1", **more}  # ranks share few cores here
+    around = {**os.environ, **AS_ROOT, "PATH": f"{mpirun}:{os.environ['PATH']}", "PYTHON": sys.executable} | more
     command = [str(folder / "run_training.sh"), *arguments]
     return subprocess.run(command, env=around, cwd="/", capture_output=True, text=True, timeout=500, check=False)
 

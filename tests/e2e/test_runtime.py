@@ -64,7 +64,6 @@ from crosszone.runtime.identity import ReplicasDiffer
 from crosszone.runtime.leaving import leave
 from crosszone.runtime.train import read_config, train
 
-torch.set_num_threads(1)
 distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=100))
 folder = Path(sys.argv[1])
 for path in sorted(folder.glob("*.json")):
@@ -88,8 +87,8 @@ leave()
 
 
 def environment() -> dict[str, str]:
-    """Threads that fit two cores, and what every launch under torchrun needs: docs/reference/runtime.md."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    """What every launch under torchrun needs: docs/reference/runtime.md."""
+    return os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def torchrun(num_ranks: int, *arguments: str) -> list[str]:
@@ -130,11 +129,8 @@ def alone(tmp_path_factory) -> list[float]:
     """Losses of one process that works off the whole batch."""
     from crosszone.runtime.train import train
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("alone")
     train(replace(CONFIG, rank_microbatches=(4,)), folder=folder)
-    torch.set_num_threads(before)
     return losses(folder)
 
 

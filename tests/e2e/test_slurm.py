@@ -74,7 +74,6 @@ class Cluster:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PYTHON": sys.executable}
-        self.environment |= {"OMP_NUM_THREADS": "1"}  # ranks share few cores here
         self._stack = stack
         self._configure()
         stack.callback(self._end_what_is_left)

@@ -54,7 +54,7 @@ def sent_bytes(space: str) -> int:
 
 def measured(folder: Path, spaces: dict[str, str]) -> tuple[float, float]:
     """(bytes on the wire, seconds) of a step, by the run's own log and the wire's counter."""
-    around = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    around = {**os.environ, "PYTHON": sys.executable}
     started = [
         subprocess.Popen(
             ["ip", "netns", "exec", space, str(folder / f"launch/zone-{index}/agent-{index}.sh")],

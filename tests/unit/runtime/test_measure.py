@@ -26,22 +26,13 @@ TINY = Grid(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """On a busy machine threads wait for each other longer than tiny products take."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def progress() -> list[float]:
     return []
 
 
 @pytest.fixture(scope="module")
-def measured(one_thread, progress):
+def measured(progress):
     return measure("cpu", grid=TINY, limit_seconds=5.0, on_progress=progress.append)
 
 

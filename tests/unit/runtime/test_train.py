@@ -40,14 +40,6 @@ CONFIG = tiny_training(
 STARTS = ((2, "tokens.bin"), (4, "./moved.bin"), (6, "other.bin"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def lines(folder: Path, event: str) -> list[dict]:
     rows = [json.loads(line) for line in (folder / "logs/rank-0.jsonl").read_text().splitlines()]
     return [row for row in rows if row["event"] == event]
@@ -58,7 +50,7 @@ def losses(folder: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def whole(one_thread, tmp_path_factory) -> Path:
+def whole(tmp_path_factory) -> Path:
     """The folder of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("whole")
     assert train(CONFIG, folder=folder)

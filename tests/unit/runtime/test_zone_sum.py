@@ -41,7 +41,6 @@ def results(tmp_path_factory) -> dict[str, list[dict]]:
 
 
 def _rank(rank: int, folder: Path, ports: list[int]) -> None:
-    torch.set_num_threads(1)
     for port, (name, (program, zones)) in zip(ports, CASES.items(), strict=True):
         if rank >= len(zones):
             continue
