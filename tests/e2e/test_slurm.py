@@ -313,7 +313,7 @@ def test_ranks_are_where_the_plan_has_them(cluster, tmp_path, kind) -> None:
     where.mkdir()
     bundle = rendered(kind, entry=str(entry), arguments=(str(where),))
     folder = written(bundle, tmp_path / "bundle")
-    done = train(cluster, folder, "--wait")
+    done = crosszone(cluster, "run", str(folder))
     assert done.returncode == 0, done.stderr + told(folder)
     nodes = {"uneven nodes": ("node3", "node0", "node4"), "partitions": ("node5", "node3")}[kind]
     world_size = bundle.launch.world_size
@@ -330,7 +330,7 @@ def test_ranks_are_where_the_plan_has_them(cluster, tmp_path, kind) -> None:
 def test_a_job_of_two_zones_trains(cluster, tmp_path) -> None:
     pytest.importorskip("transformers")
     folder = written(rendered("partitions", device="cpu"), tmp_path / "bundle")
-    done = train(cluster, folder, "--wait")
+    done = crosszone(cluster, "run", str(folder))
     assert done.returncode == 0, done.stderr + told(folder)
     losses = steps(folder, 1)
     assert sorted(losses) == list(range(1, 11))
@@ -390,8 +390,8 @@ def test_a_failing_node_ends_the_others_and_its_code_is_the_jobs(cluster, tmp_pa
     python.write_text(f'#!/usr/bin/env bash\ncase "$*" in {cases} esac\n')
     python.chmod(0o755)
     started = time.monotonic()
-    done = train(cluster, folder, "--wait", PYTHON=str(python))
-    assert done.returncode == 9, told(folder)
+    done = crosszone(cluster, "run", str(folder), "--json", python=python)
+    assert json.loads(done.stdout)["run"]["exit_code"] == 9, told(folder)
     assert time.monotonic() - started < 120
     assert "agent-1 on node0 ended with 9; its last lines:\noh no" in told(folder)
 
@@ -414,7 +414,8 @@ def test_a_job_that_is_stopped_may_save_first(cluster, tmp_path) -> None:
     assert "ExitCode=143:0" in state
 
 
-def crosszone(cluster: Cluster, *words: str, python: Path | str) -> subprocess.CompletedProcess[str]:
+def crosszone(cluster: Cluster, *words: str, python: Path | str = sys.executable) -> subprocess.CompletedProcess[str]:
+    """`run` sees the end at once; `sbatch --wait` looks after 2, 10 and 42 seconds."""
     return cluster.call(sys.executable, "-m", "crosszone.cli", *words, PYTHON=str(python), COLUMNS="200")
 
 
