@@ -4,6 +4,7 @@
 
 FOLDER/step-00000100/manifest.json     what it is, and every file with its size and hash
 FOLDER/step-00000100/...               torch.distributed.checkpoint, or DeepSpeed's own files
+FOLDER/step-00000100/zone-0/...        torch.distributed.checkpoint of each zone, where zones step by themselves
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def check_continues(
         )
     if own_format != "dcp" and manifest.num_ranks != num_ranks:
         raise SpecError.of(
-            f"DeepSpeed's checkpoint was written by {manifest.num_ranks} ranks, but {num_ranks} run.",
+            f"the checkpoint was written by {manifest.num_ranks} ranks, but {num_ranks} run.",
             where=str(path),
             hint=OTHER_RUN_HINT,
             code="other_run",

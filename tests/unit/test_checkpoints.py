@@ -106,6 +106,4 @@ def test_as_a_program_it_says_whether_ranks_may_start(folder, capsys) -> None:
     assert main([str(config), "2"]) == 0
     assert capsys.readouterr().err == ""
     assert main([str(config), "4"]) == 2
-    assert capsys.readouterr().err.startswith(
-        f"error: {newest}: DeepSpeed's checkpoint was written by 2 ranks, but 4 run."
-    )
+    assert capsys.readouterr().err.startswith(f"error: {newest}: the checkpoint was written by 2 ranks, but 4 run.")

@@ -42,7 +42,11 @@ class Manifest:
 
 
 def checkpoint_format(config: TrainConfig) -> str:
-    """dcp: any number of ranks, ddp or fsdp, can go on from it; deepspeed...: as many ranks and stages as wrote it."""
+    """dcp: any number of ranks, ddp or fsdp, can go on from it; dcp-zones-2-3: as many ranks of each zone as wrote it,
+    ddp or fsdp; deepspeed...: as many ranks and stages as wrote it.
+    """
+    if config.local is not None:
+        return "-".join(("dcp-zones", *(str(len(ranks)) for ranks in config.zone_ranks)))
     if config.framework != "deepspeed":
         return "dcp"
     return "-".join(("deepspeed", *(("stages", *map(str, config.stage_layers)) if config.stage_layers else ())))
@@ -63,6 +67,7 @@ def state_fields(config: TrainConfig, *, model_config: str | None, tokens: str |
         "data": to_json(dataclasses.replace(config.data, path=tokens)),
         "sequence_length": config.sequence_length,
         "global_batch_size": config.global_batch_size,
+        **({} if config.local is None else {"local": to_json(config.local)}),
     }
     return tuple(sorted(_leaves(values, "")))
 

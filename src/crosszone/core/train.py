@@ -21,7 +21,8 @@ BACKENDS = ("gloo", "nccl")
 OFFLOADS = ("none", "parameters")
 ATTENTIONS = ("flash", "unfused")
 TOKEN_BYTES = (2, 4)
-ZONE_DTYPES = ("fp16", "bf16")
+ZONE_CODECS = ("fp16", "bf16", "int8_block", "int4")
+LOCAL_FRAMEWORKS = ("ddp", "fsdp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,23 @@ class TrainOptimizer:
     num_decay_steps: int | None = None
     """Steps from the warm-up's end to the lowest rate; None: the rate stays."""
     final_learning_rate_fraction: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainLocal:
+    """Zones that step by themselves, and agree on the weights every so many steps."""
+
+    every: int
+    """Steps from one agreement on a part of the model to the next."""
+    num_fragments: int = 1
+    """Parts of the model, exchanged in turn."""
+    num_delay_steps: int = 0
+    """Steps that zones take beside an exchange before what they agree on is applied."""
+    outer_learning_rate: float = 1.0
+    outer_momentum: float = 0.0
+    """Nesterov's; with a rate of 1 and none, zones take the mean of their weights."""
+    own_fraction: float = 0.0
+    """Of a zone's own weights that stays where what was agreed on comes late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +105,19 @@ class TrainConfig:
     rank_microbatches: tuple[int, ...]
     """Microbatches that each data-parallel rank works off in a step, by rank; there are as many as ranks of a stage."""
     rank_zones: tuple[int, ...] = ()
-    """Zone of each rank (ddp), as a number, where gradients are added up once per zone; empty: over all at once."""
-    zone_dtype: str | None = None
-    """fp16 | bf16: what gradients are sent as between zones; None: as they are added up."""
+    """Zone of each rank, as a number, where gradients are added up once per zone (ddp) or in each zone alone (`local`);
+    empty: over all at once."""
+    zone_codec: str | None = None
+    """fp16 | bf16 | int8_block | int4: what zones send each other; None: sums as they are added up, changes of the
+    weights in fp32."""
+    local: TrainLocal | None = None
+    """Zones step by themselves (ddp, fsdp); None: all ranks take every step together."""
     is_elastic: bool = False
     """Whether another number of ranks may go on with the same microbatches, dealt evenly."""
     stage_layers: tuple[int, ...] = ()
     """Layers of each pipeline stage (deepspeed), whose ranks follow each other; empty: one stage holds all."""
     dp_shard: int = 1
-    """Ranks that share one copy of what `shard` names (fsdp); consecutive ranks form a group."""
+    """Ranks that share one copy of what `shard` names (fsdp); consecutive ranks, or those of a zone with `local`."""
     shard: str = "none"
     offload: str = "none"
     recompute: str = "none"
@@ -131,6 +153,15 @@ class TrainConfig:
     def global_batch_tokens(self) -> int:
         """Tokens of one step."""
         return self.global_batch_size * self.sequence_length
+
+    @property
+    def zone_ranks(self) -> tuple[tuple[int, ...], ...]:
+        """Ranks that take every step together: those of each zone with `local`, else all."""
+        ranks = range(len(self.rank_microbatches))
+        if self.local is None:
+            return (tuple(ranks),)
+        zones = dict.fromkeys(self.rank_zones)
+        return tuple(tuple(rank for rank in ranks if self.rank_zones[rank] == zone) for zone in zones)
 
 
 def train_config(value: Any) -> TrainConfig:
@@ -263,10 +294,10 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
     if config.framework == "fsdp" and len(counts) > 1 and config.shard not in ("gradients", "parameters"):
         yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
     if config.framework == "fsdp" and config.dp_shard >= 1:
-        groups = [set(counts[first : first + config.dp_shard]) for first in range(0, len(counts), config.dp_shard)]
-        if len(counts) % config.dp_shard:
-            yield _finding("dp_shard", f"{config.dp_shard} does not divide {len(counts)} ranks.")
-        elif any(len(group) > 1 for group in groups):
+        torn = [len(ranks) for ranks in _zone_ranks(config) if len(ranks) % config.dp_shard]
+        if torn:
+            yield _finding("dp_shard", f"{config.dp_shard} does not divide {torn[0]} ranks{_of_a_zone(config)}.")
+        elif any(len({counts[rank] for rank in group}) > 1 for group in _shard_groups(config)):
             yield _finding(
                 "rank_microbatches",
                 f"ranks of one shard group of {config.dp_shard} meet in every microbatch, but have different numbers.",
@@ -295,14 +326,58 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
 
 def _zone_problems(config: TrainConfig) -> Iterator[Finding]:
     num_zones, counts = len(config.rank_zones), config.rank_microbatches
-    if num_zones and config.framework != "ddp":
+    if num_zones and config.framework != "ddp" and config.local is None:
         yield _finding("rank_zones", f"{config.framework} adds up gradients in groups of its own.", "Leave it out.")
     if num_zones not in (0, len(counts)):
         yield _finding("rank_zones", f"{num_zones} zones for {len(counts)} ranks.", "Give one for each, or none.")
-    if config.zone_dtype is not None and not num_zones:
-        yield _finding("zone_dtype", "nothing is sent between zones without rank_zones.", "Leave it out.")
-    if config.zone_dtype not in (None, *ZONE_DTYPES):
-        yield _finding("zone_dtype", f'"{config.zone_dtype}" is none of {", ".join(ZONE_DTYPES)}.')
+    if config.zone_codec is not None and not num_zones:
+        yield _finding("zone_codec", "nothing is sent between zones without rank_zones.", "Leave it out.")
+    if config.zone_codec not in (None, *ZONE_CODECS):
+        yield _finding("zone_codec", f'"{config.zone_codec}" is none of {", ".join(ZONE_CODECS)}.')
+    if config.local is not None:
+        yield from _local_problems(config, config.local)
+
+
+def _local_problems(config: TrainConfig, local: TrainLocal) -> Iterator[Finding]:
+    if config.framework not in LOCAL_FRAMEWORKS:
+        yield _finding("local", f"{config.framework} takes every step with all ranks.", "Take ddp or fsdp.")
+    if len(set(config.rank_zones)) < 2:
+        yield _finding("local", f"rank_zones names {len(set(config.rank_zones))} zones.", "Give two or more.")
+    if config.is_elastic:
+        yield _finding("is_elastic", "with local nobody knows the zone of another number of ranks.", "Set it to false.")
+    for name, count in (("every", local.every), ("num_fragments", local.num_fragments)):
+        if count < 1:
+            yield _finding(f"local.{name}", f"{count} is below 1.")
+    most = None if config.model is None else config.model.num_layers
+    if most is not None and local.num_fragments > most:
+        yield _finding("local.num_fragments", f"{local.num_fragments} parts, but the model has {most} layers.")
+    if not 0 <= local.num_delay_steps <= local.every:
+        yield _finding(
+            "local.num_delay_steps",
+            f"{local.num_delay_steps} is not from 0 to {local.every}, after which the next exchange begins.",
+        )
+    if not local.outer_learning_rate > 0.0:
+        yield _finding("local.outer_learning_rate", f"{local.outer_learning_rate:g} is not above 0.")
+    for name, share in (("outer_momentum", local.outer_momentum), ("own_fraction", local.own_fraction)):
+        if not 0.0 <= share < 1.0:
+            yield _finding(f"local.{name}", f"{share:g} is not from 0 to below 1.")
+
+
+def _zone_ranks(config: TrainConfig) -> tuple[tuple[int, ...], ...]:
+    """`zone_ranks`, where each rank has a zone; else as if there were none."""
+    if len(config.rank_zones) == len(config.rank_microbatches):
+        return config.zone_ranks
+    return (tuple(range(len(config.rank_microbatches))),)
+
+
+def _shard_groups(config: TrainConfig) -> Iterator[tuple[int, ...]]:
+    for ranks in _zone_ranks(config):
+        for first in range(0, len(ranks), config.dp_shard):
+            yield ranks[first : first + config.dp_shard]
+
+
+def _of_a_zone(config: TrainConfig) -> str:
+    return "" if config.local is None else " of a zone"
 
 
 def _finding(where: str, message: str, hint: str = "") -> Finding:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crosszone.core.bundle import NO_CHECKPOINTS, DeployRequest, Program
 from crosszone.core.codec import to_json
@@ -13,18 +13,24 @@ from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts, timeouts
 from crosszone.core.train import (
-    ZONE_DTYPES,
+    LOCAL_FRAMEWORKS,
+    ZONE_CODECS,
     TrainCheckpoint,
     TrainConfig,
     TrainData,
+    TrainLocal,
     TrainOptimizer,
     train_problems,
 )
+from crosszone.core.workload import Dtypes
+from crosszone.cost.sync import sync_method
+from crosszone.cost.sync.exchange import LATE_OWN_FRACTION
 from crosszone.deploy.pipeline_parts import recomputed_layers
 from crosszone.deploy.ranks import single_replicas
 from crosszone.deploy.rotation import rotation_assumptions
 from crosszone.errors import Finding, InfeasiblePlan
 from crosszone.frameworks.rules import HIERARCHICAL, SUMS
+from crosszone.timeline.sync_choice import num_delay_steps, num_fragments
 
 CONFIG_PATH = "configs/train.json"
 TRAINER_PROGRAM = Program(
@@ -88,7 +94,8 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         microbatch_size=plan.microbatch_size,
         rank_microbatches=tuple(replica.num_microbatches for replica in single_replicas(plan)),
         rank_zones=_rank_zones(plan),
-        zone_dtype=_zone_codec(plan),
+        zone_codec=_zone_codec(plan),
+        local=_local(problem, plan),
         stage_layers=tuple(stage.num_layers for stage in plan.stages) if plan.pp > 1 else (),
         dp_shard=plan.dp_shard,
         shard=plan.shard,
@@ -96,7 +103,7 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         recompute=plan.recompute,
         recomputed_layers=recomputed_layers(plan),
         attention=workload.attention,
-        dtypes=workload.dtypes,
+        dtypes=_dtypes(problem, plan),
         bucket_bytes=plan.bucket_bytes,
         prefetch=plan.prefetch,
         deepspeed_config=f"../{CONFIG_NAME}" if plan.framework == "deepspeed" else None,
@@ -157,9 +164,11 @@ def ladder(problem: Problem, plan: Plan, prediction: Prediction) -> Timeouts:
     zones = plan.zones
     links = [link for link in problem.cluster.links if link.from_zone in zones and link.to_zone in zones]
     slow = [each.high_seconds for each in prediction.intervals if each.level <= LEVEL_OF_SLOW_STEPS]
+    # Zones that step by themselves wait for each other once in so many steps: for all of them, and to stop.
+    between = plan.sync.every if sync_method(plan.sync.method).IS_LOCAL else 1
     return timeouts(
         rtt_seconds=max((2.0 * link.latency_seconds for link in links), default=0.0),
-        p99_step_seconds=max(slow, default=prediction.step_seconds),
+        p99_step_seconds=between * max(slow, default=prediction.step_seconds),
         checkpoint_stall_seconds=prediction.reliability.checkpoint_seconds if prediction.reliability else 0.0,
     )
 
@@ -169,9 +178,10 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     sync, workload = plan.sync, problem.workload
     replicas = single_replicas(plan)
     crosses = len(plan.zones) > 1
-    if crosses and (sync.method not in SUMS or sync.every > 1):
-        yield _no_renderer(f"{sync.method} every {sync.every} steps", "plan.sync", "Set sync.method=flat and every=1.")
-    own = ("gradients", _zone_codec(plan))
+    if crosses and not _is_local(plan) and (sync.method not in SUMS or sync.every > 1):
+        hint = "Take ddp or fsdp." if sync_method(sync.method).IS_LOCAL else "Set sync.method=flat and every=1."
+        yield _no_renderer(f"{sync.method} every {sync.every} steps under {plan.framework}", "plan.sync", hint)
+    own = (sync_method(sync.method).STREAM, _zone_codec(plan) or _reduction_codec(plan))
     coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none" and (stream, codec) != own]
     if crosses and coded:
         yield _no_renderer(f"codecs ({', '.join(coded)})", "plan.sync.codecs", "Leave codecs out.")
@@ -190,17 +200,54 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
         )
 
 
+def _is_local(plan: Plan) -> bool:
+    """Whether our trainer lets each zone step by itself."""
+    is_local = bool(sync_method(plan.sync.method).IS_LOCAL) and "dp" in plan.zone_axis
+    return is_local and plan.framework in LOCAL_FRAMEWORKS
+
+
+def _local(problem: Problem, plan: Plan) -> TrainLocal | None:
+    way, sync = sync_method(plan.sync.method), plan.sync
+    if not _is_local(plan):
+        return None
+    outer = (way.OUTER_LEARNING_RATE, way.OUTER_MOMENTUM) if way.HAS_OUTER_STEP else (1.0, 0.0)
+    return TrainLocal(
+        every=sync.every,
+        num_fragments=num_fragments(sync, problem.model.num_layers),
+        num_delay_steps=num_delay_steps(sync),
+        outer_learning_rate=outer[0],
+        outer_momentum=outer[1],
+        own_fraction=LATE_OWN_FRACTION if num_delay_steps(sync) else 0.0,
+    )
+
+
 def _rank_zones(plan: Plan) -> tuple[int, ...]:
-    """Where our trainer sums gradients once per zone, the zone of each rank; groups of FSDP do so by themselves."""
-    if plan.framework != "ddp" or plan.sync.method != HIERARCHICAL or "dp" not in plan.zone_axis:
+    """Where our trainer sums gradients once per zone, or in each alone, the zone of each rank.
+
+    Groups of FSDP sum once per zone by themselves.
+    """
+    sums_by_hook = plan.framework == "ddp" and plan.sync.method == HIERARCHICAL and "dp" in plan.zone_axis
+    if not sums_by_hook and not _is_local(plan):
         return ()
     return tuple(plan.zones.index(replica.zones[0]) for replica in single_replicas(plan))
 
 
 def _zone_codec(plan: Plan) -> str | None:
-    """The format in which our trainer sends gradients between zones, if the plan asks for one that it knows."""
-    codec = dict(plan.sync.codecs).get("gradients")
-    return codec if codec in ZONE_DTYPES and _rank_zones(plan) else None
+    """The format of what our trainer sends between zones, if the plan asks for one that it knows."""
+    codec = dict(plan.sync.codecs).get(sync_method(plan.sync.method).STREAM)
+    return codec if codec in ZONE_CODECS and _rank_zones(plan) else None
+
+
+def _reduction_codec(plan: Plan) -> str | None:
+    """The format in which FSDP adds up gradients in and between zones, if the plan has one for what crosses them."""
+    if plan.framework != "fsdp" or plan.sync.method not in SUMS:
+        return None
+    return dict(plan.sync.codecs).get("gradients")
+
+
+def _dtypes(problem: Problem, plan: Plan) -> Dtypes:
+    dtypes, codec = problem.workload.dtypes, _reduction_codec(plan)
+    return dtypes if codec in (None, "none") else replace(dtypes, gradient_reduction=codec)
 
 
 def _no_renderer(what: str, where: str, hint: str) -> Finding:
@@ -235,9 +282,11 @@ def _checkpoint(problem: Problem, plan: Plan, prediction: Prediction, request: D
         return None
     reliability = prediction.reliability
     every_seconds = (reliability.checkpoint_every_seconds if reliability else None) or CHECKPOINT_SECONDS
+    # Zones that step by themselves meet to save: where they have just met, nobody waits.
+    between = plan.sync.every if _is_local(plan) else 1
     num_kept = problem.workload.checkpoint.num_kept
     return TrainCheckpoint(
         folder=request.checkpoint_folder or "../checkpoints",
-        every_steps=max(1, round(every_seconds / prediction.step_seconds)),
+        every_steps=between * max(1, math.ceil(round(every_seconds / prediction.step_seconds) / between)),
         **({} if num_kept is None else {"num_kept": num_kept}),
     )

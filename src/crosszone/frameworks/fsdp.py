@@ -4,14 +4,15 @@ Read in torch 2.13.0, torch/distributed/fsdp/_fully_shard: a one-dimensional mes
 two-dimensional one within groups of dp_shard (HSDP). `reshard_after_forward=False` keeps the gathered weights
 (shard=gradients). Optimizer states follow the sharded parameters; they alone cannot be sharded or offloaded.
 
-Gradients are reduced in `MixedPrecisionPolicy.reduce_dtype`, which may be bf16 or fp16. Ways to agree less often than
-each step are our trainer's, and so are the formats in which it sends pseudogradients.
+Gradients are reduced in `MixedPrecisionPolicy.reduce_dtype`, which may be bf16 or fp16. Zones that step by themselves,
+each with a mesh of its own, are our trainer's, and so are the formats in which it sends pseudogradients.
 
 Ranks of one shard group meet in every microbatch, so that they must have the same number of them; different shard
 groups meet once a step, weighted by tokens in our trainer, and may differ.
 """
 
 from crosszone.frameworks.rules import (
+    OWN_PSEUDOGRADIENT_CODECS,
     SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
     ZONES_HOLD_WHOLE_SHARDS,
@@ -48,6 +49,7 @@ RULES = (
     ZONES_HOLD_WHOLE_SHARDS,
     flat_sums(TITLE),
     codecs_only(TITLE, "gradients", "bf16", "fp16"),
+    codecs_only(TITLE, "pseudogradients", *OWN_PSEUDOGRADIENT_CODECS),
     STAGES_ALIKE,
     SELECTIVE_IN_EVERY_LAYER,
 )

@@ -38,6 +38,8 @@ SUMS = (FLAT, HIERARCHICAL)
 """Ways to agree across zones that add up the gradients of every step, as one cluster would."""
 
 
+OWN_PSEUDOGRADIENT_CODECS = ("bf16", "fp16", "int8_block", "int4")
+"""Formats in which our own trainer sends changes of the weights: `crosszone.runtime.sync.packing`."""
 FLAT_SUMS = "flat_sums"
 """Code of the rule of frameworks that add up gradients over all ranks at once."""
 
@@ -134,7 +136,7 @@ def table_expressed(
         is_mixed=no,
         is_recomputed_unalike=no,
         is_selective_in_part=no,
-        is_torn=no if fewest_replicas is None else _is_local(sync) & (table.dp_shard > fewest_replicas),
+        is_torn=no if fewest_replicas is None else _is_local(sync) & (fewest_replicas % table.dp_shard != 0),
         is_once_per_zone=~no
         if fewest_replicas is None
         else _once_per_zone(table.dp, table.cp, table.shard, table.dp_shard, fewest_replicas, num_zones),
@@ -168,7 +170,7 @@ def plan_expressed(plan: Plan) -> Expressed:
         "is_recomputed_unalike": _is_recomputed_unalike(plan),
         "is_selective_in_part": plan.recompute == "selective"
         and any(s.recompute != plan.recompute or s.recompute_layers is not None for s in plan.stages),
-        "is_torn": _is_local(plan.sync) and num_zones > 0 and plan.dp_shard > fewest,
+        "is_torn": _is_local(plan.sync) and num_zones > 0 and any(count % plan.dp_shard for count in in_zones),
         "is_once_per_zone": bool(_once_per_zone(plan.dp, plan.cp, shard, plan.dp_shard, fewest, num_zones)),
     }
     columns: dict[str, Any] = {name: np.array([value], dtype=np.int64) for name, value in numbers.items()}
@@ -297,9 +299,9 @@ ZONES_HOLD_WHOLE_SHARDS = Rule(
     violated=lambda of: of.is_torn,
     message=lambda plan: (
         f"with {plan.sync.method} each zone has its own weights, but dp_shard={plan.dp_shard} shards them over zones "
-        f"of which one holds {min(_zone_replicas(plan))} replicas."
+        f"that hold {' and '.join(str(count) for count in _zone_replicas(plan))} replicas."
     ),
-    hint="Set dp_shard so that it stays in a zone, or sync.method=hierarchical.",
+    hint="Set dp_shard to a divisor of each zone's replicas, or sync.method=hierarchical.",
 )
 
 SEQUENCE_PARALLEL_NEEDS_TP = Rule(

@@ -13,7 +13,7 @@ from crosszone.cost.sync import sync_methods
 from crosszone.errors import Finding, SpecError
 from crosszone.frameworks import flat_sync
 from crosszone.frameworks.rules import SUMS
-from crosszone.timeline.sync_choice import ASYNC, COMPRESSION, changes
+from crosszone.timeline.sync_choice import COMPRESSION, changes
 
 LOCAL_SGD = "local_sgd"
 GRADIENT_CODECS = ("bf16", "int8_block")
@@ -25,7 +25,8 @@ def ways(problem: Problem, layout: Layout, *, algorithm: str = "ring") -> tuple[
     """The plan's own way where it is fixed; else a sum in every step, and what `constraints.allow` names.
 
     The gentlest first, all by `algorithm`, which changes no sum; each sum once per zone and flat, as some frameworks
-    run the one and some the other. Larger batches are not tried: a person chooses them by `global_batch_size`.
+    run the one and some the other. Larger batches are not tried: a person chooses them by `global_batch_size`. Nor are
+    gradients that come late (`delayed`): nothing runs them yet but a program of a person's own.
     """
     wanted = problem.plan.sync
     if not problem.plan.leaves_sum_open:
@@ -71,9 +72,6 @@ def _changing(problem: Problem) -> Iterator[Sync]:
         pseudogradients += list(PSEUDOGRADIENT_CODECS)
     for codec in gradients[1:]:
         yield Sync(codecs=_codecs("gradients", codec))
-    if ASYNC in allow:
-        for codec in gradients:
-            yield Sync(method="delayed", codecs=_codecs("gradients", codec))
     if LOCAL_SGD in allow:
         for method, way in sync_methods().items():
             for every in way.TRIED_EVERY if way.IS_LOCAL else ():

@@ -77,6 +77,14 @@ def newest_checkpoint(folder: Path, world: World) -> tuple[Path, Manifest] | Non
     return None
 
 
+def saved_keys(folder: Path) -> list[str]:
+    """Of the states beside the engine's that torch.distributed.checkpoint saved in `folder`, without "local."."""
+    from torch.distributed.checkpoint.filesystem import FileSystemReader
+
+    keys = FileSystemReader(folder).read_metadata().state_dict_metadata
+    return [key.removeprefix("local.") for key in keys if key.startswith("local.")]
+
+
 def _own_files(aside: Path, world: World) -> list[SavedFile]:
     """Every file in the folder, dealt to ranks: each makes its share durable and hashes it."""
     paths = sorted(path for path in aside.rglob("*") if path.is_file())

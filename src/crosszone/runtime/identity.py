@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import torch
 from torch import distributed
-from torch.distributed.tensor import DTensor
 
 from crosszone.errors import CrossZoneError
-from crosszone.runtime.world import World
+from crosszone.runtime.sync.shards import first_place, own_part
+from crosszone.runtime.world import SHARD, World
 
 CHUNK_ELEMENTS = 1 << 22
 """Elements that are digested at a time: 32 MiB of 64-bit integers."""
@@ -52,6 +52,28 @@ def check_identity(named_parameters: Iterable[tuple[str, torch.Tensor]], world: 
     )
 
 
+def check_zones(named_parameters: Iterable[tuple[str, torch.Tensor]], world: World, *, step: int) -> None:
+    """Compare the weights of zones, each of which may share them among its ranks in another way.
+
+    Every rank calls it at once. Errors: ReplicasDiffer on the ranks that carry parts, naming the first parameter.
+    """
+    assert world.zones is not None, "zones that step by themselves have groups"
+    digests = {name: digest(tensor, first=first_place(tensor)) for name, tensor in named_parameters}
+    names, own = list(digests), torch.stack(list(digests.values()))
+    distributed.all_reduce(own, group=world.mesh.get_group(SHARD))  # digests of parts add up to that of the whole
+    if world.zones.across is None:
+        return
+    gathered = [torch.empty_like(own) for _ in range(world.zones.across.size())]
+    distributed.all_gather(gathered, own, group=world.zones.across)
+    for index, name in enumerate(names):
+        if len({int(row[index]) for row in gathered}) > 1:
+            raise ReplicasDiffer.of(
+                f"after step {step}, zones hold different weights though they have just agreed, first in {name}.",
+                where=f"step {step}",
+                hint="Restart from a checkpoint before it, and look at the memory and GPUs of all zones.",
+            )
+
+
 def outliers(rows: list[tuple[int, ...]]) -> list[int]:
     """Indices of the rows that are not what more than half of all are; all indices where nothing is."""
     row, count = Counter(rows).most_common(1)[0]
@@ -60,18 +82,18 @@ def outliers(rows: list[tuple[int, ...]]) -> list[int]:
     return [index for index, each in enumerate(rows) if each != row]
 
 
-def digest(tensor: torch.Tensor) -> torch.Tensor:
+def digest(tensor: torch.Tensor, *, first: int = 0) -> torch.Tensor:
     """A 64-bit number that any flipped bit and any two exchanged elements change; computed where the tensor is.
 
     Sum over elements i, as integers of their bits, of (bits + 1) * multiplier**2 * (2 i + 1) modulo 2**64, the middle
-    bits of each folded down.
+    bits of each folded down. Elements are counted from `first`: digests of the parts of a tensor add up to its own.
     """
-    local = tensor.to_local() if isinstance(tensor, DTensor) else tensor
-    bits = local.detach().contiguous().view(-1).view(INTEGERS[local.element_size()])
+    local = own_part(tensor)
+    bits = local.contiguous().view(-1).view(INTEGERS[local.element_size()])
     total = torch.zeros((), dtype=torch.int64, device=bits.device)
-    for first in range(0, bits.numel(), CHUNK_ELEMENTS):
-        chunk = bits[first : first + CHUNK_ELEMENTS].to(torch.int64)
-        places = torch.arange(first, first + chunk.numel(), device=bits.device, dtype=torch.int64) * 2 + 1
+    for start in range(0, bits.numel(), CHUNK_ELEMENTS):
+        chunk = bits[start : start + CHUNK_ELEMENTS].to(torch.int64)
+        places = torch.arange(first + start, first + start + len(chunk), device=bits.device, dtype=torch.int64) * 2 + 1
         mixed = (chunk + 1) * MULTIPLIER * places
         total += ((mixed ^ (mixed >> 29)) * MULTIPLIER).sum()
     return total

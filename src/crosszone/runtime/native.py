@@ -63,12 +63,13 @@ class NativeEngine:
     def backward(self, inputs: torch.Tensor, labels: torch.Tensor, *, scale: float, is_last: bool) -> torch.Tensor:
         """Add one microbatch to the gradients; the sum of its tokens' losses, detached.
 
-        `scale` is 1 / tokens of the whole step, so that the gradients are those of its mean whatever ranks hold. Both
-        DDP and FSDP divide by ranks, which is multiplied back in. The last microbatch agrees with other replicas.
+        `scale` is 1 / tokens of the step, of all ranks that take it together, so that gradients are those of its mean
+        whatever ranks hold. Both DDP and FSDP divide by ranks, which is multiplied back in. The last microbatch agrees
+        with other replicas.
         """
         with self._agreement(is_last), self._precision():
             loss = token_loss(self._forward(input_ids=inputs).logits, labels)
-            self._scaler.scale(loss * (scale * self.world.num_ranks)).backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(loss * (scale * len(self.world.together))).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def update(self, learning_rate: float) -> tuple[float, bool]:
@@ -92,7 +93,8 @@ class NativeEngine:
         from torch.distributed.checkpoint.filesystem import FileSystemWriter
         from torch.distributed.checkpoint.state_dict_saver import save
 
-        save(self._state() | extra, storage_writer=FileSystemWriter(folder, sync_files=True))
+        writer = FileSystemWriter(folder, sync_files=True)
+        save(self._state() | extra, storage_writer=writer, process_group=self.world.group)
 
     def load(self, folder: Path, extra: dict[str, Any]) -> dict[str, Any]:
         """Read what `save` wrote, by any number of ranks; `extra` has the keys and kinds that are wanted back."""
@@ -100,7 +102,7 @@ class NativeEngine:
         from torch.distributed.checkpoint.state_dict_loader import load
 
         state = self._state() | extra
-        load(state, storage_reader=FileSystemReader(folder))
+        load(state, storage_reader=FileSystemReader(folder), process_group=self.world.group)
         set_state_dict(
             self.model,
             self.optimizer,
@@ -118,7 +120,7 @@ class NativeEngine:
     def _replicated(self) -> nn.Module:
         config, device = self.config, self.world.device
         initialise(self.model, seed=config.seed, device=device)
-        if self.world.num_ranks == 1:
+        if len(self.world.together) == 1:
             return self.model
         bucket_bytes = config.bucket_bytes
         with warnings.catch_warnings():
@@ -138,9 +140,8 @@ class NativeEngine:
     def _sum_gradients(self, module: DistributedDataParallel) -> None:
         """Have replicas add up gradients as the configuration says; DDP's own way is one sum in their own format."""
         config, world, dtype = self.config, self.world, DTYPES[self.config.dtypes.gradient_reduction]
-        if world.zones is not None:
-            sent = DTYPES[config.zone_dtype or config.dtypes.gradient_reduction]
-            hook = zone_sum(world.zones, dtype=dtype, sent_dtype=sent, num_ranks=world.num_ranks)
+        if world.zones is not None and config.local is None:
+            hook = zone_sum(world.zones, dtype=dtype, codec=config.zone_codec, num_ranks=world.num_ranks)
             module.register_comm_hook(None, hook)
         elif dtype != next(self.model.parameters()).dtype:
             module.register_comm_hook(world.replicas, narrow_sum(dtype))

@@ -47,8 +47,10 @@ class StepRecord:
     """None where the shape is not known."""
     data_seconds: float
     """Of `step_seconds`, waiting for tokens."""
+    exchange_seconds: float | None = None
+    """Of `step_seconds`, agreeing with other zones on the weights; None where zones step together."""
     loss: float
-    """Mean over all tokens of the step, all ranks."""
+    """Mean over all tokens of the step, of the ranks that take it together."""
     gradient_norm: float
     """Before clipping."""
     is_skipped: bool

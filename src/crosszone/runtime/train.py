@@ -17,12 +17,19 @@ from torch import distributed
 
 from crosszone.checkpoints import check_continues, read_config, run_state
 from crosszone.core.checkpoint import Manifest, checkpoint_format
-from crosszone.core.train import TrainConfig, learning_rate
+from crosszone.core.train import LOCAL_FRAMEWORKS, TrainConfig, learning_rate
 from crosszone.cost.flop import model_flop
 from crosszone.errors import CrossZoneError
-from crosszone.runtime.checkpoint import newest_checkpoint, random_state, save_checkpoint, set_random_state
+from crosszone.runtime.checkpoint import (
+    newest_checkpoint,
+    random_state,
+    save_checkpoint,
+    saved_keys,
+    set_random_state,
+)
 from crosszone.runtime.data import microbatch, open_samples, rank_positions
-from crosszone.runtime.identity import check_identity
+from crosszone.runtime.identity import check_identity, check_zones
+from crosszone.runtime.sync.local import LocalSteps
 from crosszone.runtime.telemetry import StepRecord, Telemetry, measured_memory, problem
 from crosszone.runtime.world import World, limit_collectives, open_world
 
@@ -67,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
 def train(config: TrainConfig, *, folder: Path) -> bool:
     """Train from the newest whole checkpoint, or from the start, to `num_steps`; whether it got there.
 
-    False after SIGTERM to any rank: all end the same step, save and leave. Paths of `config` are relative to `folder`.
+    False after SIGTERM to any rank: all end the same step, save and leave; zones that step by themselves at the next
+    exchange. Paths of `config` are relative to `folder`.
 
     Errors: CrossZoneError for what a person can mend; RuntimeError where a collective fails, as when a rank dies.
     """
@@ -82,7 +90,7 @@ class _Run:
         self.config, self.world, self.telemetry = config, world, telemetry
         self._checkpoints = None if config.checkpoint is None else folder / config.checkpoint.folder
         self._arm(config.timeouts.first_step_seconds)
-        self._engine = _engine(config, world, folder)
+        self._engine, self._local = _engine(config, world, folder)
         self._samples = open_samples(
             config.data,
             folder=folder,
@@ -92,6 +100,7 @@ class _Run:
         )
         self._state = run_state(config, folder)
         self._is_stopping = False
+        self._step_tokens = world.step_microbatches * config.microbatch_size * config.sequence_length
 
     def train(self) -> bool:
         first, limits = self._resume(), self.config.timeouts
@@ -131,23 +140,28 @@ class _Run:
             tokens = microbatch(self._samples, part, seed=config.seed)
             data_seconds += time.perf_counter() - waiting
             inputs, labels = (each.to(self.world.device, non_blocking=True) for each in tokens)
-            sums[0] += self._engine.backward(
-                inputs, labels, scale=1.0 / config.global_batch_tokens, is_last=part is parts[-1]
-            )
+            sums[0] += self._engine.backward(inputs, labels, scale=1.0 / self._step_tokens, is_last=part is parts[-1])
         sums[1] = float(self._is_stopping)
-        summing = distributed.all_reduce(sums, async_op=True)  # beside the update, which does not need it
+        # Beside the update, which does not need it; of zones that step by themselves, no one waits for another's.
+        summing = distributed.all_reduce(sums, group=self.world.group, async_op=True)
         rate = learning_rate(config.optimizer, step)
         norm, is_skipped = self._engine.update(rate)
         assert summing is not None
         summing.wait()
         loss_sum, num_stopping = sums.tolist()
+        exchange_seconds = None
+        if self._local is not None:
+            exchanging = time.perf_counter()
+            num_stopping = self._agree(self._local, step + 1, loss_sum, is_stopping=bool(num_stopping))
+            exchange_seconds = time.perf_counter() - exchanging
         step_seconds = time.perf_counter() - started
         self.telemetry.step(
             StepRecord(
                 step=step + 1,
                 step_seconds=step_seconds,
                 data_seconds=data_seconds,
-                loss=loss_sum / config.global_batch_tokens,
+                exchange_seconds=exchange_seconds,
+                loss=loss_sum / self._step_tokens,
                 gradient_norm=norm,
                 is_skipped=is_skipped,
                 learning_rate=rate,
@@ -157,6 +171,21 @@ class _Run:
             )
         )
         return bool(num_stopping)
+
+    def _agree(self, local: LocalSteps, num_done: int, loss_sum: float, *, is_stopping: bool) -> float:
+        """Exchange with other zones what is due; of how many ranks all zones know that they are asked to stop."""
+        is_last = num_done == self.config.num_steps
+        heard = local.after_step(
+            num_done, loss_sum=loss_sum, num_tokens=self._step_tokens, is_stopping=is_stopping, is_last=is_last
+        )
+        if heard is None:
+            return 0.0
+        num_stopping, losses, num_tokens = heard
+        if num_tokens:
+            self.telemetry.event("exchange", step=num_done, loss=losses / num_tokens)
+        if self.config.identity_every_steps is not None and (local.is_agreed or is_last):
+            check_zones(self._engine.named_parameters(), self.world, step=num_done)
+        return num_stopping
 
     def _rates(self, step_seconds: float) -> dict[str, Any]:
         config, num_ranks = self.config, self.world.num_ranks
@@ -198,7 +227,7 @@ class _Run:
                 self._checkpoints,
                 self.world,
                 manifest,
-                write=lambda aside: self._engine.save(aside, random_state(self.world)),
+                write=lambda aside: self._engine.save(self._part(aside), self._beside()),
                 num_kept=self.config.checkpoint.num_kept,
             )
         except BaseException as error:  # torch's CheckpointException is no Exception
@@ -214,11 +243,24 @@ class _Run:
             return 0
         path, manifest = found
         check_continues(manifest, path, self.config, state=self._state, num_ranks=self.world.num_ranks)
+        part = self._part(path)
+        if self._local is not None:
+            self._local.expect(saved_keys(part))
         is_same_world = manifest.num_ranks == self.world.num_ranks  # else no rank's random state is its own
-        loaded = self._engine.load(path, random_state(self.world) if is_same_world else {})
+        loaded = self._engine.load(part, self._beside() if is_same_world else {})
         if is_same_world:
             set_random_state(loaded, self.world)
         return manifest.step
+
+    def _part(self, checkpoint: Path) -> Path:
+        """Where the ranks that take every step together save."""
+        if self._local is None:
+            return checkpoint
+        return checkpoint / f"zone-{self.config.zone_ranks.index(self.world.together)}"
+
+    def _beside(self) -> dict[str, Any]:
+        """What is saved beside the engine's state."""
+        return random_state(self.world) | ({} if self._local is None else {"local": self._local.state()})
 
     def _start_event(self, num_done: int) -> None:
         config, world = self.config, self.world
@@ -246,7 +288,26 @@ class _Run:
         faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or 2)
 
 
-def _engine(config: TrainConfig, world: World, folder: Path) -> Engine:
+def _engine(config: TrainConfig, world: World, folder: Path) -> tuple[Engine, LocalSteps | None]:
+    """What trains, and what agrees with other zones where each steps by itself."""
+    if config.framework in LOCAL_FRAMEWORKS:
+        from crosszone.runtime.native import NativeEngine
+
+        native = NativeEngine(config, world, folder=folder)
+        return native, _local_steps(native.model, config, world)
+    return _guest_engine(config, world, folder), None
+
+
+def _local_steps(model: torch.nn.Module, config: TrainConfig, world: World) -> LocalSteps | None:
+    if config.local is None:
+        return None
+    assert world.zones is not None, "train_problems holds that each rank has a zone"
+    share = world.step_microbatches / sum(world.rank_microbatches)
+    return LocalSteps(model, world.zones, config.local, codec=config.zone_codec, token_share=share)
+
+
+def _guest_engine(config: TrainConfig, world: World, folder: Path) -> Engine:
+    """Of a framework that brings its own loop of communication."""
     if config.stage_layers:
         from crosszone.runtime.zero_pipeline import ZeroPipelineEngine
 
@@ -255,13 +316,9 @@ def _engine(config: TrainConfig, world: World, folder: Path) -> Engine:
         from crosszone.runtime.zero import ZeroEngine
 
         return ZeroEngine(config, world, folder=folder)
-    if config.framework == "horovod":
-        from crosszone.runtime.horovod import HorovodEngine
+    from crosszone.runtime.horovod import HorovodEngine
 
-        return HorovodEngine(config, world, folder=folder)
-    from crosszone.runtime.native import NativeEngine
-
-    return NativeEngine(config, world, folder=folder)
+    return HorovodEngine(config, world, folder=folder)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,10 +35,25 @@ class World:
     rank_microbatches: tuple[int, ...]
     """Of each replica."""
     mesh: DeviceMesh
+    """Of the ranks that take every step together."""
     zones: ZoneGroups | None
-    """Groups that add up gradients once per zone; None: all replicas are one group."""
+    """Groups that add up gradients once per zone, or that agree on weights; None: all replicas are one group."""
+    together: tuple[int, ...]
+    """Ranks that take every step together: all, or those of a zone that steps by itself."""
     attempt: int
     """Restarts by the launcher before this start."""
+
+    @property
+    def group(self) -> distributed.ProcessGroup | None:
+        """Of the ranks that take every step together; None: all."""
+        if self.zones is None or len(self.together) == self.num_ranks:
+            return None
+        return self.zones.inside
+
+    @property
+    def step_microbatches(self) -> int:
+        """Of the ranks that take every step together."""
+        return sum(self.rank_microbatches[rank % self.num_replicas] for rank in self.together) // self.num_stages
 
     @property
     def num_replicas(self) -> int:
@@ -87,18 +102,24 @@ def open_world(config: TrainConfig) -> Iterator[World]:
     if not is_guest:
         _meet(config, device)
     try:
-        sizes = {REPLICATE: num_ranks // num_stages // dp_shard, SHARD: dp_shard}
-        if num_stages > 1:
-            sizes = {STAGE: num_stages, **sizes}
-        mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
+        rank, together = distributed.get_rank(), tuple(range(num_ranks))
+        if config.local is not None:
+            together = next(ranks for ranks in config.zone_ranks if rank in ranks)
+            mesh = zone_mesh(config.zone_ranks, rank, [dp_shard] * len(config.zone_ranks), device)
+        else:
+            sizes = {REPLICATE: num_ranks // num_stages // dp_shard, SHARD: dp_shard}
+            if num_stages > 1:
+                sizes = {STAGE: num_stages, **sizes}
+            mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
         yield World(
-            rank=distributed.get_rank(),
+            rank=rank,
             num_ranks=num_ranks,
             device=device,
             num_stages=num_stages,
             rank_microbatches=rank_microbatches,
             mesh=mesh,
             zones=_zones(config, num_ranks),
+            together=together,
             attempt=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
         )
     except BaseException:
@@ -118,9 +139,23 @@ def limit_collectives(world: World, seconds: float) -> None:
         _set_pg_timeout(datetime.timedelta(seconds=seconds), group)
 
 
+def zone_mesh(
+    zones: Sequence[Sequence[int]], rank: int, shard_sizes: Sequence[int], device: torch.device
+) -> DeviceMesh:
+    """The mesh of the zone of `rank`, in which so many ranks share a copy.
+
+    All ranks call it at once: a group is made by everyone, members or not.
+    """
+    meshes = [
+        DeviceMesh(device.type, torch.tensor(ranks).view(-1, size), mesh_dim_names=(REPLICATE, SHARD))
+        for ranks, size in zip(zones, shard_sizes, strict=True)
+    ]
+    return next(mesh for mesh, ranks in zip(meshes, zones, strict=True) if rank in ranks)
+
+
 def _shard_size(config: TrainConfig, num_ranks: int) -> int:
     """Ranks of a shard group; DeepSpeed's are all, and its own business."""
-    if num_ranks % config.dp_shard:
+    if config.local is None and num_ranks % config.dp_shard:
         raise SpecError.of(
             f"dp_shard={config.dp_shard} does not divide {num_ranks} ranks.",
             where="dp_shard",

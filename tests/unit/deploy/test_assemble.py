@@ -172,13 +172,13 @@ def test_local_is_one_machine_and_a_cpu_holds_any_number_of_ranks(job, deployed)
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ({"sync": {"method": "local_sgd", "every": 8}}, "no renderer for local_sgd every 8 steps yet"),
-        ({"sync": {"codecs": {"gradients": "int8_block"}}}, r"no renderer for codecs \(gradients=int8_block\) yet"),
+        ({"sync": {"method": "delayed"}}, "no renderer for delayed every 1 steps under ddp yet"),
+        ({"sync": {"every": 8}}, "no renderer for hierarchical every 8 steps under ddp yet"),
     ],
 )
 def test_ways_to_agree_that_the_trainer_lacks_are_refused(job, deployed, plan, message) -> None:
     job["plan"] |= plan
-    job["constraints"] = {"allow": ["local_sgd", "compression"]}
+    job["constraints"] = {"allow": ["async", "batch_change"]}
     with pytest.raises(InfeasiblePlan, match=message):
         deployed(job)
 

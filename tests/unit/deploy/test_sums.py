@@ -97,7 +97,10 @@ def test_a_program_of_ones_own_sums_flat_unless_the_job_says_otherwise(wide, dep
 def test_gradients_cross_zones_in_the_format_of_the_plan(wide, deployed) -> None:
     job = {**asked(wide, codecs={"gradients": "bf16"}), "constraints": {"allow": ["compression"]}}
     bundle = deployed(job)
-    assert trained(bundle)["zone_dtype"] == "bf16"
+    assert trained(bundle)["zone_codec"] == "bf16"
     assert step(bundle)[1] < step(deployed(wide))[1]
-    with pytest.raises(InfeasiblePlan, match="no renderer for codecs"):
-        deployed({**asked(wide, codecs={"gradients": "int8_block"}), "constraints": {"allow": ["compression"]}})
+    shared = {**job, "plan": {**job["plan"], "shard": "parameters", "dp_shard": 2}}
+    assert trained(deployed(shared, "fsdp"))["dtypes"]["gradient_reduction"] == "bf16"
+    job = {**asked(wide, codecs={"gradients": "topk_64"}), "constraints": {"allow": ["compression"]}}
+    with pytest.raises(InfeasiblePlan, match=r"no renderer for codecs \(gradients=topk_64\) yet"):
+        deployed(job)

@@ -313,7 +313,7 @@ def test_zones_that_step_by_themselves_hold_whole_shards() -> None:
     torn = replace(torn, replicas=tuple(zones))
     assert torn.zone_axis == "dp"
     (why,) = supports("fsdp", torn)
-    assert "dp_shard=8 shards them over zones of which one holds 4 replicas" in why
+    assert "dp_shard=8 shards them over zones that hold 4 and 4 replicas" in why
     assert supports("fsdp", replace(torn, dp_shard=4)) == ()
     mask = expressible(
         "fsdp",
@@ -324,6 +324,18 @@ def test_zones_that_step_by_themselves_hold_whole_shards() -> None:
         sync=torn.sync,
     )
     assert mask.tolist() == [False, True]
+    uneven = [replace(each, num_replicas=count) for each, count in zip(zones, (2, 6), strict=True)]
+    assert "zones that hold 2 and 6 replicas" in supports("fsdp", replace(torn, dp_shard=4, replicas=tuple(uneven)))[0]
+
+
+def test_our_trainer_packs_what_zones_send_when_they_step_by_themselves() -> None:
+    for name in ("bf16", "fp16", "int8_block", "int4", "none"):
+        sync = Sync(method="diloco", every=10, codecs=(("pseudogradients", name),))
+        assert can("ddp", dp=8, sync=sync)
+        assert can("fsdp", **SHARDED, shard="parameters", sync=sync)
+    sync = Sync(method="diloco", every=10, codecs=(("pseudogradients", "topk_64"),))
+    assert "cannot send pseudogradients as topk_64" in reason("ddp", dp=8, sync=sync)
+    assert names(**SHARDED, shard="parameters", sync=sync) == set()
 
 
 def test_local_steps_take_one_part_of_the_model_on_each_rank() -> None:

@@ -4,7 +4,8 @@ A module has
 - `NAME`, one of `core.plan.SYNC_METHODS`;
 - `STREAM`, what zones exchange: gradients, or pseudogradients where each zone steps by itself in between (`IS_LOCAL`);
 - `IS_FLAT`: one ring over all ranks of all zones instead of once per zone;
-- `HAS_OUTER_STEP`: an outer optimizer steps after the exchange;
+- `HAS_OUTER_STEP`: an outer optimizer steps after the exchange, by `OUTER_LEARNING_RATE` and `OUTER_MOMENTUM`
+  (Nesterov's); without one, zones that step by themselves take the mean of their weights;
 - `LAYERS_PER_FRAGMENT` of the parts that it exchanges in turn where nobody says how many; None: all at once;
 - `ALLOWS`, the word of `constraints.allow` that it needs; None where the mathematics stay those of one cluster;
 - `DEFAULT_DELAY_STEPS`, inner steps that an exchange may take beside compute where nobody says;

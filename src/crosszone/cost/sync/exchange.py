@@ -16,8 +16,13 @@ line 14."""
 OUTER_STATE_BYTES = 8.0
 """Per parameter: outer momentum and the weights last agreed on, fp32. Source: the same; torchft keeps the latter on the
 host unless told otherwise (torchft/local_sgd.py)."""
+AGREED_BYTES = 4.0
+"""Per parameter: the weights last agreed on, fp32, whose change is sent."""
 PSEUDOGRADIENT_BYTES = 4.0
 """Per parameter: a difference of fp32 weights."""
+LATE_OWN_FRACTION = 0.5
+"""Of a zone's own weights that stays where what zones agree on comes late, after more inner steps. Source: Douillard et
+al. 2025 (Streaming DiLoCo, arXiv 2501.18512), algorithm 2, the mixing factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,15 @@
 """Local SGD: each zone steps by itself, and every H steps all take the mean of the weights."""
 
-from crosszone.cost.sync.exchange import Exchange, Held, State, SyncCost, blocking, steps_text
+from crosszone.cost.sync.exchange import (
+    AGREED_BYTES,
+    PSEUDOGRADIENT_BYTES,
+    Exchange,
+    Held,
+    State,
+    SyncCost,
+    blocking,
+    steps_text,
+)
 
 NAME = "local_sgd"
 STREAM = "pseudogradients"
@@ -23,8 +32,8 @@ def cost(exchange: Exchange) -> SyncCost:
 
 
 def held(state: State) -> Held:
-    """The mean while it is formed, beside the weights themselves."""
-    return Held(passing=state.weight_bytes)
+    """The weights last agreed on; their change takes the gradients' place where it fits."""
+    return Held(state=AGREED_BYTES, passing=max(PSEUDOGRADIENT_BYTES - state.gradient_bytes, 0.0))
 
 
 def effect(num_zones: int, every: int) -> str:

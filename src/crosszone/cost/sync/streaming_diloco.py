@@ -19,6 +19,8 @@ STREAM = "pseudogradients"
 IS_LOCAL = True
 IS_FLAT = False
 HAS_OUTER_STEP = True
+OUTER_LEARNING_RATE, OUTER_MOMENTUM = 0.7, 0.9
+"""Source: Douillard et al. 2023 (DiLoCo, arXiv 2311.08105), sec. 3.1."""
 ALLOWS = "local_sgd"
 DEFAULT_DELAY_STEPS = 1
 TRIED_EVERY = (30, 100)

@@ -1,1 +1,1 @@
-"""How replicas under DDP add up their gradients: one file for each way of `crosszone.cost.sync` that is run here."""
+"""How zones add up gradients, or agree on weights where each steps by itself: what of `crosszone.cost.sync` is run."""

@@ -18,6 +18,9 @@ import torch
 from torch import distributed
 
 from crosszone.runtime.sync.flat import Hook
+from crosszone.runtime.sync.packing import sum_across
+
+Run = Callable[[Callable[[], torch.Tensor], torch.device], torch.futures.Future[torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +63,19 @@ def zone_groups(rank_zones: Sequence[int], *, limit: datetime.timedelta) -> Zone
     )
 
 
-def zone_sum(groups: ZoneGroups, *, dtype: torch.dtype, sent_dtype: torch.dtype, num_ranks: int) -> Hook:
-    """A hook for DDP that averages over `num_ranks` ranks: added up in `dtype`, sent between zones as `sent_dtype`.
+def zone_sum(groups: ZoneGroups, *, dtype: torch.dtype, codec: str | None, num_ranks: int) -> Hook:
+    """A hook for DDP that averages over `num_ranks` ranks: added up in `dtype`, sent between zones as `codec`.
 
     Buckets follow each other, in the order in which DDP has them ready on every rank, beside the rest of the backward:
     collectives that overtake each other would meet those of another bucket.
     """
-    run = _in_turn()
+    run = in_turn()
 
     def hook(state, bucket):  # type: ignore[no-untyped-def]  # DDP refuses annotations that are strings
         wide: torch.Tensor = bucket.buffer()
 
         def mean() -> torch.Tensor:
-            wide.copy_(add_up(wide.to(dtype).div_(num_ranks), groups, sent_dtype=sent_dtype))
+            wide.copy_(add_up(wide.to(dtype).div_(num_ranks), groups, codec=codec))
             return wide
 
         return run(mean, wide.device)
@@ -80,33 +83,21 @@ def zone_sum(groups: ZoneGroups, *, dtype: torch.dtype, sent_dtype: torch.dtype,
     return hook
 
 
-def add_up(values: torch.Tensor, groups: ZoneGroups, *, sent_dtype: torch.dtype) -> torch.Tensor:
-    """The sum over all ranks of the one-dimensional `values`, which it overwrites."""
+def add_up(values: torch.Tensor, groups: ZoneGroups, *, codec: str | None) -> torch.Tensor:
+    """The sum over all ranks of the one-dimensional `values`, which it overwrites; between zones as `codec`."""
     num_parts, size = len(groups.carriers), values.numel()
     whole = torch.nn.functional.pad(values, (0, -size % num_parts))
     parts = list(whole.chunk(num_parts))
     own = _collect(parts, groups)
     if own is not None:
-        sent = own.to(sent_dtype)
-        distributed.all_reduce(sent, group=groups.across)
-        own.copy_(sent)
-    _hand_out(parts, own, groups)
+        assert groups.across is not None, "who carries a part has peers"
+        sum_across(own, groups.across, codec=codec)
+    hand_out(parts, own, groups)
     return whole[:size]
 
 
-def _collect(parts: list[torch.Tensor], groups: ZoneGroups) -> torch.Tensor | None:
-    """The zone's sum of the part that this rank carries."""
-    if groups.num_inside == len(parts):
-        own = torch.empty_like(parts[0])
-        distributed.reduce_scatter(own, parts, group=groups.inside)
-        return own
-    for part, carrier in zip(parts, groups.carriers, strict=True):  # no collective scatters to some of its ranks
-        distributed.reduce(part, carrier, group=groups.inside)
-    return None if groups.part is None else parts[groups.part]
-
-
-def _hand_out(parts: list[torch.Tensor], own: torch.Tensor | None, groups: ZoneGroups) -> None:
-    """Fill `parts` with those of the carriers."""
+def hand_out(parts: list[torch.Tensor], own: torch.Tensor | None, groups: ZoneGroups) -> None:
+    """Fill `parts` with those of the zone's carriers, of which this rank has `own`."""
     if own is not None and groups.num_inside == len(parts):
         distributed.all_gather(parts, own, group=groups.inside)
         return
@@ -114,10 +105,7 @@ def _hand_out(parts: list[torch.Tensor], own: torch.Tensor | None, groups: ZoneG
         distributed.broadcast(part, carrier, group=groups.inside)
 
 
-Run = Callable[[Callable[[], torch.Tensor], torch.device], torch.futures.Future[torch.Tensor]]
-
-
-def _in_turn() -> Run:
+def in_turn() -> Run:
     """Runs what it is given one after the other, beside its caller: on a stream of its own, or on a thread."""
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zone-sum")
     streams: dict[torch.device, torch.cuda.Stream] = {}
@@ -143,3 +131,14 @@ def _in_turn() -> Run:
         return future
 
     return lambda work, device: on_stream(work, device) if device.type == "cuda" else on_thread(work)
+
+
+def _collect(parts: list[torch.Tensor], groups: ZoneGroups) -> torch.Tensor | None:
+    """The zone's sum of the part that this rank carries."""
+    if groups.num_inside == len(parts):
+        own = torch.empty_like(parts[0])
+        distributed.reduce_scatter(own, parts, group=groups.inside)
+        return own
+    for part, carrier in zip(parts, groups.carriers, strict=True):  # no collective scatters to some of its ranks
+        distributed.reduce(part, carrier, group=groups.inside)
+    return None if groups.part is None else parts[groups.part]

@@ -85,10 +85,10 @@ def test_what_each_keeps() -> None:
     streamed = streaming_diloco.held(STATE)
     assert streamed.host == 8.0
     assert streamed.state == pytest.approx(12.0 / 8)
-    assert local_sgd.held(STATE).passing == 4.0
+    assert local_sgd.held(STATE).state == 4.0
     assert delayed.held(STATE).state == 2.0
     narrow = State(weight_bytes=2.0, gradient_bytes=2.0, reduction_bytes=2.0)
-    assert diloco.held(narrow).passing == 2.0
+    assert diloco.held(narrow).passing == local_sgd.held(narrow).passing == 2.0
 
 
 def test_the_loss_that_groups_cost() -> None:
