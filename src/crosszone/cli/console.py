@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crosszone.errors import CrossZoneError
 
 STDIN = "-"
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 _PLAIN = {
     "█": "#",
@@ -53,6 +54,7 @@ def read_job(path: str, calibration: Path | None = None) -> Problem:
     """
     from crosszone import service
 
+    _load_numpy()
     problem = _read_job(path)
     return problem if calibration is None else service.calibrated(problem, service.read_calibrations(calibration))
 
@@ -61,6 +63,7 @@ def open_job(path: str) -> Any:
     """The job file at `path`, or on standard input where it is "-", as `service.whatif_base` takes it. SpecError."""
     from crosszone import service
 
+    _load_numpy()
     return service.open_job(_stdin_text(), base=Path.cwd()) if path == STDIN else path
 
 
@@ -143,6 +146,17 @@ def write_error(error: CrossZoneError, *, as_json: bool) -> None:
         note(f"error: {finding}")
     if len(error.findings) > 1:
         note(f"{len(error.findings)} problems")
+
+
+def _load_numpy() -> None:
+    """Before anything else does. Its linear algebra would start a thread on every core, for sums too small for two."""
+    if BLAS_THREADS in os.environ:
+        return
+    os.environ[BLAS_THREADS] = "1"
+    try:
+        import numpy  # noqa: F401
+    finally:
+        del os.environ[BLAS_THREADS]  # what is started from here has its own way
 
 
 def _read_job(path: str) -> Problem:

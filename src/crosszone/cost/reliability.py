@@ -6,6 +6,8 @@ comes while a segment is checkpointed or while the job restarts counts too. Whil
 happens: no work that could be lost, and no further failure of what is down. Unknown is NaN.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,32 +121,28 @@ class WallTime:
         The number of failures is negative binomial (geometric in each segment). k of them cost k losses, a sum that
         is taken as normal, cut off below 0; with no failure the time is certain. Many failures: normal altogether.
         """
-        if self.num_failures == 0.0:
-            return self.base_seconds
-        spread = np.sqrt(self._variance())
-        low, high = self.base_seconds, self.mean_seconds + 40.0 * spread
-        if self.num_failures > MOST_COUNTED:
-            low = self.mean_seconds - 40.0 * spread
-        for _ in range(NUM_ROUNDS):
-            grid = np.linspace(low, high, NUM_POINTS)
-            first = int(np.argmax(self._share_below(grid) >= probability))
-            low, high = grid[max(first - 1, 0)], grid[first]
-        return max(float(high), self.base_seconds)
+        return _quantile_seconds(self, probability)
 
-    def _variance(self) -> float:
+    def variance(self) -> float:
         """Of a random sum: E[N] Var[X] + Var[N] E[X]^2, with Var[N] = E[N]/p."""
         return self.num_failures * (self.loss_variance + self.loss_seconds**2 / self.success_probability)
 
-    def _share_below(self, seconds: Floats) -> Floats:
-        """Probability that the training takes no longer than each of `seconds`."""
+    def share_below(self) -> Callable[[Floats], Floats]:
+        """Probability that the training takes no longer than each of some seconds."""
         if self.num_failures > MOST_COUNTED:
-            return _normal_share((seconds - self.mean_seconds) / np.sqrt(self._variance()))
+            spread = np.sqrt(self.variance())
+            return lambda seconds: _normal_share((seconds - self.mean_seconds) / spread)
         counts = np.arange(1.0, 20.0 + self.num_failures + 12.0 * np.sqrt(self.num_failures / self.success_probability))
         none = self.success_probability**self.num_segments
         weights = none * np.cumprod((self.num_segments + counts - 1.0) / counts * (1.0 - self.success_probability))
-        lost = (seconds - self.base_seconds)[:, None]
         spreads = np.maximum(np.sqrt(counts * self.loss_variance), np.finfo(float).tiny)
-        return np.asarray(none + _normal_share((lost - counts * self.loss_seconds) / spreads) @ weights)
+        means = counts * self.loss_seconds
+
+        def share(seconds: Floats) -> Floats:
+            lost = (seconds - self.base_seconds)[:, None]
+            return np.asarray(none + _normal_share((lost - means) / spreads) @ weights)
+
+        return share
 
 
 def wall_time(
@@ -185,6 +183,23 @@ def wall_time(
         loss_seconds=float(mtbf_seconds * lost + repairs[0]),
         loss_variance=float(mtbf_seconds**2 * variance + repairs[1]),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _quantile_seconds(wall: WallTime, probability: float) -> float:
+    """Kept, as a search comes by its best plans several times."""
+    if wall.num_failures == 0.0:
+        return wall.base_seconds
+    spread = np.sqrt(wall.variance())
+    low, high = wall.base_seconds, wall.mean_seconds + 40.0 * spread
+    if wall.num_failures > MOST_COUNTED:
+        low = wall.mean_seconds - 40.0 * spread
+    share_below = wall.share_below()
+    for _ in range(NUM_ROUNDS):
+        grid = np.linspace(low, high, NUM_POINTS)
+        first = int(np.argmax(share_below(grid) >= probability))
+        low, high = grid[max(first - 1, 0)], grid[first]
+    return max(float(high), wall.base_seconds)
 
 
 def failure_probability(*, wall_seconds: Numeric, mtbf_seconds: Numeric) -> Floats:
@@ -243,8 +258,9 @@ def _normal_share(deviations: Numeric) -> Floats:
     """Share of a normal distribution below so many deviations; Abramowitz and Stegun 1964, 7.1.26, error < 2e-7."""
     value = np.asarray(deviations, dtype=float) / np.sqrt(2.0)
     step = 1.0 / (1.0 + 0.3275911 * np.abs(value))
-    series = step * (
-        0.254829592 + step * (-0.284496736 + step * (1.421413741 + step * (-1.453152027 + step * 1.061405429)))
-    )
-    tail = series * np.exp(-np.square(value))
-    return np.asarray(np.where(value < 0.0, tail / 2.0, 1.0 - tail / 2.0))
+    series = step * 1.061405429
+    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series += coefficient  # in place: many are asked at once
+        series *= step
+    half = series * np.exp(-np.square(value)) / 2.0
+    return np.asarray(np.where(value < 0.0, half, 1.0 - half))
