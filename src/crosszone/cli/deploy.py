@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job, number_from
+from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job, SavedPlan, number_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +40,6 @@ BackendName = Annotated[
         help="local, bare, ssh, mpi, slurm, kubernetes or skypilot.",
         show_default=False,
     ),
-]
-SavedPlan = Annotated[
-    str | None,
-    typer.Option(metavar="PLANS.json#N", help="Plan N of what `crosszone plan -o` wrote; the job's own if left out."),
 ]
 Entry = Annotated[str | None, typer.Option(metavar="FILE.py", help="A program of your own in place of our trainer.")]
 Device = Annotated[str, typer.Option(metavar="cuda|cpu", help="cpu: to try a bundle out.")]

@@ -70,6 +70,15 @@ IsHypothetical = Annotated[
     ),
 ]
 Job = Annotated[str, typer.Argument(metavar="JOB", help='The job file; "-" is standard input.')]
+SavedPlan = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="PLANS.json#N",
+        help="Plan N of what `crosszone plan -o` wrote; the job's own if left out.",
+        show_default=False,
+    ),
+]
 CalibrationFile = Annotated[
     Path | None,
     typer.Option("--calibration", metavar="FILE", help="What `crosszone calibrate` learnt.", show_default=False),

@@ -5,19 +5,14 @@ from typing import Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, CalibrationFile, IsHypothetical, IsVerbose, Job, number_from
+from crosszone.cli.options import AsJson, CalibrationFile, IsHypothetical, IsVerbose, Job, SavedPlan, number_from
 
 EXIT_DOES_NOT_FIT = 3
 
 
 def simulate(
     job: Job,
-    plan: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLANS.json#N", help="Plan N of what `crosszone plan -o` wrote; the job's own if left out."
-        ),
-    ] = None,
+    plan: SavedPlan = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="TRACE.json", help='Write the timeline here; "-" is standard output.'),

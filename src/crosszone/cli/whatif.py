@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job
+from crosszone.cli.options import AsJson, CalibrationFile, IsVerbose, Job, SavedPlan
 
 EXIT_DOES_NOT_FIT = 3
 
@@ -23,15 +23,7 @@ def whatif(
             show_default=False,
         ),
     ] = None,
-    plan: Annotated[
-        str | None,
-        typer.Option(
-            "--plan",
-            metavar="PLANS.json#N",
-            help="Plan N of what `crosszone plan -o` wrote; the job's own if left out.",
-            show_default=False,
-        ),
-    ] = None,
+    plan: SavedPlan = None,
     calibration: CalibrationFile = None,
     as_json: AsJson = False,
     is_verbose: IsVerbose = False,

@@ -55,20 +55,20 @@ def read_text(text: str, *, base: Path | None = None) -> Problem:
     return read_named(open_job_text(text, base))
 
 
-def predict(problem: Problem, *, is_hypothetical: bool = False) -> RankedPlan:
-    """The plan of the job file, completed, with its prediction.
+def predict(problem: Problem, plan: Plan | None = None, *, is_hypothetical: bool = False) -> RankedPlan:
+    """`plan` with its prediction. None: the plan of the job file, completed.
 
     The prediction is whole where the plan does not fit: look at `prediction.memory.fits`. `is_hypothetical`: what the
     framework of the job cannot express, as an order of work, is predicted all the same and told under `assumed`.
-    SpecError where the plan is incomplete or breaks arithmetic, InfeasiblePlan where no framework can express it.
+    SpecError where the plan is incomplete, breaks arithmetic or is of another problem; InfeasiblePlan where no
+    framework, or not its own, can express it.
     """
     from crosszone.core.answer import RankedPlan
     from crosszone.frameworks import framework_facts, supports
-    from crosszone.planner.complete import complete
     from crosszone.planner.lint import checked
     from crosszone.timeline.predict import predict_plan
 
-    plan = complete(problem, is_hypothetical=is_hypothetical)
+    plan = _asked_plan(problem, plan, is_hypothetical=is_hypothetical)
     prediction = predict_plan(problem, plan, framework_facts(plan.framework))
     if is_hypothetical:
         could = tuple(f"framework: as if it could; {reason}" for reason in supports(plan.framework, plan))
@@ -175,14 +175,9 @@ def simulate(problem: Problem, plan: Plan | None = None, *, is_hypothetical: boo
     `plan` is of another problem, InfeasiblePlan where its framework cannot express it.
     """
     from crosszone.frameworks import framework_facts
-    from crosszone.planner.complete import complete
-    from crosszone.planner.pinned import check_plan
     from crosszone.timeline.spans import step_timeline
 
-    if plan is None:
-        plan = complete(problem, is_hypothetical=is_hypothetical)
-    else:
-        check_plan(problem, plan)
+    plan = _asked_plan(problem, plan, is_hypothetical=is_hypothetical)
     return step_timeline(problem, plan, framework_facts(plan.framework))
 
 
@@ -404,3 +399,14 @@ def problem_of(job: JobFile, calibrations: Sequence[Calibration] = ()) -> Proble
 
     problem = read_named(job)
     return calibrated(problem, calibrations) if calibrations else problem
+
+
+def _asked_plan(problem: Problem, plan: Plan | None, *, is_hypothetical: bool) -> Plan:
+    """`plan`, which is of `problem`; None: the job file's, completed. SpecError, InfeasiblePlan."""
+    from crosszone.planner.complete import complete
+    from crosszone.planner.pinned import check_plan
+
+    if plan is None:
+        return complete(problem, is_hypothetical=is_hypothetical)
+    check_plan(problem, plan)
+    return plan

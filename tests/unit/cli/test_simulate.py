@@ -125,7 +125,7 @@ def test_output_that_cannot_be_written_fails_before_the_work(run, job, monkeypat
     assert result.json["errors"][0]["code"] == "unwritable"
 
 
-def test_a_saved_plan_is_played(run, job, tmp_path) -> None:
+def test_a_saved_plan_is_played_and_predicted(run, job, tmp_path) -> None:
     free, plans = tmp_path / "free.yaml", tmp_path / "plans.json"
     free.write_text(JOB.replace("plan: {tp: 4, pp: 2, microbatch_size: 1}", ""))
     answer = run("plan", str(free), "--json", "--top", "3", "-o", str(plans)).json
@@ -134,17 +134,22 @@ def test_a_saved_plan_is_played(run, job, tmp_path) -> None:
         value = run("simulate", str(free), "--plan", f"{plans}#{number}", "--json").json
         assert value["plan"] == answer["plans"][number - 1]["plan"]
         assert value["step_seconds"] == pytest.approx(answer["plans"][number - 1]["prediction"]["step_seconds"])
-    result = run("simulate", str(free), "--plan", f"{plans}#4", "--json")
-    assert (result.code, result.json["errors"][0]["code"]) == (2, "unknown_name")
+        predicted = run("predict", str(free), "--plan", f"{plans}#{number}", "--json").json
+        assert predicted["plan"] == answer["plans"][number - 1]["plan"]
+        assert predicted["memory"] == answer["plans"][number - 1]["prediction"]["memory"]
+    for verb in ("simulate", "predict"):
+        result = run(verb, str(free), "--plan", f"{plans}#4", "--json")
+        assert (result.code, result.json["errors"][0]["code"]) == (2, "unknown_name")
 
 
-def test_a_plan_of_another_job_is_refused_with_all_that_differs(run, job, tmp_path) -> None:
+@pytest.mark.parametrize("verb", ["simulate", "predict"])
+def test_a_plan_of_another_job_is_refused_with_all_that_differs(run, job, tmp_path, verb) -> None:
     other, plans = tmp_path / "other.yaml", tmp_path / "plans.json"
     run("plan", job, "-o", str(plans))
     other.write_text(
         JOB.replace("num_layers: 8", "num_layers: 12").replace("global_batch_size: 16", "global_batch_size: 32")
     )
-    result = run("simulate", str(other), "--plan", str(plans), "--json")
+    result = run(verb, str(other), "--plan", str(plans), "--json")
     assert result.code == 2
     messages = " ".join(error["message"] for error in result.json["errors"])
     for number in ("8 layers", "12", "16", "32"):
