@@ -154,7 +154,7 @@ def _load_numpy() -> None:
         return
     os.environ[BLAS_THREADS] = "1"
     try:
-        import numpy  # noqa: F401
+        import crosszone.core.tables  # noqa: F401 - imports it
     finally:
         del os.environ[BLAS_THREADS]  # what is started from here has its own way
 
