@@ -12,7 +12,7 @@ from crosszone import units
 from crosszone.cli.show_checks import checks_view
 from crosszone.cli.tables import Column, bar, bullets, heading, pairs, paragraph, table
 from crosszone.core.answer import RankedPlan
-from crosszone.core.plan import IdleGpus, Plan, Sync, recompute_words
+from crosszone.core.plan import IdleGpus, Plan, Sync, recompute_words, zone_plans
 from crosszone.core.prediction import Agreement, Link, Memory, Prediction, StageMemory
 from crosszone.core.problem import Problem
 
@@ -75,13 +75,11 @@ def plan_details(plan: Plan) -> str:
 
 def plan_parts(plan: Plan) -> list[str]:
     """What `plan_details` says, piece by piece."""
-    parts = [plan.framework, f"microbatch {plan.microbatch_size}"]
-    if plan.pp > 1:
-        parts.append(plan.schedule)
-    if plan.num_virtual_stages > 1:
-        parts.append(f"{plan.num_virtual_stages} virtual stages")
-    parts.append(f"recompute {recompute_words(plan)}")
-    parts.append(f"shard {plan.shard}" + (f" over {plan.dp_shard}" if plan.dp_shard > 1 else ""))
+    if plan.has_own_degrees:
+        apart = [f"{part.zones[0]}: {', '.join(_work_parts(part))}" for part in zone_plans(plan)]
+        parts = [plan.framework, f"each zone in its own way ({'; '.join(apart)})"]
+    else:
+        parts = [plan.framework, *_work_parts(plan)]
     if plan.sequence_parallel:
         parts.append("sequence parallel")
     if plan.offload != "none":
@@ -90,6 +88,18 @@ def plan_parts(plan: Plan) -> list[str]:
         parts.append(sync_words(plan.sync))
     zones = ", ".join(plan.zones)
     return [*parts, f"in {zones}" if plan.zone_axis == "none" else f"{plan.zone_axis} across {zones}"]
+
+
+def _work_parts(plan: Plan) -> list[str]:
+    """How replicas work off their batch, piece by piece."""
+    parts = [f"microbatch {plan.microbatch_size}"]
+    if plan.pp > 1:
+        parts.append(plan.schedule)
+    if plan.num_virtual_stages > 1:
+        parts.append(f"{plan.num_virtual_stages} virtual stages")
+    parts.append(f"recompute {recompute_words(plan)}")
+    parts.append(f"shard {plan.shard}" + (f" over {plan.dp_shard}" if plan.dp_shard > 1 else ""))
+    return parts
 
 
 def sync_words(sync: Sync | Agreement) -> str:
@@ -201,6 +211,10 @@ def _shares(prediction: Prediction) -> Iterator[tuple[str, float]]:
 
 def _batch(problem: Problem, plan: Plan) -> str:
     """How the global batch comes about: microbatch × accumulation × replicas."""
+    batch, tokens = problem.workload.global_batch_size, units.format_count(problem.workload.global_batch_tokens)
+    if plan.has_own_degrees:
+        shared = " + ".join(f"{part.num_sequences} in {part.zones[0]}" for part in zone_plans(plan))
+        return f"{shared} = {batch} sequences ({tokens} tokens)"
     replicas: dict[int, int] = {}
     for replica in plan.replicas:
         replicas[replica.num_microbatches] = replicas.get(replica.num_microbatches, 0) + replica.num_replicas
@@ -208,7 +222,6 @@ def _batch(problem: Problem, plan: Plan) -> str:
         f"{count} accumulated × dp {number}" for count, number in sorted(replicas.items(), reverse=True)
     )
     shared = f"({shared})" if len(replicas) > 1 else shared
-    batch, tokens = problem.workload.global_batch_size, units.format_count(problem.workload.global_batch_tokens)
     return f"microbatch {plan.microbatch_size} × {shared} = {batch} sequences ({tokens} tokens)"
 
 

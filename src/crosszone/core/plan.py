@@ -1,6 +1,6 @@
 """The decision: how a model is split, where each part runs and how zones agree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SHARDS = ("none", "optimizer", "gradients", "parameters")
 """What data-parallel ranks split among themselves, each including the ones before (ZeRO 0 to 3)."""
@@ -60,6 +60,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDegrees:
+    """How replicas of one zone divide their work, where zones exchange nothing but local updates."""
+
+    microbatch_size: int
+    dp_shard: int
+    shard: str
+    recompute: str
+    recompute_layers: int | None = None
+    """Of each virtual stage as many layers, from the first on, are recomputed; None: all, or none at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
     """Replicas of the model that are placed alike."""
 
@@ -72,6 +84,8 @@ class Replica:
     """Microbatches that one of these replicas works off in a step."""
     weight: float
     """Share of the step's tokens that these replicas consume together; over all replicas the sum is 1."""
+    own: OwnDegrees | None = None
+    """What these replicas do otherwise than the plan says; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +134,35 @@ class Plan:
         return self.tp * self.cp * self.pp * self.dp
 
     @property
+    def num_sequences(self) -> int:
+        """That all replicas consume in a step."""
+        return sum(self.sequences_of(replica) for replica in self.replicas)
+
+    @property
+    def fewest_sequences(self) -> int:
+        """That the replica with fewest consumes in a step."""
+        return min(self.sequences_of(replica) // replica.num_replicas for replica in self.replicas)
+
+    @property
+    def has_own_degrees(self) -> bool:
+        """Some replicas divide their work otherwise than the plan says."""
+        return any(replica.own is not None for replica in self.replicas)
+
+    def sequences_of(self, replica: Replica) -> int:
+        """That the replicas of one group consume together in a step."""
+        return replica.num_replicas * replica.num_microbatches * self.degrees_of(replica).microbatch_size
+
+    def degrees_of(self, replica: Replica) -> OwnDegrees:
+        """How the replicas of one group divide their work: their own way, or the plan's."""
+        return replica.own or OwnDegrees(
+            microbatch_size=self.microbatch_size,
+            dp_shard=self.dp_shard,
+            shard=self.shard,
+            recompute=self.recompute,
+            recompute_layers=self.recompute_layers,
+        )
+
+    @property
     def recompute_layers(self) -> int | None:
         """Layers of each virtual stage that the stage with most of them recomputes; None: all, or none at all."""
         stages = [stage for stage in self.stages if stage.recompute != RECOMPUTES[0]]
@@ -138,6 +181,41 @@ class Plan:
         crosses_pp = any(len(set(replica.zones)) > 1 for replica in self.replicas)
         crosses_dp = any(len({replica.zones[stage] for replica in self.replicas}) > 1 for stage in range(self.pp))
         return "+".join(axis for axis, crosses in (("dp", crosses_dp), ("pp", crosses_pp)) if crosses) or "none"
+
+
+def zone_plans(plan: Plan) -> tuple[Plan, ...]:
+    """What each zone runs where zones step by themselves: the plan of its replicas alone, in order of first use.
+
+    Replicas lie in one zone each, and those of a zone divide their work alike.
+    """
+    found = []
+    for zone in plan.zones:
+        replicas = tuple(replica for replica in plan.replicas if replica.zones[0] == zone)
+        own, dp = plan.degrees_of(replicas[0]), sum(replica.num_replicas for replica in replicas)
+        part = sum(replica.weight for replica in replicas)
+        found.append(
+            replace(
+                plan,
+                dp=dp,
+                dp_shard=own.dp_shard,
+                microbatch_size=own.microbatch_size,
+                shard=own.shard,
+                recompute=own.recompute,
+                stages=tuple(_own_stage(stage, replicas, own, dp, index) for index, stage in enumerate(plan.stages)),
+                replicas=tuple(replace(replica, own=None, weight=replica.weight / part) for replica in replicas),
+                idle_gpus=tuple(idle for idle in plan.idle_gpus if idle.zone == zone),
+            )
+        )
+    return tuple(found)
+
+
+def _own_stage(stage: Stage, replicas: tuple[Replica, ...], own: OwnDegrees, dp: int, index: int) -> Stage:
+    """The stage as the replicas of one zone have it."""
+    groups = {replica.node_groups[index] for replica in replicas}
+    if replicas[0].own is not None:
+        stage = replace(stage, recompute=own.recompute, recompute_layers=own.recompute_layers)
+    node_group = groups.pop() if len(groups) == 1 else None
+    return replace(stage, zone=replicas[0].zones[index], node_group=node_group, dp=dp)
 
 
 def recompute_words(plan: Plan) -> str:

@@ -24,6 +24,17 @@ class StageRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRequest:
+    """Degrees of replicas' own as a person fixes them; None: the plan's."""
+
+    microbatch_size: int | None = None
+    dp_shard: int | None = None
+    shard: str | None = None
+    recompute: str | None = None
+    recompute_layers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaRequest:
     """Replicas as a person fixes them."""
 
@@ -32,6 +43,7 @@ class ReplicaRequest:
     """Zone of each stage, or one zone for all of them."""
     num_microbatches: int | None = None
     weight: float | None = None
+    own: OwnRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,6 @@ def ladder(problem: Problem, plan: Plan, prediction: Prediction) -> Timeouts:
 def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     """What the plan or workload asks for that no renderer writes yet."""
     sync, workload = plan.sync, problem.workload
-    replicas = single_replicas(plan)
     crosses = len(plan.zones) > 1
     if crosses and not _is_local(plan) and (sync.method not in SUMS or sync.every > 1):
         hint = "Take ddp or fsdp." if sync_method(sync.method).IS_LOCAL else "Set sync.method=flat and every=1."
@@ -189,13 +188,13 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
         yield _no_renderer(f"the optimizer {workload.optimizer}", "workload.optimizer", "Take adamw.")
     if workload.trainable != "all":
         yield _no_renderer(f"trainable={workload.trainable}", "workload.trainable", "Take all, or --entry.")
-    sequences = plan.microbatch_size * sum(replica.num_microbatches for replica in replicas)
+    sequences = plan.num_sequences
     if sequences != workload.global_batch_size:
         yield Finding(
             code="batch_identity",
             where="workload.global_batch_size",
-            message=f"microbatch_size {plan.microbatch_size} x microbatches of all replicas = {sequences}, but "
-            f"global_batch_size is {workload.global_batch_size}.",
+            message=f"the replicas consume {sequences} sequences a step, but global_batch_size is "
+            f"{workload.global_batch_size}.",
             hint="Take a plan for this batch.",
         )
 

@@ -1,7 +1,8 @@
 """Frameworks that train: one file each, found by its folder. What each can express, its rank order, its facts.
 
-A file holds `RULES` (what it cannot do), `RANK_ORDERS` (axes, innermost first; the first is its default) and, where
-facts depend on the plan, `MODES` (a table of its sheet, and where it holds). Its numbers are in the catalog,
+A file holds `RULES` (what it cannot do), `RANK_ORDERS` (axes, innermost first; the first is its default), where zones
+may divide their work each in its own way `RUNS_OWN_DEGREES`, and, where facts depend on the plan, `MODES` (a table of
+its sheet, and where it holds). Its numbers are in the catalog,
 `data/frameworks`.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from crosszone.catalog.frameworks import framework
 from crosszone.core.framework import Framework, Mode
-from crosszone.core.plan import SYNC_METHODS, ZONE_ALGORITHMS, Plan, Sync
+from crosszone.core.plan import SYNC_METHODS, ZONE_ALGORITHMS, Plan, Sync, zone_plans
 from crosszone.core.problem import PlanRequest
 from crosszone.core.tables import Bools, Ints, PlanTable
 from crosszone.errors import UnknownName
@@ -30,6 +31,7 @@ from crosszone.frameworks.rules import (
     RECOMPUTED_ALIKE,
     SUMS,
     Expressed,
+    own_degrees_reason,
     plan_expressed,
     table_expressed,
 )
@@ -60,6 +62,10 @@ def supports(name: str, plan: Plan) -> tuple[str, ...]:
 
     Errors: UnknownName with the nearest names.
     """
+    if plan.has_own_degrees:
+        whole = own_degrees_reason(plan, runs_them=runs_own_degrees(name))
+        parts = (why for part in zone_plans(plan) for why in supports(name, part))
+        return (f"{name}: {whole}",) if whole else tuple(dict.fromkeys(parts))
     module = _module(name)
     columns = plan_expressed(plan)
     reasons = [f"{name}: {rule.reason(plan)}" for rule in module.RULES if rule.violated(columns)[0]]
@@ -157,6 +163,14 @@ def as_summed(plan: Plan, wanted: PlanRequest) -> Plan:
 def flat_sync(sync: Sync) -> Sync:
     """The same sum over all ranks at once, which is a ring."""
     return replace(sync, method=FLAT, algorithm=ZONE_ALGORITHMS[0])
+
+
+def runs_own_degrees(name: str) -> bool:
+    """Whether zones that exchange local updates alone may divide their work each in its own way.
+
+    Errors: UnknownName with the nearest names.
+    """
+    return bool(getattr(_module(name), "RUNS_OWN_DEGREES", False))
 
 
 def recomputes_alike(frameworks: Sequence[Framework]) -> Bools:

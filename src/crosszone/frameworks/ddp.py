@@ -18,6 +18,8 @@ from crosszone.frameworks.rules import (
 
 TITLE = "DistributedDataParallel"
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
+RUNS_OWN_DEGREES = True
+"""Zones that exchange local updates alone may have microbatches, shards and recomputation of their own."""
 RULES = (
     *replicas_only(TITLE),
     shards_only(TITLE, "none", hint="Set shard=none, or take fsdp or deepspeed."),

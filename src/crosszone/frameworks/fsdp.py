@@ -26,6 +26,8 @@ from crosszone.frameworks.rules import (
 
 TITLE = "fully_shard"
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
+RUNS_OWN_DEGREES = True
+"""Zones that exchange local updates alone may have microbatches, shards and recomputation of their own."""
 
 UNEQUAL_WITHIN_SHARD_GROUP = Rule(
     code="unequal_shard_group",

@@ -178,6 +178,25 @@ def plan_expressed(plan: Plan) -> Expressed:
     return Expressed(**columns)
 
 
+def own_degrees_reason(plan: Plan, *, runs_them: bool) -> str:
+    """Why replicas of `plan` may not have degrees of their own, whatever these are; empty where they may."""
+    if not runs_them:
+        return (
+            "every replica has the plan's microbatch_size, dp_shard, shard and recompute, but some of this plan have "
+            "their own. Take ddp or fsdp."
+        )
+    if not _is_local(plan.sync):
+        return (
+            f"zones that agree in every step (sync.method={plan.sync.method}) divide their work alike, but replicas of "
+            "this plan have degrees of their own. Set sync.method=diloco or local_sgd."
+        )
+    for zone in plan.zones:
+        inside = [replica for replica in plan.replicas if zone in replica.zones]
+        if len({plan.degrees_of(replica) for replica in inside}) > 1 or any(len(set(one.zones)) > 1 for one in inside):
+            return f"replicas of one zone divide their work alike, but those of {zone} differ."
+    return ""
+
+
 def lacks(axis: str, why: str, hint: str = "") -> Rule:
     """The framework has no axis `axis`: it must be 1."""
     return Rule(

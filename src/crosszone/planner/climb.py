@@ -274,9 +274,8 @@ class Climb:
         egress = float(found.evaluation.egress_dollars[index]) + step_data_dollars(inputs.problem, plan, seconds)
         dollars = float(self._rents(found)[index]) * seconds + egress
         ratio = plan_wall_ratio(inputs, layout, plan, seconds)
-        fewest = plan.microbatch_size * min(replica.num_microbatches for replica in plan.replicas)
         one = np.array([seconds]), np.array([dollars]), np.array([egress])
-        return float(objective(inputs.problem, *one, ratio, fewest)[0])
+        return float(objective(inputs.problem, *one, ratio, plan.fewest_sequences)[0])
 
     def _rents(self, found: Timed) -> Floats:
         return found.trials.blocks.dollars_per_second[found.trials.structure]

@@ -6,7 +6,7 @@ import numpy as np
 
 from crosszone import units
 from crosszone.core.answer import Comparison, RankedPlan, RejectedPlan
-from crosszone.core.plan import RECOMPUTES, Plan
+from crosszone.core.plan import RECOMPUTES, Plan, zone_plans
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.workload import DTYPE_BYTES
@@ -266,7 +266,12 @@ def _share_reasons(plan: Plan) -> list[str]:
     if len(counts) > 1:
         found.append(f"Stages hold {counts[0]} to {counts[-1]} layers, so that none is much busier than the others.")
     shares = sorted({replica.num_microbatches for replica in plan.replicas})
-    if len(shares) > 1:
+    if plan.has_own_degrees:
+        consumed = ", ".join(f"{part.zones[0]} {part.num_sequences}" for part in zone_plans(plan))
+        found.append(
+            f"Only local updates cross zones: each divides its work in its own way. Sequences a step: {consumed}."
+        )
+    elif len(shares) > 1:
         found.append(
             f"Replicas consume {shares[0]} to {shares[-1]} microbatches a step; gradients are weighted by tokens."
         )

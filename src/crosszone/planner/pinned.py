@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from crosszone.core.model import Model
-from crosszone.core.plan import RECOMPUTES, IdleGpus, Plan, Replica, Stage, Sync
+from crosszone.core.plan import RECOMPUTES, IdleGpus, Plan, Replica, Stage, Sync, zone_plans
 from crosszone.core.pools import pools
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
@@ -32,6 +32,8 @@ SYNC_FIELDS = {"streams": "num_streams", "fragments": "num_fragments", "delay": 
 """Fields of `Sync` that the job file calls otherwise."""
 DECIDE_SUM = ("framework", "cp", "shard", "dp_shard", "replicas")
 """Fields of a plan from which it follows which sum its framework runs."""
+OF_REPLICAS = frozenset({"microbatch_size", "dp_shard", "shard", "recompute", "recompute_layers"})
+"""Keys of `plan` that replicas may have of their own; what is set is set for all."""
 SEARCH_AGAIN = "`crosszone plan` searches a plan for this job."
 
 
@@ -51,7 +53,8 @@ def pinned(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
         changed = placed(dataclasses.replace(problem, plan=_request(problem, changed, keys)))
     else:
         remaining = _without_excluded(problem, changed)
-        changed = _placed(problem, remaining, must_share=remaining is not changed or _shares_anew(problem, plan, keys))
+        is_whole = remaining is changed and changed.num_sequences == problem.workload.global_batch_size
+        changed = _placed(problem, remaining, must_share=not is_whole)
     if any(getattr(changed, name) != getattr(plan, name) for name in DECIDE_SUM):
         changed = as_summed(changed, problem.plan)
     check_plan(problem, changed)
@@ -97,6 +100,8 @@ def _set_values(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
     keys = plan_keys(places)
     for name in keys & set(HELD):
         found[name] = getattr(request, name)
+    if keys & OF_REPLICAS:
+        found["replicas"] = _alike(plan)
     nullable = {"bucket_bytes", "prefetch", "overlap_fraction"}
     found = {name: value for name, value in found.items() if value is not None or name in nullable}
     if "microbatch_size" in keys:
@@ -113,6 +118,16 @@ def _set_values(problem: Problem, plan: Plan, places: Sequence[Place]) -> Plan:
     if any(place[0] == "framework" for place in places) and problem.framework is not None:
         found["framework"] = problem.framework
     return dataclasses.replace(plan, **found)
+
+
+def _alike(plan: Plan) -> tuple[Replica, ...]:
+    """The replicas without degrees of their own: to be shared anew in the proportions of their sequences."""
+    if not plan.has_own_degrees:
+        return plan.replicas
+    return tuple(
+        dataclasses.replace(one, own=None, num_microbatches=plan.sequences_of(one) // one.num_replicas)
+        for one in plan.replicas
+    )
 
 
 def _recomputing(request: PlanRequest, plan: Plan) -> tuple[Stage, ...]:
@@ -160,11 +175,6 @@ def _request(problem: Problem, plan: Plan, keys: set[str]) -> PlanRequest:
     )
 
 
-def _shares_anew(problem: Problem, plan: Plan, keys: set[str]) -> bool:
-    done = sum(replica.num_replicas * replica.num_microbatches for replica in plan.replicas)
-    return "microbatch_size" in keys or done * plan.microbatch_size != problem.workload.global_batch_size
-
-
 def _without_excluded(problem: Problem, plan: Plan) -> Plan:
     """The plan without the replicas of zones that the job excludes. SpecError where part of a replica is there."""
     excluded = set(problem.constraints.exclude_zones) & set(plan.zones)
@@ -176,8 +186,11 @@ def _without_excluded(problem: Problem, plan: Plan) -> Plan:
         names = ", ".join(sorted(excluded))
         message = f"the plan needs {names}, which exclude_zones excludes."
         raise SpecError.of(message, where="constraints.exclude_zones", hint=SEARCH_AGAIN, code="conflict")
+    if plan.has_own_degrees and len({replica.zones for replica in left}) == 1:
+        plan = next(part for part in zone_plans(plan) if part.zones == left[0].zones)
+        left = plan.replicas
     dp = sum(replica.num_replicas for replica in left)
-    shards = plan.dp_shard if dp % plan.dp_shard == 0 else dp
+    shards = plan.dp_shard if dp % plan.dp_shard == 0 or plan.has_own_degrees else dp
     stages = tuple(_settled(dataclasses.replace(stage, dp=dp), index, left) for index, stage in enumerate(plan.stages))
     return dataclasses.replace(plan, dp=dp, dp_shard=shards, replicas=left, stages=stages)
 
@@ -217,6 +230,9 @@ def _shared(problem: Problem, plan: Plan) -> tuple[Replica, ...]:
     What does not come out whole goes, one microbatch each, to the replicas that lose most by rounding down.
     """
     batch, size = problem.workload.global_batch_size, plan.microbatch_size
+    if plan.has_own_degrees:
+        message = f"zones with degrees of their own share {plan.num_sequences} sequences, and {batch} are to be shared."
+        raise SpecError.of(message, where="workload.global_batch_size", hint=SEARCH_AGAIN, code="not_divisible")
     if batch % size:
         message = f"microbatch_size {size} does not divide the {batch} sequences of a step."
         raise SpecError.of(message, where="plan.microbatch_size", hint=SEARCH_AGAIN, code="not_divisible")
@@ -271,7 +287,7 @@ def _room(problem: Problem, plan: Plan) -> list[Finding]:
 def _arithmetic(problem: Problem, plan: Plan) -> list[Finding]:
     """Products and divisions that do not come out."""
     length = problem.workload.sequence_length
-    done = plan.microbatch_size * sum(one.num_replicas * one.num_microbatches for one in plan.replicas)
+    done, parts = plan.num_sequences, zone_plans(plan) if plan.has_own_degrees else (plan,)
     wrong = {
         "plan.cp": plan.cp > 1
         and length % (2 * plan.cp)
@@ -279,7 +295,10 @@ def _arithmetic(problem: Problem, plan: Plan) -> list[Finding]:
         "plan.schedule": plan.schedule == "interleaved_1f1b"
         and plan.num_virtual_stages == 1
         and "interleaved_1f1b needs num_virtual_stages above 1, the plan has 1.",
-        "plan.dp_shard": plan.dp % plan.dp_shard and f"dp_shard {plan.dp_shard} does not divide dp {plan.dp}.",
+        "plan.dp_shard": " ".join(
+            f"dp_shard {one.dp_shard} does not divide dp {one.dp}." for one in parts if one.dp % one.dp_shard
+        )
+        or None,
         "workload.global_batch_size": done != problem.workload.global_batch_size
         and f"the plan's replicas consume {done} sequences a step, the job has {problem.workload.global_batch_size}.",
     }

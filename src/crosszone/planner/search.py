@@ -25,6 +25,7 @@ from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import TIMED, keeps, objective, objectives, unlimited, unmet
 from crosszone.planner.options import options
+from crosszone.planner.own_degrees import with_own_degrees
 from crosszone.planner.pareto import missing, pareto
 from crosszone.planner.refine import TIE_RATIO, refined
 from crosszone.planner.restriction import restriction
@@ -288,13 +289,21 @@ def _ranked(
             classes.setdefault((*kind, True), []).extend(_near_misses(inputs, part, PER_CLASS))
     best = [_simulated(inputs, _varied(listed)) for listed in classes.values()]
     more = refined(inputs, options(inputs, tries_ways=True), best, is_wanted) if is_refined else []
-    timed = _gentlest([*(one for simulated in best for one in simulated), *more])
+    alike = [*(one for simulated in best for one in simulated), *more]
+    own = with_own_degrees(inputs, alike, _best_alone) if is_refined else []
+    timed = _gentlest([*alike, *own])
     timed.sort(key=lambda pair: pair[0])
     kept: list[tuple[float, Plan]] = []
     for value, plan in timed:
         if not any(_looks_alike(plan, other) and value < SAME_RATIO * least for least, other in kept):
             kept.append((value, plan))
     return [plan for _, plan in _tied_alone_first(inputs.problem, kept)]
+
+
+def _best_alone(problem: Problem) -> Plan | None:
+    """Of a problem whose zones but one are excluded; None where nothing fits with room to spare."""
+    prepared, found = _scanned(problem, TIGHT_FRACTION, None, every=False)
+    return best_plan(prepared, found)
 
 
 def _tied_alone_first(problem: Problem, ranked: list[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
@@ -437,8 +446,7 @@ def _simulated_value(inputs: Inputs, candidate: Candidate, plan: Plan, seconds: 
     rent = (scored.dollars[row] - scored.egress_dollars[row]) * seconds / scored.step_seconds[row]
     egress = scored.egress_dollars[row] + step_data_dollars(inputs.problem, plan, seconds)
     ratio = plan_wall_ratio(inputs, scored.rows.layout, plan, seconds)
-    fewest = plan.microbatch_size * min(replica.num_microbatches for replica in plan.replicas)
-    return float(objective(inputs.problem, np.array([seconds]), rent + egress, egress, ratio, fewest)[0])
+    return float(objective(inputs.problem, np.array([seconds]), rent + egress, egress, ratio, plan.fewest_sequences)[0])
 
 
 def _full(inputs: Inputs, plan: Plan) -> RankedPlan:

@@ -62,7 +62,27 @@ def written_plan(problem: Problem, framework: str) -> Plan:
         replicas=_replicas(problem, replicas, groups, size),
         idle_gpus=_idle(problem, replicas, groups, tp * cp),
     )
-    return as_summed(plan, request)
+    return as_summed(_with_own_degrees(plan, replicas, problem.workload.global_batch_size), request)
+
+
+def _with_own_degrees(plan: Plan, written: tuple[ReplicaRequest, ...], batch: int) -> Plan:
+    """The plan with what its replicas do otherwise; all of them say how many microbatches they have."""
+    if not any(replica.own for replica in written):
+        return plan
+    alike, found = plan.degrees_of(dataclasses.replace(plan.replicas[0], own=None)), []
+    for replica, wanted in zip(plan.replicas, written, strict=True):
+        fixed = dataclasses.asdict(wanted.own) if wanted.own else {}
+        if "shard" in fixed and fixed["shard"] == "none":
+            fixed["dp_shard"] = 1
+        if fixed.get("recompute"):  # and of as many layers as is written beside it
+            own = dataclasses.replace(alike, recompute_layers=fixed.pop("recompute_layers"))
+        else:
+            own = alike
+        own = dataclasses.replace(own, **{name: value for name, value in fixed.items() if value is not None})
+        found.append(dataclasses.replace(replica, own=None if own == alike else own))
+    plan = dataclasses.replace(plan, replicas=tuple(found))
+    shares = tuple(dataclasses.replace(replica, weight=plan.sequences_of(replica) / batch) for replica in plan.replicas)
+    return dataclasses.replace(plan, replicas=shares)
 
 
 def best_written(problem: Problem, frameworks: tuple[str, ...]) -> Plan:
@@ -227,6 +247,9 @@ def _replicas(
     Where it cannot be shared evenly, the first of the others do one more.
     """
     total = problem.workload.global_batch_size // microbatch_size
+    if any(replica.own for replica in replicas):  # whoever reads the job file has seen to it that the sum is right
+        named = [replica.num_microbatches or 1 for replica in replicas]
+        total = sum(replica.num_replicas * count for replica, count in zip(replicas, named, strict=True))
     replicas = tuple(_weighed(replica, index, total) for index, replica in enumerate(replicas))
     written = sum(replica.num_replicas * (replica.num_microbatches or 0) for replica in replicas)
     free = sum(replica.num_replicas for replica in replicas if replica.num_microbatches is None)

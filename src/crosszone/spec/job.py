@@ -292,6 +292,21 @@ class Stage(Section):
     """Layers of each of its virtual stages, from the first on, that it recomputes; the plan's where absent."""
 
 
+class OwnDegrees(Section):
+    """What replicas of one zone do otherwise than the plan, where zones exchange nothing but local updates."""
+
+    microbatch_size: q.Degree | None = None
+    """Sequences of one microbatch; the plan's where absent."""
+    dp_shard: q.Degree | None = None
+    """Ranks of the zone that share one copy of what `shard` names; the plan's where absent."""
+    shard: q.Shard | None = None
+    """What the zone's ranks split; the plan's where absent."""
+    recompute: q.Recompute | None = None
+    """Activations that are computed again; the plan's where absent."""
+    recompute_layers: q.Degree | None = None
+    """With `recompute: full`: as many layers, from the first on; all where absent."""
+
+
 class Replica(Section):
     """Replicas of the model that are placed alike."""
 
@@ -303,6 +318,8 @@ class Replica(Section):
     """Microbatches that each works off in a step; free where absent."""
     weight: q.Weight | None = None
     """Share of the step's tokens that they consume together; free where absent."""
+    own: OwnDegrees | None = None
+    """What these replicas do otherwise than the plan; nothing where absent."""
 
 
 class IdleGpus(Section):

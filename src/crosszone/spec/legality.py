@@ -310,6 +310,8 @@ def _check_sharding(case: _Case) -> None:
     dp, dp_shard = case.degrees().get("dp"), case.plan.dp_shard
     if dp_shard is None:
         return
+    if any(replica.own for replica in case.plan.replicas or ()):
+        return  # those of each zone: whether its framework can is judged by zones
     if dp is not None and dp % dp_shard:
         message = f"dp_shard {dp_shard} does not divide dp {dp}."
         case.refuse("dp_shard", "not_divisible", message, _legal("dp_shard", dp_shard, divisors(dp)))
@@ -363,6 +365,8 @@ def _check_replicas(case: _Case) -> None:
 
 def _check_weights(case: _Case, replicas: Sequence[spec.Replica]) -> None:
     """A weight and a number of microbatches say the same thing: both may be there if they agree."""
+    if any(replica.own for replica in replicas):
+        return  # their microbatches may differ in size
     counts = [(r.num_replicas or 1) * r.num_microbatches for r in replicas if r.num_microbatches is not None]
     total: float = sum(counts)
     if len(counts) < len(replicas):
@@ -386,6 +390,9 @@ def _check_weights(case: _Case, replicas: Sequence[spec.Replica]) -> None:
 
 def _check_microbatches(case: _Case, replicas: Sequence[spec.Replica]) -> None:
     size, batch = case.plan.microbatch_size, case.job.workload.global_batch_size
+    if any(replica.own for replica in replicas):
+        _check_sequences(case, replicas)
+        return
     counts = [(r.num_replicas or 1) * r.num_microbatches for r in replicas if r.num_microbatches is not None]
     if size is None or len(counts) < len(replicas) or case.report.has_lost(("workload", "global_batch_size")):
         return
@@ -396,6 +403,21 @@ def _check_microbatches(case: _Case, replicas: Sequence[spec.Replica]) -> None:
         )
         hint = f"Let their num_microbatches add up to {batch // size}." if batch % size == 0 else ""
         case.refuse("replicas", "wrong_sum", message, hint)
+
+
+def _check_sequences(case: _Case, replicas: Sequence[spec.Replica]) -> None:
+    """Where microbatches differ in size, every replica says how many it works off."""
+    sequences, batch = 0, case.job.workload.global_batch_size
+    for index, replica in enumerate(replicas):
+        size = (replica.own.microbatch_size if replica.own else None) or case.plan.microbatch_size or 1
+        if replica.num_microbatches is None:
+            message = "some replicas have degrees of their own, but this one does not say how many microbatches it has."
+            case.report.refuse(("plan", "replicas", index), "missing_key", message, "Write num_microbatches.")
+            return
+        sequences += (replica.num_replicas or 1) * replica.num_microbatches * size
+    if sequences != batch and not case.report.has_lost(("workload", "global_batch_size")):
+        message = f"the replicas consume {sequences} sequences a step, but the global batch has {batch}."
+        case.refuse("replicas", "wrong_sum", message, "Change num_microbatches or microbatch_size of some.")
 
 
 def _check_idle_gpus(case: _Case) -> None:

@@ -307,6 +307,7 @@ def _replicas(written: spec.Plan) -> tuple[core.ReplicaRequest, ...] | None:
             zones=replica.zones,
             num_microbatches=replica.num_microbatches,
             weight=replica.weight,
+            own=None if replica.own is None else core.OwnRequest(**replica.own.model_dump()),
         )
         for replica in written.replicas
     )

@@ -43,4 +43,5 @@ def _forward_flop(replay: Replay, row: int) -> float:
     )
     sequence += float(replay.tables.stages.has_head[row]) * head_flop(problem.model, length)
     num_chunks = 1 if shape.placement == "both_ways" else plan.num_virtual_stages
-    return sequence * plan.microbatch_size / (plan.tp * plan.cp * num_chunks * shape.num_parts)
+    size = float(replay.evaluation.view.plans.microbatch_size[row])
+    return sequence * size / (plan.tp * plan.cp * num_chunks * shape.num_parts)

@@ -77,11 +77,10 @@ def _warnings(holder: str, slowest: str) -> tuple[str, ...]:
 
 def _shares(plan: Plan) -> dict[str, float]:
     """Per zone: share of the tokens that it reads."""
-    total = sum(replica.num_replicas * replica.num_microbatches for replica in plan.replicas)
     shares: dict[str, float] = {}
     for replica in plan.replicas:
         for zone in {replica.zones[0], replica.zones[-1]}:
-            shares[zone] = shares.get(zone, 0.0) + replica.num_replicas * replica.num_microbatches / total
+            shares[zone] = shares.get(zone, 0.0) + plan.sequences_of(replica) / plan.num_sequences
     return dict(sorted(shares.items()))
 
 

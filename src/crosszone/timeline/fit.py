@@ -74,7 +74,7 @@ def host_bytes(inputs: Inputs, tables: Tables, size: StageBytes) -> Floats:
 
 def _sized(inputs: Inputs, plan: Plan) -> tuple[Tables, StageBytes]:
     tables = tabulate(inputs, plan)
-    return tables, memory(inputs, tables, keyed(inputs, tables.plans))
+    return tables, memory(inputs, tables, keyed(inputs, tables.keyed_plans))
 
 
 def _stage(inputs: Inputs, tables: Tables, size: StageBytes, row: int) -> StageMemory:

@@ -47,7 +47,7 @@ def _layers(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds of all layers of the stage, forward and backward, by what they are spent on."""
     key, plans, view = int(evaluation.view.key[row]), tables.plans, evaluation.view
-    recompute = RECOMPUTES[int(plans.recompute[0])]
+    recompute = RECOMPUTES[int(view.plans.recompute[row])]
     fraction = float(view.recomputed_fraction[row])
     by_operation = bool(inputs.frameworks[int(plans.framework[0])].recomputes_operations)
     names = ("compute", "tensor_parallel", "context_parallel", "expert_parallel", "recompute")

@@ -35,7 +35,7 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
     """Everything that is known of `plan` before it runs, whether it fits or not."""
     prepared = inputs(problem, (framework,))
     tables = tabulate(prepared, plan)
-    keys = keyed(prepared, tables.plans)
+    keys = keyed(prepared, tables.keyed_plans)
     evaluation = evaluate(prepared, tables, keys)
     spans = slowest_chain(prepared, tables, evaluation)
     evaluation = with_pipeline(tables, evaluation, spans.total)
@@ -56,7 +56,7 @@ def predict_plan(problem: Problem, plan: Plan, framework: Framework) -> Predicti
 
 def plan_keys(inputs: Inputs, plan: Plan) -> Keyed:
     """What the layers of `plan` cost: the same for all `inputs` that differ in nothing but the links between zones."""
-    return keyed(inputs, tabulate(inputs, plan).plans)
+    return keyed(inputs, tabulate(inputs, plan).keyed_plans)
 
 
 def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> float:
@@ -65,7 +65,7 @@ def plan_step_seconds(inputs: Inputs, plan: Plan, keys: Keyed | None = None) -> 
     `keys` are `plan_keys`, where they are known already.
     """
     tables = tabulate(inputs, plan)
-    return Steps.of(inputs, tables, keyed(inputs, tables.plans) if keys is None else keys).seconds(inputs, 0)
+    return Steps.of(inputs, tables, keyed(inputs, tables.keyed_plans) if keys is None else keys).seconds(inputs, 0)
 
 
 def _one_zone_seconds(problem: Problem, plan: Plan, framework: Framework, keys: Keyed, known_seconds: float) -> float:
@@ -177,16 +177,19 @@ class _Report:
         length, batch = workload.sequence_length, workload.global_batch_size
         core = sum(attention_flop(model, kind, length) for kind in model.layer_kinds())
         masked = core * 3.0 if workload.attention == "unfused" and model.is_causal else 0.0
-        if self.plan.recompute == RECOMPUTES[0]:
-            return batch * masked
-        again = core if self.plan.recompute == "selective" else forward_flop(model, length) - head_flop(model, length)
-        return batch * (masked + self._recomputed_fraction() * (masked / 3.0 + again))
+        again = {"selective": core, "full": forward_flop(model, length) - head_flop(model, length)}
+        shares = self._recomputed_shares()
+        return batch * masked + sum(
+            batch * share * (masked / 3.0 + again[how]) for how, share in shares.items() if how in again
+        )
 
-    def _recomputed_fraction(self) -> float:
-        """Share of the model's layers that are recomputed."""
-        stages = self.tables.stages
-        layers = float(np.sum(stages.num_layers))
-        return float(np.sum(self.evaluation.view.recomputed_fraction * stages.num_layers)) / layers
+    def _recomputed_shares(self) -> dict[str, float]:
+        """Of each way to recompute: share of the layers that it is for, weighted by the sequences that they see."""
+        view, stages, shares = self.evaluation.view, self.tables.stages, dict[str, float]()
+        seen = view.num_replicas * view.num_microbatches * view.plans.microbatch_size * stages.num_layers
+        for code, part in zip(view.plans.recompute.tolist(), seen * view.recomputed_fraction / seen.sum(), strict=True):
+            shares[RECOMPUTES[code]] = shares.get(RECOMPUTES[code], 0.0) + float(part)
+        return shares
 
     def _fraction(self, names: tuple[str, ...]) -> float:
         return sum(term.exposed_seconds for term in self.terms if term.name in names) / self.step_seconds

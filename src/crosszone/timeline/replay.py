@@ -72,7 +72,7 @@ def replay(problem: Problem, plan: Plan, framework: Framework) -> Replay:
     """Cost `plan`, predict it, and play every group of its replicas."""
     prepared = inputs(problem, (framework,))
     tables = tabulate(prepared, plan)
-    keys = keyed(prepared, tables.plans)
+    keys = keyed(prepared, tables.keyed_plans)
     evaluation = evaluate(prepared, tables, keys)
     prediction = predict_plan(problem, plan, framework)
     groups = tuple(_group(prepared, tables, evaluation, replica) for replica in range(len(tables.replicas)))

@@ -29,6 +29,8 @@ class Tables:
     replicas: ReplicaTable
     stages: StageTable
     settings: Settings = field(default_factory=Settings)
+    own: PlanTable | None = None
+    """What each replica group does where groups have degrees of their own; None: all do as their plan says."""
     _known: dict[str, Segments] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Rows of parents, as they are asked for."""
 
@@ -44,6 +46,7 @@ class Tables:
             replicas=replace(replicas, plan=new_plan[replicas.plan]),
             stages=replace(stages, replica=new_replica[stages.replica]),
             settings=self.settings,
+            own=None if self.own is None else self.own.take(replica_keep),
         )
 
     def rows(self, start: int, stop: int) -> "Tables":
@@ -57,10 +60,22 @@ class Tables:
             replicas=replace(replica, plan=replica.plan - start),
             stages=replace(stage, replica=stage.replica - replicas.start),
             settings=self.settings,
+            own=None if self.own is None else self.own.take(replicas),
         )
 
+    @property
+    def keyed_plans(self) -> PlanTable:
+        """What the costs of layers depend on: a row per plan, or per replica group where those differ."""
+        return self.plans if self.own is None else self.own
+
+    def keyed_rows(self) -> Ints:
+        """The row of `keyed_plans` of each replica group."""
+        return self.replicas.plan if self.own is None else np.arange(len(self.replicas))
+
     def replica_plans(self) -> PlanTable:
-        """The plan of each replica group."""
+        """The plan of each replica group, with the degrees that are its own."""
+        if self.own is not None:
+            return self.own
         return self.plans if len(self.plans) == len(self.replicas) else self.plans.take(self.replicas.plan)
 
     def per_replica(self, function: np.ufunc, values: Floats) -> Floats:

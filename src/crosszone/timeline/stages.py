@@ -136,8 +136,8 @@ class StageSeconds:
 def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
     """Put side by side what the costs of each stage row depend on."""
     stages, replica = tables.stages, tables.stages.replica
-    plan = tables.replicas.plan[replica]
-    plans = tables.plans.take(plan)
+    row = tables.keyed_rows()[replica]
+    plans = tables.keyed_plans.take(row)
     layers = _layers_by_kind(inputs, stages)
     dense, expert = _parameters(inputs, plans, stages, layers)
     copies = COPIES[plans.schedule]
@@ -155,7 +155,7 @@ def stage_view(inputs: Inputs, tables: Tables, keys: Keyed) -> StageView:
         groups=zone_groups(inputs, tables),
         crosses_dp=np.array([len(layout.ring) > 1 for layout in tables.layouts])[plans.layout],
         costs=keys.costs,
-        key=keys.key(plan, stages.pool, modes_of(inputs, plans)),
+        key=keys.key(row, stages.pool, modes_of(inputs, plans)),
         layers=layers,
         dense=dense,
         expert=expert,

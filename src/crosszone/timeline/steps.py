@@ -53,6 +53,7 @@ def stacked(parts: Sequence[Tables]) -> Tables:
     num_layouts = np.cumsum([0, *(len(part.layouts) for part in parts)]).tolist()
     num_plans = np.cumsum([0, *(len(part.plans) for part in parts)]).tolist()
     num_replicas = np.cumsum([0, *(len(part.replicas) for part in parts)]).tolist()
+    has_own = any(part.own is not None for part in parts)
     return replace(
         parts[0],
         layouts=tuple(layout for part in parts for layout in part.layouts),
@@ -68,4 +69,5 @@ def stacked(parts: Sequence[Tables]) -> Tables:
             replace(part.stages, replica=part.stages.replica + before)
             for part, before in zip(parts, num_replicas, strict=False)
         ]),
+        own=PlanTable.stack([part.replica_plans() for part in parts]) if has_own else None,
     )  # fmt: skip

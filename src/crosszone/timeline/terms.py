@@ -160,7 +160,7 @@ def _work(
     inputs: Inputs, tables: Tables, evaluation: Evaluation, row: int, num_microbatches: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Exposed and overlapped seconds of the busiest stage's own work over all its microbatches."""
-    key, recompute = int(evaluation.view.key[row]), RECOMPUTES[int(tables.plans.recompute[0])]
+    key, recompute = int(evaluation.view.key[row]), RECOMPUTES[int(evaluation.view.plans.recompute[row])]
     fraction = float(evaluation.view.recomputed_fraction[row])
     exposed: dict[str, float] = dict.fromkeys(COMPUTE, 0.0)
     exposed |= {"tensor_parallel": 0.0, "context_parallel": 0.0, "expert_parallel": 0.0}

@@ -49,7 +49,11 @@ def plan_footprint(plan: Plan, pairs: Iterable[tuple[str, str]]) -> Footprint:
     return Footprint(
         num_gpus=tuple((zone, group, count) for (zone, group), count in working_gpus(plan).items()),
         pairs=frozenset((min(pair), max(pair)) for pair in pairs),
-        num_copies=max(1, plan.dp // plan.dp_shard),
+        num_copies=max(
+            1,
+            sum(one.num_replicas for one in plan.replicas if one.own is None) // plan.dp_shard
+            + sum(one.num_replicas // one.own.dp_shard for one in plan.replicas if one.own is not None),
+        ),
     )
 
 

@@ -223,6 +223,14 @@ def _fewest_replicas(view: StageView, tables: Tables) -> Ints:
     return np.rint(-tables.most(-in_zone)).astype(np.int64)
 
 
+def _spans_zones(view: StageView, tables: Tables) -> Bools:
+    """Plans of which a shard group has more ranks than a zone has replicas."""
+    if tables.own is None:
+        return np.asarray((tables.plans.dp_shard > _fewest_replicas(view, tables)) & (tables.plans.shard > 0))
+    in_zone = view.groups.total(view.num_replicas.astype(float))
+    return tables.most(((view.plans.dp_shard > in_zone) & (view.plans.shard > 0)).astype(float)) > 0.0
+
+
 def _nothing(size: int) -> ZoneAgreement:
     zero, no = np.zeros(size), np.zeros(size, dtype=np.bool_)
     return ZoneAgreement(
@@ -252,7 +260,7 @@ def _volume(view: StageView, tables: Tables, packing: Codec, packed: Encoded, nu
     inputs, plans, replicas = view.inputs, tables.plans, tables.replicas
     starts = np.searchsorted(replicas.plan, np.arange(len(plans)))
     most_microbatches = np.maximum.reduceat(replicas.num_microbatches, starts)
-    spans = (plans.dp_shard > _fewest_replicas(view, tables)) & (plans.shard > 0)
+    spans = _spans_zones(view, tables)
     gathers = spans & (plans.shard == PARAMETERS)
     gradient = np.broadcast_to(packed.wire_bytes, len(plans)).astype(float)
     model, weight = inputs.problem.model, _gathered_weight_bytes(inputs)

@@ -110,7 +110,7 @@ def _together(cases: list[Case], shares: Callable[[Gpu], Efficiency], max_events
     frameworks = tuple({case.framework.name: case.framework for case in cases}.values())
     prepared = inputs(cases[0].problem, frameworks, shares)
     tables = stacked([tabulate(prepared, case.plan) for case in cases])
-    keys = keyed(prepared, tables.plans)
+    keys = keyed(prepared, tables.keyed_plans)
     with np.errstate(all="ignore"):  # a row that has no finite answer is told apart below
         evaluation = evaluate(prepared, tables, keys)
         size = stage_bytes(evaluation.view)

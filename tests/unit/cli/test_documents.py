@@ -18,7 +18,7 @@ NOUNS = [
     *(explanation.Binding, explanation.RunnerUp, explanation.Difference, explanation.TermDifference),
     *(explanation.Restriction, explanation.ParetoPlan, explanation.Sensitivity, why.Why),
     *(framework_choice.FrameworkChoice, framework_choice.FrameworkOption),
-    *(plan.Plan, plan.Stage, plan.Replica, plan.IdleGpus, plan.Sync),
+    *(plan.Plan, plan.Stage, plan.Replica, plan.OwnDegrees, plan.IdleGpus, plan.Sync),
 ]
 DERIVED = {"Plan": {"world_size", "zone_axis"}, "Answer": {"speedup_ratio", "scaling_ratio", "assumed"}}
 UNITS = {"_bytes": "bytes", "_seconds": "s", "_fraction": "fraction", "_dollars": "USD", "_joules": "J"}

@@ -16,13 +16,13 @@ EVEN_RATIO = 1.05
 
 
 def waiting_fraction(case: Case) -> float:
-    """Share of the peak of all working GPUs that waits for the slowest stage, by layers times microbatches.
+    """Share of the peak of all working GPUs that waits for the slowest stage, by layers times sequences.
 
-    1 - sum(n w) / (T sum(n p)) for n replicas with w layers times microbatches at the peak p, T the largest w / p.
+    1 - sum(n w) / (T sum(n p)) for n replicas with w layers times sequences at the peak p, T the largest w / p.
     """
     works = case.works()
     slowest = max(work.relative_seconds for work in works)
-    done = sum(work.num_replicas * work.num_layer_microbatches for work in works)
+    done = sum(work.num_replicas * work.num_layer_sequences for work in works)
     return 1.0 - done / (slowest * sum(work.num_replicas * work.peak_flop_per_second for work in works))
 
 
@@ -51,17 +51,17 @@ def _zones_of_only(case: Case, gpu: str) -> list[str]:
 
 def _equal_shares(case: Case) -> Judgement | None:
     replicas = case.plan.replicas
+    shares = [case.plan.sequences_of(replica) / replica.num_replicas for replica in replicas]
     rates = []
     works = case.works()
-    for index, replica in enumerate(replicas):
+    for index, share in enumerate(shares):
         own = works[index * case.plan.pp : (index + 1) * case.plan.pp]
-        rates.append(replica.num_microbatches / max(work.relative_seconds for work in own))
+        rates.append(share / max(work.relative_seconds for work in own))
     if len(case.num_gpus_by_kind()) == 1 or max(rates) < EVEN_RATIO * min(rates):
         return None
-    times = [replica.num_microbatches / rate for replica, rate in zip(replicas, rates, strict=True)]
     could = sum(one.num_replicas * rate for one, rate in zip(replicas, rates, strict=True))
-    done = sum(one.num_replicas * one.num_microbatches for one in replicas)
-    idle = 1.0 - done / (max(times) * could)
+    longest = max(share / rate for share, rate in zip(shares, rates, strict=True))
+    idle = 1.0 - case.plan.num_sequences / (longest * could)
     counts = " and ".join(str(count) for count in sorted({one.num_microbatches for one in replicas}))
     text = (
         f"replicas differ {max(rates) / min(rates):.2f} times in speed and work off {counts} microbatches each: "

@@ -26,13 +26,13 @@ class Work:
     stage: int
     peak_flop_per_second: float
     """Of the GPUs of this stage in one replica, at the compute precision."""
-    num_layer_microbatches: float
-    """Layers times microbatches: what it works off."""
+    num_layer_sequences: float
+    """Layers times sequences: what it works off."""
 
     @property
     def relative_seconds(self) -> float:
         """Time that it works, were every GPU as far from its peak: comparable within one plan."""
-        return self.num_layer_microbatches / self.peak_flop_per_second
+        return self.num_layer_sequences / self.peak_flop_per_second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Case:
                         num_replicas=replica.num_replicas,
                         stage=index,
                         peak_flop_per_second=peak * stage.tp * plan.cp,
-                        num_layer_microbatches=stage.num_layers * replica.num_microbatches,
+                        num_layer_sequences=stage.num_layers * plan.sequences_of(replica) // replica.num_replicas,
                     )
                 )
         return tuple(found)

@@ -68,5 +68,19 @@ export function RankedPlans({ answer, isStale }: { answer: Schemas['Answer']; is
 }
 
 function fixedKeys(plan: Schemas['Plan']): Record<string, unknown> {
-  return Object.fromEntries(FIXED.filter((key) => plan[key] != null).map((key) => [key, plan[key]]));
+  const isAlike = plan.replicas.every((replica) => replica.own == null);
+  const fixed = Object.fromEntries(FIXED.filter((key) => plan[key] != null).map((key) => [key, plan[key]]));
+  return isAlike ? fixed : { ...fixed, sync: syncKeys(plan.sync), replicas: plan.replicas.map(replicaKeys) };
+}
+
+function syncKeys({ method, every, codecs }: Schemas['Sync']): Record<string, unknown> {
+  return { method, every, ...(Object.keys(codecs).length > 0 ? { codecs } : {}) };
+}
+
+function replicaKeys({ zones, num_replicas, num_microbatches, own }: Schemas['Replica']): Record<string, unknown> {
+  return { zones, num_replicas, num_microbatches, ...(own == null ? {} : { own: withoutNull(own) }) };
+}
+
+function withoutNull(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null));
 }

@@ -38,6 +38,12 @@ export function Slicing({ plan }: { plan: Plan }) {
                 {t('slicing.times', { count: replica.num_replicas })}
                 <br />
                 {t('slicing.microbatches', { count: replica.num_microbatches })}
+                {replica.own != null && (
+                  <>
+                    <br />
+                    {t('slicing.own', ownWords(replica.own))}
+                  </>
+                )}
               </span>
               {stages.map((stage, index) => (
                 <div
@@ -101,6 +107,12 @@ function runs({ zones }: Replica) {
 
 function isCrossing({ zones }: Replica, stage: number): boolean {
   return stage > 0 && zones[stage] !== zones[stage - 1];
+}
+
+/** What the replicas of one zone do otherwise than the plan. */
+function ownWords({ microbatch_size, shard, dp_shard, recompute, recompute_layers }: Schemas['OwnDegrees']) {
+  const layers = recompute_layers == null ? '' : ` × ${String(recompute_layers)}`;
+  return { size: microbatch_size, shard, ranks: dp_shard, recompute: recompute + layers };
 }
 
 function counts(plan: Plan) {
