@@ -74,7 +74,7 @@ def bundle(
     # Some backends make addresses out of the identity: it is of the files as they are without.
     identity = fingerprint(request.backend, launch, training_files(launch))
     launch = _addressed(dataclasses.replace(launch, identity=identity), chosen)
-    assumed = (*prediction.assumed, *_assumed(problem, prediction, request, launch), *program.assumed)
+    assumed = (*prediction.assumed, *_assumed(problem, plan, prediction, request, launch), *program.assumed)
     warnings = (
         *prediction.warnings,
         *idle_warnings(launch),
@@ -216,8 +216,10 @@ def _common(launch: Launch, request: DeployRequest, framework: ModuleType, progr
     }
 
 
-def _assumed(problem: Problem, prediction: Prediction, request: DeployRequest, launch: Launch) -> tuple[str, ...]:
-    found = () if request.entry_text is not None else trainer_assumptions(problem, prediction, request)
+def _assumed(
+    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, launch: Launch
+) -> tuple[str, ...]:
+    found = () if request.entry_text is not None else trainer_assumptions(problem, plan, prediction, request)
     if all(agent.image is None for agent in launch.agents):
         found += (f"The image of the Containerfile starts from {base_image(launch)}: the job file names none.",)
     return found

@@ -137,7 +137,9 @@ def run_settings(problem: Problem, plan: Plan, prediction: Prediction, request: 
     )
 
 
-def trainer_assumptions(problem: Problem, prediction: Prediction, request: DeployRequest) -> tuple[str, ...]:
+def trainer_assumptions(
+    problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest
+) -> tuple[str, ...]:
     """What the configuration rests on that nobody wrote."""
     found = [
         f"Learning rate {usual_learning_rate(prediction):g}, warm-up and decay: Brown et al. 2020, as for GPT-3 "
@@ -146,6 +148,17 @@ def trainer_assumptions(problem: Problem, prediction: Prediction, request: Deplo
     if request.data_path is None:
         found.append("Tokens are synthetic: no file was named with --data.")
     found += rotation_assumptions(problem.model)
+    if _is_local(plan):
+        found.append(
+            "Zones step by themselves: ranks that are asked to end do so at the next exchange, within "
+            f"{plan.sync.every} steps, and checkpoints are saved where zones have met."
+        )
+    way = sync_method(plan.sync.method)
+    if _is_local(plan) and way.HAS_OUTER_STEP:
+        found.append(
+            f"Outer steps are Nesterov's, rate {way.OUTER_LEARNING_RATE:g} and momentum {way.OUTER_MOMENTUM:g}: "
+            "Douillard et al. 2023 (DiLoCo)."
+        )
     reliability = prediction.reliability
     is_unknown = reliability is None or reliability.checkpoint_every_seconds is None
     if is_unknown and request.checkpoint_folder != NO_CHECKPOINTS:

@@ -40,6 +40,8 @@ class RankSteps:
     """Highest of all steps."""
     seconds: dict[int, tuple[float, float]] = field(default_factory=dict)
     """(step, of it waiting for tokens) by number, each as it was logged last: a restart repeats some."""
+    exchange_seconds: dict[int, float] = field(default_factory=dict)
+    """Of the same steps, agreeing with zones that step by themselves."""
     first_steps: set[int] = field(default_factory=set)
     """The first one after each start."""
     last_step: int = 0
@@ -93,13 +95,29 @@ class RankSteps:
         self.peak_bytes = max(self.peak_bytes, record["memory"]["peak_bytes"])
         self.seconds.pop(step, None)  # so that the order is that of the log
         self.seconds[step] = record["step_seconds"], record["data_seconds"]
+        self.exchange_seconds[step] = record.get("exchange_seconds") or 0.0
         if len(self.seconds) > MOST_STEPS:
-            del self.seconds[next(iter(self.seconds))]
+            oldest = next(iter(self.seconds))
+            del self.seconds[oldest], self.exchange_seconds[oldest]
 
     def counted(self) -> dict[int, tuple[float, float]]:
-        """Steps that tell how fast the run is; the first ones after a start, where there are no others."""
+        """Steps that tell how fast the run is; the first ones after a start, where there are no others.
+
+        An exchange of zones that step by themselves in between counts as a part of each of their steps, as in a
+        prediction.
+        """
         later = {step: seconds for step, seconds in self.seconds.items() if step not in self.first_steps}
-        return later or dict(self.seconds)
+        later = later or dict(self.seconds)
+        each = self._mean_exchange_seconds(list(later))
+        return {step: (all_of - self.exchange_seconds[step] + each, data) for step, (all_of, data) in later.items()}
+
+    def _mean_exchange_seconds(self, steps: Sequence[int]) -> float:
+        """Over the newest whole rounds of `steps`; over all, where there is none."""
+        every = self.start.get("exchange_every_steps")
+        if every is None:
+            return 0.0
+        newest = steps[-(len(steps) // every * every) :]
+        return statistics.fmean(self.exchange_seconds[step] for step in newest)
 
     @property
     def num_restarts(self) -> int | None:

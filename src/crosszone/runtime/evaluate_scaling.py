@@ -16,6 +16,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,11 +142,18 @@ def sized_config(config: TrainConfig, mode: str, num_gpus: int, *, num_steps: in
         return f"{total} microbatches of a step cannot be dealt evenly to {num_gpus} ranks"
     whole = len(config.rank_microbatches)
     dp_shard = num_gpus if config.dp_shard == whole else math.gcd(config.dp_shard, num_gpus)
+    zones = config.rank_zones[:num_gpus] if num_gpus <= whole else ()  # where more ranks are, nobody knows
+    local = config.local if len(set(zones)) > 1 else None  # within one zone nobody steps by himself
+    if local is not None:
+        dp_shard = math.gcd(config.dp_shard, *Counter(zones).values())
+    elif config.framework == "fsdp":
+        zones = ()
     return dataclasses.replace(
         config,
         num_steps=num_steps,
         rank_microbatches=(total // num_gpus,) * num_gpus,
-        rank_zones=config.rank_zones[:num_gpus],
+        rank_zones=zones,
+        local=local,
         dp_shard=dp_shard if config.framework == "fsdp" else config.dp_shard,
         checkpoint=None,
         identity_every_steps=None,

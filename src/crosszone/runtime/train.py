@@ -274,6 +274,7 @@ class _Run:
             global_batch_tokens=config.global_batch_tokens,
             first_step=num_done + 1,
             saves=self._checkpoints is not None,
+            exchange_every_steps=None if config.local is None else config.local.every,
             attempt=world.attempt,
             device=torch.cuda.get_device_name(world.device) if world.device.type == "cuda" else "cpu",
             torch_version=torch.__version__,

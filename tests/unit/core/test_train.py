@@ -76,6 +76,32 @@ def test_unknown_keys_name_the_nearest() -> None:
         ({"framework": "deepspeed", "deepspeed_config": "ds_config.json"}, ["rank_microbatches"]),
         ({"framework": "deepspeed", "rank_microbatches": [1, 1]}, ["deepspeed_config"]),
         ({"num_steps": 0, "seed": 0, "recompute": "some"}, ["recompute", "num_steps"]),
+        ({"local": {"every": 10}}, ["local"]),
+        ({"local": {"every": 10}, "rank_zones": [0, 1], "framework": "horovod"}, ["local", "rank_microbatches"]),
+        (
+            {
+                "local": {"every": 2, "num_fragments": 3, "num_delay_steps": 3, "outer_momentum": 1.0},
+                "rank_zones": [0, 1],
+                "zone_codec": "by_post",
+                "is_elastic": True,
+            },
+            [
+                "zone_codec",
+                "is_elastic",
+                *(f"local.{key}" for key in ("num_fragments", "num_delay_steps", "outer_momentum")),
+            ],
+        ),
+        (
+            {
+                "local": {"every": 2},
+                "rank_zones": [0, 0, 0, 1],
+                "rank_microbatches": [1, 1, 1, 1],
+                "framework": "fsdp",
+                "shard": "parameters",
+                "dp_shard": 2,
+            },
+            ["dp_shard"],
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_its_place(changes, places) -> None:

@@ -1,6 +1,7 @@
 """Steps are read as they come, and become a measurement under the names of a prediction."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_a_step_lasts_as_long_as_on_its_slowest_rank_and_the_first_does_not_coun
     assert found.memory.capacity_bytes is None
     assert (found.first_loss, found.last_loss) == (9.0, 6.0)
     assert (found.fingerprint, found.num_gpus, found.global_batch_tokens) == ("abc", 2, 400)
+
+
+def test_what_zones_wait_for_each_other_is_a_part_of_every_step(tmp_path, start, step) -> None:
+    exchanges = {3: 0.6, 5: 0.2, 7: 0.4}
+    logged = [json.loads(step(number, 0.1 + exchanges.get(number, 0.0))) for number in range(1, 8)]
+    told = [row | {"exchange_seconds": exchanges.get(row["step"], 0.0)} for row in logged]
+    begun = json.dumps(json.loads(start()) | {"exchange_every_steps": 2}) + "\n"
+    write(tmp_path, 0, begun, *(json.dumps(row) + "\n" for row in told))
+    found = measurement(rank_steps(tmp_path, ()))
+    assert found is not None
+    assert found.step_seconds == pytest.approx(0.1 + (0.6 + 0.2 + 0.4) / 6)
+    assert found.high_seconds == pytest.approx(found.low_seconds)
 
 
 def test_each_restart_has_a_first_step_that_does_not_count_and_repeats_others(tmp_path, start, step) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from crosszone.core.codec import to_json
 from crosszone.core.scaling import ScalingRun, default_sizes, scaling_points
-from crosszone.core.train import TrainConfig, train_problems
+from crosszone.core.train import TrainConfig, TrainLocal, train_problems
 from crosszone.errors import SpecError
 from crosszone.processes import identity
 from crosszone.runtime.evaluate_scaling import above_ideal, main, predictions, sized_config, table
@@ -55,6 +55,21 @@ def test_what_cannot_be_dealt_evenly_is_told_and_not_rounded() -> None:
 def test_shard_groups_follow_the_number_of_ranks(dp_shard, num_gpus, expected) -> None:
     base = config(framework="fsdp", shard="parameters", dp_shard=dp_shard)
     assert sized(base, "weak", num_gpus).dp_shard == expected
+
+
+def test_zones_step_by_themselves_where_there_are_several() -> None:
+    zones = {"rank_zones": (0, 0, 1, 1), "local": TrainLocal(every=10)}
+    base = config(framework="fsdp", shard="parameters", dp_shard=2, **zones)
+    assert [sized(base, "weak", number).local is not None for number in (1, 2, 3, 4, 8)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    for number in (2, 3, 4, 8):
+        assert not list(train_problems(sized(base, "weak", number)))
+    assert sized(base, "weak", 3).dp_shard == 1
 
 
 def test_nothing_but_steps_is_measured() -> None:
