@@ -13,6 +13,13 @@ hypothesis.settings.register_profile("crosszone", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("crosszone")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Workers begin with the files that have slow tests, so that they end together."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_data(tmp_path_factory):
     """Nothing that a test starts touches the data of the user who runs it."""

@@ -12,6 +12,9 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Li
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
+import torch
+from torch import distributed
+from crosszone.runtime.leaving import WORKER, leave
 os.sched_setaffinity(0, {0})
 busy = os.fork()
 if not busy:
@@ -19,9 +22,6 @@ if not busy:
     while os.getppid() == parent:
         pass
     os._exit(0)
-import torch
-from torch import distributed
-from crosszone.runtime.leaving import WORKER, leave
 distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
 import torch.distributed.nn  # holds the group from now on
 distributed.barrier()
