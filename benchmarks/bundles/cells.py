@@ -49,7 +49,7 @@ GPUS_ONLY = ("torchtitan", "megatron")
 PROVED = {
     "ddp": (
         ("trains ten steps on CPU, resumes to the last bit", "tests/e2e/test_runtime.py"),
-        ("its bundle trains as it is", "tests/e2e/test_bundles.py"),
+        ("its bundle trains as it is", "tests/e2e/test_run.py"),
     ),
     "fsdp": (
         ("FSDP2 and HSDP train what one process trains", "tests/e2e/test_runtime.py"),

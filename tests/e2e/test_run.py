@@ -136,7 +136,7 @@ ENDED = r"(ended with exit code 1|was ended by signal 6 \(SIGABRT\))"
 
 
 def test_the_rank_that_failed_first_is_named_with_its_last_lines(deployed) -> None:
-    folder = deployed(entry_text=FAILING)
+    folder = deployed(job=on_one_node(2), entry_text=FAILING)  # each start of a rank imports torch
     done = crosszone("run", str(folder))
     assert done.returncode == 1
     assert re.match(rf"Failed: Rank 1 failed first: it {ENDED}, after 3 restarts\.", done.stdout)
@@ -189,7 +189,7 @@ def alive(pid: int) -> bool:
 
 
 def test_a_detached_run_is_followed_and_stopped_with_its_state_saved(deployed) -> None:
-    folder = deployed(num_steps=1_000_000)
+    folder = deployed(job=on_one_node(2), num_steps=1_000_000)
     started = crosszone("run", str(folder), "--detach", "--json")
     assert started.returncode == 0, started.stderr
     assert json.loads(started.stdout)["state"] == "running"
