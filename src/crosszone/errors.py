@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Self
 LISTED_KINDS = ("gpu", "model", "region", "framework")
 """Kinds of names that `crosszone catalog` lists."""
 NEAREST_CUTOFF = 0.6  # difflib's own default: below it the suggestions look random
+NEAREST_WORD_CUTOFF = 0.8  # of a first word alone: one letter of four may be missing, or one too many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +155,16 @@ def nearest(name: str, choices: Iterable[str], *, limit: int = 3) -> tuple[str, 
     """The choices that a person who wrote `name` may have meant, best first, at most `limit`.
 
     Similar spellings come first (difflib), then the choices that contain `name`, so that "a100" finds
-    "a100-sxm4-80gb". Case does not matter.
+    "a100-sxm4-80gb", then those that begin with a word like it, so that "a100x" does. Case does not matter.
     """
     by_folded = {choice.casefold(): choice for choice in sorted(choices, reverse=True)}
     wanted = name.casefold()
     similar = difflib.get_close_matches(wanted, by_folded, n=limit, cutoff=NEAREST_CUTOFF)
     containing = sorted(folded for folded in by_folded if wanted and wanted in folded)
-    return tuple(by_folded[folded] for folded in dict.fromkeys([*similar, *containing]))[:limit]
+    words = {folded.partition("-")[0] for folded in by_folded if "-" in folded}
+    word = difflib.get_close_matches(wanted, words, n=1, cutoff=NEAREST_WORD_CUTOFF)
+    beginning = sorted(folded for folded in by_folded if folded.partition("-")[0] in word)
+    return tuple(by_folded[folded] for folded in dict.fromkeys([*similar, *containing, *beginning]))[:limit]
 
 
 def nearest_hint(name: str, choices: Iterable[str], *, max_listed: int = 8) -> str:

@@ -99,6 +99,11 @@ def test_nearest_finds_what_contains_the_name():
     assert set(nearest("a100", GPUS)) == {"a100-sxm4-80gb", "a100-sxm4-40gb"}
 
 
+def test_nearest_finds_what_begins_with_a_word_like_the_name():
+    assert set(nearest("a100x", GPUS)) == {"a100-sxm4-80gb", "a100-sxm4-40gb"}
+    assert nearest("h10", GPUS) == ("h100-sxm5-80gb",)
+
+
 def test_nearest_does_not_guess_wildly():
     assert nearest("quantum", GPUS) == ()
     assert nearest("", GPUS) == ()

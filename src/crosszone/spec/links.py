@@ -99,7 +99,7 @@ def _ends(link: spec.Link, path: Path, names: Sequence[str], report: Report) -> 
     for place, name in unknown:
         report.refuse(place, "unknown_zone", f'there is no zone "{name}".', nearest_hint(name, names))
     first, second = ends[0][1], ends[1][1]
-    if first == second:
+    if first == second and LOST_NAME not in names:
         message = f'the link joins "{first}" with itself.'
         report.refuse(path, "invalid", message, "A link joins two zones; inside a zone `network` counts.")
     return None if unknown or first == second else (first, second)

@@ -23,7 +23,7 @@ from crosszone.spec.agreement import check_sync
 from crosszone.spec.links import read_links
 from crosszone.spec.reporting import Report
 from crosszone.spec.shape import LOST_NAME
-from crosszone.spec.sites import read_sites
+from crosszone.spec.sites import named_once, read_sites
 
 DEFAULT_PRECISIONS = ("bf16", "fp16", "fp32")
 """Tried in this order where no precision is written; the first that every GPU has is taken."""
@@ -45,6 +45,7 @@ MONTH_SECONDS = 30 * 86400.0
 def resolve(job: spec.Job, report: Report, base: FilePath | None) -> core.Problem | None:
     """The problem, or None where the report says what is wrong. A path to a model's config is relative to `base`."""
     model = _model(job, report, base)
+    job = job.model_copy(update={"cluster": named_once(job.cluster, report)})
     sites = read_sites(job.cluster, report)
     links = read_links(job.cluster, sites, report)
     zones = tuple(site.zone for site in sites if site.zone is not None)

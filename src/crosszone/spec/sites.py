@@ -37,20 +37,24 @@ class Site:
 
 def read_sites(cluster: spec.Cluster, report: Report) -> tuple[Site, ...]:
     """Each zone of the job file."""
-    _check_names(cluster, report)
     _check_size(cluster, report)
     is_alone = len(cluster.zones) == 1 and sum(group.count for group in cluster.zones[0].nodes) == 1
     return tuple(_site(zone, ("cluster", "zones", index), is_alone, report) for index, zone in enumerate(cluster.zones))
 
 
-def _check_names(cluster: spec.Cluster, report: Report) -> None:
+def named_once(cluster: spec.Cluster, report: Report) -> spec.Cluster:
+    """The cluster, in which the name of a zone is lost that is called as one before it: it may have meant any other."""
     first: dict[str, int] = {}
+    zones = []
     for index, zone in enumerate(cluster.zones):
         if zone.name != LOST_NAME and zone.name in first:
             path: Path = ("cluster", "zones", index, "name")
             message = f'two zones are called "{zone.name}": zones[{first[zone.name]}] and zones[{index}].'
             report.refuse(path, "duplicate_name", message, f'Rename one of them, as "{zone.name}-2".')
+            zone = zone.model_copy(update={"name": LOST_NAME})
         first.setdefault(zone.name, index)
+        zones.append(zone)
+    return cluster.model_copy(update={"zones": zones})
 
 
 def _check_size(cluster: spec.Cluster, report: Report) -> None:

@@ -109,7 +109,13 @@ def test_addresses_are_one_for_each_node(small, only):
 def test_two_zones_of_one_name(two_zones, findings):
     job = two_zones({"bandwidth": "1 Gbit/s", "rtt": "30 ms"})
     job["cluster"]["zones"].append(dict(job["cluster"]["zones"][0]))
-    assert [(finding.where, finding.code) for finding in findings(job)] == [("cluster.zones[2].name", "duplicate_name")]
+    told = [("cluster.zones[2].name", "duplicate_name")]
+    assert [(finding.where, finding.code) for finding in findings(job)] == told
+    name = job["cluster"]["zones"][0]["name"]
+    job["cluster"]["zones"][1]["name"] = name  # what the link and the plan call by its old name is no second error
+    job["cluster"]["links"].append({"between": [name, name], "bandwidth": "1 Gbit/s"})
+    told = [(f"cluster.zones[{index}].name", "duplicate_name") for index in (1, 2)]
+    assert [(finding.where, finding.code) for finding in findings(job)] == told
 
 
 def test_preposterous_number_of_gpus(small, only):
