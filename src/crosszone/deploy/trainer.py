@@ -197,6 +197,12 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none" and (stream, codec) != own]
     if crosses and coded:
         yield _no_renderer(f"codecs ({', '.join(coded)})", "plan.sync.codecs", "Leave codecs out.")
+    if plan.has_own_degrees:
+        yield _no_renderer(
+            "zones with degrees of their own",
+            "plan.replicas",
+            "Write the degrees of plan, so that all zones have them.",
+        )
     if workload.optimizer != "adamw":
         yield _no_renderer(f"the optimizer {workload.optimizer}", "workload.optimizer", "Take adamw.")
     if workload.trainable != "all":

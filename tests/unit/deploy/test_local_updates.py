@@ -1,5 +1,6 @@
 """Zones that step by themselves: what is planned is what our trainer is told, and what it cannot do is refused."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -77,3 +78,13 @@ def test_torchtitan_says_who_can(uneven) -> None:
     with pytest.raises(InfeasiblePlan, match="no renderer for diloco every 10 steps under torchtitan yet") as caught:
         service.deploy(problem, framework="torchtitan", backend="bare", num_steps=10, checkpoints="none")
     assert [finding.hint for finding in caught.value.findings] == ["Take ddp or fsdp."]
+
+
+def test_degrees_of_a_zones_own_are_refused(uneven) -> None:
+    problem = service.read({**uneven, "framework": {"name": "ddp"}})
+    plan = service.predict(problem).plan
+    first, *others = plan.replicas
+    own = dataclasses.replace(plan.degrees_of(first), recompute="full")
+    plan = dataclasses.replace(plan, replicas=(dataclasses.replace(first, own=own), *others))
+    with pytest.raises(InfeasiblePlan, match="no renderer for zones with degrees of their own yet"):
+        service.deploy(problem, framework="ddp", backend="bare", plan=plan, num_steps=10, checkpoints="none")
