@@ -194,29 +194,27 @@ class _Writer:
 
     def steps(self, *, ends: Sequence[int] | None = None, last: int | None = None) -> tuple[_Step, ...]:
         """Those that can be done before each rank has come to its end, up to the `last` task."""
-        self.places, self.results = list(self.places), dict(self.results)
+        self.places, self.results = places, results = list(self.places), dict(self.results)
         found: list[_Step] = []
-        ready = list(range(len(self._tasks)))
+        tasks, shape, links, m = self._tasks, self._shape, self._links, self._num_microbatches
+        ready = list(range(len(tasks)))
         while ready:
             rank = ready.pop()
-            for task in self._tasks[rank][self.places[rank] : None if ends is None else ends[rank]]:
-                if self._shape[task // self._num_microbatches].waits and task not in self.results:
+            for task in tasks[rank][places[rank] : None if ends is None else ends[rank]]:
+                node = task // m
+                waits, target, target_rank, link = shape[node]
+                message = results.pop(task, None) if waits else self._origin
+                if message is None:
                     break
-                found.append(self._step(rank, task, ready))
+                places[rank] += 1
+                result = self._nowhere
+                if target is not None:
+                    sent = task + (target - node) * m
+                    result = results[sent] = self.num_times
+                    self.num_times += 1
+                    if target_rank != rank and tasks[target_rank][places[target_rank]] == sent:  # it stood for this one
+                        ready.append(target_rank)
+                found.append(_Step(node, rank, message, result, links[link]))
                 if task == last:
                     return tuple(found)
         return tuple(found)
-
-    def _step(self, rank: int, task: int, ready: list[int]) -> _Step:
-        """The step of a task; whom it wakes is `ready`."""
-        self.places[rank] += 1
-        node = task // self._num_microbatches
-        waits, target, target_rank, link = self._shape[node]
-        result = self._nowhere
-        if target is not None:
-            sent = task + (target - node) * self._num_microbatches
-            result = self.results[sent] = self.num_times
-            self.num_times += 1
-            if target_rank != rank and self._tasks[target_rank][self.places[target_rank]] == sent:
-                ready.append(target_rank)
-        return _Step(node, rank, self.results.pop(task) if waits else self._origin, result, self._links[link])
