@@ -1,8 +1,8 @@
 """What the trainer is told: everything that a run needs, resolved by the planner, nothing left to guess."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from crosszone.core.codec import from_json
@@ -14,6 +14,7 @@ from crosszone.errors import Finding, SpecError
 
 FRAMEWORKS = ("ddp", "fsdp", "deepspeed", "horovod")
 REPLICATING = ("ddp", "horovod")
+FSDP_SHARDS = ("gradients", "parameters")
 AVERAGING = {"deepspeed": "DeepSpeed", "horovod": "Horovod"}
 """They give each rank the same weight, whatever it consumed."""
 DEVICES = ("cpu", "cuda")
@@ -73,6 +74,17 @@ class TrainLocal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOwn:
+    """What the ranks of one zone do otherwise where zones step by themselves; fields as in `TrainConfig`."""
+
+    microbatch_size: int
+    dp_shard: int
+    shard: str
+    recompute: str
+    recomputed_layers: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainCheckpoint:
     """Where and how often state is saved."""
 
@@ -112,6 +124,8 @@ class TrainConfig:
     weights in fp32."""
     local: TrainLocal | None = None
     """Zones step by themselves (ddp, fsdp); None: all ranks take every step together."""
+    own: tuple[TrainOwn, ...] = ()
+    """What the ranks of each zone do otherwise, by its number (`local`); empty: nothing."""
     is_elastic: bool = False
     """Whether another number of ranks may go on with the same microbatches, dealt evenly."""
     stage_layers: tuple[int, ...] = ()
@@ -147,12 +161,24 @@ class TrainConfig:
     @property
     def global_batch_size(self) -> int:
         """Sequences of one step."""
-        return self.microbatch_size * self.num_microbatches
+        return sum(self.rank_sequences(self.rank_microbatches))
 
     @property
     def global_batch_tokens(self) -> int:
         """Tokens of one step."""
         return self.global_batch_size * self.sequence_length
+
+    def rank_sequences(self, rank_microbatches: Sequence[int]) -> tuple[int, ...]:
+        """Sequences of one step of each data-parallel rank that works off so many microbatches."""
+        sizes = (self.as_of_rank(rank).microbatch_size for rank in range(len(rank_microbatches)))
+        return tuple(count * size for count, size in zip(rank_microbatches, sizes, strict=True))
+
+    def as_of_rank(self, rank: int) -> "TrainConfig":
+        """The same with what the ranks of its zone do otherwise."""
+        if not self.own:
+            return self
+        own = self.own[self.rank_zones[rank]]
+        return replace(self, **{field.name: getattr(own, field.name) for field in fields(own)})
 
     @property
     def zone_ranks(self) -> tuple[tuple[int, ...], ...]:
@@ -178,9 +204,13 @@ def train_config(value: Any) -> TrainConfig:
 
 def train_problems(config: TrainConfig) -> Iterator[Finding]:
     """Everything in `config` that cannot be trained."""
-    yield from _choices(config)
-    yield from _counts(config)
-    yield from _combinations(config)
+    found = [*_choices(config), *_counts(config), *_combinations(config)]
+    for zone, own in enumerate(config.own):
+        alone = replace(config, own=(), **{field.name: getattr(own, field.name) for field in fields(own)})
+        each = (*_choices(alone), *_counts(alone), *_shape_problems(alone))
+        found += (replace(one, where=f"own[{zone}].{one.where}") for one in each if one not in found)
+    yield from found
+    yield from _own_problems(config)
     yield from timeout_problems(config.timeouts)
 
 
@@ -286,23 +316,9 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("data", "one of path and num_samples is needed, and only one.")
     if config.device == "cpu" and config.backend == "nccl":
         yield _finding("backend", "nccl needs GPUs, but device is cpu.", "Take gloo.")
-    if config.framework in REPLICATING and (config.shard, config.dp_shard, config.offload) != ("none", 1, "none"):
-        yield _finding(
-            "shard", f"{config.framework} neither shards nor offloads, but shard is {config.shard}.", "Take fsdp."
-        )
+    yield from _shape_problems(config)
     yield from _zone_problems(config)
-    if config.framework == "fsdp" and len(counts) > 1 and config.shard not in ("gradients", "parameters"):
-        yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
-    if config.framework == "fsdp" and config.dp_shard >= 1:
-        torn = [len(ranks) for ranks in _zone_ranks(config) if len(ranks) % config.dp_shard]
-        if torn:
-            yield _finding("dp_shard", f"{config.dp_shard} does not divide {torn[0]} ranks{_of_a_zone(config)}.")
-        elif any(len({counts[rank] for rank in group}) > 1 for group in _shard_groups(config)):
-            yield _finding(
-                "rank_microbatches",
-                f"ranks of one shard group of {config.dp_shard} meet in every microbatch, but have different numbers.",
-                "Give all ranks of a group the same number.",
-            )
+    yield from _group_problems(config)
     if config.framework in AVERAGING and len(set(counts)) > 1:
         title = AVERAGING[config.framework]
         yield _finding("rank_microbatches", f"{title} averages over ranks, so all need the same number.", "Take ddp.")
@@ -314,14 +330,50 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         )
     if config.stage_layers and config.shard not in ("none", "optimizer"):
         yield _finding("shard", f"a pipeline shards the optimizer's states at most, not {config.shard}.")
+    if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
+        yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
+
+
+def _shape_problems(config: TrainConfig) -> Iterator[Finding]:
+    """What one rank does with its part of the model, and cannot."""
+    if config.framework in REPLICATING and (config.shard, config.dp_shard, config.offload) != ("none", 1, "none"):
+        yield _finding(
+            "shard", f"{config.framework} neither shards nor offloads, but shard is {config.shard}.", "Take fsdp."
+        )
+    if config.framework == "fsdp" and len(config.rank_microbatches) > 1 and config.shard not in FSDP_SHARDS:
+        yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
     if config.recomputed_layers is not None and config.recompute != "full":
         yield _finding(
             "recomputed_layers",
             f"names {len(config.recomputed_layers)} layers, but recompute is {config.recompute}.",
             "Set recompute to full, or leave recomputed_layers out.",
         )
-    if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
-        yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
+
+
+def _group_problems(config: TrainConfig) -> Iterator[Finding]:
+    """Ranks that cannot share a copy, zone by zone where each steps by itself."""
+    counts = config.rank_microbatches
+    for ranks in _zone_ranks(config) if config.framework == "fsdp" else ():
+        size = config.as_of_rank(ranks[0]).dp_shard if ranks and not tuple(_own_problems(config)) else config.dp_shard
+        groups = [ranks[first : first + size] for first in range(0, len(ranks), size)] if size >= 1 else []
+        if size >= 1 and len(ranks) % size:
+            yield _finding("dp_shard", f"{size} does not divide {len(ranks)} ranks{_of_a_zone(config)}.")
+            return
+        if any(len({counts[rank] for rank in group}) > 1 for group in groups):
+            yield _finding(
+                "rank_microbatches",
+                f"ranks of one shard group of {size} meet in every microbatch, but have different numbers.",
+                "Give all ranks of a group the same number.",
+            )
+            return
+
+
+def _own_problems(config: TrainConfig) -> Iterator[Finding]:
+    num_zones = max(config.rank_zones, default=-1) + 1
+    if config.own and config.local is None:
+        yield _finding("own", "all ranks take every step together, and divide their work alike.", "Leave it out.")
+    if config.own and len(config.own) != num_zones:
+        yield _finding("own", f"{len(config.own)} entries for {num_zones} zones.", "Give one for each, or none.")
 
 
 def _zone_problems(config: TrainConfig) -> Iterator[Finding]:
@@ -368,12 +420,6 @@ def _zone_ranks(config: TrainConfig) -> tuple[tuple[int, ...], ...]:
     if len(config.rank_zones) == len(config.rank_microbatches):
         return config.zone_ranks
     return (tuple(range(len(config.rank_microbatches))),)
-
-
-def _shard_groups(config: TrainConfig) -> Iterator[tuple[int, ...]]:
-    for ranks in _zone_ranks(config):
-        for first in range(0, len(ranks), config.dp_shard):
-            yield ranks[first : first + config.dp_shard]
 
 
 def _of_a_zone(config: TrainConfig) -> str:

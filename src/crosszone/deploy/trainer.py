@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from crosszone.core.bundle import NO_CHECKPOINTS, DeployRequest, Program
 from crosszone.core.codec import to_json
 from crosszone.core.deepspeed_config import CONFIG_NAME
-from crosszone.core.plan import Plan
+from crosszone.core.plan import Plan, zone_plans
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.core.timeouts import Timeouts, timeouts
@@ -20,6 +20,7 @@ from crosszone.core.train import (
     TrainData,
     TrainLocal,
     TrainOptimizer,
+    TrainOwn,
     train_problems,
 )
 from crosszone.core.workload import Dtypes
@@ -96,6 +97,7 @@ def trainer_config(problem: Problem, plan: Plan, prediction: Prediction, request
         rank_zones=_rank_zones(plan),
         zone_codec=_zone_codec(plan),
         local=_local(problem, plan),
+        own=_own(plan),
         stage_layers=tuple(stage.num_layers for stage in plan.stages) if plan.pp > 1 else (),
         dp_shard=plan.dp_shard,
         shard=plan.shard,
@@ -197,12 +199,6 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none" and (stream, codec) != own]
     if crosses and coded:
         yield _no_renderer(f"codecs ({', '.join(coded)})", "plan.sync.codecs", "Leave codecs out.")
-    if plan.has_own_degrees:
-        yield _no_renderer(
-            "zones with degrees of their own",
-            "plan.replicas",
-            "Write the degrees of plan, so that all zones have them.",
-        )
     if workload.optimizer != "adamw":
         yield _no_renderer(f"the optimizer {workload.optimizer}", "workload.optimizer", "Take adamw.")
     if workload.trainable != "all":
@@ -236,6 +232,22 @@ def _local(problem: Problem, plan: Plan) -> TrainLocal | None:
         outer_learning_rate=outer[0],
         outer_momentum=outer[1],
         own_fraction=LATE_OWN_FRACTION if num_delay_steps(sync) else 0.0,
+    )
+
+
+def _own(plan: Plan) -> tuple[TrainOwn, ...]:
+    """What the ranks of each zone do otherwise, in the order of the numbers that `_rank_zones` gives them."""
+    if not plan.has_own_degrees:
+        return ()
+    return tuple(
+        TrainOwn(
+            microbatch_size=part.microbatch_size,
+            dp_shard=part.dp_shard,
+            shard=part.shard,
+            recompute=part.recompute,
+            recomputed_layers=recomputed_layers(part),
+        )
+        for part in zone_plans(plan)
     )
 
 

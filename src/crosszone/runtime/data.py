@@ -105,16 +105,15 @@ def sample_index(position: int, *, num_samples: int, seed: int) -> int:
             return index
 
 
-def rank_positions(step: int, *, rank_microbatches: Sequence[int], rank: int, microbatch_size: int) -> Iterator[range]:
+def rank_positions(step: int, *, rank_sequences: Sequence[int], rank: int, microbatch_size: int) -> Iterator[range]:
     """Positions of each microbatch of `rank` in `step` (0 first).
 
     A step consumes the next positions of the run; ranks take consecutive parts of them, as long as their share is. So
     the samples of a step are the same however many ranks there are.
     """
-    first = (step * sum(rank_microbatches) + sum(rank_microbatches[:rank])) * microbatch_size
-    for _ in range(rank_microbatches[rank]):
-        yield range(first, first + microbatch_size)
-        first += microbatch_size
+    first = step * sum(rank_sequences) + sum(rank_sequences[:rank])
+    for start in range(first, first + rank_sequences[rank], microbatch_size):
+        yield range(start, start + microbatch_size)
 
 
 def microbatch(samples: Samples, positions: range, *, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -145,7 +145,7 @@ class Batches(BaseDataLoader):  # type: ignore[misc]
             step, part = divmod(self._num_done, self._num_parts)
             positions = rank_positions(
                 step,
-                rank_microbatches=(self._num_parts,) * self._num_ranks,
+                rank_sequences=(self._num_parts * self._batch_size,) * self._num_ranks,
                 rank=self._rank,
                 microbatch_size=self._batch_size,
             )

@@ -80,7 +80,7 @@ def train(config: TrainConfig, *, folder: Path) -> bool:
     Errors: CrossZoneError for what a person can mend; RuntimeError where a collective fails, as when a rank dies.
     """
     with open_world(config) as world, Telemetry(folder / config.log_folder, rank=world.rank) as telemetry:
-        return _Run(config, world, telemetry, folder).train()
+        return _Run(config.as_of_rank(world.rank), world, telemetry, folder).train()
 
 
 class _Run:
@@ -100,7 +100,7 @@ class _Run:
         )
         self._state = run_state(config, folder)
         self._is_stopping = False
-        self._step_tokens = world.step_microbatches * config.microbatch_size * config.sequence_length
+        self._step_tokens = world.step_sequences * config.sequence_length
 
     def train(self) -> bool:
         first, limits = self._resume(), self.config.timeouts
@@ -130,7 +130,7 @@ class _Run:
         parts = list(
             rank_positions(
                 step,
-                rank_microbatches=self.world.rank_microbatches,
+                rank_sequences=self.world.rank_sequences,
                 rank=self.world.replica,
                 microbatch_size=config.microbatch_size,
             )
@@ -303,7 +303,7 @@ def _local_steps(model: torch.nn.Module, config: TrainConfig, world: World) -> L
     if config.local is None:
         return None
     assert world.zones is not None, "train_problems holds that each rank has a zone"
-    share = world.step_microbatches / sum(world.rank_microbatches)
+    share = world.step_sequences / sum(world.rank_sequences)
     return LocalSteps(model, world.zones, config.local, codec=config.zone_codec, token_share=share)
 
 

@@ -34,6 +34,8 @@ class World:
     """Of the pipeline; ranks of one stage follow each other."""
     rank_microbatches: tuple[int, ...]
     """Of each replica."""
+    rank_sequences: tuple[int, ...]
+    """Of one step of each replica."""
     mesh: DeviceMesh
     """Of the ranks that take every step together."""
     zones: ZoneGroups | None
@@ -51,9 +53,9 @@ class World:
         return self.zones.inside
 
     @property
-    def step_microbatches(self) -> int:
+    def step_sequences(self) -> int:
         """Of the ranks that take every step together."""
-        return sum(self.rank_microbatches[rank % self.num_replicas] for rank in self.together) // self.num_stages
+        return sum(self.rank_sequences[rank % self.num_replicas] for rank in self.together) // self.num_stages
 
     @property
     def num_replicas(self) -> int:
@@ -105,7 +107,8 @@ def open_world(config: TrainConfig) -> Iterator[World]:
         rank, together = distributed.get_rank(), tuple(range(num_ranks))
         if config.local is not None:
             together = next(ranks for ranks in config.zone_ranks if rank in ranks)
-            mesh = zone_mesh(config.zone_ranks, rank, [dp_shard] * len(config.zone_ranks), device)
+            sharing = [_shard_size(config.as_of_rank(ranks[0]), num_ranks) for ranks in config.zone_ranks]
+            mesh = zone_mesh(config.zone_ranks, rank, sharing, device)
         else:
             sizes = {REPLICATE: num_ranks // num_stages // dp_shard, SHARD: dp_shard}
             if num_stages > 1:
@@ -117,6 +120,7 @@ def open_world(config: TrainConfig) -> Iterator[World]:
             device=device,
             num_stages=num_stages,
             rank_microbatches=rank_microbatches,
+            rank_sequences=config.rank_sequences(rank_microbatches),
             mesh=mesh,
             zones=_zones(config, num_ranks),
             together=together,

@@ -1,6 +1,5 @@
 """Zones that step by themselves: what is planned is what our trainer is told, and what it cannot do is refused."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -80,11 +79,24 @@ def test_torchtitan_says_who_can(uneven) -> None:
     assert [finding.hint for finding in caught.value.findings] == ["Take ddp or fsdp."]
 
 
-def test_degrees_of_a_zones_own_are_refused(uneven) -> None:
-    problem = service.read({**uneven, "framework": {"name": "ddp"}})
-    plan = service.predict(problem).plan
-    first, *others = plan.replicas
-    own = dataclasses.replace(plan.degrees_of(first), recompute="full")
-    plan = dataclasses.replace(plan, replicas=(dataclasses.replace(first, own=own), *others))
-    with pytest.raises(InfeasiblePlan, match="no renderer for zones with degrees of their own yet"):
-        service.deploy(problem, framework="ddp", backend="bare", plan=plan, num_steps=10, checkpoints="none")
+def test_each_zone_is_told_what_it_does_otherwise(uneven, deployed) -> None:
+    first = {"microbatch_size": 2, "dp_shard": 4, "shard": "gradients"}
+    second = {"recompute": "full", "recompute_layers": 3}
+    zones = [zone["name"] for zone in uneven["cluster"]["zones"]]
+    uneven["plan"] = {
+        "microbatch_size": 1, "shard": "parameters", "dp_shard": 2, "sync": {"method": "diloco", "every": 10},
+        "replicas": [
+            {"zones": [zones[0]], "num_replicas": 4, "num_microbatches": 1, "own": first},
+            {"zones": [zones[1]], "num_replicas": 2, "num_microbatches": 2, "own": second},
+        ],
+    }  # fmt: skip
+    bundle = deployed(uneven, "fsdp")
+    told = trained(bundle)
+    assert told["rank_zones"] == [0, 0, 0, 0, 1, 1]
+    assert told["rank_microbatches"] == [1, 1, 1, 1, 2, 2]
+    common = {"shard": "parameters", "recompute": "none", "recomputed_layers": None}
+    assert told["own"] == [
+        common | first,
+        common | {"microbatch_size": 1, "dp_shard": 2, "recompute": "full", "recomputed_layers": [0, 1, 2]},
+    ]
+    assert "configs/fsdp_config.py" not in [file.path for file in bundle.files]

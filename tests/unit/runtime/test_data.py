@@ -40,11 +40,21 @@ def test_a_step_has_the_same_samples_for_any_ranks(counts) -> None:
     positions = [
         each
         for rank in range(len(counts))
-        for part in rank_positions(5, rank_microbatches=counts, rank=rank, microbatch_size=2)
+        for part in rank_positions(5, rank_sequences=[2 * count for count in counts], rank=rank, microbatch_size=2)
         for each in part
     ]
     assert positions == list(range(40, 48))
-    assert len(list(rank_positions(5, rank_microbatches=counts, rank=0, microbatch_size=2))) == counts[0]
+    first = list(rank_positions(5, rank_sequences=[2 * count for count in counts], rank=0, microbatch_size=2))
+    assert [len(part) for part in first] == [2] * counts[0]
+
+
+def test_ranks_with_microbatches_of_their_own_size_take_parts_that_follow_each_other() -> None:
+    first, second = (
+        list(rank_positions(1, rank_sequences=(6, 4), rank=rank, microbatch_size=size))
+        for rank, size in ((0, 3), (1, 2))
+    )
+    assert first == [range(10, 13), range(13, 16)]
+    assert second == [range(16, 18), range(18, 20)]
 
 
 @pytest.mark.parametrize("token_bytes", [2, 4])

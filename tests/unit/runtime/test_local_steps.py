@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainLocal, TrainOptimizer, learning_rate
+from crosszone.core.train import TrainCheckpoint, TrainConfig, TrainLocal, TrainOptimizer, TrainOwn, learning_rate
 from tiny_training import tiny_training
 
 torch = pytest.importorskip("torch")
@@ -25,7 +25,6 @@ pytest.importorskip("transformers")
 from torch import distributed, multiprocessing, nn  # noqa: E402 - needs torch
 
 from crosszone.runtime import train as module  # noqa: E402 - needs torch
-from crosszone.runtime import world  # noqa: E402 - needs torch
 from crosszone.runtime.data import microbatch, open_samples, rank_positions  # noqa: E402 - needs torch
 from crosszone.runtime.leaving import leave  # noqa: E402 - needs torch
 from crosszone.runtime.model import build_model, initialise  # noqa: E402 - needs torch
@@ -47,12 +46,20 @@ CONFIG = tiny_training(
     checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=4, num_kept=9),
     identity_every_steps=1,
 )
-SHARED = {"framework": "fsdp", "shard": "parameters"}
+PLAIN = TrainOwn(microbatch_size=1, dp_shard=2, shard="parameters", recompute="none")
+SHARED = {"framework": "fsdp", "shard": "parameters", "own": (PLAIN, replace(PLAIN, dp_shard=3))}
+OTHERWISE = {
+    "framework": "fsdp",
+    "shard": "parameters",
+    "rank_microbatches": (1, 1, 1, 1, 1),
+    "own": (replace(PLAIN, microbatch_size=2, shard="gradients"), replace(PLAIN, dp_shard=3, recompute="full")),
+}
+"""The same sequences of the same ranks."""
 RUNS = {
     "mean": replace(CONFIG, local=TrainLocal(every=3), checkpoint=None),
     "diloco": replace(CONFIG, **SHARED),
     "diloco, int8": replace(CONFIG, zone_codec="int8_block", checkpoint=None),
-    "streamed": replace(CONFIG, local=STREAMED, **SHARED),
+    "streamed": replace(CONFIG, local=STREAMED, **OTHERWISE),
 }
 RESUMED_STEP = 4
 """One part of Streaming DiLoCo is on its way."""
@@ -82,9 +89,7 @@ def _rank(rank: int, folder: Path, port: int) -> None:
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank)}
     os.environ.update(where | {"WORLD_SIZE": str(len(CONFIG.rank_zones)), "LOCAL_RANK": str(rank)})
     distributed.init_process_group("gloo", timeout=LIMIT)
-    original_mesh = world.zone_mesh
     for name, config in RUNS.items():
-        world.zone_mesh = whole_zones if config.framework == "fsdp" else original_mesh
         assert module.train(config, folder=folder / name)
         if config.checkpoint is not None:
             again = folder / f"{name}, resumed"
@@ -93,7 +98,6 @@ def _rank(rank: int, folder: Path, port: int) -> None:
                 shutil.copytree(folder / name / saved, again / saved)
             distributed.barrier()
             assert module.train(config, folder=again)
-    world.zone_mesh = whole_zones
     stopped = folder / "diloco, stopped"
     original = module.microbatch
     if rank == 4:
@@ -102,11 +106,6 @@ def _rank(rank: int, folder: Path, port: int) -> None:
     module.microbatch = original
     assert module.train(RUNS["diloco"], folder=stopped)
     leave()
-
-
-def whole_zones(zones, rank, sizes, device, *, zone_mesh=world.zone_mesh):  # type: ignore[no-untyped-def]
-    """The ranks of each zone share one copy: two there, three here."""
-    return zone_mesh(zones, rank, [len(each) for each in zones], device)
 
 
 def asking_to_stop(*arguments, **keywords):  # type: ignore[no-untyped-def]
@@ -173,7 +172,7 @@ def local_updates(config: TrainConfig) -> Iterator[list[float]]:
             tokens, total = count * config.microbatch_size * config.sequence_length, 0.0
             for rank in ranks:
                 for part in rank_positions(
-                    step, rank_microbatches=config.rank_microbatches, rank=rank, microbatch_size=config.microbatch_size
+                    step, rank_sequences=config.rank_microbatches, rank=rank, microbatch_size=config.microbatch_size
                 ):
                     inputs, labels = microbatch(samples, part, seed=config.seed)
                     loss = token_loss(model(input_ids=inputs).logits, labels)

@@ -67,10 +67,10 @@ def files(
     problem: Problem, plan: Plan, prediction: Prediction, request: DeployRequest, launch: Launch
 ) -> dict[str, str]:
     """Configuration files by path. Errors: InfeasiblePlan, SpecError."""
-    return {
-        **train_files(problem, plan, prediction, request),
-        OWN_CONFIG_PATH: _own_config(problem, plan, request),
-    }
+    found = train_files(problem, plan, prediction, request)
+    if not plan.has_own_degrees:  # which one file cannot say
+        found[OWN_CONFIG_PATH] = _own_config(problem, plan, request)
+    return found
 
 
 def _own_config(problem: Problem, plan: Plan, request: DeployRequest) -> str:
