@@ -9,8 +9,8 @@ import type { Language } from '@/i18n/languages';
 type Value = number | null | undefined;
 
 const WORDS = {
-  en: { unknown: 'unknown', infinite: 'infinite', yes: 'yes', no: 'no' },
-  zh: { unknown: '未知', infinite: '无穷大', yes: '是', no: '否' },
+  en: { unknown: 'unknown', infinite: 'infinite', yes: 'yes', no: 'no', points: ' points' },
+  zh: { unknown: '未知', infinite: '无穷大', yes: '是', no: '否', points: ' 个百分点' },
 };
 const DECIMAL: Prefixes = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 };
 const WORK: Prefixes = { ...DECIMAL, Z: 1e21, Y: 1e24 };
@@ -96,9 +96,10 @@ export function writtenUnit(name: string, value: number): number {
   return quantityOf(name) === 'seconds' ? timeOf(value)[1] : 1;
 }
 
-/** A change, with its sign: "+1.2 s". */
+/** A change, with its sign: "+1.2 s"; of what is written in percent "+1.2 points", which is no share of the base. */
 export function formatChange(name: string, value: Value, language: Language = 'en'): string {
-  const text = formatQuantity(quantityOf(name), value, language);
+  const written = formatQuantity(quantityOf(name), value, language);
+  const text = written.replace(/ %$/, WORDS[language].points);
   return value != null && value > 0 ? `+${text}` : text.replace(/^-/, '−');
 }
 

@@ -52,5 +52,7 @@ describe('format', () => {
   it('shows the sign of a change', () => {
     expect(formatChange('step_seconds', 1.5)).toBe('+1.5 s');
     expect(formatChange('step_seconds', -1.5)).toBe('−1.5 s');
+    expect(formatChange('mfu', -0.05)).toBe('−5 points');
+    expect(formatChange('bubble_fraction', 0.05, 'zh')).toBe('+5 个百分点');
   });
 });

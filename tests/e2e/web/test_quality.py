@@ -15,6 +15,11 @@ AXE = WEB / "node_modules/axe-core/axe.min.js"
 PAGES = sorted(path.name for path in (WEB / "src/pages").iterdir())
 DESK_WIDTH, PHONE_WIDTH = 1280, 390
 FITS = "width => document.documentElement.scrollWidth <= width"
+SMALL = """() => [...document.querySelectorAll('#main *')]
+  .filter((each) => [...each.childNodes].some((part) => part.nodeType === 3 && part.data.trim() !== ''))
+  .filter((each) => !each.closest('svg, sup') && parseFloat(getComputedStyle(each).fontSize) < 11)
+  .map((each) => each.outerHTML.slice(0, 160))"""
+"""Text too small to read: below 11 px."""
 SERIOUS = ("serious", "critical")
 MOST_SCRIPT_BYTES = 500_000
 """Of all pages in both languages, compressed. No visit loads all of it."""
@@ -59,6 +64,7 @@ def test_a_page_stays_where_it_is_fits_and_has_no_serious_fault(open_page, name)
     page = opened(open_page, name, width=DESK_WIDTH)
     assert page.evaluate(SHIFTED) < MOST_LAYOUT_SHIFT
     assert page.evaluate(FITS, DESK_WIDTH)
+    assert page.evaluate(SMALL) == []
     assert findings(page) == []
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     page.wait_for_timeout(100)

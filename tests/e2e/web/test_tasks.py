@@ -183,6 +183,9 @@ def test_mistakes_stand_at_their_fields_in_the_language_of_the_page(open_page, s
     page.get_by_role("button", name="创建并启动训练").click()
     refusal = page.get_by_role("alert").filter(has_text="请至少选择一个开发环境").first
     refusal.wait_for()
+    page.get_by_role("textbox", name="任务名称").fill("a")  # an edit of something else mends nothing of it
+    page.get_by_text("请输入任务名称").wait_for(state="detached")
+    refusal.wait_for()
     choose(page, *CHOSEN)
     refusal.wait_for(state="detached")
 

@@ -57,7 +57,7 @@ def test_a_slice_that_is_found_is_told_as_it_was_played(open_page, keep_picture,
 def test_stages_and_links_are_as_busy_as_the_simulation_says(open_page, played):
     _, simulation = played
     page, _ = opened(open_page, language="zh", scheme="dark")
-    for name, uses in (("流水段", simulation["stages"]), ("可用区间链路", simulation["links"])):
+    for name, uses in (("阶段", simulation["stages"]), ("可用区间链路", simulation["links"])):
         table = page.get_by_role("region", name=name).last.inner_text()
         for use in uses:
             assert units.format_fraction(use["busy_fraction"]) in table

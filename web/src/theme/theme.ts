@@ -1,8 +1,10 @@
 /** Tokens of the visual language: calm ground, one accent, small type, tabular numerals. Colours of data: `palette.ts`. */
 import {
+  Badge,
   Button,
   createTheme,
   InputWrapper,
+  Kbd,
   NativeSelect,
   Paper,
   SegmentedControl,
@@ -14,6 +16,9 @@ import {
 } from '@mantine/core';
 
 import { MEANINGS, palette } from './palette';
+
+/** Of any text: 11 px. */
+const SMALLEST = '0.6875rem';
 
 const ACCENT: MantineColorsTuple = [
   '#eef4ff',
@@ -79,12 +84,14 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
+    Badge: Badge.extend({ vars: () => ({ root: { '--badge-fz': SMALLEST } }) }),
     Button: Button.extend({ defaultProps: { size: 'xs' }, styles: { label: { fontWeight: 500 } } }),
     InputWrapper: InputWrapper.extend({
       styles: {
         label: { color: 'var(--mantine-color-dimmed)', fontWeight: 450, fontSize: 'var(--mantine-font-size-xs)' },
       },
     }),
+    Kbd: Kbd.extend({ vars: () => ({ root: { '--kbd-fz': SMALLEST } }) }),
     NativeSelect: NativeSelect.extend({ defaultProps: { size: 'xs' } }),
     Paper: Paper.extend({ defaultProps: { withBorder: true, radius: 'md' } }),
     SegmentedControl: SegmentedControl.extend({ defaultProps: { size: 'xs' } }),

@@ -5,11 +5,12 @@ import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Schemas } from '@/api/client';
 import { Problem } from '@/api/problem';
+import { useFormat } from '@/i18n/useLanguage';
 import { ProblemPanel } from '@/ui/ProblemPanel';
 
 import { RUN_LIST } from './savedQuery';
 
-type Run = Pick<Schemas['SavedRun'], 'id' | 'name'>;
+type Run = Pick<Schemas['SavedRun'], 'id' | 'name' | 'created_seconds'>;
 
 interface Props {
   /** Of what is chosen; some may be of nothing that is kept. */
@@ -21,6 +22,7 @@ interface Props {
 /** Takes away for good what is chosen, once somebody is sure. */
 export function Forget({ ids, onForgotten }: Props) {
   const { t } = useTranslation('compare');
+  const format = useFormat();
   const queries = useQueryClient();
   const runs = useChosen(ids);
   const [isAsking, { open, close }] = useDisclosure(false);
@@ -58,8 +60,13 @@ export function Forget({ ids, onForgotten }: Props) {
       >
         <Stack gap="sm">
           <List size="sm">
-            {runs.map(({ id, name }) => (
-              <List.Item key={id}>{name}</List.Item>
+            {runs.map(({ id, name, created_seconds }) => (
+              <List.Item key={id}>
+                {name}{' '}
+                <Text span size="xs" c="dimmed">
+                  {format.exactMoment(created_seconds)}
+                </Text>
+              </List.Item>
             ))}
           </List>
           <Text size="sm">{t('forget.why')}</Text>
@@ -90,7 +97,7 @@ function useChosen(ids: readonly string[]): Run[] {
     queries: [...new Set(ids)].map((run_id) => ({
       queryKey: ['runs', run_id],
       queryFn: () => answer(api.GET('/api/v1/runs/{run_id}', { params: { path: { run_id } } })),
-      select: ({ id, name }: Run): Run => ({ id, name }),
+      select: ({ id, name, created_seconds }: Run): Run => ({ id, name, created_seconds }),
       staleTime: Infinity, // a run never changes
     })),
     combine: (found) => found.flatMap(({ data }) => data ?? []),

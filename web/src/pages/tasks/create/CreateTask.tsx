@@ -28,6 +28,7 @@ export function CreateTask() {
   const examined = useExamined(draft);
   const creation = useCreation();
   const costs = examined.request.data?.task?.costs;
+  const [isSent, setIsSent] = useState(false);
   const [isAsking, { open: askForCost, close: stopAsking }] = useDisclosure(false);
   const change = (changed: (before: Draft) => Draft) => {
     if (creation.isError) creation.reset(); // it was said of another draft
@@ -41,7 +42,8 @@ export function CreateTask() {
     },
   };
   const mainNode = draft.masterNode === '' ? examined.cluster.data?.main_node : draft.masterNode;
-  const isEarly = examined.request.isStale || (draft.nodeIds.length === 0 && !creation.isError);
+  // That nothing is chosen yet is no mistake before somebody asks for the task.
+  const isEarly = draft.nodeIds.length === 0 ? !isSent : examined.request.isStale;
   return (
     <>
       <PageHeader note={t('create.title')} />
@@ -55,6 +57,7 @@ export function CreateTask() {
           }}
           onSubmit={(event) => {
             event.preventDefault();
+            setIsSent(true);
             if (examined.request.data?.task != null && isPaid(draft.launchMode, costs)) askForCost();
             else creation.mutate(draft);
           }}
