@@ -140,6 +140,8 @@ def sized_config(config: TrainConfig, mode: str, num_gpus: int, *, num_steps: in
     total = config.num_microbatches if mode == "strong" else max(config.rank_microbatches) * num_gpus
     if total % num_gpus:
         return f"{total} microbatches of a step cannot be dealt evenly to {num_gpus} ranks"
+    if config.own:
+        return "zones divide their work each in its own way, which no other number of ranks follows from"
     whole = len(config.rank_microbatches)
     dp_shard = num_gpus if config.dp_shard == whole else math.gcd(config.dp_shard, num_gpus)
     zones = config.rank_zones[:num_gpus] if num_gpus <= whole else ()  # where more ranks are, nobody knows

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import pytest
 
 from crosszone.core.codec import to_json
 from crosszone.core.scaling import ScalingRun, default_sizes, scaling_points
-from crosszone.core.train import TrainConfig, TrainLocal, train_problems
+from crosszone.core.train import TrainConfig, TrainLocal, TrainOwn, train_problems
 from crosszone.errors import SpecError
 from crosszone.processes import identity
 from crosszone.runtime.evaluate_scaling import above_ideal, main, predictions, sized_config, table
@@ -70,6 +71,9 @@ def test_zones_step_by_themselves_where_there_are_several() -> None:
     for number in (2, 3, 4, 8):
         assert not list(train_problems(sized(base, "weak", number)))
     assert sized(base, "weak", 3).dp_shard == 1
+    own = TrainOwn(microbatch_size=2, dp_shard=2, shard="parameters", recompute="none")
+    found = sized_config(dataclasses.replace(base, own=(own, own)), "weak", 2, num_steps=12)
+    assert "each in its own way" in str(found)
 
 
 def test_nothing_but_steps_is_measured() -> None:
