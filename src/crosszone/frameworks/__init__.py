@@ -1,8 +1,8 @@
 """Frameworks that train: one file each, found by its folder. What each can express, its rank order, its facts.
 
-A file holds `RULES` (what it cannot do), `RANK_ORDERS` (axes, innermost first; the first is its default), where zones
-may divide their work each in its own way `RUNS_OWN_DEGREES`, and, where facts depend on the plan, `MODES` (a table of
-its sheet, and where it holds). Its numbers are in the catalog,
+A file holds `RULES` (what it cannot do), `COMPUTES` (number formats), `RANK_ORDERS` (axes, innermost first; the first
+is its default), where zones may divide their work each in its own way `RUNS_OWN_DEGREES`, and, where facts depend on
+the plan, `MODES` (a table of its sheet, and where it holds). Its numbers are in the catalog,
 `data/frameworks`.
 """
 
@@ -163,6 +163,14 @@ def as_summed(plan: Plan, wanted: PlanRequest) -> Plan:
 def flat_sync(sync: Sync) -> Sync:
     """The same sum over all ranks at once, which is a ring."""
     return replace(sync, method=FLAT, algorithm=ZONE_ALGORITHMS[0])
+
+
+def computes(name: str, precision: str) -> bool:
+    """Whether the framework trains with matrix products in this number format.
+
+    Errors: UnknownName with the nearest names.
+    """
+    return precision in _module(name).COMPUTES
 
 
 def runs_own_degrees(name: str) -> bool:

@@ -32,6 +32,7 @@ from crosszone.frameworks.rules import (
 
 TITLE = "DeepSpeed"
 PLANNED = "DeepSpeed as CrossZone plans it"
+COMPUTES = ("fp32", "tf32", "bf16", "fp16")
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 
 ZERO_WITH_PIPELINE = Rule(

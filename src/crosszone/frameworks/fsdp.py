@@ -25,6 +25,7 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "fully_shard"
+COMPUTES = ("fp32", "tf32", "bf16", "fp16")
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 RUNS_OWN_DEGREES = True
 """Zones that exchange local updates alone may have microbatches, shards and recomputation of their own."""

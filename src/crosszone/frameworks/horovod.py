@@ -17,6 +17,7 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "Horovod"
+COMPUTES = ("fp32", "tf32", "bf16", "fp16")
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 RULES = (
     *replicas_only(TITLE),

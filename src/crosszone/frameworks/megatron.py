@@ -41,6 +41,7 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "Megatron"
+COMPUTES = ("fp32", "bf16", "fp16", "fp8")
 RANK_ORDERS = (("tp", "cp", "dp", "pp"), ("tp", "cp", "pp", "dp"))
 
 INTERLEAVED_GROUPS = Rule(

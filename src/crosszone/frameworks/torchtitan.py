@@ -41,6 +41,7 @@ from crosszone.frameworks.rules import (
 
 TITLE = "torchtitan"
 LOCAL_SYNCS = tuple(SYNC_METHODS.index(name) for name in ("local_sgd", "diloco", "streaming_diloco"))
+COMPUTES = ("fp32", "bf16", "fp8")
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 
 

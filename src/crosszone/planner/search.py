@@ -14,7 +14,7 @@ from crosszone.core.problem import PlanRequest, Problem
 from crosszone.core.tables import Floats, Ints, PlanTable
 from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.errors import InfeasiblePlan
-from crosszone.frameworks import framework_facts, framework_names
+from crosszone.frameworks import computes, framework_facts, framework_names
 from crosszone.planner.binding import bindings, has_limits
 from crosszone.planner.bounds import layout_class
 from crosszone.planner.comparison import comparison
@@ -170,8 +170,8 @@ def _runner_up(best: RankedPlan, second: RankedPlan) -> RunnerUp:
 
 def _restriction(problem: Problem, ranked: list[RankedPlan]) -> Restriction | None:
     """The best plan of the frameworks that are not allowed, against the best that is; None where all are allowed."""
-    allowed = allowed_frameworks(problem)
-    others = tuple(name for name in framework_names() if name not in allowed)
+    allowed, precision = allowed_frameworks(problem), problem.workload.dtypes.compute
+    others = tuple(name for name in framework_names() if name not in allowed and computes(name, precision))
     if not others:
         return None
     free = replace(problem, framework=None, constraints=replace(problem.constraints, frameworks=others))
@@ -198,10 +198,23 @@ def _written_answer(problem: Problem) -> Answer:
 
 
 def allowed_frameworks(problem: Problem) -> tuple[str, ...]:
-    """The framework of the job file, or those at hand, or all."""
-    if problem.framework:
-        return (problem.framework,)
-    return problem.constraints.frameworks or framework_names()
+    """The framework of the job file, or those at hand, or all: as far as they compute in its precision.
+
+    Where none at all does, all of them, so that such hardware can be predicted before anything runs on it.
+    Errors: InfeasiblePlan where none that is allowed computes in it, but another does.
+    """
+    precision = problem.workload.dtypes.compute
+    asked = (problem.framework,) if problem.framework else problem.constraints.frameworks or framework_names()
+    able = tuple(name for name in asked if computes(name, precision))
+    others = [name for name in framework_names() if computes(name, precision)]
+    if not able and others:
+        raise InfeasiblePlan.of(
+            f"{', '.join(asked)} cannot compute in {precision}.",
+            where="workload.precision",
+            hint=f"Take {' or '.join(others)}, or another precision.",
+            code="not_expressible",
+        )
+    return able or asked
 
 
 def allowed_inputs(problem: Problem) -> Inputs:

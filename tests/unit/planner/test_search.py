@@ -248,3 +248,14 @@ def test_a_tie_goes_to_the_plan_of_one_zone_and_the_verdict_agrees(
     assert "Stay in one zone" in tied.verdict
     assert "nothing over several is over 0.1 % faster" in tied.verdict
     assert "done sooner" not in tied.verdict
+
+
+def test_only_frameworks_that_compute_in_the_precision_are_proposed(problem) -> None:
+    fp8, nodes = {"precision": "fp8"}, {"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 8}
+    found = search(problem(nodes, work=fp8), top=50).plans
+    assert {one.plan.framework for one in found} <= {"megatron", "torchtitan"}
+    with pytest.raises(InfeasiblePlan, match=r"fsdp cannot compute in fp8\. Take megatron or torchtitan"):
+        search(problem(nodes, work=fp8, constraints={"frameworks": ["fsdp"]}), top=1)
+    old = {"count": 1, "gpu": "v100-sxm2-32gb", "gpus_per_node": 8}
+    found = search(problem(old, work={"precision": "fp16"}), top=50).plans
+    assert "torchtitan" not in {one.plan.framework for one in found}
