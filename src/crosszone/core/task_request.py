@@ -8,6 +8,9 @@ from crosszone.core.environment import Environment
 from crosszone.core.task import EXISTING, TaskNode
 from crosszone.errors import Finding
 
+UNAVAILABLE = "unavailable"
+"""Code of the finding that an environment takes no task as it is now, whatever the task is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BilingualFinding(Finding):

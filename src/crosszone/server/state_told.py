@@ -188,7 +188,8 @@ STATE_ROUTES = {
     ),
     "task_examine": Told(
         summary="What a request for a training task comes to",
-        description="As creating it would tell; what is wrong with it is part of the answer. Nothing is kept.",
+        description="As creating it would tell; what is wrong with it is part of the answer. Where nothing "
+        "is wrong but that an environment cannot take it now, both are told. Nothing is kept.",
         contents=_json("TaskExamination"),
         errors=_CHANGE,
         body=_DRAFT,

@@ -84,7 +84,8 @@ def _examination(finding: dict[str, Any]) -> dict[str, Any]:
         "task": _or_null(reference("ExaminedTask")),
         "errors": {"type": "array", "items": error},
     }
-    return _object(properties, "What a request for a task comes to; null where anything is wrong with it.")
+    described = "What a request for a task comes to; null where more is wrong than that an environment takes none now."
+    return _object(properties, described)
 
 
 def _deployments() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -10,8 +11,8 @@ from fastapi import FastAPI, Query, Request, Response
 
 from crosszone import service
 from crosszone.core.codec import to_json
-from crosszone.core.task import TaskFilter
-from crosszone.core.task_request import ExaminedTask
+from crosszone.core.task import EXPORT, TaskFilter
+from crosszone.core.task_request import UNAVAILABLE, ExaminedTask
 from crosszone.errors import CrossZoneError, Finding
 from crosszone.server.body import JSON, object_request
 from crosszone.server.openapi import API_PATH, operation
@@ -94,6 +95,9 @@ def _add_create(app: FastAPI, stored: Stored, pool: Pool) -> None:
             if refusal.kind.status != INVALID.status:
                 raise
             errors = refusal.findings
+            if {each.code for each in errors} == {UNAVAILABLE}:  # for now: what it would come to is told all the same
+                with contextlib.suppress(Refused):
+                    task = await _examined({**value, "launchMode": EXPORT})
         told = [{"message_zh": "", **to_json(each)} for each in errors]
         return noun_response({"schema_version": 1, "task": task, "errors": told})
 

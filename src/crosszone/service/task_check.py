@@ -12,6 +12,7 @@ from typing import Any
 from crosszone.core.environment import FAULTY, RUNNING, STOPPED, UNREACHABLE, Environment, main_environment
 from crosszone.core.task import EXISTING, SIMULATE, TaskNode
 from crosszone.core.task_request import (
+    UNAVAILABLE,
     BilingualFinding,
     ExaminedTask,
     StartEstimate,
@@ -119,7 +120,7 @@ def _environment_findings(request: TaskRequest, known: Sequence[Environment]) ->
         if state and request.launch_mode == EXISTING:
             english, chinese = f'"{each.name}" {state[0]}.', f"开发环境 {each.name} {state[1]}"
             hint = "Take another, or change it where that is not so any more."
-            findings.append(bilingual("unavailable", where, english, chinese, hint))
+            findings.append(bilingual(UNAVAILABLE, where, english, chinese, hint))
     return findings
 
 

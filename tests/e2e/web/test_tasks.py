@@ -110,6 +110,10 @@ def test_the_main_node_is_one_of_those_that_are_chosen(open_page):
     assert main.count() == 0
     card.click()
     page.locator("label", has_text="pytorch-dev-env").get_by_text("Main node").wait_for()
+    page.route("**/training-tasks/examine", unreachable)
+    page.get_by_role("textbox", name="Task name").fill("another")
+    page.get_by_role("alert").filter(has_text='"a" is not reached.').wait_for()
+    page.get_by_test_id("forecast").get_by_text("Step time").wait_for()  # beside what is wrong
 
 
 def test_a_zone_or_a_range_is_chosen_at_once_by_mouse_and_by_key(open_page, server):
@@ -232,6 +236,14 @@ def test_older_tasks_are_a_button_away(open_page, server):
     page.get_by_role("button", name="Show more").click()
     names.nth(1).wait_for()
     assert names.all_inner_texts() == ["page-newer", "page-older"]
+
+
+def unreachable(route):
+    """An answer with something wrong that is of now, and no mistake."""
+    response = route.fetch()
+    error = {"code": "unavailable", "message": '"a" is not reached.', "message_zh": "开发环境 a 不可达", "hint": ""}
+    told = {"errors": [{**error, "where": "distributedConfig.nodeIds[0]"}]}
+    route.fulfill(response=response, json=response.json() | told)
 
 
 def one_at_once(route):

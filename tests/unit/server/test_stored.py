@@ -210,6 +210,13 @@ def test_a_request_is_examined_and_nothing_is_kept(call, seeded):
     found = call("POST", f"{TASKS}/examine", {**body, "taskName": "", "datasetId": ""}).json()
     assert found["task"] is None
     assert [each["message_zh"] for each in found["errors"]] == ["请输入任务名称", "请选择数据集"]
+    place = f"{ENVIRONMENTS}/env-003"
+    tag = {"If-Match": call("GET", place).headers["etag"]}
+    assert call("PATCH", place, {"status": "unreachable"}, headers=tag).status_code == 200
+    lost = call("POST", f"{TASKS}/examine", body).json()
+    assert [each["code"] for each in lost["errors"]] == ["unavailable"]
+    assert lost["task"]["prediction"]["step_seconds"] > 0.0  # what it would come to is told beside what is wrong
+    assert call("POST", TASKS, body).status_code == 422
     assert call("GET", TASKS).json()["tasks"] == []
     paths = call("POST", f"{ENVIRONMENTS}/paths", {"ids": ["env-001", "env-003"]}).json()["paths"]
     assert [each["rtt_seconds"] for each in paths] == [0.03, 0.03]

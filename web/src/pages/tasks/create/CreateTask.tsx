@@ -58,7 +58,7 @@ export function CreateTask() {
           onSubmit={(event) => {
             event.preventDefault();
             setIsSent(true);
-            if (examined.request.data?.task != null && isPaid(draft.launchMode, costs)) askForCost();
+            if (examined.request.data?.errors.length === 0 && isPaid(draft.launchMode, costs)) askForCost();
             else creation.mutate(draft);
           }}
         >
