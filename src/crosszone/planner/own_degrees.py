@@ -35,6 +35,8 @@ LEAST_GAIN_RATIO = 1.01
 """Degrees alike are simpler: what gains less is not worth it."""
 MOST_ZONE_SETS = 2
 """Zones together that are tried: those of the best plans that take local steps."""
+MOST_ZONES = 8
+"""Of such a set: each costs some scans of its own."""
 MOST_ROUNDS = 4
 """Chosen: shares of the batch move by less than a portion after two or three."""
 NUM_PORTIONS = 32
@@ -58,7 +60,7 @@ def with_own_degrees(
         return []
     local: dict[frozenset[str], Plan] = {}
     for _, plan in sorted(ranked, key=lambda one: one[0]):
-        if _is_local(plan.sync) and _are_unlike(inputs.problem, plan.zones):
+        if _is_local(plan.sync) and len(plan.zones) <= MOST_ZONES and _are_unlike(inputs.problem, plan.zones):
             local.setdefault(frozenset(plan.zones), plan)
     found: list[tuple[float, Plan]] = []
     for zones, plan in list(local.items())[:MOST_ZONE_SETS]:
