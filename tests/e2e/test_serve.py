@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crosszone import service
+from crosszone.core.codec import to_json
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -98,6 +100,14 @@ def test_a_prediction_is_that_of_the_library(server):
     expected = service.prediction_json(service.predict(service.read(EXAMPLE)))
     assert json.loads(text) == json.loads(json.dumps(expected))
     assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_a_saved_plan_is_predicted_as_by_the_library(server):
+    problem = service.read(EXAMPLE)
+    saved = replace(service.predict(problem).plan, prefetch=0)
+    status, _, text = server.ask("POST", "/api/v1/predict", {"job": EXAMPLE.read_text(), "plan": to_json(saved)})
+    expected = service.prediction_json(service.predict(problem, saved))
+    assert (status, json.loads(text)) == (200, json.loads(json.dumps(expected)))
 
 
 def test_requests_drawn_by_chance_meet_no_mistake_of_ours(server, tmp_path):

@@ -222,10 +222,10 @@ VERBS = (
     Verb(
         name="predict",
         path="/api/v1/predict",
-        summary="Predict time, memory and money of the job's plan",
-        description="A degree that follows from the others may be left out. Where the plan does not fit in memory, the "
-        "prediction is whole all the same: look at `memory.fits`.",
-        options=(JOB, HYPOTHETICAL, CALIBRATION),
+        summary="Predict time, memory and money of a plan",
+        description="That of the job, of which a degree that follows from the others may be left out, or `plan`. Where "
+        "the plan does not fit in memory, the prediction is whole all the same: look at `memory.fits`.",
+        options=(JOB, PLAN, HYPOTHETICAL, CALIBRATION),
         is_long=False,
         result="Prediction",
         example={"job": EXAMPLE_JOB},

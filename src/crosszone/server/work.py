@@ -107,7 +107,7 @@ def guide(request: Request, on_progress: OnProgress) -> Any:
 
 def predict(request: Request, on_progress: OnProgress) -> Any:
     """Prediction JSON."""
-    ranked = service.predict(_problem(request), is_hypothetical=request.get("hypothetical", False))
+    ranked = service.predict(_problem(request), _plan(request), is_hypothetical=request.get("hypothetical", False))
     return service.prediction_json(ranked)
 
 
