@@ -15,6 +15,7 @@ const MOST_GPUS = 32; // that a cell draws one by one
 export function Slicing({ plan }: { plan: Plan }) {
   const { t } = useTranslation('strategy');
   const { stages, replicas } = plan;
+  const differ = replicas.some((replica) => replica.own != null);
   const columns = { gridTemplateColumns: `max-content repeat(${String(stages.length)}, minmax(62px, 1fr))` };
   return (
     <>
@@ -38,10 +39,10 @@ export function Slicing({ plan }: { plan: Plan }) {
                 {t('slicing.times', { count: replica.num_replicas })}
                 <br />
                 {t('slicing.microbatches', { count: replica.num_microbatches })}
-                {replica.own != null && (
+                {differ && (
                   <>
                     <br />
-                    {t('slicing.own', ownWords(replica.own))}
+                    {t('slicing.own', ownWords(replica.own ?? planDegrees(plan)))}
                   </>
                 )}
               </span>
@@ -67,7 +68,7 @@ export function Slicing({ plan }: { plan: Plan }) {
       </div>
       <Group gap="md" mt="sm" fz="xs" c="dimmed">
         <Text fz="xs">{t('slicing.cell', { tp: plan.tp, cp: plan.cp })}</Text>
-        {plan.zone_axis !== 'none' && (
+        {plan.zone_axis?.includes('pp') === true && (
           <span>
             <span aria-hidden style={{ borderLeft: '2px dashed var(--cz-zone)', marginRight: 6 }} />
             {t('slicing.crossing')}
@@ -109,7 +110,11 @@ function isCrossing({ zones }: Replica, stage: number): boolean {
   return stage > 0 && zones[stage] !== zones[stage - 1];
 }
 
-/** What the replicas of one zone do otherwise than the plan. */
+function planDegrees({ microbatch_size, dp_shard, shard, recompute, stages }: Plan): Schemas['OwnDegrees'] {
+  return { microbatch_size, dp_shard, shard, recompute, recompute_layers: stages[0]?.recompute_layers ?? null };
+}
+
+/** How the replicas of one zone work off their batch. */
 function ownWords({ microbatch_size, shard, dp_shard, recompute, recompute_layers }: Schemas['OwnDegrees']) {
   const layers = recompute_layers == null ? '' : ` × ${String(recompute_layers)}`;
   return { size: microbatch_size, shard, ranks: dp_shard, recompute: recompute + layers };
