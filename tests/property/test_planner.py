@@ -208,6 +208,7 @@ def rows(problem: Problem, of: Structure) -> Iterator[Row]:
                 continue
             for shard in SHARDS_OF[framework]:
                 groups = {1} if shard == "none" else {s for s in range(2, dp + 1) if whole % s == 0 or s == dp}
+                groups |= {1} if dp == 1 and of.cp > 1 else set()  # over the ranks of cp
                 for dp_shard, virtual in itertools.product(groups, (1, 2, 3)):
                     if virtual > 1 and (pp == 1 or min(of.layers) < virtual or framework == "deepspeed"):
                         continue

@@ -233,8 +233,8 @@ def _sharded(
     """(index in the given rows, shard, ranks that share one copy, ep) of every way to shard and to place experts.
 
     Groups that shard: all replicas of a zone (of the smallest chain), those of a fabric domain, or all of all zones;
-    where the job file fixes their size, groups of that size that mix no zones, or all. What a job file wants sharded
-    may be sharded over one rank.
+    where the job file fixes their size, groups of that size that mix no zones, or all. One replica may shard over its
+    ranks of cp. What a job file wants sharded may be sharded over one rank.
     """
     tp, cp = shape.tp[row], shape.cp[row]
     dp, whole = num_replicas.sum(axis=1), np.gcd.reduce(num_replicas, axis=1)
@@ -248,7 +248,7 @@ def _sharded(
     found = [(everyone, np.zeros_like(row), np.ones_like(row))] if 0 in options.shard else []
     may_be_alone = 0 not in options.shard
     for size, distinct in groups:
-        index = np.flatnonzero(distinct & ((size > 1) | (may_be_alone & (dp == 1))))
+        index = np.flatnonzero(distinct & ((size > 1) | ((dp == 1) & ((cp > 1) | may_be_alone))))
         found += [(index, np.full(len(index), code), size[index]) for code in options.shard[options.shard > 0]]
     if not found:
         return (everyone[:0],) * 4

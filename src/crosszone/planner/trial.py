@@ -122,7 +122,9 @@ def trials(inputs: Inputs, structures: Sequence[tuple[Structure, Degrees]]) -> T
     for index, (structure, degrees) in enumerate(structures):
         is_alone = structure.pp == structure.tp == structure.cp == 1
         ranks = structure.tp * structure.cp * min(count for _, count in structure.groups)
-        key = (structure.dp, structure.pp, int(of.whole[index]), is_alone, _most_virtual(structure), ranks, degrees)
+        least_group = 1 if structure.cp > 1 else 2
+        most_virtual, whole = _most_virtual(structure), int(of.whole[index])
+        key = (structure.dp, structure.pp, whole, is_alone, most_virtual, ranks, least_group, degrees)
         if key not in known:
             known[key] = np.array(list(_crossed(inputs, *key)), dtype=np.int64).reshape(-1, 7)
         parts.append(known[key])
@@ -261,7 +263,8 @@ def _most_virtual(structure: Structure) -> int:
 
 
 def _crossed(
-    inputs: Inputs, dp: int, pp: int, whole: int, is_alone: bool, most_virtual: int, ranks: int, degrees: Degrees
+    inputs: Inputs, dp: int, pp: int, whole: int, is_alone: bool, most_virtual: int, ranks: int, least_group: int,
+    degrees: Degrees,
 ) -> Iterator[tuple[int, ...]]:
     """(microbatch, shard, dp_shard, virtual stages, ep, framework, whether shares are open).
 
@@ -273,7 +276,7 @@ def _crossed(
         if batch % size or total < dp:
             continue
         for shard in degrees.shard:
-            for dp_shard in (1,) if shard == 0 else _shard_groups(whole, dp, fixed):
+            for dp_shard in (1,) if shard == 0 else _shard_groups(whole, dp, fixed, least_group):
                 ways = [0] if total % dp == 0 else []
                 if is_alone and whole % dp_shard == 0 and total % dp_shard == 0:
                     ways.append(1)
@@ -286,11 +289,11 @@ def _crossed(
                                     yield size, shard, dp_shard, virtual, ep, framework, way
 
 
-def _shard_groups(whole: int, dp: int, fixed: int | None) -> tuple[int, ...]:
-    """Ranks that may share one copy: a divisor of what every group of replicas holds, or all."""
+def _shard_groups(whole: int, dp: int, fixed: int | None, least: int) -> tuple[int, ...]:
+    """Ranks of dp that may share one copy: a divisor of what every group of replicas holds, or all."""
     if fixed is not None:
         return (fixed,) if whole % fixed == 0 or dp == fixed else ()
-    return tuple(sorted({*divisors(whole), dp} - {1}))
+    return (dp,) if least <= dp == 1 else tuple(sorted({*divisors(whole), dp} - {1}))
 
 
 def _stacked(parts: Sequence[Trials]) -> Trials:
