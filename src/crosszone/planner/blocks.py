@@ -7,7 +7,7 @@ import numpy as np
 
 from crosszone.core.layout import Layout
 from crosszone.core.tables import Floats, Ints
-from crosszone.planner.structure import Structure, layout_of
+from crosszone.planner.structure import Groups, Structure, layout_of
 from crosszone.timeline.inputs import Inputs
 
 
@@ -53,12 +53,24 @@ class Blocks:
         return _gathered(self.first_stage, rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lying:
+    """Columns of structures whose replicas lie alike, whatever their blocks and layers; named as in `Blocks`."""
+
+    layout: Layout
+    fewest_in_a_zone: int
+    num_zones: int
+    dollars_per_second: float
+
+
 def blocks(inputs: Inputs, structures: Sequence[Structure]) -> Blocks:
     """Columns of `structures`."""
-    layouts: dict[Layout, int] = {}
-    placed = [layout_of(inputs, one) for one in structures]
-    layout = [layouts.setdefault(one, len(layouts)) for one in placed]
-    in_zones = [_zone_replicas(inputs, one) for one in structures]
+    lying: dict[Groups, _Lying] = {}  # many structures differ in their layers alone
+    for one in structures:
+        if one.groups not in lying:
+            lying[one.groups] = _lying(inputs, one)
+    of = [lying[one.groups] for one in structures]
+    layouts = {layout: place for place, layout in enumerate(dict.fromkeys(each.layout for each in lying.values()))}
     counts = [[count for _, count in one.groups] for one in structures]
     pp = [one.pp for one in structures]
     num_stages = [own * len(one.groups) for own, one in zip(pp, structures, strict=True)]
@@ -66,15 +78,15 @@ def blocks(inputs: Inputs, structures: Sequence[Structure]) -> Blocks:
     return Blocks(
         structures=tuple(structures),
         layouts=tuple(layouts),
-        layout=_ints(layout),
+        layout=_ints([layouts[each.layout] for each in of]),
         tp=_ints([one.tp for one in structures]),
         cp=_ints([one.cp for one in structures]),
         pp=_ints(pp),
         dp=_ints([sum(own) for own in counts]),
         whole=_ints([int(np.gcd.reduce(own)) for own in counts]),
-        fewest_in_a_zone=_ints([min(each) for each in in_zones]),
-        num_zones=_ints([len(each) * (len(one.ring) > 1) for each, one in zip(in_zones, placed, strict=True)]),
-        dollars_per_second=_rents(inputs, structures),
+        fewest_in_a_zone=_ints([each.fewest_in_a_zone for each in of]),
+        num_zones=_ints([each.num_zones for each in of]),
+        dollars_per_second=np.array([each.dollars_per_second for each in of], dtype=float),
         first_group=np.cumsum([0, *map(len, counts)]),
         num_replicas=_ints([count for own in counts for count in own]),
         first_stage=np.cumsum([0, *num_stages]),
@@ -95,25 +107,21 @@ def _gathered(first: Ints, rows: Ints) -> tuple[Ints, Ints]:
     return owner, first[rows][owner] + offset
 
 
-def _zone_replicas(inputs: Inputs, structure: Structure) -> tuple[int, ...]:
-    """Of each zone that holds first stages."""
-    counts: dict[int, int] = {}
-    for chain, count in structure.groups:
-        zone = int(inputs.hardware.zone[chain[0]])
-        counts[zone] = counts.get(zone, 0) + count
-    return tuple(counts.values())
-
-
-def _rents(inputs: Inputs, structures: Sequence[Structure]) -> Floats:
+def _lying(inputs: Inputs, structure: Structure) -> _Lying:
+    """What follows from the groups of `structure` alone."""
+    layout, counts = layout_of(inputs, structure), dict[int, int]()
     hardware = inputs.hardware
-    per_zone: dict[int, float] = {}
-    for zone, number, dollars in zip(
-        hardware.zone.tolist(), hardware.num_gpus.tolist(), hardware.dollars_per_gpu_second.tolist(), strict=True
-    ):
-        per_zone[zone] = per_zone.get(zone, 0.0) + number * dollars
-    zone_of = hardware.zone.tolist()
-    used = [{zone_of[pool] for chain, _ in one.groups for pool in chain} for one in structures]
-    return np.array([sum(per_zone[zone] for zone in zones) for zones in used], dtype=float)
+    for chain, count in structure.groups:
+        zone = int(hardware.zone[chain[0]])
+        counts[zone] = counts.get(zone, 0) + count
+    used = hardware.zone[list({pool for chain in layout.chains for pool in chain})]
+    dollars = (hardware.num_gpus * hardware.dollars_per_gpu_second)[np.isin(hardware.zone, used)]
+    return _Lying(
+        layout=layout,
+        fewest_in_a_zone=min(counts.values()),
+        num_zones=len(counts) * (len(layout.ring) > 1),
+        dollars_per_second=float(dollars.sum()),
+    )
 
 
 def _ints(values: Sequence[int]) -> Ints:

@@ -23,16 +23,19 @@ MOST_CROSSED = 60
 """Structures of one neighbourhood up to which every degree is crossed with each; beyond, only near ones."""
 MOST_SEEDED = 6
 """Kinds of seeds that are climbed from."""
-MOST_NEAR = 2
+MOST_NEAR = 1
 """Plans that are simulated of what is nearest to a start."""
+HOPEFUL_RATIO = 1.1
+"""What is nearest to a start and further behind that of another by the estimate is not simulated."""
 SEED_MARGIN = 1.3
 """A seed whose estimate exceeds the best plan known by more is left."""
 TABLE_SECONDS = 4.0e-3
-STRUCTURE_SECONDS = 5.0e-5
-STAGE_SECONDS = 6.0e-7
+STRUCTURE_SECONDS = 4.5e-5
+STAGE_SECONDS = 8.0e-7
 """A table of neighbours takes so long, each structure in it, and each stage of each of its rows."""
-ACTION_SECONDS = 6.0e-7
-"""Of a simulated pipeline, each action that is not left out as mere repetition."""
+SIMULATION_SECONDS = 8.0e-4
+ACTION_SECONDS = 2.5e-7
+"""A simulation takes so long, and each action of its pipeline that is not left out as mere repetition."""
 Neighbours = list[tuple[Structure, Degrees]]
 
 
@@ -42,6 +45,8 @@ class Effort:
 
     seconds: float
     """Counted by what its parts take, as above, never by a clock: the same on every machine, so that answers are."""
+    most_starts: int
+    """Plans of each class that are climbed from."""
     most_simulated: int
     """Of one neighbourhood: the ones with the least estimates."""
     least_gain_fraction: float
@@ -120,7 +125,7 @@ class Climb:
             overlap_fraction=start.overlap_fraction,
         )  # fmt: skip
         wanted = inputs.problem.plan.sequence_parallel
-        self._fixed = Fixed(
+        self.fixed = Fixed(
             settings=settings,
             sequence_parallel=True if wanted is None else wanted,
             offload=start.offload,
@@ -135,20 +140,32 @@ class Climb:
         own = (np.flatnonzero(found.trials.structure == index) for index in range(len(begun)))
         return [self._better(found, np.inf, among=rows) for rows in own]
 
-    def near(self, place: Place) -> Place | None:
-        """A better place with other degrees or with layers cut anew, which costs little to look at.
+    def near(self, places: Sequence[Place]) -> list[Place | None]:
+        """Of each place a better one with other degrees or with layers cut anew: one table for all.
 
-        None where the way is the steepest: a step looks at these, too.
+        None where there is none, and where the way is the steepest: a step looks at these, too.
         """
-        found = None if self._budget.effort.is_steepest else self._timed(self._here(place))
-        return None if found is None else self._better(found, place.value, most_simulated=MOST_NEAR)
+        if self._budget.effort.is_steepest:
+            return [None] * len(places)
+        here = [self._here(place) for place in places]
+        found = self._timed([one for own in here for one in own])
+        if found is None:
+            return [None] * len(places)
+        owner = np.repeat(np.arange(len(here)), [len(own) for own in here])[found.trials.structure]
+        values = self._values(found, found.evaluation.step_seconds)
+        least = [float(values[owner == index].min(initial=np.inf)) for index in range(len(here))]
+        return [
+            self._better(found, place.value, among=np.flatnonzero(owner == index), most_simulated=MOST_NEAR)
+            if least[index] <= HOPEFUL_RATIO * min(least) else None
+            for index, place in enumerate(places)
+        ]  # fmt: skip
 
-    def step(self, place: Place) -> Place | None:
-        """A better place that is one move away; None where there is none, which where nothing is `near` is the top.
+    def step(self, place: Place, *, layers_only: bool = False) -> Place | None:
+        """A better place that is one move away; None where there is none: this is the top.
 
-        Where the way is the steepest, the best one, of what is near as well; else the plan's own degrees come first.
+        Where the way is the steepest, the best one; else the first that is found, by what costs least to look at.
         """
-        for neighbours in self._neighbourhoods(place):
+        for neighbours in self._neighbourhoods(place, layers_only=layers_only):
             found = self._timed(neighbours)
             better = None if found is None else self._better(found, place.value)
             if better is not None:
@@ -172,22 +189,46 @@ class Climb:
             of, virtual = found.trials.structure_at(index), int(found.trials.num_virtual_stages[index])
             kind = (of.tp, of.cp, of.pp, len(of.groups) > 1, virtual > 1)
             if kind not in kinds:
-                kinds[kind] = of, plan_of(self._inputs, found, index, self._fixed)
+                kinds[kind] = of, plan_of(self._inputs, found, index, self.fixed)
         return list(kinds.values())
 
-    def _neighbourhoods(self, place: Place) -> Iterator[Neighbours]:
-        around = self._moves.around(place.structure, self._budget.most_structures(place.structure))
-        near = self._degrees(place.plan if len(around) > MOST_CROSSED else None)
+    def _neighbourhoods(self, place: Place, *, layers_only: bool) -> Iterator[Neighbours]:
+        """What to look at until something is better, the cheapest first; all at once where ways are steepest."""
+        structure, most = place.structure, self._budget.most_structures
         if self._budget.effort.is_steepest:
-            yield [*self._here(place), *((structure, near) for structure in around)]
-        else:
-            own = self._degrees(place.plan, is_exact=True)
-            yield [(structure, own) for structure in around]
-            yield [(structure, near) for structure in around]
+            if layers_only:
+                return
+            around = self._moves.around(structure, most(structure))
+            near = self._degrees(place.plan if len(around) > MOST_CROSSED else None)
+            yield [*self._here(place), *((one, near) for one in around)]
+            return
+        own = self._degrees(place.plan, is_exact=True)
+        if layers_only:
+            cut = dict.fromkeys([*self._recut(place), *self._moves.shifted(structure, most(structure))])
+            yield [(one, own) for one in cut]
+            return
+        yield self._crossed(place)
+        yield [(one, own) for one in self._moves.moved(structure, most(structure))]
+        near = self._degrees(place.plan)
+        yield [(one, near) for one in self._moves.reshaped(structure, most(structure))]
 
     def _here(self, place: Place) -> Neighbours:
+        """The same structure with other degrees, and with layers cut anew."""
         own = self._degrees(place.plan, is_exact=True)
-        return [(place.structure, self._degrees(None)), *((structure, own) for structure in self._recut(place))]
+        return [*self._crossed(place), *((one, own) for one in self._recut(place))]
+
+    def _crossed(self, place: Place) -> Neighbours:
+        """The same structure with other degrees.
+
+        Every one with each where ways are steepest. Elsewhere microbatches and virtual stages change together, or
+        framework and shards do: what takes more is two looks away, which cost less than a wide one.
+        """
+        own, every, structure = self._degrees(place.plan, is_exact=True), self._degrees(None), place.structure
+        if self._budget.effort.is_steepest:
+            return [(structure, every)]
+        share = replace(own, microbatch_size=every.microbatch_size, num_virtual_stages=every.num_virtual_stages)
+        keep = replace(own, framework=every.framework, shard=every.shard, ep=every.ep)
+        return [(structure, share), (structure, keep)]
 
     def _recut(self, place: Place) -> list[Structure]:
         """The same with layers cut anew, by what its stages take."""
@@ -200,14 +241,16 @@ class Climb:
         return [one for one in found if self._moves.is_legal(one)]
 
     def _timed(self, structures: Sequence[tuple[Structure, Degrees]]) -> Timed | None:
-        if not structures:
+        budget, seconds = self._budget, TABLE_SECONDS + STRUCTURE_SECONDS * len(structures)
+        if not structures or not budget.affords(seconds):
             return None
+        budget.spend(seconds)
         tried = trials(self._inputs, structures)
-        seconds = TABLE_SECONDS + STRUCTURE_SECONDS * len(structures) + STAGE_SECONDS * float(tried.num_stages.sum())
-        if not self._budget.affords(seconds):  # before tables of that size are made
+        seconds = STAGE_SECONDS * float(tried.num_stages.sum())
+        if not budget.affords(seconds):  # before tables of that size are made
             return None
-        self._budget.spend(seconds)
-        return timed(self._inputs, tried, self._fixed, self._options.recompute.tolist())
+        budget.spend(seconds)
+        return timed(self._inputs, tried, self.fixed, self._options.recompute.tolist())
 
     def _better(
         self, found: Timed, value: float, *, among: Ints | None = None, most_simulated: int | None = None
@@ -224,7 +267,7 @@ class Climb:
                 continue
             if self._budget.is_spent or (best is not None and not effort.is_steepest):
                 break
-            self._budget.spend(ACTION_SECONDS * found.num_actions(index))
+            self._budget.spend(SIMULATION_SECONDS + ACTION_SECONDS * found.num_actions(index))
             most = value if self._inputs.problem.objective.minimize in TIMED else np.inf
             seconds = found.steps.seconds(self._inputs, index, most_seconds=most)
             if math.isinf(seconds):  # longer than the best, and simulated no further
@@ -235,7 +278,7 @@ class Climb:
         return None if best is None else self._place(found, best, value, seconds_of_best)
 
     def _place(self, found: Timed, index: int, value: float, seconds: float) -> Place:
-        plan = plan_of(self._inputs, found, index, self._fixed)
+        plan = plan_of(self._inputs, found, index, self.fixed)
         return Place(
             value=value, full_value=self._full_value(found, index, plan, seconds), plan=plan,
             structure=found.trials.structure_at(index), found=found, index=index,

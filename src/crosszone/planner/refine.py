@@ -8,20 +8,23 @@ from crosszone.cost.memory import TIGHT_FRACTION
 from crosszone.planner.climb import Budget, Climb, Effort, Key, Place
 from crosszone.planner.options import Options
 from crosszone.planner.structure import IsWanted, structure_of
+from crosszone.planner.trial import Fixed
 from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
 
 PLAIN_SCHEDULES = (None, "1f1b", "interleaved_1f1b")
 """Schedules whose plans are refined; the others fix shapes of their own."""
-STARTS = 4
-"""Plans of each class that are climbed from."""
 TIE_RATIO = 1.001
 """Plans that differ by less tie: the simpler one stays."""
+NEAR_RATIO = 1.03
+"""Ways that are no further behind the best cut their layers before any of them moves stages."""
+LOOKS = 2
+"""Times that all hopeful ways look around before the best goes on."""
 HOPEFUL_RATIO = 1.5
 """Ways that begin further behind the best wait until all others have ended."""
 SMALL_NUM_GPUS = 32
-SMALL = Effort(seconds=1.0, most_simulated=24, least_gain_fraction=1e-7, is_steepest=True)
-LARGE = Effort(seconds=0.15, most_simulated=8, least_gain_fraction=1e-4, is_steepest=False)
+SMALL = Effort(seconds=1.0, most_starts=4, most_simulated=24, least_gain_fraction=1e-7, is_steepest=True)
+LARGE = Effort(seconds=0.15, most_starts=8, most_simulated=4, least_gain_fraction=1e-4, is_steepest=False)
 """So few seconds that three zones are planned in about one. Of 266 steps in large clusters that gained over 0.1 %, 248
 went to the neighbour with the least estimate.
 """
@@ -34,22 +37,32 @@ class Way:
     climb: Climb
     start_value: float
     place: Place
-    is_looked_around: bool = False
-    """Nothing near the place is better."""
+    is_cut: bool = False
+    """No other cut of its layers is better."""
 
-    def look_around(self) -> bool:
-        """Go to what is better and near; whether there is such a place."""
-        better = self.climb.near(self.place)
-        self.place, self.is_looked_around = better or self.place, better is None
-        return better is not None
+    def order(self, least: float) -> tuple[bool, float]:
+        """Ways that are near the best see to their layers first, which costs little."""
+        return self.is_cut or self.place.value > NEAR_RATIO * least, self.place.value
 
     def go_on(self) -> bool:
-        """Go to a better place; whether there is one."""
-        if not self.is_looked_around and self.look_around():
-            return True
-        better = self.climb.step(self.place)
-        self.place, self.is_looked_around = better or self.place, better is None
-        return better is not None
+        """Go to a better place; whether there is one, or more to look at."""
+        layers_only = not self.is_cut
+        better = self.climb.step(self.place, layers_only=layers_only)
+        self.place, self.is_cut = better or self.place, better is None
+        return better is not None or layers_only
+
+
+def look_around(ways: Sequence[Way]) -> list[Way]:
+    """Let each go to what is better and near; the ones that did. Ways of like settings look at one table."""
+    alike: dict[Fixed, list[Way]] = {}
+    for way in ways:
+        alike.setdefault(way.climb.fixed, []).append(way)
+    gone = []
+    for some in alike.values():
+        for way, better in zip(some, some[0].climb.near([way.place for way in some]), strict=True):
+            way.place = better or way.place
+            gone += [way] if better else []
+    return gone
 
 
 def refined(
@@ -65,10 +78,12 @@ def refined(
     """
     if inputs.problem.plan.schedule not in PLAIN_SCHEDULES:
         return []
-    starts = sorted((one for listed in classes for one in _unlike(listed)), key=lambda start: start[0])
+    effort = SMALL if int(inputs.hardware.num_gpus.sum()) <= SMALL_NUM_GPUS else LARGE
+    chosen = (_unlike(listed, effort.most_starts) for listed in classes)
+    starts = sorted((one for listed in chosen for one in listed), key=lambda start: start[0])
     if not starts:
         return []
-    budget = Budget(SMALL if int(inputs.hardware.num_gpus.sum()) <= SMALL_NUM_GPUS else LARGE)
+    budget = Budget(effort)
     # Where one of the starts has room to spare, all have: tight plans are looked for only where there are no others.
     fraction = TIGHT_FRACTION if plan_memory(inputs, starts[0][1]).verdict == "fits" else 1.0
 
@@ -108,13 +123,14 @@ def _climbed(ways: Sequence[Way], budget: Budget, known: set[Key]) -> list[tuple
     ends.
     """
     least = min((way.place.value for way in ways), default=0.0)
-    for way in ways:
-        if way.place.value < HOPEFUL_RATIO * least:
-            way.look_around()
+    hopeful = [way for way in ways if way.place.value < HOPEFUL_RATIO * least]
+    for _ in range(LOOKS):
+        hopeful = look_around(hopeful)
     left, tops = list(ways), list[Way]()
     while left:
-        way = min(left, key=lambda way: way.place.value)
-        is_new = way.place.key not in known
+        least = min(way.place.value for way in ways)
+        way = min(left, key=lambda way: way.order(least))
+        is_new = way.is_cut or way.place.key not in known
         known.add(way.place.key)
         if budget.is_spent or not is_new or not way.go_on():
             left.remove(way)
@@ -123,14 +139,14 @@ def _climbed(ways: Sequence[Way], budget: Budget, known: set[Key]) -> list[tuple
     return [(value, plan) for value, plan, start_value in values if value * TIE_RATIO < start_value]
 
 
-def _unlike(listed: Sequence[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
-    """The best few of a class that differ in zones, blocks or depth, and the best few whose zones' order may differ."""
+def _unlike(listed: Sequence[tuple[float, Plan]], most: int) -> list[tuple[float, Plan]]:
+    """The best of a class that differ in zones, blocks or depth, and the best whose zones' order may differ."""
     ordered: dict[object, tuple[float, Plan]] = {}
     unordered: dict[object, tuple[float, Plan]] = {}
     for value, plan in sorted(listed, key=lambda start: start[0]):
         ordered.setdefault((plan.zones, plan.tp, plan.pp), (value, plan))
         unordered.setdefault((frozenset(plan.zones), plan.tp, plan.pp), (value, plan))
-    return list(dict.fromkeys([*list(ordered.values())[:STARTS], *list(unordered.values())[:STARTS]]))
+    return list(dict.fromkeys([*list(ordered.values())[:most], *list(unordered.values())[:most]]))
 
 
 def _pools(inputs: Inputs, zones: Sequence[str] | None) -> tuple[int, ...]:

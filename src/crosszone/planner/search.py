@@ -47,6 +47,8 @@ that an error of the estimate that one class shares cannot hide another. Of stag
 estimated worse than 1F1B, which fills half of the places."""
 NUM_SHAPES = 6
 """Of these, places that are kept for the best of other blocks and depths: single moves may make more of them."""
+MOST_BEHIND = 8
+"""Of further blocks and depths, the best by the estimate, which climbs may start from."""
 SAME_RATIO = 1.005
 """Plans that look alike and differ by less are shown once."""
 GENTLE_RATIO = 1.01
@@ -300,9 +302,10 @@ def _ranked(
         classes.setdefault((*kind, False), []).extend(_best_rows(inputs, part, PER_CLASS))
         if has_limits(inputs.problem):
             classes.setdefault((*kind, True), []).extend(_near_misses(inputs, part, PER_CLASS))
-    best = [_simulated(inputs, _varied(listed)) for listed in classes.values()]
-    more = refined(inputs, options(inputs, tries_ways=True), best, is_wanted) if is_refined else []
-    alike = [*(one for simulated in best for one in simulated), *more]
+    both = [_simulated(inputs, *_varied(listed)) for listed in classes.values()]
+    starts = [[*simulated, *behind] for simulated, behind in both]
+    more = refined(inputs, options(inputs, tries_ways=True), starts, is_wanted) if is_refined else []
+    alike = [*(one for simulated, _ in both for one in simulated), *more]
     own = with_own_degrees(inputs, alike, _best_alone) if is_refined else []
     timed = _gentlest([*alike, *own])
     timed.sort(key=lambda pair: pair[0])
@@ -390,16 +393,24 @@ def _candidates(part: Scored, values: Floats, rows: Iterable[int]) -> list[Candi
     return [Candidate(value=float(values[row]), scored=part, index=row) for row in rows if np.isfinite(values[row])]
 
 
-def _varied(listed: list[Candidate]) -> list[Candidate]:
-    """The best of a class, in order; the last places are for the best of each shape that has none yet."""
-    ranked, num_best = sorted(listed, key=_order), PER_CLASS - NUM_SHAPES
+def _varied(listed: list[Candidate]) -> list[list[Candidate]]:
+    """(the best of a class, in order; the best of further shapes), the last places for shapes that have none yet.
+
+    Of candidates with the same value the simplest stands for all: dp and cp trade places, chains run either way.
+    """
+    simplest: dict[float, Candidate] = {}
+    for one in sorted(listed, key=_order):
+        simplest.setdefault(_rounded(one.value), one)
+    ranked, num_best = list(simplest.values()), PER_CLASS - NUM_SHAPES
     shapes = {_shape(one) for one in ranked[:num_best]}
     first: dict[tuple[int, ...], int] = {}
     for place, one in enumerate(ranked[num_best:], start=num_best):
         first.setdefault(_shape(one), place)
-    others = [place for shape, place in first.items() if shape not in shapes][:NUM_SHAPES]
-    chosen = dict.fromkeys([*range(num_best), *others, *range(num_best, len(ranked))])
-    return [ranked[place] for place in sorted(list(chosen)[:PER_CLASS]) if place < len(ranked)]
+    others = [place for shape, place in first.items() if shape not in shapes]
+    chosen = dict.fromkeys([*range(num_best), *others[:NUM_SHAPES], *range(num_best, len(ranked))])
+    best = sorted(list(chosen)[:PER_CLASS])
+    behind = [place for place in others if place not in best][:MOST_BEHIND]
+    return [[ranked[place] for place in places if place < len(ranked)] for places in (best, behind)]
 
 
 def _shape(candidate: Candidate) -> tuple[int, ...]:
@@ -418,23 +429,33 @@ def _order(candidate: Candidate) -> tuple[float, ...]:
     rows = candidate.scored.rows
     plans, row = rows.space.plans, rows.row[candidate.index]
     simpler = (plans.cp, plans.pp, plans.tp, plans.shard, plans.num_virtual_stages, plans.microbatch_size)
-    return (float(f"{candidate.value:.5g}"), *(float(column[row]) for column in simpler))
+    return (_rounded(candidate.value), *(float(column[row]) for column in simpler))
 
 
-def _simulated(inputs: Inputs, listed: list[Candidate]) -> list[tuple[float, Plan]]:
-    """(objective, plan) of candidates that may be the best of their class."""
+def _rounded(value: float) -> float:
+    """To five digits."""
+    return float(f"{value:.5g}")
+
+
+def _simulated(
+    inputs: Inputs, listed: list[Candidate], further: list[Candidate]
+) -> tuple[list[tuple[float, Plan]], list[tuple[float, Plan]]]:
+    """(objective, plan) of candidates that may be the best of their class, and by the estimate of those behind them."""
     if not listed:  # all of them break a limit
-        return []
+        return [], []
     found: list[tuple[float, Plan]] = []
+    behind: list[tuple[float, Plan]] = []
     best = float("inf")
-    for candidate, (plan, steps, place) in zip(listed, _placed(inputs, listed), strict=True):
-        if candidate.value > ESTIMATE_MARGIN * best:
-            break
+    every = [*listed, *further]
+    for index, (candidate, (plan, steps, place)) in enumerate(zip(every, _placed(inputs, every), strict=True)):
+        if candidate.value > ESTIMATE_MARGIN * best or index >= len(listed):
+            behind.append((candidate.value, plan))
+            continue
         value = _simulated_value(inputs, candidate, plan, steps.seconds(inputs, place))
         if np.isfinite(value):
             found.append((value, plan))
             best = min(best, value)
-    return found
+    return found, behind
 
 
 def _placed(inputs: Inputs, listed: list[Candidate]) -> list[tuple[Plan, Steps, int]]:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +18,9 @@ Chain = tuple[int, ...]
 """The pool of each stage."""
 Groups = tuple[tuple[Chain, int], ...]
 """Chains with their numbers of replicas, each chain once, sorted."""
-MOST_SHIFTED_PAIRS = 8
-"""Stages up to which a layer may go from any stage to any other; beyond, to a neighbour."""
+MOST_STAGES = 8
+"""Stages up to which moves begin and end at any; beyond, the first and the last of each run of like stages stand for
+all of it. Of more than so many of these, a layer goes to a neighbour only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +106,31 @@ class Moves:
 
     def around(self, base: Structure, most: float = math.inf) -> list[Structure]:
         """Every legal structure one move away, each once, in a fixed order; none where there are more than `most`."""
+        return self._legal(base, itertools.chain(self._shifted(base), self._moved(base), self._reshaped(base)), most)
+
+    def shifted(self, base: Structure, most: float = math.inf) -> list[Structure]:
+        """Of these the ones with other layers, which are few."""
+        return self._legal(base, self._shifted(base), most)
+
+    def moved(self, base: Structure, most: float = math.inf) -> list[Structure]:
+        """Of these the ones whose stages or replicas lie elsewhere or are more or fewer."""
+        return self._legal(base, itertools.chain(self._moved(base), self._reshaped(base)), most)
+
+    def reshaped(self, base: Structure, most: float = math.inf) -> list[Structure]:
+        """Of these the ones with other degrees, which may call for other microbatches and virtual stages."""
+        return self._legal(base, self._reshaped(base), most)
+
+    def _legal(self, base: Structure, asked: Iterator[Structure], most: float) -> list[Structure]:
         found: dict[Structure, None] = {}
-        for structure in itertools.chain(
-            self._shifted(base), self._moved(base), self._counted(base), self._cut(base), self._blocked(base)
-        ):
+        for structure in asked:
             if structure != base and structure not in found and self.is_legal(structure):
                 found[structure] = None
                 if len(found) > most:
                     return []
         return list(found)
+
+    def _reshaped(self, base: Structure) -> Iterator[Structure]:
+        return itertools.chain(self._counted(base), self._cut(base), self._blocked(base))
 
     def is_legal(self, structure: Structure) -> bool:
         """There are GPUs for all of it, as many replicas as microbatches, and what is fixed stays fixed."""
@@ -136,9 +153,11 @@ class Moves:
 
     def _shifted(self, base: Structure) -> Iterator[Structure]:
         """One layer from a stage to another."""
-        far = base.pp <= MOST_SHIFTED_PAIRS
-        for giver, taker in itertools.permutations(range(base.pp), 2):
-            if base.layers[giver] > 1 and (far or abs(giver - taker) == 1):
+        stages = _distinct_stages(base)
+        far = len(stages) <= MOST_STAGES
+        pairs = itertools.permutations(stages, 2) if far else _next_to(stages, base.pp)
+        for giver, taker in pairs:
+            if base.layers[giver] > 1:
                 layers = list(base.layers)
                 layers[giver] -= 1
                 layers[taker] += 1
@@ -146,9 +165,10 @@ class Moves:
 
     def _moved(self, base: Structure) -> Iterator[Structure]:
         """A stage of a group in another pool; two stages in each other's pools; the whole chain the other way round."""
+        stages = _distinct_stages(base)
         for index, (chain, count) in enumerate(base.groups):
-            changed = [(*chain[:stage], pool, *chain[stage + 1 :]) for stage in range(base.pp) for pool in self._pools]
-            for one, other in itertools.combinations(range(base.pp), 2):
+            changed = [(*chain[:stage], pool, *chain[stage + 1 :]) for stage in stages for pool in self._pools]
+            for one, other in itertools.combinations(stages, 2):
                 swapped = list(chain)
                 swapped[one], swapped[other] = chain[other], chain[one]
                 changed.append(tuple(swapped))
@@ -192,13 +212,15 @@ class Moves:
 
     def _cut(self, base: Structure) -> Iterator[Structure]:
         """Two neighbouring stages as one; a stage as two, the new one in any pool; fewer replicas where room ends."""
-        for stage in range(base.pp - 1):
+        stages = _distinct_stages(base)
+        for stage in (one for one in stages if one < base.pp - 1):
             layers = (*base.layers[:stage], base.layers[stage] + base.layers[stage + 1], *base.layers[stage + 2 :])
             for kept in (stage, stage + 1):
                 left_out = 2 * stage + 1 - kept
                 rest = ((chain[:left_out] + chain[left_out + 1 :], count) for chain, count in base.groups)
                 yield replace(base, layers=layers, groups=_merged(rest))
-        for stage, held in enumerate(base.layers):
+        for stage in stages:
+            held = base.layers[stage]
             if held < 2:
                 continue
             layers = (*base.layers[:stage], held // 2, held - held // 2, *base.layers[stage + 1 :])
@@ -224,6 +246,25 @@ class Moves:
                 tuple((chain, count // 2) for chain, count in base.groups),
             ):
                 yield Structure(tp, cp, base.layers, _merged(iter(groups)))
+
+
+def _distinct_stages(base: Structure) -> list[int]:
+    """All stages of a short chain; of a long one the first and the last of each run with like layers in like pools."""
+    if base.pp <= MOST_STAGES:
+        return list(range(base.pp))
+    stages = list(zip(base.layers, *(chain for chain, _ in base.groups), strict=True))
+    ends = (0, base.pp - 1)
+    return [
+        stage for stage in range(base.pp)
+        if stage in ends or stages[stage] != stages[stage - 1] or stages[stage] != stages[stage + 1]
+    ]  # fmt: skip
+
+
+def _next_to(stages: Sequence[int], pp: int) -> Iterator[tuple[int, int]]:
+    """Each of the stages with its neighbours, either way."""
+    pairs = {pair for one in stages for other in (one - 1, one + 1) if 0 <= other < pp
+             for pair in ((one, other), (other, one))}  # fmt: skip
+    yield from sorted(pairs)
 
 
 def _with_group(base: Structure, index: int, chain: Chain, count: int) -> Structure:

@@ -263,7 +263,14 @@ def _most_virtual(structure: Structure) -> int:
 
 
 def _crossed(
-    inputs: Inputs, dp: int, pp: int, whole: int, is_alone: bool, most_virtual: int, ranks: int, least_group: int,
+    inputs: Inputs,
+    dp: int,
+    pp: int,
+    whole: int,
+    is_alone: bool,
+    most_virtual: int,
+    ranks: int,
+    least_group: int,
     degrees: Degrees,
 ) -> Iterator[tuple[int, ...]]:
     """(microbatch, shard, dp_shard, virtual stages, ep, framework, whether shares are open).
