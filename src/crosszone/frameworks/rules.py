@@ -219,13 +219,17 @@ def replicas_only(why: str) -> tuple[Rule, ...]:
 
 
 def shards_only(why: str, *shards: str, hint: str) -> Rule:
-    """With dp > 1, `shard` must be one of these."""
+    """Where there are ranks to shard over, of dp and of cp, `shard` must be one of these."""
     return Rule(
         code="shard",
-        violated=lambda of: (of.dp > 1) & ~_is_one_of(of.shard, SHARDS, shards),
-        message=lambda plan: f"{why} cannot do shard={plan.shard} over dp={plan.dp}.",
+        violated=lambda of: (of.dp * of.cp > 1) & ~_is_one_of(of.shard, SHARDS, shards),
+        message=lambda plan: f"{why} cannot do shard={plan.shard} over dp={plan.dp}{_and_cp(plan)}.",
         hint=hint,
     )
+
+
+def _and_cp(plan: Plan) -> str:
+    return f", cp={plan.cp}" if plan.cp > 1 else ""
 
 
 def schedules_only(why: str, *schedules: str) -> Rule:

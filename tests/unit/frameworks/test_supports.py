@@ -439,6 +439,13 @@ def test_what_a_framework_has_but_crosszone_does_not_plan_is_said_so() -> None:
     )
 
 
+def test_one_replica_shards_over_its_ranks_of_cp_as_replicas_do() -> None:
+    refusal = "Megatron as CrossZone plans it cannot do shard=gradients over dp=1, cp=2."
+    assert refusal in reason("megatron", cp=2, shard="gradients")
+    assert names(cp=2, shard="gradients") == {"torchtitan"}
+    assert names(cp=2, shard="optimizer") == {"megatron"}
+
+
 def test_no_reason_speaks_of_our_own_parts() -> None:
     changes = [{"tp": 2}, {"cp": 2}, {"pp": 4}, {**SHARDED, "shard": "parameters"}, {"sync": Sync(method="diloco")}]
     for name in framework_names():

@@ -34,6 +34,11 @@ def mixed(problem: Any, nodes: Any) -> dict[str, Problem]:
             links=[{"between": ["a", "b"], "bandwidth": "20 Gbit/s", "rtt": "32 ms"}],
             model="llama-2-13b", sequences=512, length=4096,
         ),
+        # One replica whose optimizer states fit where its ranks of cp share them.
+        "one replica": problem(
+            nodes(2, count=20, gpu="a100-sxm4-40gb", network="100 Gbit/s"),
+            model="qwen2.5-32b", sequences=192, length=8192,
+        ),
     }  # fmt: skip
 
 
@@ -42,6 +47,7 @@ def mixed(problem: Any, nodes: Any) -> dict[str, Problem]:
     [
         ("uneven", ("tp", "pp", "dp")),
         ("long chains", ("pp", "microbatch_size")),
+        ("one replica", ("shard",)),
         pytest.param("even", DEGREES, marks=pytest.mark.soak),
         pytest.param("three zones", DEGREES, marks=pytest.mark.soak),
         pytest.param("uneven", DEGREES, marks=pytest.mark.soak),
