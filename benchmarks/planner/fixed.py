@@ -3,7 +3,7 @@
 Whoever fixes a degree leaves the search less to choose from, so that the free one should never be slower. `longer`: how
 much slower the free search is than its own climbs with a larger budget.
 
-$ python benchmarks/planner/fixed.py 0 24 --longer 10 100 > benchmarks/planner/fixed.txt
+$ python benchmarks/planner/fixed.py 0 24 --longer 10 > benchmarks/planner/fixed.txt
 """
 
 import argparse
