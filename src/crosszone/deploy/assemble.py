@@ -118,8 +118,7 @@ def _no_room(problem: Problem, plan: Plan, fullest: StageMemory) -> Finding:
         code="no_memory",
         where="plan",
         message=f"{lacking}.",
-        hint="`crosszone plan JOB --frameworks` shows what fits with each framework; what the job file leaves out of "
-        "plan is searched.",
+        hint="Compare frameworks to see what fits with each; what the job file leaves out of plan is searched.",
     )
 
 

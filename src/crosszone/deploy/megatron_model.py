@@ -56,7 +56,7 @@ def model_problems(model: Model, workload: Workload) -> Iterator[Finding]:
             code="not_expressible",
             where="model",
             message=f'megatron cannot build "{model.name}", which has {", ".join(reasons)}.',
-            hint="Take another model or framework, or your own program with --entry.",
+            hint="Take another model or framework, or a program of your own as entry.",
         )
 
 

@@ -49,7 +49,7 @@ def _wrong(problem: Problem, request: DeployRequest) -> Iterator[Finding]:
     if request.entry_arguments:
         yield _missing("--entry", "arguments are for a program of your own, and none is named.", "Name it.")
     if request.num_steps is None and problem.workload.train_tokens is None:
-        hint = "Write train_tokens, or give --steps."
+        hint = "Write train_tokens, or say how many steps."
         yield _missing("workload.train_tokens", "how long to train is not known.", hint)
 
 

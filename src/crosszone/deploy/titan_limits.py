@@ -51,7 +51,7 @@ def _model(model: Model) -> Iterator[Finding]:
     reasons = tuple(_unlike_llama(model))
     if reasons:
         message = f'torchtitan bundles train models like Llama, but "{model.name}" has {", ".join(reasons)}.'
-        yield _finding("model", message, "Take another model or framework, or your own program with --entry.")
+        yield _finding("model", message, "Take another model or framework, or a program of your own as entry.")
 
 
 def _unlike_llama(model: Model) -> Iterator[str]:

@@ -202,7 +202,9 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     if workload.optimizer != "adamw":
         yield _no_renderer(f"the optimizer {workload.optimizer}", "workload.optimizer", "Take adamw.")
     if workload.trainable != "all":
-        yield _no_renderer(f"trainable={workload.trainable}", "workload.trainable", "Take all, or --entry.")
+        yield _no_renderer(
+            f"trainable={workload.trainable}", "workload.trainable", "Take all, or a program of your own as entry."
+        )
     sequences = plan.num_sequences
     if sequences != workload.global_batch_size:
         yield Finding(

@@ -137,9 +137,9 @@ def asked(problem: Problem, text: str) -> Asked:
         if separator and key and value:
             reader.read(key, value)
         else:
-            reader.refuse(f'"{part}" is not a key and a value.', 'Write KEY=VALUE, as --why "tp=8,pp=4,zones=a+b".')
+            reader.refuse(f'"{part}" is not a key and a value.', 'Write KEY=VALUE, as "tp=8,pp=4,zones=a+b".')
     if not parts:
-        reader.refuse("nothing is asked.", 'Write KEY=VALUE, as --why "tp=8,pp=4", or PLANS.json#2.')
+        reader.refuse("nothing is asked.", 'Write KEY=VALUE, as "tp=8,pp=4", or PLANS.json#2.')
     if "every" in reader.values and "sync" not in reader.values:
         reader.refuse("every belongs to a way to agree.", "Write sync too, as sync=diloco,every=30.")
     if reader.findings:

@@ -191,7 +191,7 @@ def _own_framework(problem: Problem, plan: Plan | None) -> str:
     """Of the plan, else of the job file. Errors: SpecError where neither says."""
     name = problem.framework if plan is None else plan.framework
     if name is None:
-        hint = "Write framework: {name: fsdp} into the job file, or give --framework fsdp; or another one."
+        hint = "Choose one, as fsdp, or write framework: {name: fsdp} into the job file."
         message = "neither the job file nor an option says which framework runs it."
         raise SpecError.of(message, code="missing", where="--framework", hint=hint)
     return name
@@ -207,7 +207,7 @@ def _plan_of(problem: Problem, framework: str, plan: Plan | None) -> Plan:
         return complete(dataclasses.replace(problem, framework=framework))
     check_plan(problem, plan)
     if plan.framework != framework:
-        hint = f"Give --framework {plan.framework}, or plan again with framework: {{name: {framework}}}."
+        hint = f"Choose {plan.framework}, or plan again with framework: {{name: {framework}}}."
         raise SpecError.of(f"the plan is for {plan.framework}, not {framework}.", where="--plan", hint=hint)
     return plan
 

@@ -75,6 +75,15 @@ def test_braces_of_a_job_file_are_no_slots():
             "8 张 GPU 中有 6 张闲置：north 的 2 张 a100-sxm4-80gb、south 的 4 张 v100-sxm2-16gb。",
         ),
         ("cluster.links[].mtbf: no outages of zone links.", "cluster.links[].mtbf：假设跨可用区链路不中断。"),
+        (
+            "no connection to port 29500, where ranks meet: timed out; the other direction works.",
+            "无法连接端口 29500（rank 会合处）：超时；反方向可以连接。",
+        ),
+        (
+            "net0 has an MTU of 1300 bytes, but n0 1500; packets above 1300 bytes are lost where no router says so.",
+            "net0 的 MTU 为 1300 字节，而 n0 为 1500；若路由器不通知，超过 1300 字节的报文会丢失。",
+        ),
+        ('the name "a" is taken: env-001 has it.', '名称 "a" 已被 env-001 占用。'),
     ],
 )
 def test_sentences(english, chinese):

@@ -12,7 +12,7 @@ interface Props {
   onRetry?: () => void;
 }
 
-/** What went wrong: each error with its place and what to do about it. */
+/** What went wrong: each error with its place, an option without the dashes of the command line, and what to do. */
 export function ProblemPanel({ problem, onRetry }: Props) {
   const { t } = useTranslation('ui');
   const language = useLanguage();
@@ -29,7 +29,7 @@ export function ProblemPanel({ problem, onRetry }: Props) {
           {errors.map((error) => (
             <div key={error.where + error.message}>
               <Text size="sm">
-                {error.where !== '' && <code className={classes.place}>{error.where}</code>}{' '}
+                {error.where !== '' && <code className={classes.place}>{error.where.replace(/^--/, '')}</code>}{' '}
                 {language === 'zh' ? (error.message_zh ?? error.message) : error.message}
               </Text>
               {error.hint !== '' && (

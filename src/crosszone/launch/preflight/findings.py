@@ -45,7 +45,7 @@ def node_findings(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFindin
             where=first.label,
             message=f"port {request.port}, at which ranks meet, cannot be opened: {seen.port_problem}.",
             cause="Another program listens there, or an earlier run still does.",
-            fix=f"End it (`ss -ltnp sport = :{request.port}` names it), or take another port with --port.",
+            fix=f"End it (`ss -ltnp sport = :{request.port}` names it), or take another port.",
         )
 
 
@@ -56,7 +56,7 @@ def _lost(node: ProbedNode, seen: Seen) -> PreflightFinding:
         where=node.label,
         message=f"not reachable from here: {seen.lost.get(node.index, 'it did not answer in time').rstrip('.')}.",
         cause="No program could be started there or it stopped answering; the node itself may be well.",
-        fix=f"Make `ssh -o BatchMode=yes {node.label} true` work from here, or name another way with --reach.",
+        fix=f"Make `ssh -o BatchMode=yes {node.label} true` work from here, or name another way to it.",
     )
 
 
@@ -96,7 +96,7 @@ def _space(request: ProbeRequest, node: ProbedNode, facts: NodeFacts) -> Iterato
             where=node.label,
             message=f"{units.format_bytes(free)} are free for checkpoints, which take {units.format_bytes(need)}.",
             cause=f"{request.checkpoint_folder or 'The disk'} is too small or too full.",
-            fix="Free some, name another folder with --checkpoints, or keep fewer.",
+            fix="Free some, name another folder, or keep fewer.",
         )
     memory_bytes = facts.free_memory_bytes
     if memory_bytes is not None and memory_bytes < LEAST_MEMORY_BYTES:
@@ -141,7 +141,7 @@ def _folder(request: ProbeRequest, seen: Seen) -> Iterator[PreflightFinding]:
             where=label[seen.folder.writer],
             message=f"cannot write into {request.checkpoint_folder}: {seen.folder.problem}.",
             cause="The folder is not mounted there, or belongs to somebody else.",
-            fix="Mount it, or change its owner, or name another one with --checkpoints.",
+            fix="Mount it, or change its owner, or name another one.",
         )
     for index in seen.folder.missed_by:
         yield PreflightFinding(

@@ -131,7 +131,7 @@ def _slower(where: str, job: ZoneLink, link: MeasuredLink, path: NodePath) -> It
         message=f"{units.format_bytes_per_second(got.bytes_per_second)} arrived over {got.num_streams} stream(s), "
         f"{share} less than the {units.format_bytes_per_second(assumed)} that the job file says ({cap}).",
         cause=_slow_cause(got, best, link, more_streams=more_streams),
-        fix=f"Write streams: {link.num_streams} for this link, and what --json measured."
+        fix=f"Write streams: {link.num_streams} for this link, and the bandwidth that was measured."
         if more_streams
         else "Write the measured bandwidth into the job file and plan again, or have the path widened.",
     )

@@ -46,7 +46,7 @@ def _lacks(request: ProbeRequest, node: ProbedNode, facts: NodeFacts) -> Iterato
             where=node.label,
             message="nvidia-smi lists no GPU, but ranks are to compute on GPUs.",
             cause="There is no driver, no GPU, or the container was not given any.",
-            fix="Install the driver or give the container its GPUs; or deploy with --device cpu to try out.",
+            fix="Install the driver or give the container its GPUs; or deploy for CPUs to try out.",
         )
     for index, gpu in enumerate(facts.gpus):
         if gpu.free_bytes is None or not gpu.memory_bytes:
