@@ -114,7 +114,7 @@ class RankSteps:
     def _mean_exchange_seconds(self, steps: Sequence[int]) -> float:
         """Over the newest whole rounds of `steps`; over all, where there is none."""
         every = self.start.get("exchange_every_steps")
-        if every is None:
+        if every is None or not steps:
             return 0.0
         newest = steps[-(len(steps) // every * every) :]
         return statistics.fmean(self.exchange_seconds[step] for step in newest)

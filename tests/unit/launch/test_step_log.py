@@ -57,6 +57,11 @@ def test_what_zones_wait_for_each_other_is_a_part_of_every_step(tmp_path, start,
     assert found.high_seconds == pytest.approx(found.low_seconds)
 
 
+def test_a_run_whose_zones_have_not_ended_a_step_has_no_speed_yet(tmp_path, start) -> None:
+    write(tmp_path, 0, json.dumps(json.loads(start()) | {"exchange_every_steps": 2}) + "\n")
+    assert rank_steps(tmp_path, ())[0].step_seconds is None
+
+
 def test_each_restart_has_a_first_step_that_does_not_count_and_repeats_others(tmp_path, start, step) -> None:
     write(tmp_path, 0, start(), step(1, 9.0), step(2, 0.2), step(3, 0.2))
     write(tmp_path, 0, start(3), step(3, 8.0), step(4, 0.6), step(5, 0.6))
