@@ -207,7 +207,8 @@ def train_problems(config: TrainConfig) -> Iterator[Finding]:
     found = [*_choices(config), *_counts(config), *_combinations(config)]
     for zone, own in enumerate(config.own):
         alone = replace(config, own=(), **{field.name: getattr(own, field.name) for field in fields(own)})
-        each = (*_choices(alone), *_counts(alone), *_shape_problems(alone))
+        shape = _shape_problems(alone, num_ranks=config.rank_zones.count(zone))
+        each = (*_choices(alone), *_counts(alone), *shape)
         found += (replace(one, where=f"own[{zone}].{one.where}") for one in each if one not in found)
     yield from found
     yield from _own_problems(config)
@@ -316,7 +317,8 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("data", "one of path and num_samples is needed, and only one.")
     if config.device == "cpu" and config.backend == "nccl":
         yield _finding("backend", "nccl needs GPUs, but device is cpu.", "Take gloo.")
-    yield from _shape_problems(config)
+    if not config.own:
+        yield from _shape_problems(config, num_ranks=len(counts))
     yield from _zone_problems(config)
     yield from _group_problems(config)
     if config.framework in AVERAGING and len(set(counts)) > 1:
@@ -334,13 +336,13 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
 
 
-def _shape_problems(config: TrainConfig) -> Iterator[Finding]:
-    """What one rank does with its part of the model, and cannot."""
+def _shape_problems(config: TrainConfig, *, num_ranks: int) -> Iterator[Finding]:
+    """What one of `num_ranks` that take every step together does with its part of the model, and cannot."""
     if config.framework in REPLICATING and (config.shard, config.dp_shard, config.offload) != ("none", 1, "none"):
         yield _finding(
             "shard", f"{config.framework} neither shards nor offloads, but shard is {config.shard}.", "Take fsdp."
         )
-    if config.framework == "fsdp" and len(config.rank_microbatches) > 1 and config.shard not in FSDP_SHARDS:
+    if config.framework == "fsdp" and num_ranks > 1 and config.shard not in FSDP_SHARDS:
         yield _finding("shard", f"fsdp shards gradients or parameters, not {config.shard}.", "Take ddp for none.")
     if config.recomputed_layers is not None and config.recompute != "full":
         yield _finding(

@@ -19,7 +19,7 @@ from crosszone.cost.sync import sync_method
 from crosszone.frameworks import runs_own_degrees, supports
 from crosszone.planner.limits import objective
 from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
-from crosszone.planner.ways import ways
+from crosszone.planner.ways import LOCAL_SGD, ways
 from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import keyed
@@ -34,7 +34,7 @@ BestAlone = Callable[[Problem], Plan | None]
 LEAST_GAIN_RATIO = 1.01
 """Degrees alike are simpler: what gains less is not worth it."""
 MOST_ZONE_SETS = 2
-"""Zones together that are tried: those of the best plans that take local steps."""
+"""Zones together that are tried: those of the best plans."""
 MOST_ZONES = 8
 """Of such a set: each costs some scans of its own."""
 MOST_ROUNDS = 4
@@ -50,24 +50,30 @@ MOST_MOVES = 64
 def with_own_degrees(
     inputs: Inputs, ranked: Sequence[tuple[float, Plan]], best_alone: BestAlone
 ) -> list[tuple[float, Plan]]:
-    """(objective, plan): what zones with degrees of their own gain over those of `ranked` that take local steps.
+    """(objective, plan): what zones with degrees of their own gain over those of `ranked`.
 
-    Nothing where frameworks, the job file or zones that are all alike leave no room for it.
+    Nothing where frameworks, the job file or zones that are all alike leave no room for it. Zones that take local steps
+    in `ranked` go first; others may have no degrees that all of them can have.
     """
     request = inputs.problem.plan
     names = [each.name for each in inputs.frameworks if runs_own_degrees(each.name)]
-    if not names or request.dp is not None or request.idle_gpus is not None:
+    if not names or request.dp is not None or request.idle_gpus is not None or not _may_be_local(inputs.problem):
         return []
-    local: dict[frozenset[str], Plan] = {}
-    for _, plan in sorted(ranked, key=lambda one: one[0]):
-        if _is_local(plan.sync) and len(plan.zones) <= MOST_ZONES and _are_unlike(inputs.problem, plan.zones):
-            local.setdefault(frozenset(plan.zones), plan)
+    together: dict[frozenset[str], Plan] = {}
+    for _, plan in sorted(ranked, key=lambda one: (not _is_local(one[1].sync), one[0])):
+        if len(plan.zones) <= MOST_ZONES and _are_unlike(inputs.problem, plan.zones):
+            together.setdefault(frozenset(plan.zones), plan)
     found: list[tuple[float, Plan]] = []
-    for zones, plan in list(local.items())[:MOST_ZONE_SETS]:
+    for zones, plan in list(together.items())[:MOST_ZONE_SETS]:
         least = min(value for value, other in ranked if frozenset(other.zones) == zones)
-        together = (one for name in names for one in _Zones.of(inputs, plan, name, best_alone).together())
-        found += [(value, one) for value, one in together if value * LEAST_GAIN_RATIO < least]
+        own = (one for name in names for one in _Zones.of(inputs, plan, name, best_alone).together())
+        found += [(value, one) for value, one in own if value * LEAST_GAIN_RATIO < least]
     return found
+
+
+def _may_be_local(problem: Problem) -> bool:
+    sync = problem.plan.sync
+    return LOCAL_SGD in problem.constraints.allow if sync is None else _is_local(sync)
 
 
 def _is_local(sync: Sync) -> bool:

@@ -23,6 +23,9 @@ CONFIG = tiny_training(
     model=replace(TINY_MODEL, global_layers=(0, 1)), checkpoint=TrainCheckpoint(folder="checkpoints", every_steps=10)
 )
 
+SHARDING = ((1, "none"), (2, "parameters"))
+"""Ranks that share a copy, and what of it: of a zone of one rank, and of one of two."""
+
 
 def problems(**changes) -> list[str]:
     with pytest.raises(SpecError) as caught:
@@ -125,6 +128,14 @@ def test_replicas_of_fsdp_may_differ_where_they_do_not_share() -> None:
 def test_one_rank_of_fsdp_has_nothing_to_shard() -> None:
     alone = {**to_json(CONFIG), "framework": "fsdp", "rank_microbatches": [4]}
     assert train_config(alone).shard == "none"
+
+
+def test_nor_has_the_only_rank_of_a_zone_that_steps_by_itself() -> None:
+    own = [{"microbatch_size": 2, "dp_shard": size, "shard": shard, "recompute": "none"} for size, shard in SHARDING]
+    zones = {"local": {"every": 2}, "own": own, "framework": "fsdp", "shard": "none"}
+    told = zones | {"rank_zones": [0, 1, 1], "rank_microbatches": [4, 1, 1]}
+    assert train_config({**to_json(CONFIG), **told}).as_of_rank(0).shard == "none"
+    assert problems(**told | {"rank_zones": [0, 0, 1]}) == ["dp_shard", "own[0].shard"]
 
 
 def test_another_number_of_ranks_only_on_demand() -> None:

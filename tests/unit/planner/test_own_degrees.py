@@ -22,6 +22,7 @@ from crosszone.timeline.inputs import inputs
 from crosszone.timeline.predict import plan_step_seconds, predict_plan
 
 SMALL, LARGE = "a100-sxm4-40gb", "l40s-48gb"
+FAST, LONE = "h100-sxm5-80gb", "a100-sxm4-80gb"
 
 
 def job(**more) -> dict:
@@ -155,6 +156,24 @@ def test_like_zones_and_zones_that_agree_in_every_step_are_left_alike() -> None:
     gradients = job(plan={}, constraints={"frameworks": ["fsdp"]})
     for each in (like, gradients):
         assert not any(one.plan.has_own_degrees for one in search(read_job(each), top=5).plans)
+
+
+def test_zones_that_no_degrees_alike_fit_have_their_own() -> None:
+    """A zone of one GPU has nobody to share with, and fsdp elsewhere shares."""
+    nodes = [{"count": 1, "gpu": gpu, "gpus_per_node": count} for gpu, count in ((FAST, 1), (LONE, 2))]
+    zones = [{"name": name, "nodes": [node]} for name, node in zip("ab", nodes, strict=True)]
+    found = read_job(
+        job(
+            model="gpt2-xl",
+            workload={"sequence_length": 1024, "global_batch_size": 64, "precision": "bf16"},
+            cluster={"zones": zones, "default_link": {"bandwidth": "1 Gbit/s", "rtt": "50 ms"}},
+            plan={},
+        )
+    )
+    first = search(found, top=1).plans[0]
+    assert [part.dp_shard for part in zone_plans(first.plan)] == [1, 2]
+    bundle = service.deploy(found, plan=first.plan, backend="local", device="cpu", num_steps=10, checkpoints="none")
+    assert json.loads(bundle.text("configs/train.json"))["own"][0]["shard"] == "none"
 
 
 def test_a_saved_plan_and_a_written_one_are_predicted_alike(problem, best, tmp_path) -> None:
