@@ -272,7 +272,7 @@ def test_time_outs_are_those_of_the_ladder(megatron) -> None:
         ({"gpu": MI300X}, "cluster", "Transformer Engine"),
         ({"gpu": T4, "precision": "fp16"}, "workload.attention", "no fused attention for t4-16gb"),
         ({"precision": "fp32"}, "workload.attention", "no fused attention in fp32"),
-        ({"precision": "tf32"}, "workload.precision", "do not compute in tf32"),
+        ({"precision": "tf32"}, "workload.precision", "cannot compute in tf32"),
         (
             {"plan": {"dp": 8, "shard": "none"}, "dtypes": {"moments": "bf16"}},
             "workload.moments",

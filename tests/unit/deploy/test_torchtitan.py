@@ -288,7 +288,7 @@ def test_what_has_no_key_is_refused(told, job) -> None:
     assert "prefetch" in refusal(told, job, {**SHARDED, "prefetch": 2})
     assert "bucket_bytes" in refusal(told, job, {**SHARDED, "bucket_bytes": "25 MB"})
     job["workload"]["precision"] = "fp16"
-    assert "no way to compute in fp16" in refusal(told, job, SHARDED)
+    assert "cannot compute in fp16" in refusal(told, job, SHARDED)
 
 
 def test_sequences_are_split_evenly(told, job) -> None:
