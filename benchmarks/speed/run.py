@@ -31,10 +31,11 @@ from crosszone import service  # noqa: E402
 from crosszone.core.plan import RECOMPUTES  # noqa: E402
 from crosszone.core.problem import Problem  # noqa: E402
 from crosszone.frameworks import framework_facts, framework_names  # noqa: E402
+from crosszone.planner.candidates import PER_CLASS  # noqa: E402
 from crosszone.planner.layouts import layouts  # noqa: E402
 from crosszone.planner.limits import objective  # noqa: E402
 from crosszone.planner.options import Options, divisors, options, powers_of_two  # noqa: E402
-from crosszone.planner.search import PER_CLASS, search  # noqa: E402
+from crosszone.planner.search import search  # noqa: E402
 from crosszone.planner.table import CHUNK, Contest, scan  # noqa: E402
 from crosszone.spec import read_job_text  # noqa: E402
 from crosszone.timeline.evaluate import evaluate  # noqa: E402

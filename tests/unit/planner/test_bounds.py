@@ -10,12 +10,12 @@ from crosszone.core.problem import Problem
 from crosszone.frameworks import framework_facts
 from crosszone.planner import table
 from crosszone.planner.bounds import Cutoffs, layout_class, least_gpu_seconds, least_step_seconds
+from crosszone.planner.candidates import PER_CLASS
 from crosszone.planner.general import to_plan
 from crosszone.planner.layouts import layouts
 from crosszone.planner.limits import objective
 from crosszone.planner.link_bounds import link_bounds
 from crosszone.planner.options import options
-from crosszone.planner.search import PER_CLASS
 from crosszone.planner.table import Contest, Scan, scan
 from crosszone.spec import read_job_text
 from crosszone.timeline.inputs import Inputs, inputs
