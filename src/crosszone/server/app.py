@@ -21,7 +21,8 @@ from crosszone.server.access_routes import add_access_routes
 from crosszone.server.callers import Callers
 from crosszone.server.catalogs import Catalogs
 from crosszone.server.cleaning import keep_clean
-from crosszone.server.configuration import Configuration, add_configuration_route
+from crosszone.server.configuration import Configuration
+from crosszone.server.configuration_routes import add_configuration_route
 from crosszone.server.documents import add_document_routes
 from crosszone.server.guard import Guard
 from crosszone.server.metrics import Metrics

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
-from fastapi import FastAPI, Response
-
-from crosszone.server.body import JSON, MOST_BYTES
-from crosszone.server.openapi import API_PATH, operation
-
-CONFIGURATION_PATH = f"{API_PATH}/configuration"
+from crosszone.server.body import MOST_BYTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +24,3 @@ class Configuration:
     """In which it tells of problems."""
     most_body_bytes: int = MOST_BYTES
     """Of a request."""
-
-
-def add_configuration_route(app: FastAPI, configuration: Configuration) -> None:
-    """Add what answers for it."""
-    content = json.dumps(dataclasses.asdict(configuration)).encode()
-
-    async def route() -> Response:
-        return Response(content, media_type=JSON)
-
-    app.add_api_route(CONFIGURATION_PATH, route, methods=["GET"], **operation("configuration"))
