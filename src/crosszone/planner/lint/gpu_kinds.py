@@ -62,6 +62,12 @@ def _equal_shares(case: Case) -> Judgement | None:
     could = sum(one.num_replicas * rate for one, rate in zip(replicas, rates, strict=True))
     longest = max(share / rate for share, rate in zip(shares, rates, strict=True))
     idle = 1.0 - case.plan.num_sequences / (longest * could)
+    if _is_shared_out(case):
+        consumed = " and ".join(str(count) for count in sorted({round(share) for share in shares}))
+        ratio = max(rates) / min(rates)
+        return passed(
+            f"replicas whose peaks differ {ratio:.2f} times consume {consumed} sequences each, by predicted speed."
+        )
     counts = " and ".join(str(count) for count in sorted({one.num_microbatches for one in replicas}))
     text = (
         f"replicas differ {max(rates) / min(rates):.2f} times in speed and work off {counts} microbatches each: "
@@ -74,6 +80,12 @@ def _equal_shares(case: Case) -> Judgement | None:
         return warned(text, "Let the planner share the microbatches out.", "plan.replicas=null")
     fix = f"{case.plan.framework} gives every replica the same; weighted shares need {' or '.join(able) or 'another'}."
     return warned(text, fix, *(f"framework.name={name}" for name in able[:1]))
+
+
+def _is_shared_out(case: Case) -> bool:
+    """The planner weighed the replicas: nobody wrote them, and they differ by more than what cannot be divided."""
+    counts = {replica.num_microbatches for replica in case.plan.replicas}
+    return case.problem.plan.replicas is None and (case.plan.has_own_degrees or max(counts) - min(counts) > 1)
 
 
 def _unequal_frameworks(case: Case) -> list[str]:

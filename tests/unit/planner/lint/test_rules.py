@@ -74,6 +74,20 @@ def test_equal_shares_of_unequal_gpus_need_a_framework_that_weighs_them() -> Non
     assert "framework.name=ddp" in check.settings
 
 
+def test_shares_that_the_planner_found_are_not_held_against_peaks() -> None:
+    shares = [
+        {"zones": [zone], "num_replicas": 8, "num_microbatches": count} for zone, count in (("north", 6), ("south", 2))
+    ]
+    plan = {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "none", "replicas": shares}
+    problem = service.read(job(A100, V100, model=SMALL, framework={"name": "ddp"}, plan=plan))
+    ranked = service.predict(problem)
+    written = next(check for check in ranked.checks if check.name == "equal_shares")
+    assert "work off 2 and 6 microbatches each" in written.message
+    found = dataclasses.replace(problem, plan=dataclasses.replace(problem.plan, replicas=None))
+    check = next(each for each in checks(found, ranked) if each.name == "equal_shares")
+    assert (check.verdict, "consume 2 and 6 sequences each, by predicted speed" in check.message) == ("pass", True)
+
+
 def test_one_zone_of_several_passes_and_one_of_one_says_nothing() -> None:
     assert said(job(A100, plan={"tp": 8}), "same_zone_first") is None
     source = job(A100, A100, plan={"tp": 8, "dp": 1}, constraints={"exclude_zones": ["south"]})
