@@ -27,6 +27,8 @@ TIE_RATIO = 1.05
 """Gains below it are less than what predictions of left-out runs miss on average (docs/decisions/0002)."""
 MINOR_RATIO = 1.001
 """Below it the plan of one zone comes first (TIE_RATIO of the refinement)."""
+DECIDE_MICROBATCHES = ("microbatch_size", "num_virtual_stages", "schedule")
+"""Keys beside the degrees on which it depends whether stages and microbatches come out whole."""
 WIDE_LEVEL = 0.9
 MOST_MISSES = 3
 
@@ -110,7 +112,8 @@ def not_expressible(problem: Problem, frameworks: tuple[str, ...], plan: Plan | 
     In full of the frameworks that come nearest to it; of the others how many rules are broken.
     """
     if plan is None:
-        degrees = {name: getattr(problem.plan, name) for name in DEGREES if getattr(problem.plan, name) is not None}
+        names = (*DEGREES, *DECIDE_MICROBATCHES)
+        degrees = {name: value for name in names if (value := getattr(problem.plan, name)) is not None}
         written = ", ".join(f"{name}={value}" for name, value in degrees.items()) or "the model and the batch"
         numbers = f"{problem.cluster.num_gpus} GPUs, {problem.workload.global_batch_size} sequences a step"
         message = f"{written} leave no whole stages and replicas on {numbers}, {problem.model.num_layers} layers."

@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-VALUE, WORDS, LIST, NAMES, CLAUSES, SIZE, PATH, ANY = "", "words", "list", "names", "clauses", "size", "path", "any"
+VALUE, WORDS, LIST, NAMES, CLAUSES = "", "words", "list", "names", "clauses"
+SIZE, PATH, ANY, CITED = "size", "path", "any", "cited"
 """Kinds of slots: `{x}` a value, carried over as it is; `{x:words}` what must have a twin itself, `{x:clauses}` several
 of them; `{x:list}` items that have a twin or are names; `{x:names}` items that a person would type, as they are;
-`{x:size}` a number with or without unit; `{x:path}` a place in a file; `{x:any}` a text that is quoted."""
+`{x:size}` a number with or without unit; `{x:path}` a place in a file; `{x:any}` a text that is quoted;
+`{x:cited}` what stands in brackets."""
 
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _MATCHED = {
@@ -21,6 +23,7 @@ _MATCHED = {
     SIZE: r"[+-]?\d[\d.,e+-]*(?: [%\w/]+)?",
     PATH: r"[\w.\-\[\]\"/#*]+",
     ANY: r"(?:(?![.!?] [A-Z][a-z])[\s\S])+?",
+    CITED: r"[^\[\]]+",
 }
 _PHRASE = re.compile(r"[a-z]{2,} [a-z]{2,}")
 

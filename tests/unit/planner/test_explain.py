@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from crosszone.core.answer import Answer
+from crosszone.errors import InfeasiblePlan
 from crosszone.planner.search import search
 
 
@@ -155,3 +156,10 @@ def test_neighbours_of_interleaved_plans_keep_whole_rounds(problem: Any) -> None
     answer = search(problem(4, plan=plan, sequences=4), top=1)
     assert answer.plans[0].plan.num_virtual_stages > 1
     assert all(one.plan.microbatch_size == 1 for one in answer.rejected)
+
+
+def test_where_nothing_comes_out_whole_the_keys_that_decide_it_are_named(problem: Any) -> None:
+    # 5 microbatches are no whole rounds of 4 stages.
+    plan = {"pp": 4, "dp": 1, "schedule": "interleaved_1f1b", "microbatch_size": 1}
+    with pytest.raises(InfeasiblePlan, match=r"pp=4, .*schedule=interleaved_1f1b leave no whole stages and replicas"):
+        search(problem(4, plan=plan, sequences=5), top=1)

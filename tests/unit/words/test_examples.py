@@ -18,8 +18,32 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 CODES = {"does not fit"}
 """Under keys of sentences: for programs."""
 LARGE = ("three-zones-china", "two-gcp-regions", "uneven-2-4-8")
-QUOTED = re.compile(r"（[^）]*）|`[^`]*`|\"[^\"]*\"")
+QUOTED = re.compile(r"（[^）]*）|\[[^\]]*\]|`[^`]*`|\"[^\"]*\"")
 """Sources, commands and what a person wrote, in the words that they have."""
+
+OWN_DEGREES = {
+    "model": "gpt2-xl",
+    "workload": {"sequence_length": 1024, "global_batch_size": 12},
+    "cluster": {
+        "zones": [
+            {"name": "a", "nodes": [{"count": 1, "gpu": "h100-sxm5-80gb", "gpus_per_node": 1}]},
+            {"name": "b", "nodes": [{"count": 1, "gpu": "a100-sxm4-80gb", "gpus_per_node": 2}]},
+        ],
+        "default_link": {"bandwidth": "1 Gbit/s", "rtt": "50 ms"},
+    },
+    "framework": {"name": "fsdp"},
+    "plan": {
+        "microbatch_size": 1,
+        "shard": "parameters",
+        "sync": {"method": "diloco", "every": 10},
+        "replicas": [
+            {"zones": ["a"], "num_replicas": 1, "num_microbatches": 4, "own": {"microbatch_size": 2, "dp_shard": 1}},
+            {"zones": ["b"], "num_replicas": 2, "num_microbatches": 2, "own": {"dp_shard": 2}},
+        ],
+    },
+    "constraints": {"allow": ["local_sgd"]},
+}
+"""Zones that step by themselves and divide their work each in its own way."""
 
 QUESTIONS = {
     "predict": ("predict", {}),
@@ -86,6 +110,22 @@ def test_bundles(framework, backend):
     except CrossZoneError as error:
         answer = [asdict(finding) for finding in error.findings]
     assert not english_left(answer)
+
+
+def test_zones_of_their_own_degrees():
+    job = dict(OWN_DEGREES)
+    assert not english_left(asked("predict", job=job))
+    for framework, sequences, sync in (
+        ("torchtitan", 12, {}),
+        ("fsdp", 12, {"method": "hierarchical"}),
+        ("fsdp", 13, {}),
+    ):
+        job["framework"] = {"name": framework}
+        job["workload"] = {"sequence_length": 1024, "global_batch_size": sequences}
+        job["plan"] = OWN_DEGREES["plan"] | {"sync": {"method": "diloco", "every": 10} | sync}
+        with pytest.raises(CrossZoneError) as caught:
+            asked("predict", job=job)
+        assert not english_left([asdict(finding) for finding in caught.value.findings])
 
 
 def test_mistakes_of_a_job_file():
