@@ -312,9 +312,10 @@ def _gentlest(timed: list[tuple[float, Plan]]) -> list[tuple[float, Plan]]:
 
 def _looks_alike(one: Plan, other: Plan) -> bool:
     """Plans that a reader takes for the same: dp, cp and microbatch may trade places."""
-    looks = [
-        (plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis, plan.sync.method) for plan in (one, other)
-    ]
+    looks = []
+    for plan in (one, other):
+        method = plan.sync.method if len(plan.zones) > 1 else None  # one zone agrees with nobody, whatever its way
+        looks.append((plan.framework, plan.tp, plan.pp, len(plan.zones), plan.zone_axis, method))
     return looks[0] == looks[1]
 
 

@@ -1,14 +1,17 @@
 """The search: its order, what bounds it, what it turns down, and what it says where there is no answer."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from crosszone.core.answer import Answer
+from crosszone.core.plan import Sync
 from crosszone.errors import InfeasiblePlan
 from crosszone.frameworks import supports
 from crosszone.planner.search import search
 
+LOCAL = {"allow": ["local_sgd"]}
 TOKENS = {"train_tokens": "1B"}
 CHEAP, DEAR = {"price": "1 USD/h"}, {"price": "4 USD/h"}
 PRICED_LINK = [{"between": ["a", "b"], "bandwidth": "100 Gbit/s", "rtt": "2 ms", "egress_price": "0.1 USD/GB"}]
@@ -78,6 +81,14 @@ def test_uneven_zones_leave_no_gpu_idle_without_a_word(problem: Any) -> None:
         idle = sum(group.num_gpus for group in one.plan.idle_gpus)
         assert one.plan.world_size + idle == 14
         assert (idle == 0) == (not any("idle" in reason for reason in one.reasons))
+
+
+def test_a_plan_of_one_zone_is_listed_once_whatever_ways_zones_may_agree_in(problem: Any, nodes: Any) -> None:
+    zones = (nodes(1), nodes(1, gpu="h100-sxm5-80gb"))
+    answer = search(problem(*zones, sequences=2, model="gpt2-small", length=1024, constraints=LOCAL), top=5)
+    alone = [dataclasses.replace(one.plan, sync=Sync()) for one in answer.plans if len(one.plan.zones) == 1]
+    assert alone
+    assert len(set(alone)) == len(alone)
 
 
 def test_excluded_zones_do_not_work(problem: Any) -> None:
