@@ -194,6 +194,9 @@ def own_degrees_reason(plan: Plan, *, runs_them: bool) -> str:
         inside = [replica for replica in plan.replicas if zone in replica.zones]
         if len({plan.degrees_of(replica) for replica in inside}) > 1 or any(len(set(one.zones)) > 1 for one in inside):
             return f"replicas of one zone divide their work alike, but those of {zone} differ."
+        size, count = plan.degrees_of(inside[0]).dp_shard, sum(replica.num_replicas for replica in inside)
+        if count % size:
+            return f"dp_shard={size} does not divide the {count} replicas of {zone}. Set own.dp_shard to a divisor."
     return ""
 
 

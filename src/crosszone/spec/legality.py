@@ -408,14 +408,19 @@ def _check_microbatches(case: _Case, replicas: Sequence[spec.Replica]) -> None:
 def _check_sequences(case: _Case, replicas: Sequence[spec.Replica]) -> None:
     """Where microbatches differ in size, every replica says how many it works off."""
     sequences, batch = 0, case.job.workload.global_batch_size
+    is_lost = case.report.has_lost(("workload", "global_batch_size"))
     for index, replica in enumerate(replicas):
         size = (replica.own.microbatch_size if replica.own else None) or case.plan.microbatch_size or 1
         if replica.num_microbatches is None:
             message = "some replicas have degrees of their own, but this one does not say how many microbatches it has."
             case.report.refuse(("plan", "replicas", index), "missing_key", message, "Write num_microbatches.")
             return
-        sequences += (replica.num_replicas or 1) * replica.num_microbatches * size
-    if sequences != batch and not case.report.has_lost(("workload", "global_batch_size")):
+        own = (replica.num_replicas or 1) * replica.num_microbatches * size
+        sequences += own
+        if replica.weight is not None and not is_lost and abs(replica.weight * batch - own) >= size:
+            message = f"weight {replica.weight:g} of {batch} sequences is not the {own} of these microbatches."
+            case.report.refuse(("plan", "replicas", index, "weight"), "conflict", message, "Leave weight out.")
+    if sequences != batch and not is_lost:
         message = f"the replicas consume {sequences} sequences a step, but the global batch has {batch}."
         case.refuse("replicas", "wrong_sum", message, "Change num_microbatches or microbatch_size of some.")
 

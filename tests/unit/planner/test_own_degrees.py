@@ -11,7 +11,7 @@ from crosszone.core.codec import to_json
 from crosszone.core.plan import SHARDS, OwnDegrees, Sync, zone_plans
 from crosszone.core.problem import Problem
 from crosszone.cost.memory import TIGHT_FRACTION
-from crosszone.errors import SpecError
+from crosszone.errors import InfeasiblePlan, SpecError
 from crosszone.frameworks import framework_facts, supports
 from crosszone.planner.pinned import pinned
 from crosszone.planner.search import search
@@ -212,6 +212,19 @@ def test_written_degrees_that_do_not_add_up_are_refused_with_both_numbers(best) 
         read_job(job(plan=plan))
     del plan["replicas"][0]["num_microbatches"]
     with pytest.raises(SpecError, match="does not say how many microbatches"):
+        read_job(job(plan=plan))
+
+
+def test_written_shards_that_a_zone_has_not_the_ranks_for_and_weights_of_other_shares_are_refused(best) -> None:
+    plan = as_written(best.plan)
+    for replica in plan["replicas"]:
+        if replica["zones"] == ["a"]:
+            replica["own"] = replica.get("own", {}) | {"dp_shard": 16}
+    with pytest.raises(InfeasiblePlan, match=r"dp_shard=16 does not divide the 8 replicas of a"):
+        service.predict(read_job(job(plan=plan)))
+    plan = as_written(best.plan)
+    plan["replicas"][0]["weight"] = 0.9
+    with pytest.raises(SpecError, match=r"weight 0\.9 of 256 sequences is not the \d+ of these microbatches"):
         read_job(job(plan=plan))
 
 
