@@ -5,9 +5,8 @@ Read in torchtitan 0.2.2 with torch 2.13.0:
 - models/llama3/infra/parallelize.py: tensor parallelism always splits the sequence too; DDP works alone only ("DDP has
   not supported > 1D parallelism"); with a pipeline weights are kept after the forward pass unless
   fsdp_reshard_after_forward is "always"; enable_cpu_offload moves weights, gradients and states together.
-- components/ft/manager.py, with torchft: each zone a replica group of its own job; `semi_sync_method` is local_sgd or
-  diloco (in parts with `num_fragments`, late by `fragment_sync_delay`), on the first part of the model of each rank;
-  torchft quantises to fp8 or not at all. `mixed_precision_reduce` is float32.
+- components/ft/manager.py: local SGD and DiLoCo are torchft's, with a coordinator of its own and each zone a job of its
+  own, which no bundle starts. `mixed_precision_reduce` is float32.
 - distributed/activation_checkpoint.py: all layers are recomputed, or every n-th; our module says which, of each stage.
 - distributed/pipeline_parallel.py: every rank has the same local batch; `module_fqns_per_model_part` names the layers
   of each stage.
@@ -18,7 +17,7 @@ Read in torchtitan 0.2.2 with torch 2.13.0:
 
 import numpy as np
 
-from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, SYNC_METHODS
+from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS
 from crosszone.core.tables import Bools, PlanTable
 from crosszone.frameworks.rules import (
     EVERY_CHUNK_HAS_A_LAYER,
@@ -26,7 +25,6 @@ from crosszone.frameworks.rules import (
     SEQUENCE_PARALLEL_NEEDS_TP,
     STAGES_ALIKE,
     VIRTUAL_STAGES_NEED_INTERLEAVING,
-    ZONES_HOLD_WHOLE_SHARDS,
     Expressed,
     Rule,
     equal_replicas,
@@ -34,13 +32,12 @@ from crosszone.frameworks.rules import (
     is_interleaved,
     no_codecs,
     offloads_only,
+    own_mathematics_only,
     schedules_only,
     shards_only,
-    syncs_only,
 )
 
 TITLE = "torchtitan"
-LOCAL_SYNCS = tuple(SYNC_METHODS.index(name) for name in ("local_sgd", "diloco", "streaming_diloco"))
 COMPUTES = ("fp32", "bf16", "fp8")
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 
@@ -103,14 +100,6 @@ INTERLEAVED_ROUNDS = Rule(
     hint="Make the number of microbatches a multiple of pp.",
 )
 
-LOCAL_STEPS_ON_ONE_PART = Rule(
-    code="local_steps_on_one_part",
-    violated=lambda of: (of.num_virtual_stages > 1) & np.isin(of.sync, LOCAL_SYNCS),
-    message=lambda plan: (
-        f"{plan.sync.method} holds the first part of a rank's model, but num_virtual_stages={plan.num_virtual_stages}."
-    ),
-    hint="Set num_virtual_stages=1.",
-)
 SPLIT_BACKWARD_RECOMPUTES_WHOLE = Rule(
     code="split_backward_recompute",
     violated=lambda of: (
@@ -138,10 +127,8 @@ RULES = (
         hint="enable_cpu_offload moves weights, gradients and states together: set offload=parameters.",
     ),
     equal_replicas("every rank has the same local_batch_size"),
-    syncs_only(TITLE, "flat", "hierarchical", "local_sgd", "diloco", "streaming_diloco", hint="Take ddp or fsdp."),
+    own_mathematics_only(TITLE),
     flat_sums(TITLE),
-    ZONES_HOLD_WHOLE_SHARDS,
-    LOCAL_STEPS_ON_ONE_PART,
     SPLIT_BACKWARD_RECOMPUTES_WHOLE,
     *no_codecs(TITLE),
     STAGES_ALIKE,

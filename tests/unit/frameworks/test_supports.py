@@ -287,8 +287,8 @@ def test_megatrons_groups_of_optimizer_states_hold_whole_replicas_of_an_expert()
 
 def test_who_agrees_less_often_than_each_step() -> None:
     for method in ("local_sgd", "diloco", "streaming_diloco"):
-        assert names(dp=8, sync=Sync(method=method, every=100)) == {"ddp", "torchtitan"}
-        assert names(**SHARDED, shard="parameters", sync=Sync(method=method, every=100)) == {"fsdp", "torchtitan"}
+        assert names(dp=8, sync=Sync(method=method, every=100)) == {"ddp"}
+        assert names(**SHARDED, shard="parameters", sync=Sync(method=method, every=100)) == {"fsdp"}
     assert names(dp=8, sync=Sync(method="delayed")) == {"ddp"}
     assert names(dp=8, sync=Sync(method="flat")) == names(dp=8)
 
@@ -336,14 +336,6 @@ def test_our_trainer_packs_what_zones_send_when_they_step_by_themselves() -> Non
     sync = Sync(method="diloco", every=10, codecs=(("pseudogradients", "topk_64"),))
     assert "cannot send pseudogradients as topk_64" in reason("ddp", dp=8, sync=sync)
     assert names(**SHARDED, shard="parameters", sync=sync) == set()
-
-
-def test_local_steps_take_one_part_of_the_model_on_each_rank() -> None:
-    diloco = Sync(method="diloco", every=10)
-    assert can("torchtitan", **PIPELINE, dp_shard=2, shard="parameters", sync=diloco)
-    shape = {**INTERLEAVED, **SHARDED, "shard": "parameters"}
-    assert can("torchtitan", **shape)
-    assert not can("torchtitan", **shape, sync=diloco)
 
 
 def test_rank_order() -> None:

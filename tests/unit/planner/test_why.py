@@ -178,10 +178,10 @@ def test_a_way_to_agree_takes_effect_in_the_plan_or_there_is_none(problem: Any) 
     assert not found.is_possible
     assert "constraints.allow does not name local_sgd" in only_reason(found)
     assert found.plan is not None
-    assert (found.plan.plan.sync.method, found.plan.plan.zone_axis) == ("diloco", "dp+pp")
+    assert (found.plan.plan.sync.method, found.plan.plan.zone_axis) == ("diloco", "dp")
     fixed = why(job, "zones=a+b,sync=diloco,dp=1")
     assert not fixed.is_possible
-    assert any("sync=diloco is for replicas in several zones" in reason for reason in fixed.reasons)
+    assert any("cannot do sync.method=diloco" in reason for reason in fixed.reasons)  # stages over zones
     assert any("does not name local_sgd" in reason for reason in fixed.reasons)
 
 
