@@ -96,10 +96,14 @@ export function writtenUnit(name: string, value: number): number {
   return quantityOf(name) === 'seconds' ? timeOf(value)[1] : 1;
 }
 
-/** A change, with its sign: "+1.2 s"; of what is written in percent "+1.2 points", which is no share of the base. */
+/** How far a value is from another: "+1.2 s"; "+1.2 points" of what is itself a share, which is no share of the other. */
+export function formatDifference(name: string, value: Value, language: Language = 'en'): string {
+  return formatChange(name, value, language).replace(/ %$/, WORDS[language].points);
+}
+
+/** A change, with its sign: "+1.2 s", or "+5 %" of what changed. */
 export function formatChange(name: string, value: Value, language: Language = 'en'): string {
-  const written = formatQuantity(quantityOf(name), value, language);
-  const text = written.replace(/ %$/, WORDS[language].points);
+  const text = formatQuantity(quantityOf(name), value, language);
   return value != null && value > 0 ? `+${text}` : text.replace(/^-/, '−');
 }
 

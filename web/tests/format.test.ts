@@ -3,7 +3,15 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { formatChange, formatDigest, formatField, formatQuantity, quantityOf, type Quantity } from '@/format';
+import {
+  formatChange,
+  formatDifference,
+  formatDigest,
+  formatField,
+  formatQuantity,
+  quantityOf,
+  type Quantity,
+} from '@/format';
 
 interface Case {
   quantity: Quantity;
@@ -52,7 +60,12 @@ describe('format', () => {
   it('shows the sign of a change', () => {
     expect(formatChange('step_seconds', 1.5)).toBe('+1.5 s');
     expect(formatChange('step_seconds', -1.5)).toBe('−1.5 s');
-    expect(formatChange('mfu', -0.05)).toBe('−5 points');
-    expect(formatChange('bubble_fraction', 0.05, 'zh')).toBe('+5 个百分点');
+    expect(formatChange('more_fraction', 0.05)).toBe('+5 %');
+  });
+
+  it('shows the difference of two shares in points', () => {
+    expect(formatDifference('step_seconds', 1.5)).toBe('+1.5 s');
+    expect(formatDifference('mfu', -0.05)).toBe('−5 points');
+    expect(formatDifference('bubble_fraction', 0.05, 'zh')).toBe('+5 个百分点');
   });
 });

@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 
 import {
   formatChange,
+  formatDifference,
   formatExactMoment,
   formatField,
   formatList,
@@ -24,6 +25,7 @@ export function useFormat() {
   return {
     field: (name: string, value: unknown) => formatField(name, value, language),
     change: (name: string, value: number | null | undefined) => formatChange(name, value, language),
+    difference: (name: string, value: number | null | undefined) => formatDifference(name, value, language),
     moment: (seconds: number | null | undefined) => formatMoment(seconds, language),
     exactMoment: (seconds: number | null | undefined) => formatExactMoment(seconds, language),
     since: (seconds: number | null | undefined) => formatSince(seconds, language),

@@ -16,7 +16,7 @@ export function Difference({ name, change }: Props) {
   if (change?.difference == null || change.is_gain == null) return null;
   return (
     <span className={classes.difference} data-gain={change.is_gain}>
-      {format.change(name, change.difference)}
+      {format.difference(name, change.difference)}
     </span>
   );
 }

@@ -17,21 +17,23 @@ export function MemoryPanel({ memory, isStale }: { memory: Schemas['Memory']; is
   const widest = Math.max(...memory.stages.flatMap((stage) => [stage.total_bytes, stage.capacity_bytes]));
   return (
     <Panel title={t('memory.title')} aside={<Legend />} isStale={isStale}>
-      <ol className={classes.stages}>
-        {memory.stages.map((stage, index) => (
-          <li
-            key={`${String(stage.stage)} ${stage.zone} ${String(index)}`}
-            className={classes.stage}
-            data-over={stage.total_bytes > stage.capacity_bytes}
-          >
-            <span className={classes.name} title={`${stage.zone} · ${stage.gpu}`}>
-              {t('memory.stage', { number: stage.stage })} <span className={classes.zone}>{stage.zone}</span>
-            </span>
-            <StageBar stage={stage} total={widest} />
-            <span className={classes.total}>{reading(stage.total_bytes, stage.capacity_bytes)}</span>
-          </li>
-        ))}
-      </ol>
+      <div className={classes.scroll} role="region" aria-label={t('memory.stages')} tabIndex={0}>
+        <ol className={classes.stages}>
+          {memory.stages.map((stage, index) => (
+            <li
+              key={`${String(stage.stage)} ${stage.zone} ${String(index)}`}
+              className={classes.stage}
+              data-over={stage.total_bytes > stage.capacity_bytes}
+            >
+              <span className={classes.name} title={`${stage.zone} · ${stage.gpu}`}>
+                {t('memory.stage', { number: stage.stage })} <span className={classes.zone}>{stage.zone}</span>
+              </span>
+              <StageBar stage={stage} total={widest} />
+              <span className={classes.total}>{reading(stage.total_bytes, stage.capacity_bytes)}</span>
+            </li>
+          ))}
+        </ol>
+      </div>
     </Panel>
   );
 }

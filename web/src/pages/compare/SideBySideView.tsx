@@ -120,7 +120,7 @@ function useColumns(found: SideBySide, against: Against): Column<Row>[] {
             {written(row)}
             {index > 0 && row.differences != null && (
               <span className={classes.far}>
-                {far != null && (against === 'ratios' ? format.field('ratio', far) : format.change(row.name, far))}
+                {far != null && (against === 'ratios' ? format.field('ratio', far) : format.difference(row.name, far))}
               </span>
             )}
           </>

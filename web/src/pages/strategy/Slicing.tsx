@@ -19,7 +19,7 @@ export function Slicing({ plan }: { plan: Plan }) {
   const columns = { gridTemplateColumns: `max-content repeat(${String(stages.length)}, minmax(62px, 1fr))` };
   return (
     <>
-      <div className={classes.tableScroll}>
+      <div className={classes.tableScroll} role="region" aria-label={t('slicing.title')} tabIndex={0}>
         <div className={classes.slices} style={columns} role="img" aria-label={t('slicing.label', counts(plan))}>
           {replicas.map((replica, row) => (
             <Fragment key={row}>

@@ -55,7 +55,7 @@ export function Verdict({ answer, isStale }: { answer: Answer; isStale: boolean 
           </p>
         </div>
         {comparison != null && (
-          <div className={classes.tableScroll}>
+          <div className={classes.tableScroll} role="region" aria-label={t('verdict.table')} tabIndex={0}>
             <Table verticalSpacing={3} tabularNums aria-label={t('verdict.table')}>
               <Table.Thead>
                 <Table.Tr>
