@@ -79,7 +79,7 @@ web-test: web/node_modules/.installed
 	cd web && $(WITH_NODE) npm test --silent
 
 test: $(VENV)/.installed-dev web web-test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev web/node_modules/.installed
 	$(BIN)/python -m ruff format --check .

@@ -224,11 +224,11 @@ def test_tokens_are_our_trainers(titan, num_ranks: int, tmp_path: Path, monkeypa
     samples = open_samples(
         TrainData(path=None, num_samples=num_samples), folder=tmp_path, sequence_length=64, vocab_size=512, seed=0
     )
-    microbatches = (64 // num_ranks,) * num_ranks
+    shares = (64 // num_ranks,) * num_ranks
     for rank in range(num_ranks):
         batches = iter(titan.Batches(config, rank=rank, num_ranks=num_ranks))
         for step in (0, 1):
-            for part in rank_positions(step, rank_microbatches=microbatches, rank=rank, microbatch_size=1):
+            for part in rank_positions(step, rank_sequences=shares, rank=rank, microbatch_size=1):
                 found, labels = next(batches)
                 inputs, wanted = microbatch(samples, part, seed=0)
                 assert torch.equal(found["input"], inputs)

@@ -137,6 +137,20 @@ REPLICATED = {
 }
 PIPELINED = {"plan.pp": 2, "plan.dp": 4}
 LOCAL = {**REPLICATED, "plan.sync.method": "diloco", "plan.sync.every": 10}
+OWN = {
+    "plan": {
+        "tp": 1,
+        "microbatch_size": 1,
+        "shard": "parameters",
+        "dp_shard": 4,
+        "sync": {"method": "diloco", "every": 10},
+        "replicas": [
+            {"zones": ["a"], "num_replicas": 8, "num_microbatches": 4, "own": {"dp_shard": 8}},
+            {"zones": ["b"], "num_replicas": 8, "num_microbatches": 4},
+        ],
+    },
+    "framework": {"name": "fsdp"},
+}
 SHARDED = {"tp": 1, "pp": 1, "microbatch_size": 1, "shard": "parameters", "dp_shard": 8}
 CASES = (
     case("model.parameters", "7B", "13B", {"model": {}}),
@@ -255,6 +269,11 @@ CASES = (
     case("plan.replicas.0.num_replicas", 2, 3, REPLICAS),
     case("plan.replicas.0.num_microbatches", GONE, 4, REPLICAS),
     case("plan.replicas.0.weight", GONE, 0.125, REPLICAS),
+    case("plan.replicas.0.own.microbatch_size", GONE, 2, OWN, also={"plan.replicas.0.num_microbatches": 2}),
+    case("plan.replicas.0.own.dp_shard", 8, 2, OWN),
+    case("plan.replicas.0.own.shard", GONE, "gradients", OWN),
+    case("plan.replicas.0.own.recompute", GONE, "full", OWN),
+    case("plan.replicas.0.own.recompute_layers", GONE, 2, {**OWN, "plan.replicas.0.own.recompute": "full"}),
     case("plan.idle_gpus.0.zone", "a", "b", IDLE),
     case("plan.idle_gpus.0.node_group", 0, 1, IDLE),
     case("plan.idle_gpus.0.num_gpus", 8, 4, IDLE),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from crosszone.core.cluster import Cluster, NodeGroup
+from crosszone.core.layout import Layout
 from crosszone.core.plan import IdleGpus, OwnDegrees, Plan, Replica, Sync
 from crosszone.core.pools import pools
 from crosszone.core.problem import Objective, Problem
@@ -25,6 +26,7 @@ from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import keyed
 from crosszone.timeline.money import rents_per_second
 from crosszone.timeline.predict import plan_step_seconds
+from crosszone.timeline.rings import best_ring
 from crosszone.timeline.steps import Steps
 from crosszone.timeline.tabulate import tabulate
 from crosszone.timeline.zone_agreement import fastest_algorithm
@@ -41,6 +43,8 @@ MOST_ROUNDS = 4
 """Chosen: shares of the batch move by less than a portion after two or three."""
 NUM_PORTIONS = 32
 """Parts of the batch, at least, in which zones share it while their degrees are open."""
+COARSE = 8
+"""Fine portions of a coarse one."""
 MOST_TRIES = 3
 """To keep enough memory free for what ranks hold in order to agree, which smaller shard groups have more of."""
 MOST_MOVES = 64
@@ -59,16 +63,24 @@ def with_own_degrees(
     names = [each.name for each in inputs.frameworks if runs_own_degrees(each.name)]
     if not names or request.dp is not None or request.idle_gpus is not None or not _may_be_local(inputs.problem):
         return []
-    together: dict[frozenset[str], Plan] = {}
-    for _, plan in sorted(ranked, key=lambda one: (not _is_local(one[1].sync), one[0])):
-        if len(plan.zones) <= MOST_ZONES and _are_unlike(inputs.problem, plan.zones):
-            together.setdefault(frozenset(plan.zones), plan)
     found: list[tuple[float, Plan]] = []
-    for zones, plan in list(together.items())[:MOST_ZONE_SETS]:
-        least = min(value for value, other in ranked if frozenset(other.zones) == zones)
-        own = (one for name in names for one in _Zones.of(inputs, plan, name, best_alone).together())
+    for zones in _zone_sets(inputs.problem, ranked):
+        least = min((value for value, plan in ranked if set(plan.zones) == set(zones)), default=math.inf)
+        own = (one for name in names for one in _Zones.of(inputs, zones, name, best_alone).together())
         found += [(value, one) for value, one in own if value * LEAST_GAIN_RATIO < least]
     return found
+
+
+def _zone_sets(problem: Problem, ranked: Sequence[tuple[float, Plan]]) -> list[tuple[str, ...]]:
+    """Zones that may gain: those of the best plans that take local steps, then of the best others, then all of them."""
+    local_first = sorted(ranked, key=lambda one: (not _is_local(one[1].sync), one[0]))
+    used = [plan.zones for _, plan in local_first]
+    every = tuple(zone.name for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones)
+    sets: dict[frozenset[str], tuple[str, ...]] = {}
+    for zones in (*used, every) if ranked else ():
+        if len(zones) <= MOST_ZONES and _are_unlike(problem, zones):
+            sets.setdefault(frozenset(zones), zones)
+    return list(sets.values())[:MOST_ZONE_SETS]
 
 
 def _may_be_local(problem: Problem) -> bool:
@@ -105,12 +117,13 @@ class _Zones:
     """What `_apart` found."""
 
     @classmethod
-    def of(cls, inputs: Inputs, plan: Plan, framework: str, best_alone: BestAlone) -> "_Zones":
-        """The zones of `plan`, whose degrees are alike."""
-        layout = tabulate(inputs, plan).layouts[0]
+    def of(cls, inputs: Inputs, names: tuple[str, ...], framework: str, best_alone: BestAlone) -> "_Zones":
+        """These zones, agreeing around the best ring of them."""
+        index = [place for place, zone in enumerate(inputs.problem.cluster.zones) if zone.name in names]
+        layout = Layout(chains=(), ring=best_ring(inputs.links, index), crosses_pp=False)
         tried = ways(inputs.problem, layout, algorithm=fastest_algorithm(inputs, layout))
         syncs = tuple(sync for sync in tried if _is_local(sync))
-        return cls(inputs=inputs, names=plan.zones, framework=framework, syncs=syncs, best_alone=best_alone)
+        return cls(inputs=inputs, names=names, framework=framework, syncs=syncs, best_alone=best_alone)
 
     def together(self) -> Iterator[tuple[float, Plan]]:
         """(objective, plan) for every way to agree with which a plan fits."""
@@ -142,7 +155,17 @@ class _Zones:
     def _apart(self, kept_free: tuple[float, ...]) -> list[Plan] | None:
         """A plan for each zone and its share of the batch; None where a zone alone has none."""
         batch = self.inputs.problem.workload.global_batch_size
-        portion = math.gcd(batch, 1 << max(batch // NUM_PORTIONS, 1).bit_length() - 1)
+        fine = math.gcd(batch, 1 << max(batch // NUM_PORTIONS, 1).bit_length() - 1)
+        coarse = math.gcd(batch, COARSE * fine)  # larger microbatches divide it
+        found = [self._shared(kept_free, portion) for portion in dict.fromkeys((fine, coarse))]
+        levelled = [self._levelled(parts) for parts in found if parts is not None]
+        return min(levelled, key=self._slowest_seconds, default=None)
+
+    def _shared(self, kept_free: tuple[float, ...], portion: int) -> list[Plan] | None:
+        """A plan for each zone, the batch shared by speed in whole portions; None where there are too few of either."""
+        batch = self.inputs.problem.workload.global_batch_size
+        if batch // portion < len(self.names):
+            return None
         shares = _portions([self._peak(name) for name in self.names], batch, portion)
         best: tuple[float, list[Plan]] | None = None
         for _ in range(MOST_ROUNDS):
@@ -157,7 +180,10 @@ class _Zones:
             before, shares = shares, _portions(speeds, batch, portion)
             if shares == before:
                 break
-        return None if best is None else self._levelled(best[1])
+        return None if best is None else best[1]
+
+    def _slowest_seconds(self, parts: list[Plan]) -> float:
+        return max(plan_step_seconds(self.inputs, part) for part in parts)
 
     def _alone(self, name: str, num_sequences: int, kept_free_bytes: float) -> Plan | None:
         """The best plan of one zone for so many sequences a step."""

@@ -270,6 +270,10 @@ def _check_recompute(case: _Case) -> None:
     for index, stage in enumerate(case.plan.stages or ()):
         kind = stage.recompute or case.plan.recompute
         written.append((("plan", "stages", index, "recompute_layers"), stage.recompute_layers, kind))
+    for index, replica in enumerate(case.plan.replicas or ()):
+        if replica.own is not None:
+            kind = replica.own.recompute or case.plan.recompute
+            written.append((("plan", "replicas", index, "own", "recompute_layers"), replica.own.recompute_layers, kind))
     for path, count, kind in written:
         if count is not None and kind != FULL:
             message = f"recompute_layers is {count}, but recompute is {kind or 'absent'}."

@@ -210,6 +210,9 @@ def test_written_degrees_that_do_not_add_up_are_refused_with_both_numbers(best) 
     plan["replicas"][0]["num_microbatches"] += 1
     with pytest.raises(SpecError, match=r"consume \d+ sequences a step, but the global batch has 256"):
         read_job(job(plan=plan))
+    plan["replicas"][1]["own"] = {"recompute": "none", "recompute_layers": 3}
+    with pytest.raises(SpecError, match="recompute_layers is 3, but recompute is none"):
+        read_job(job(plan=plan))
     del plan["replicas"][0]["num_microbatches"]
     with pytest.raises(SpecError, match="does not say how many microbatches"):
         read_job(job(plan=plan))
