@@ -213,6 +213,7 @@ def test_a_detached_run_is_followed_and_stopped_with_its_state_saved(deployed) -
     assert crosszone("stop", str(folder)).returncode == 0
 
 
+@pytest.mark.soak  # others stop and save
 def test_a_stop_that_cannot_save_says_so(deployed) -> None:
     folder = deployed(job=on_one_node(1), num_steps=1_000_000)
     assert crosszone("run", str(folder), "--detach").returncode == 0

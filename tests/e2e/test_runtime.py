@@ -166,6 +166,7 @@ def test_a_rank_that_goes_astray_is_named(two) -> None:
     assert "after step 2, ranks 0, 1 hold other weights than the rest of ranks 0, 1, first in model." in messages[0]
 
 
+@pytest.mark.soak  # test_tasks.py kills a rank in every run
 def test_a_killed_worker_is_restarted_and_loses_nothing(two, tmp_path) -> None:
     """kill -9 of one of two; torchrun starts both again, and they go on from the newest whole checkpoint."""
     (tmp_path / "train.json").write_text(json.dumps(to_json(LONG)))

@@ -209,6 +209,7 @@ def test_a_bundle_is_copied_started_followed_and_measured_over_ssh(nodes, tmp_pa
     assert not ranks_at_work(nodes.folder)
 
 
+@pytest.mark.soak  # the other one goes the same way to its end
 def test_a_run_over_ssh_outlives_who_follows_it_and_is_stopped_on_all_nodes(nodes, tmp_path) -> None:
     folder = deployed(tmp_path / "bundle", num_steps=1_000_000)
     assert crosszone(nodes, "run", str(folder), "--detach").returncode == 0

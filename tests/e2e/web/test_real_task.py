@@ -15,7 +15,7 @@ from e2e.task_server import rank_process, running_server, until
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]  # test_tasks.py loses a rank in every run, web/test_tasks.py clicks
 MODEL = {"num_layers": 2, "hidden_size": 64, "ffn_size": 128, "num_heads": 4, "num_kv_heads": 2, "vocab_size": 512}
 PATH = {"bandwidth": "1 Gbit/s", "rtt": "20 ms"}
 WRITTEN = {
