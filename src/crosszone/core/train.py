@@ -24,6 +24,9 @@ ATTENTIONS = ("flash", "unfused")
 TOKEN_BYTES = (2, 4)
 ZONE_CODECS = ("fp16", "bf16", "int8_block", "int4")
 LOCAL_FRAMEWORKS = ("ddp", "fsdp")
+"""Under which zones may step by themselves, and divide their work each in its own way."""
+COMPUTE_DTYPES = ("fp32", "tf32", "bf16", "fp16")
+"""Number formats of matrix products under our trainer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,7 +335,7 @@ def _combinations(config: TrainConfig) -> Iterator[Finding]:
         )
     if config.stage_layers and config.shard not in ("none", "optimizer"):
         yield _finding("shard", f"a pipeline shards the optimizer's states at most, not {config.shard}.")
-    if config.dtypes.compute not in ("fp32", "tf32", "bf16", "fp16"):
+    if config.dtypes.compute not in COMPUTE_DTYPES:
         yield _finding("dtypes.compute", f"{config.dtypes.compute} is not trained here.", "Take bf16.")
 
 

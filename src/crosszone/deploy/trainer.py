@@ -24,7 +24,7 @@ from crosszone.core.train import (
     train_problems,
 )
 from crosszone.core.workload import Dtypes
-from crosszone.cost.sync import sync_method
+from crosszone.cost.sync import is_local, sync_method
 from crosszone.cost.sync.exchange import LATE_OWN_FRACTION
 from crosszone.deploy.pipeline_parts import recomputed_layers
 from crosszone.deploy.ranks import single_replicas
@@ -180,7 +180,7 @@ def ladder(problem: Problem, plan: Plan, prediction: Prediction) -> Timeouts:
     links = [link for link in problem.cluster.links if link.from_zone in zones and link.to_zone in zones]
     slow = [each.high_seconds for each in prediction.intervals if each.level <= LEVEL_OF_SLOW_STEPS]
     # Zones that step by themselves wait for each other once in so many steps: for all of them, and to stop.
-    between = plan.sync.every if sync_method(plan.sync.method).IS_LOCAL else 1
+    between = plan.sync.every if is_local(plan.sync.method) else 1
     return timeouts(
         rtt_seconds=max((2.0 * link.latency_seconds for link in links), default=0.0),
         p99_step_seconds=between * max(slow, default=prediction.step_seconds),
@@ -193,7 +193,7 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
     sync, workload = plan.sync, problem.workload
     crosses = len(plan.zones) > 1
     if crosses and not _is_local(plan) and (sync.method not in SUMS or sync.every > 1):
-        hint = "Take ddp or fsdp." if sync_method(sync.method).IS_LOCAL else "Set sync.method=flat and every=1."
+        hint = "Take ddp or fsdp." if is_local(sync.method) else "Set sync.method=flat and every=1."
         yield _no_renderer(f"{sync.method} every {sync.every} steps under {plan.framework}", "plan.sync", hint)
     own = (sync_method(sync.method).STREAM, _zone_codec(plan) or _reduction_codec(plan))
     coded = [f"{stream}={codec}" for stream, codec in sync.codecs if codec != "none" and (stream, codec) != own]
@@ -218,8 +218,7 @@ def _beyond_renderers(problem: Problem, plan: Plan) -> Iterator[Finding]:
 
 def _is_local(plan: Plan) -> bool:
     """Whether our trainer lets each zone step by itself."""
-    is_local = bool(sync_method(plan.sync.method).IS_LOCAL) and "dp" in plan.zone_axis
-    return is_local and plan.framework in LOCAL_FRAMEWORKS
+    return is_local(plan.sync.method) and "dp" in plan.zone_axis and plan.framework in LOCAL_FRAMEWORKS
 
 
 def _local(problem: Problem, plan: Plan) -> TrainLocal | None:

@@ -1,9 +1,8 @@
 """Frameworks that train: one file each, found by its folder. What each can express, its rank order, its facts.
 
 A file holds `RULES` (what it cannot do), `COMPUTES` (number formats), `RANK_ORDERS` (axes, innermost first; the first
-is its default), where zones may divide their work each in its own way `RUNS_OWN_DEGREES`, and, where facts depend on
-the plan, `MODES` (a table of its sheet, and where it holds). Its numbers are in the catalog,
-`data/frameworks`.
+is its default) and, where facts depend on the plan, `MODES` (a table of its sheet, and where it holds). Its numbers are
+in the catalog, `data/frameworks`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from crosszone.core.framework import Framework, Mode
 from crosszone.core.plan import SYNC_METHODS, ZONE_ALGORITHMS, Plan, Sync, zone_plans
 from crosszone.core.problem import PlanRequest
 from crosszone.core.tables import Bools, Ints, PlanTable
+from crosszone.core.train import LOCAL_FRAMEWORKS
 from crosszone.errors import UnknownName
 from crosszone.frameworks.rules import (
     FLAT,
@@ -174,11 +174,8 @@ def computes(name: str, precision: str) -> bool:
 
 
 def runs_own_degrees(name: str) -> bool:
-    """Whether zones that exchange local updates alone may divide their work each in its own way.
-
-    Errors: UnknownName with the nearest names.
-    """
-    return bool(getattr(_module(name), "RUNS_OWN_DEGREES", False))
+    """Whether zones that exchange local updates alone may divide their work each in its own way."""
+    return name in LOCAL_FRAMEWORKS
 
 
 def recomputes_alike(frameworks: Sequence[Framework]) -> Bools:

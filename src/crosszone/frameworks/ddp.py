@@ -6,8 +6,8 @@ ranks. Gradients can be compressed by a communication hook: torch has fp16, bf16
 So are zones that step by themselves, for which DDP's group is that of a zone.
 """
 
+from crosszone.core.train import COMPUTE_DTYPES, ZONE_CODECS
 from crosszone.frameworks.rules import (
-    OWN_PSEUDOGRADIENT_CODECS,
     SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
     codecs_only,
@@ -17,15 +17,13 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "DistributedDataParallel"
-COMPUTES = ("fp32", "tf32", "bf16", "fp16")
+COMPUTES = COMPUTE_DTYPES
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
-RUNS_OWN_DEGREES = True
-"""Zones that exchange local updates alone may have microbatches, shards and recomputation of their own."""
 RULES = (
     *replicas_only(TITLE),
     shards_only(TITLE, "none", hint="Set shard=none, or take fsdp or deepspeed."),
     offloads_only(TITLE, hint="Set offload=none, or take deepspeed."),
-    codecs_only(TITLE, "pseudogradients", *OWN_PSEUDOGRADIENT_CODECS),
+    codecs_only(TITLE, "pseudogradients", *ZONE_CODECS),
     STAGES_ALIKE,
     SELECTIVE_IN_EVERY_LAYER,
 )

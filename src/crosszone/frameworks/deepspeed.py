@@ -14,6 +14,7 @@ AutoTP, Ulysses and AutoEP exist beside these; CrossZone does not plan them, so 
 """
 
 from crosszone.core.plan import RECOMPUTES, SHARDS
+from crosszone.core.train import COMPUTE_DTYPES
 from crosszone.frameworks.rules import (
     OFFLOADS,
     SELECTIVE_IN_EVERY_LAYER,
@@ -32,7 +33,7 @@ from crosszone.frameworks.rules import (
 
 TITLE = "DeepSpeed"
 PLANNED = "DeepSpeed as CrossZone plans it"
-COMPUTES = ("fp32", "tf32", "bf16", "fp16")
+COMPUTES = COMPUTE_DTYPES
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 
 ZERO_WITH_PIPELINE = Rule(

@@ -11,8 +11,8 @@ Ranks of one shard group meet in every microbatch, so that they must have the sa
 groups meet once a step, weighted by tokens in our trainer, and may differ.
 """
 
+from crosszone.core.train import COMPUTE_DTYPES, ZONE_CODECS
 from crosszone.frameworks.rules import (
-    OWN_PSEUDOGRADIENT_CODECS,
     SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
     ZONES_HOLD_WHOLE_SHARDS,
@@ -25,10 +25,8 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "fully_shard"
-COMPUTES = ("fp32", "tf32", "bf16", "fp16")
+COMPUTES = COMPUTE_DTYPES
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
-RUNS_OWN_DEGREES = True
-"""Zones that exchange local updates alone may have microbatches, shards and recomputation of their own."""
 
 UNEQUAL_WITHIN_SHARD_GROUP = Rule(
     code="unequal_shard_group",
@@ -52,7 +50,7 @@ RULES = (
     ZONES_HOLD_WHOLE_SHARDS,
     flat_sums(TITLE),
     codecs_only(TITLE, "gradients", "bf16", "fp16"),
-    codecs_only(TITLE, "pseudogradients", *OWN_PSEUDOGRADIENT_CODECS),
+    codecs_only(TITLE, "pseudogradients", *ZONE_CODECS),
     STAGES_ALIKE,
     SELECTIVE_IN_EVERY_LAYER,
 )

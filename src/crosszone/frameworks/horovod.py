@@ -4,6 +4,7 @@ Read in Horovod 0.28.1 (its last release), horovod/torch/optimizer.py: `backward
 ranks, and the average gives each rank the same weight. Compression of gradients to fp16 is its own.
 """
 
+from crosszone.core.train import COMPUTE_DTYPES
 from crosszone.frameworks.rules import (
     SELECTIVE_IN_EVERY_LAYER,
     STAGES_ALIKE,
@@ -17,7 +18,7 @@ from crosszone.frameworks.rules import (
 )
 
 TITLE = "Horovod"
-COMPUTES = ("fp32", "tf32", "bf16", "fp16")
+COMPUTES = COMPUTE_DTYPES
 RANK_ORDERS = (("tp", "cp", "dp", "pp"),)
 RULES = (
     *replicas_only(TITLE),

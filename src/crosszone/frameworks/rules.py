@@ -19,7 +19,7 @@ from crosszone.core.plan import RECOMPUTES, SCHEDULES, SHARDS, STREAMS, SYNC_MET
 from crosszone.core.schedules import traits
 from crosszone.core.tables import Bools, Columns, Ints, Numeric, PlanTable
 from crosszone.cost.codecs import codec, families
-from crosszone.cost.sync import sync_method
+from crosszone.cost.sync import is_local
 
 OFFLOADS = ("none", "optimizer", "parameters")
 """What `Plan.offload` may say."""
@@ -38,8 +38,6 @@ SUMS = (FLAT, HIERARCHICAL)
 """Ways to agree across zones that add up the gradients of every step, as one cluster would."""
 
 
-OWN_PSEUDOGRADIENT_CODECS = ("bf16", "fp16", "int8_block", "int4")
-"""Formats in which our own trainer sends changes of the weights: `crosszone.runtime.sync.packing`."""
 FLAT_SUMS = "flat_sums"
 """Code of the rule of frameworks that add up gradients over all ranks at once."""
 
@@ -136,7 +134,7 @@ def table_expressed(
         is_mixed=no,
         is_recomputed_unalike=no,
         is_selective_in_part=no,
-        is_torn=no if fewest_replicas is None else _is_local(sync) & (fewest_replicas % table.dp_shard != 0),
+        is_torn=no if fewest_replicas is None else is_local(sync.method) & (fewest_replicas % table.dp_shard != 0),
         is_once_per_zone=~no
         if fewest_replicas is None
         else _once_per_zone(table.dp, table.cp, table.shard, table.dp_shard, fewest_replicas, num_zones),
@@ -170,7 +168,7 @@ def plan_expressed(plan: Plan) -> Expressed:
         "is_recomputed_unalike": _is_recomputed_unalike(plan),
         "is_selective_in_part": plan.recompute == "selective"
         and any(s.recompute != plan.recompute or s.recompute_layers is not None for s in plan.stages),
-        "is_torn": _is_local(plan.sync) and num_zones > 0 and any(count % plan.dp_shard for count in in_zones),
+        "is_torn": is_local(plan.sync.method) and num_zones > 0 and any(count % plan.dp_shard for count in in_zones),
         "is_once_per_zone": bool(_once_per_zone(plan.dp, plan.cp, shard, plan.dp_shard, fewest, num_zones)),
     }
     columns: dict[str, Any] = {name: np.array([value], dtype=np.int64) for name, value in numbers.items()}
@@ -185,7 +183,7 @@ def own_degrees_reason(plan: Plan, *, runs_them: bool) -> str:
             "every replica has the plan's microbatch_size, dp_shard, shard and recompute, but some of this plan have "
             "their own. Take ddp or fsdp."
         )
-    if not _is_local(plan.sync):
+    if not is_local(plan.sync.method):
         return (
             f"zones that agree in every step (sync.method={plan.sync.method}) divide their work alike, but replicas of "
             "this plan have degrees of their own. Set sync.method=diloco or local_sgd."
@@ -401,10 +399,6 @@ def _is_recomputed_unalike(plan: Plan) -> bool:
     counts = [min(_recompute_layers(stage), most) for stage, most in zip(plan.stages, chunks, strict=True)]
     number = max(counts)
     return any(count != min(number, most) for count, most in zip(counts, chunks, strict=True))
-
-
-def _is_local(sync: Sync) -> bool:
-    return bool(sync_method(sync.method).IS_LOCAL)
 
 
 def _once_per_zone(

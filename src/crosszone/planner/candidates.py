@@ -10,9 +10,8 @@ from crosszone.core.tables import Floats, Ints, PlanTable
 from crosszone.planner.binding import has_limits
 from crosszone.planner.bounds import layout_class
 from crosszone.planner.general import to_plan
-from crosszone.planner.limits import objective, objectives
+from crosszone.planner.limits import objectives, simulated_objective
 from crosszone.planner.table import Scan, Scored
-from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.keys import codes, keyed
 from crosszone.timeline.rows import Settings
@@ -171,9 +170,10 @@ def _placed(inputs: Inputs, listed: list[Candidate]) -> list[tuple[Plan, Steps, 
 
 
 def _simulated_value(inputs: Inputs, candidate: Candidate, plan: Plan, seconds: float) -> float:
-    """The objective at the simulated time: rent grows with it, egress does not."""
-    scored, row = candidate.scored, slice(candidate.index, candidate.index + 1)
-    rent = (scored.dollars[row] - scored.egress_dollars[row]) * seconds / scored.step_seconds[row]
-    egress = scored.egress_dollars[row] + step_data_dollars(inputs.problem, plan, seconds)
-    ratio = plan_wall_ratio(inputs, scored.rows.layout, plan, seconds)
-    return float(objective(inputs.problem, np.array([seconds]), rent + egress, egress, ratio, plan.fewest_sequences)[0])
+    """The objective at the simulated time."""
+    scored, row = candidate.scored, candidate.index
+    rent = float(scored.dollars[row] - scored.egress_dollars[row]) / float(scored.step_seconds[row])
+    return simulated_objective(
+        inputs, scored.rows.layout, plan, seconds,
+        rent_dollars_per_second=rent, egress_dollars=float(scored.egress_dollars[row]),
+    )  # fmt: skip

@@ -8,14 +8,13 @@ import numpy as np
 
 from crosszone.core.plan import SHARDS, Plan
 from crosszone.core.tables import Floats, Ints
-from crosszone.planner.limits import TIMED, objective
+from crosszone.planner.limits import TIMED, objective, simulated_objective
 from crosszone.planner.options import MOST_VIRTUAL_STAGES, Options
 from crosszone.planner.recut import recut
 from crosszone.planner.seeds import seeds
 from crosszone.planner.shapes import head_in_layers
 from crosszone.planner.structure import IsWanted, Moves, Structure
 from crosszone.planner.trial import Degrees, Fixed, Timed, plan_of, timed, trials
-from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.timeline.inputs import Inputs
 from crosszone.timeline.rows import Settings
 
@@ -313,12 +312,11 @@ class Climb:
         return objective(self._inputs.problem, seconds, self._rents(found) * seconds + egress, egress)
 
     def _full_value(self, found: Timed, index: int, plan: Plan, seconds: float) -> float:
-        inputs, layout = self._inputs, found.tables.layouts[int(found.tables.plans.layout[index])]
-        egress = float(found.evaluation.egress_dollars[index]) + step_data_dollars(inputs.problem, plan, seconds)
-        dollars = float(self._rents(found)[index]) * seconds + egress
-        ratio = plan_wall_ratio(inputs, layout, plan, seconds)
-        one = np.array([seconds]), np.array([dollars]), np.array([egress])
-        return float(objective(inputs.problem, *one, ratio, plan.fewest_sequences)[0])
+        return simulated_objective(
+            self._inputs, found.tables.layouts[int(found.tables.plans.layout[index])], plan, seconds,
+            rent_dollars_per_second=float(self._rents(found)[index]),
+            egress_dollars=float(found.evaluation.egress_dollars[index]),
+        )  # fmt: skip
 
     def _rents(self, found: Timed) -> Floats:
         return found.trials.blocks.dollars_per_second[found.trials.structure]

@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from crosszone import units
+from crosszone.core.layout import Layout
+from crosszone.core.plan import Plan
 from crosszone.core.prediction import Prediction
 from crosszone.core.problem import Problem
 from crosszone.core.tables import Floats
 from crosszone.planner.table import Scan, Scored
+from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
 from crosszone.timeline.inputs import Inputs
 
 TIMED = ("time", "goodput")
@@ -58,6 +61,22 @@ def objective(
         if most is not None:
             value = np.where(per_step * steps > most * slack, np.inf, value)
     return value
+
+
+def simulated_objective(
+    inputs: Inputs,
+    layout: Layout,
+    plan: Plan,
+    seconds: float,
+    *,
+    rent_dollars_per_second: float,
+    egress_dollars: float,
+) -> float:
+    """`objective` of one plan whose simulated step takes so long: rent grows with it, `egress_dollars` do not."""
+    egress = egress_dollars + step_data_dollars(inputs.problem, plan, seconds)
+    one = np.array([seconds]), np.array([rent_dollars_per_second * seconds + egress]), np.array([egress])
+    ratio = plan_wall_ratio(inputs, layout, plan, seconds)
+    return float(objective(inputs.problem, *one, ratio, float(plan.fewest_sequences))[0])
 
 
 def objectives(problem: Problem, part: Scored, *, slack_ratio: float = 1.0) -> Floats:

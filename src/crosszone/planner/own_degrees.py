@@ -8,18 +8,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from crosszone.core.cluster import Cluster, NodeGroup
 from crosszone.core.layout import Layout
-from crosszone.core.plan import IdleGpus, OwnDegrees, Plan, Replica, Sync
-from crosszone.core.pools import pools
+from crosszone.core.plan import OwnDegrees, Plan, Sync
 from crosszone.core.problem import Objective, Problem
 from crosszone.cost.memory import TIGHT_FRACTION
-from crosszone.cost.sync import sync_method
+from crosszone.cost.sync import is_local
 from crosszone.frameworks import runs_own_degrees, supports
-from crosszone.planner.limits import objective
-from crosszone.planner.wall import plan_wall_ratio, step_data_dollars
+from crosszone.planner.limits import simulated_objective
 from crosszone.planner.ways import LOCAL_SGD, ways
 from crosszone.timeline.fit import plan_memory
 from crosszone.timeline.inputs import Inputs
@@ -29,6 +25,7 @@ from crosszone.timeline.predict import plan_step_seconds
 from crosszone.timeline.rings import best_ring
 from crosszone.timeline.steps import Steps
 from crosszone.timeline.tabulate import tabulate
+from crosszone.timeline.threats import idle_gpus
 from crosszone.timeline.zone_agreement import fastest_algorithm
 
 BestAlone = Callable[[Problem], Plan | None]
@@ -73,7 +70,7 @@ def with_own_degrees(
 
 def _zone_sets(problem: Problem, ranked: Sequence[tuple[float, Plan]]) -> list[tuple[str, ...]]:
     """Zones that may gain: those of the best plans that take local steps, then of the best others, then all of them."""
-    local_first = sorted(ranked, key=lambda one: (not _is_local(one[1].sync), one[0]))
+    local_first = sorted(ranked, key=lambda one: (not is_local(one[1].sync.method), one[0]))
     used = [plan.zones for _, plan in local_first]
     every = tuple(zone.name for zone in problem.cluster.zones if zone.name not in problem.constraints.exclude_zones)
     sets: dict[frozenset[str], tuple[str, ...]] = {}
@@ -85,11 +82,7 @@ def _zone_sets(problem: Problem, ranked: Sequence[tuple[float, Plan]]) -> list[t
 
 def _may_be_local(problem: Problem) -> bool:
     sync = problem.plan.sync
-    return LOCAL_SGD in problem.constraints.allow if sync is None else _is_local(sync)
-
-
-def _is_local(sync: Sync) -> bool:
-    return bool(sync_method(sync.method).IS_LOCAL)
+    return LOCAL_SGD in problem.constraints.allow if sync is None else is_local(sync.method)
 
 
 def _are_unlike(problem: Problem, zones: Sequence[str]) -> bool:
@@ -122,7 +115,7 @@ class _Zones:
         index = [place for place, zone in enumerate(inputs.problem.cluster.zones) if zone.name in names]
         layout = Layout(chains=(), ring=best_ring(inputs.links, index), crosses_pp=False)
         tried = ways(inputs.problem, layout, algorithm=fastest_algorithm(inputs, layout))
-        syncs = tuple(sync for sync in tried if _is_local(sync))
+        syncs = tuple(sync for sync in tried if is_local(sync.method))
         return cls(inputs=inputs, names=names, framework=framework, syncs=syncs, best_alone=best_alone)
 
     def together(self) -> Iterator[tuple[float, Plan]]:
@@ -300,39 +293,27 @@ def _joined(problem: Problem, parts: Sequence[Plan], sync: Sync) -> Plan:
         for part in parts
         for replica in part.replicas
     )
-    return replace(
+    plan = replace(
         lead,
         dp=dp,
         sync=sync,
         stages=tuple(replace(stage, zone=None, node_group=None, dp=dp) for stage in lead.stages),
         replicas=replicas,
-        idle_gpus=_idle(problem, replicas, lead.tp * lead.cp),
     )
+    return replace(plan, idle_gpus=idle_gpus(problem.cluster, plan))
 
 
 def _degrees(part: Plan) -> OwnDegrees:
     return part.degrees_of(part.replicas[0])
 
 
-def _idle(problem: Problem, replicas: Sequence[Replica], block: int) -> tuple[IdleGpus, ...]:
-    """GPUs of the cluster that no replica takes."""
-    left = {(pool.zone.name, pool.node_group_index): pool.node_group.num_gpus for pool in pools(problem.cluster)}
-    for replica in replicas:
-        for place in zip(replica.zones, replica.node_groups, strict=True):
-            left[place] -= block * replica.num_replicas
-    return tuple(
-        IdleGpus(zone=zone, node_group=group, num_gpus=count) for (zone, group), count in left.items() if count
-    )
-
-
 def _value(inputs: Inputs, plan: Plan) -> float:
     """The objective of one plan, simulated."""
     tables = tabulate(inputs, plan)
     steps = Steps.of(inputs, tables, keyed(inputs, tables.keyed_plans))
-    seconds = steps.seconds(inputs, 0)
-    egress = float(steps.evaluation.egress_dollars[0]) + step_data_dollars(inputs.problem, plan, seconds)
     working, idle = rents_per_second(inputs.problem, plan)
-    rent = math.nan if working is None or idle is None else (working + idle) * seconds
-    ratio = plan_wall_ratio(inputs, tables.layouts[0], plan, seconds)
-    one = np.array([seconds]), np.array([rent + egress]), np.array([egress])
-    return float(objective(inputs.problem, *one, ratio, float(plan.fewest_sequences))[0])
+    return simulated_objective(
+        inputs, tables.layouts[0], plan, steps.seconds(inputs, 0),
+        rent_dollars_per_second=math.nan if working is None or idle is None else working + idle,
+        egress_dollars=float(steps.evaluation.egress_dollars[0]),
+    )  # fmt: skip

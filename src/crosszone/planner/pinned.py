@@ -9,13 +9,14 @@ from fractions import Fraction
 from typing import Any
 
 from crosszone.core.model import Model
-from crosszone.core.plan import RECOMPUTES, IdleGpus, Plan, Replica, Stage, Sync, zone_plans
+from crosszone.core.plan import RECOMPUTES, Plan, Replica, Stage, Sync, zone_plans
 from crosszone.core.pools import pools
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.errors import Finding, InfeasiblePlan, SpecError
 from crosszone.frameworks import as_summed, supports
 from crosszone.frameworks.rules import SUMS
 from crosszone.planner.complete import complete, placed
+from crosszone.timeline.threats import idle_gpus, working_gpus
 
 Place = tuple[str | int, ...]
 """Keys and indices of a job file, from its top."""
@@ -206,22 +207,7 @@ def _placed(problem: Problem, plan: Plan, *, must_share: bool) -> Plan:
     """The plan with its microbatches shared out again if they must be, and the GPUs that it leaves alone."""
     replicas = _shared(problem, plan) if must_share else plan.replicas
     plan = dataclasses.replace(plan, replicas=replicas)
-    used = _used_gpus(plan)
-    idle = tuple(
-        IdleGpus(zone=pool.zone.name, node_group=pool.node_group_index, num_gpus=left)
-        for pool in pools(problem.cluster)
-        if (left := pool.node_group.num_gpus - used[pool.zone.name, pool.node_group_index]) > 0
-    )
-    return dataclasses.replace(plan, idle_gpus=idle)
-
-
-def _used_gpus(plan: Plan) -> Counter[tuple[str, int]]:
-    """GPUs that work, by zone and node group."""
-    used: Counter[tuple[str, int]] = Counter()
-    for replica in plan.replicas:
-        for place in zip(replica.zones, replica.node_groups, strict=True):
-            used[place] += plan.tp * plan.cp * replica.num_replicas
-    return used
+    return dataclasses.replace(plan, idle_gpus=idle_gpus(problem.cluster, plan))
 
 
 def _shared(problem: Problem, plan: Plan) -> tuple[Replica, ...]:
@@ -273,7 +259,7 @@ def _room(problem: Problem, plan: Plan) -> list[Finding]:
     """GPUs that the plan uses and the cluster lacks."""
     has = {(pool.zone.name, pool.node_group_index): pool.node_group.num_gpus for pool in pools(problem.cluster)}
     found = []
-    for (zone, group), need in _used_gpus(plan).items():
+    for (zone, group), need in working_gpus(plan).items():
         if (zone, group) not in has:
             message = f"the plan uses {need} GPUs in node group {group} of {zone}, which the cluster does not have."
         elif need > has[zone, group]:

@@ -19,7 +19,7 @@ from crosszone.core.prediction import Link, Prediction
 from crosszone.core.problem import PlanRequest, Problem
 from crosszone.cost.codecs import families
 from crosszone.cost.network import best_num_streams, flow_bytes_per_second
-from crosszone.cost.sync import sync_methods
+from crosszone.cost.sync import is_local, sync_methods
 from crosszone.cost.zone_collectives import best_bucket_bytes
 
 FASTER = "x2"
@@ -207,9 +207,11 @@ def _num_streams(link: ZoneLink, achieved_bytes_per_second: float) -> int:
 
 def _codecs(plan: Plan) -> Iterator[Proposal]:
     """Every codec on every stream that crosses zones and has none."""
-    is_local = sync_methods()[plan.sync.method].IS_LOCAL
+    steps_apart = is_local(plan.sync.method)
     for stream in STREAMS:
-        crosses = STREAM_AXES[stream] in plan.zone_axis and (stream == "activations" or is_local == (stream[0] == "p"))
+        crosses = STREAM_AXES[stream] in plan.zone_axis and (
+            stream == "activations" or steps_apart == (stream[0] == "p")
+        )
         if not crosses or dict(plan.sync.codecs).get(stream, "none") != "none":
             continue
         for name, module in families().items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crosszone.core.model import Model
-from crosszone.cost.sync import sync_method
+from crosszone.cost.sync import is_local, sync_method
 from crosszone.spec import job as spec
 from crosszone.spec.reporting import Report
 
@@ -51,7 +51,7 @@ def _check_delay(sync: spec.Sync, method: str, report: Report) -> None:
     elif method == "delayed" and delay == 0:
         message = "delay is 0, but delayed applies gradients one step late or more."
         report.refuse(path, "conflict", message, "Write delay: 1, or set method: hierarchical.")
-    elif sync_method(method).IS_LOCAL and delay > every:
+    elif is_local(method) and delay > every:
         message = f"delay is {delay} inner steps, but the next exchange starts after every: {every}."
         report.refuse(path, "conflict", message, f"Write delay: {every} or less, or a larger every.")
 

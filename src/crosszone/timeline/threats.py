@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crosszone.core.cluster import NodeGroup, ZoneLink
-from crosszone.core.plan import Plan
+from crosszone.core.cluster import Cluster, NodeGroup, ZoneLink
+from crosszone.core.plan import IdleGpus, Plan
+from crosszone.core.pools import pools
 from crosszone.core.problem import Problem
 from crosszone.cost.reliability import job_mtbf_seconds
 from crosszone.units import SECONDS_PER_HOUR
@@ -64,6 +65,16 @@ def working_gpus(plan: Plan) -> dict[tuple[str, int], int]:
         for place in zip(replica.zones, replica.node_groups, strict=True):
             found[place] = found.get(place, 0) + plan.tp * plan.cp * replica.num_replicas
     return found
+
+
+def idle_gpus(cluster: Cluster, plan: Plan) -> tuple[IdleGpus, ...]:
+    """GPUs of the cluster that the plan leaves alone."""
+    used = working_gpus(plan)
+    return tuple(
+        IdleGpus(zone=pool.zone.name, node_group=pool.node_group_index, num_gpus=left)
+        for pool in pools(cluster)
+        if (left := pool.node_group.num_gpus - used.get((pool.zone.name, pool.node_group_index), 0)) > 0
+    )
 
 
 def threats_to(problem: Problem, footprint: Footprint) -> Threats:

@@ -15,7 +15,7 @@ from crosszone.cost.codecs.content import Content, Encoded
 from crosszone.cost.codecs.matrices import model_matrices
 from crosszone.cost.memory import state_bytes
 from crosszone.cost.parameters import num_parameters
-from crosszone.cost.sync import sync_method
+from crosszone.cost.sync import is_local, sync_method
 from crosszone.cost.sync.exchange import OUTER_TRAFFIC_BYTES
 from crosszone.cost.zone_collectives import (
     Exchange,
@@ -242,8 +242,7 @@ def _nothing(size: int) -> ZoneAgreement:
 def exchanged_content(problem: Problem, sync: Sync, tp: Numeric) -> Content:
     """One copy of the gradients as they are reduced, or of the change of the weights that the optimizer updates."""
     dtypes = problem.workload.dtypes
-    is_local = sync_method(sync.method).IS_LOCAL
-    format_name = (dtypes.master_weights or dtypes.weights) if is_local else dtypes.gradient_reduction
+    format_name = (dtypes.master_weights or dtypes.weights) if is_local(sync.method) else dtypes.gradient_reduction
     return Content(
         num_elements=float(num_parameters(problem.model)),
         element_bytes=DTYPE_BYTES[format_name],
@@ -299,7 +298,7 @@ def _num_calls(view: StageView, tables: Tables) -> Floats:
     `ProcessGroupNCCL`). Stages agree beside each other, each in its own groups. What zones exchange once in many steps
     is taken as one message.
     """
-    if sync_method(tables.settings.sync.method).IS_LOCAL:
+    if is_local(tables.settings.sync.method):
         return np.ones(len(tables.plans))
     sizes = state_bytes(view.inputs.problem.workload, weights_are_master=False)
     layers = np.sum(view.layers, axis=0) + 1.0  # embedding and head are one more

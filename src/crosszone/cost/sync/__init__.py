@@ -35,6 +35,11 @@ def sync_methods() -> dict[str, ModuleType]:
     return {module.NAME: module for module in modules}
 
 
+def is_local(name: str) -> bool:
+    """Whether zones step by themselves in between; KeyError where there is no such way."""
+    return bool(sync_methods()[name].IS_LOCAL)
+
+
 def sync_method(name: str) -> ModuleType:
     """The way called `name`; KeyError where there is none."""
     return sync_methods()[name]

@@ -22,7 +22,7 @@ PSEUDOGRADIENT_BYTES = 4.0
 """Per parameter: a difference of fp32 weights."""
 LATE_OWN_FRACTION = 0.5
 """Of a zone's own weights that stays where what zones agree on comes late, after more inner steps. Source: Douillard et
-al. 2025 (Streaming DiLoCo, arXiv 2501.18512), algorithm 2, the mixing factor."""
+al. 2025 (Streaming DiLoCo, arXiv 2501.18512), algorithm 2, for mixing the two. The half is chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
