@@ -1,5 +1,6 @@
 """A process that has left its group ends in peace, however busy the machine is."""
 
+import os
 import subprocess
 import sys
 
@@ -39,13 +40,17 @@ for _ in range(4):
 """
 
 
+# With one thread of torch's own, even `destroy` ends in peace; with as many as there are cores, three of eight do not.
+AROUND = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+
+
 def ends_with(how: str) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, how], check=False, timeout=120, capture_output=True, text=True
+        [sys.executable, "-c", PROGRAM, how], check=False, timeout=120, capture_output=True, text=True, env=AROUND
     )
     assert done.returncode in {0, -6}, done.stderr[-2000:]
     return done.returncode
 
 
 def test_a_process_with_late_workers_ends_in_peace() -> None:
-    assert [ends_with("leave") for _ in range(2)] == [0, 0]
+    assert [ends_with("leave") for _ in range(4)] == [0] * 4
